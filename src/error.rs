@@ -1,0 +1,158 @@
+//! What can stop fourbit, each naming the file, node or value concerned and what to do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The library's result type.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Something that makes going on impossible. What merely leaves a tensor as it was is a reason in
+/// the report, never an error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be opened or read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A file could not be written; nothing was left behind.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The output is there already.
+    #[error("{} exists; pass --overwrite to replace it", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The output would replace the input.
+    #[error("{} is the input; choose another name with -o", path.display())]
+    OverwritesInput {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is no ONNX model, or a damaged one.
+    #[error("{}: not an ONNX model: {problem}", path.display())]
+    NotOnnx {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The model breaks a rule of the ONNX format.
+    #[error("{place}: {problem}")]
+    Invalid {
+        /// Node, tensor or field.
+        place: String,
+        /// Which rule, with the offending value.
+        problem: String,
+    },
+    /// An operator for which the way to a newer opset is not known.
+    #[error(
+        "node {node}: {operator} (opset {from}) has no conversion to opset {to}; \
+         upgrade the model with its exporter, or export it at opset {to} or higher"
+    )]
+    NoConversion {
+        /// Node name, or its first output where it has none.
+        node: String,
+        /// Operator, with its domain unless it is the standard one.
+        operator: String,
+        /// The model's opset.
+        from: i64,
+        /// The opset wanted.
+        to: i64,
+    },
+    /// Samples that do not fit the model, or cannot be read as samples.
+    #[error("{}: {place}: expected {expected}, found {found}", path.display())]
+    Samples {
+        /// The sample file or folder.
+        path: PathBuf,
+        /// Key, input or picture.
+        place: String,
+        /// What fits.
+        expected: String,
+        /// What came.
+        found: String,
+    },
+    /// Options that contradict one another or the model.
+    #[error("{problem}; {remedy}")]
+    Options {
+        /// What is wrong.
+        problem: String,
+        /// What to do instead.
+        remedy: String,
+    },
+    /// A plan that is unreadable or does not fit the model.
+    #[error("{}: {place}: {problem}", path.display())]
+    Plan {
+        /// The plan's file.
+        path: PathBuf,
+        /// Site or field.
+        place: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// tract could not load or run the model.
+    #[error("tract cannot {action} the {view} model: {problem}")]
+    Runtime {
+        /// `load`, `run` ...
+        action: &'static str,
+        /// Which of the models: `float`, `quantized` ...
+        view: String,
+        /// tract's own words, or the fault of tract that was recognised.
+        problem: String,
+    },
+    /// The written file does not say what was planned: a fault of fourbit's own.
+    #[error("self-check failed at {place}: {problem}; the output was removed, please report this")]
+    SelfCheck {
+        /// Tensor or file.
+        place: String,
+        /// The difference.
+        problem: String,
+    },
+}
+
+impl Error {
+    /// A read failure on `path`.
+    pub fn read(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self::Read { path: path.to_owned(), source }
+    }
+
+    /// A write failure on `path`.
+    pub fn write(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self::Write { path: path.to_owned(), source }
+    }
+
+    /// A broken rule of the format at `place`.
+    pub fn invalid(place: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Invalid { place: place.into(), problem: problem.into() }
+    }
+
+    /// Samples at `place` of `path` that do not fit.
+    pub fn samples(
+        path: &Path,
+        place: impl Into<String>,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Self {
+        Self::Samples {
+            path: path.to_owned(),
+            place: place.into(),
+            expected: expected.into(),
+            found: found.into(),
+        }
+    }
+
+    /// Options that cannot be followed.
+    pub fn options(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::Options { problem: problem.into(), remedy: remedy.into() }
+    }
+}
