@@ -2,4 +2,8 @@
 //! what the conversion cost.
 
 pub mod error;
+pub mod mmse;
 pub mod onnx;
+pub mod options;
+pub mod plan;
+pub mod progress;

@@ -1,0 +1,123 @@
+//! What becomes of each site: every scale, every code, each with its reason.
+
+use serde::{Deserialize, Serialize};
+
+use super::codes::Codes;
+use super::site::{Read, Skip};
+use crate::options::Storage;
+
+/// The version of the plan's form. Raised when a reader of the old form could be misled.
+pub const VERSION: u32 = 1;
+
+/// Everything that rewriting needs to know: plain data that can be written, read, edited,
+/// compared, cut short and applied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`VERSION`] when it was made.
+    pub version: u32,
+    /// The program and version that made it.
+    pub tool: String,
+    /// The model it was made for.
+    pub subject: Subject,
+    /// `w4a8` and the like.
+    pub precision: String,
+    /// What is done, in graph order.
+    pub decisions: Vec<Decision>,
+    /// What is left, and why.
+    pub skips: Vec<Skip>,
+}
+
+/// The model that a plan belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subject {
+    /// File name, without its folder.
+    pub file: String,
+    /// SHA-256 of the model as one protobuf message with all its data inside, in hexadecimal.
+    pub sha256: String,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Decision {
+    /// Store weights as codes.
+    Weight(WeightDecision),
+    /// Put a QuantizeLinear/DequantizeLinear pair on an activation.
+    Activation(ActivationDecision),
+}
+
+impl Decision {
+    /// The tensor concerned.
+    pub fn tensor(&self) -> &str {
+        match self {
+            Self::Weight(decision) => &decision.tensor,
+            Self::Activation(decision) => &decision.tensor,
+        }
+    }
+}
+
+/// Weights as codes: `w = scale * (code - zero_point)`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WeightDecision {
+    /// The initializer.
+    pub tensor: String,
+    /// Its dimensions.
+    pub dims: Vec<i64>,
+    /// Who reads it.
+    pub reads: Vec<Read>,
+    /// Type of the codes.
+    pub storage: Storage,
+    /// The axis with one scale an index; `None` for a single scale.
+    pub axis: Option<usize>,
+    /// Signal to quantization noise of the weights, in dB; `None` where there is no noise.
+    pub sqnr_db: Option<f64>,
+    /// Why this treatment.
+    pub reason: String,
+    /// The scales: one, or as many as `axis` has indices.
+    pub scales: Vec<f32>,
+    /// The zero points, as many as scales; in the range of the storage type.
+    pub zero_points: Vec<i16>,
+    /// The codes.
+    pub codes: Codes,
+    /// New biases that take up the mean error of the products, one a reader at most.
+    #[serde(default)]
+    pub biases: Vec<BiasChange>,
+}
+
+/// A bias with new values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BiasChange {
+    /// The read that takes the bias.
+    pub read: Read,
+    /// The initializer that holds it now, if any.
+    pub tensor: Option<String>,
+    /// The new values, one an output channel.
+    pub values: Vec<f32>,
+}
+
+/// A QuantizeLinear/DequantizeLinear pair: `x = scale * (code - zero_point)`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActivationDecision {
+    /// The tensor.
+    pub tensor: String,
+    /// Who reads the low-bit form.
+    pub reads: Vec<Read>,
+    /// Type of the codes.
+    pub storage: Storage,
+    /// The scale.
+    pub scale: f32,
+    /// The zero point, in the range of the storage type.
+    pub zero_point: i16,
+    /// Smallest and largest value seen on the calibration samples.
+    pub range: (f32, f32),
+    /// Signal to quantization noise on the calibration samples, in dB; `None` where there is no
+    /// noise.
+    pub sqnr_db: Option<f64>,
+    /// Why this treatment.
+    pub reason: String,
+}

@@ -1,0 +1,15 @@
+//! The data that the stages hand to one another. No code with opinions.
+
+mod codes;
+mod decision;
+mod file;
+mod observations;
+mod outcome;
+mod site;
+
+pub use codes::Codes;
+pub use decision::{ActivationDecision, BiasChange, Decision, Plan, Subject, VERSION, WeightDecision};
+pub use file::{read, write};
+pub use observations::Observations;
+pub use outcome::{Outcome, OutputError, Prepared, Score, Sizes, Validation, Verdict};
+pub use site::{ActivationSite, Analysis, Keep, Kernel, Read, Skip, Spatial, WeightSite};

@@ -1,0 +1,131 @@
+//! What came of it all: the data behind every report.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::decision::Plan;
+
+/// One exact change that preparation made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Prepared {
+    /// The pass.
+    pub pass: String,
+    /// How many places it changed.
+    pub count: usize,
+    /// What it did.
+    pub detail: String,
+}
+
+/// Sizes before and after, in bytes, side files included.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Sizes {
+    /// The input file.
+    pub before: u64,
+    /// The written file.
+    pub after: u64,
+    /// `after / before`.
+    pub ratio: f64,
+    /// Bits that stand for one float parameter in the written file: codes, scales, zero points
+    /// and the parameters left float, all counted.
+    pub effective_bits: f64,
+    /// Bits a weight, over the quantized weights alone: codes, scales and zero points.
+    pub quantized_bits: Option<f64>,
+}
+
+/// Whether the written file was judged.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Verdict {
+    /// It was run beside the float model.
+    Validated(Validation),
+    /// It could not be.
+    NotValidated {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Both models on the same samples.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Validation {
+    /// Where the samples came from.
+    pub source: String,
+    /// Whether they are random numbers, which exercise the graph but say little of accuracy.
+    pub synthetic: bool,
+    /// Whether the same samples were used for calibration.
+    pub calibrated_on: bool,
+    /// How many there were.
+    pub samples: usize,
+    /// Which form of the written file was run.
+    pub view: String,
+    /// Weights proven equal, bit for bit, between the written file and the plan.
+    pub weights_proven: usize,
+    /// Right answers, where the samples are labelled and the first output holds class scores.
+    pub scores: Option<Score>,
+    /// Share of samples on which both models choose the same class; `None` where the first output
+    /// has no classes.
+    pub agreement: Option<f64>,
+    /// The outputs, in graph order.
+    pub outputs: Vec<OutputError>,
+}
+
+/// Accuracy, as shares of the labelled rows.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Score {
+    /// Labelled rows.
+    pub rows: usize,
+    /// Float model: the right class is the first choice.
+    pub float_top1: f64,
+    /// Quantized model: the right class is the first choice.
+    pub quantized_top1: f64,
+    /// Float model: among the first five; `None` with fewer than six classes.
+    pub float_top5: Option<f64>,
+    /// Quantized model: among the first five.
+    pub quantized_top5: Option<f64>,
+    /// `100 * (float_top1 - quantized_top1)`, in points.
+    pub drop_points: f64,
+    /// Standard error of `drop_points`, from the samples on which the two models differ.
+    pub standard_error: f64,
+}
+
+/// How far one output is from the float model's.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OutputError {
+    /// The output.
+    pub name: String,
+    /// `10 log10(sum y^2 / sum (y - y')^2)` over all samples, in dB; `None` where there is no
+    /// difference.
+    pub sqnr_db: Option<f64>,
+    /// Largest absolute difference.
+    pub largest: f64,
+    /// Elements that are not finite in the quantized model but are in the float one.
+    pub broken: u64,
+}
+
+/// Everything about one conversion.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Outcome {
+    /// The input.
+    pub input: PathBuf,
+    /// The file written.
+    pub output: PathBuf,
+    /// The input's opset and the output's.
+    pub opsets: (i64, i64),
+    /// What preparation changed.
+    pub prepared: Vec<Prepared>,
+    /// What was decided.
+    pub plan: Plan,
+    /// Where calibration samples came from, and how many were used.
+    pub calibration: Option<(String, usize)>,
+    /// Sizes.
+    pub sizes: Sizes,
+    /// The judgement.
+    pub verdict: Verdict,
+    /// What a person should know before trusting the result.
+    pub warnings: Vec<String>,
+    /// Seconds a stage, in order.
+    pub seconds: Vec<(String, f64)>,
+    /// Largest resident memory of the process, in bytes, where the system tells.
+    pub peak_memory: Option<u64>,
+}
