@@ -39,7 +39,7 @@ pub struct Spatial {
 }
 
 /// How a reader multiplies with the weights.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Kernel {
     /// Weights `[out, in / groups, k...]`.
     Conv(Spatial),
