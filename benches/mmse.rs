@@ -30,6 +30,9 @@ impl Noise {
     }
 }
 
+/// An approximate search: values and grid to scale.
+type Rough = fn(&[f32], Grid) -> f32;
+
 /// Kernels of one size, 64 Ki weights of them.
 fn kernels(size: usize) -> Vec<Vec<f32>> {
     let mut noise = Noise(size as u64);
@@ -102,7 +105,7 @@ fn print_error_ratios(size: usize, kernels: &[Vec<f32>], grid: Grid) {
     };
     let least: f64 = kernels.iter().map(|values| exact(values, &[grid])).sum();
     let sides: f64 = kernels.iter().map(|values| exact(values, &SIDES)).sum();
-    let ratio = |scale: fn(&[f32], Grid) -> f32| {
+    let ratio = |scale: Rough| {
         kernels.iter().map(|values| error_at(values, None, scale(values, grid), grid)).sum::<f64>() / least
     };
     println!(
@@ -140,7 +143,7 @@ fn weights(criterion: &mut Criterion) {
                 });
             });
         }
-        let rough: [(&str, fn(&[f32], Grid) -> f32); 3] =
+        let rough: [(&str, Rough); 3] =
             [("grid-100", grid_100), ("golden-20", golden_20), ("min-max", min_max)];
         for (name, scale) in rough {
             group.bench_function(BenchmarkId::new(name, "INT4"), |bencher| {

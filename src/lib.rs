@@ -1,9 +1,23 @@
 //! fourbit turns a trained float ONNX model into a low-bit one without retraining, and proves
 //! what the conversion cost.
+//!
+//! The stages, in order: [`onnx::read`], [`prepare`], [`analyse`], [`calibrate`], [`solve`],
+//! [`rewrite`], [`validate`], [`report`]. [`pipeline`] strings them together.
 
+pub mod analyse;
+pub mod calibrate;
+pub mod cli;
 pub mod error;
 pub mod mmse;
 pub mod onnx;
 pub mod options;
+pub mod pipeline;
 pub mod plan;
+pub mod prepare;
 pub mod progress;
+pub mod report;
+pub mod rewrite;
+pub mod runtime;
+pub mod samples;
+pub mod solve;
+pub mod validate;

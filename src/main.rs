@@ -1,1 +1,7 @@
-fn main() {}
+//! The `fourbit` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fourbit::cli::main()
+}

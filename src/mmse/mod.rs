@@ -15,6 +15,7 @@ mod outline;
 mod range;
 mod samples;
 mod search;
+mod window;
 
 pub use encode::{encode, error_at};
 pub use fit::{Fit, NotFinite, fit, fit_best, fit_min_max};

@@ -19,11 +19,13 @@ pub struct RangeFit {
 
 /// Widest grid searched exactly; the steps of wider ones are finer than the histogram's bins or near it.
 const EXACT_BITS: u32 = 8;
-/// Bins times zero points that are searched exactly; beyond it, only the zero points that an [`Outline`] ranks best.
-/// This many keep a fit within about 5 ms.
-const EXACT_WORK: usize = 160_000;
-/// Zero points searched exactly in any case: all that a 4-bit code has.
-const EXACT_ZERO_POINTS: usize = 16;
+/// Widest grid of which every zero point is searched.
+const ALL_ZERO_POINTS_BITS: u32 = 4;
+/// For wider grids, bins times zero points that are searched; beyond it, only the zero points that an [`Outline`] ranks
+/// best, of which the first two or three nearly always hold the answer. This many keep a fit within about 5 ms.
+const EXACT_WORK: usize = 40_000;
+/// Zero points searched in any case.
+const FEWEST_ZERO_POINTS: usize = 8;
 
 /// The scale and integer zero point of least squared error over `h`, for codes of `bits` bits (held to 2..=16).
 ///
@@ -71,8 +73,8 @@ fn fit_zero_points(h: &Histogram, bits: u32, first: i32, last: i32) -> RangeFit 
 /// The grids of the zero points `first..=last`, or of the likeliest where they are more than is affordable.
 fn worth_a_walk(samples: &Samples, bits: u32, first: i32, last: i32) -> Vec<Grid> {
     let mut grids: Vec<Grid> = (first..=last).map(|zero| Grid::offset(bits, zero)).collect();
-    let affordable = (EXACT_WORK / samples.len().max(1)).max(EXACT_ZERO_POINTS);
-    if grids.len() > affordable {
+    let affordable = (EXACT_WORK / samples.len().max(1)).max(FEWEST_ZERO_POINTS);
+    if bits > ALL_ZERO_POINTS_BITS && grids.len() > affordable {
         let outline = Outline::of(samples);
         let mut ranked: Vec<(f64, Grid)> =
             grids.iter().map(|&grid| (outline.best_scale(samples.reach(grid), grid).1, grid)).collect();

@@ -3,6 +3,9 @@
 use super::encode::nearest;
 use super::{Fit, Grid, NotFinite};
 
+/// Values that are enough to tell a good scale from a bad one.
+const GLANCE: usize = 256;
+
 /// The values of one sign: their magnitudes, reciprocals and weights side by side. Zeros and values that weigh nothing
 /// are left out: no scale changes what they cost.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +15,8 @@ pub(super) struct Side {
     pub(super) weights: Vec<f64>,
     /// Largest magnitude, 0 when there is none.
     pub(super) largest: f64,
+    /// Smallest magnitude, 0 when there is none.
+    pub(super) smallest: f64,
 }
 
 impl Side {
@@ -20,9 +25,11 @@ impl Side {
         self.inverses.clear();
         self.weights.clear();
         self.largest = 0.0;
+        self.smallest = 0.0;
     }
 
     fn push(&mut self, magnitude: f64, weight: f64) {
+        self.smallest = if self.magnitudes.is_empty() { magnitude } else { self.smallest.min(magnitude) };
         self.magnitudes.push(magnitude);
         self.inverses.push(1.0 / magnitude);
         self.weights.push(weight);
@@ -30,14 +37,20 @@ impl Side {
     }
 
     /// Sum of `cost(magnitude, weight)`, in four running sums that the processor need not wait for one after another.
-    fn sum(&self, cost: impl Fn(f64, f64) -> f64) -> f64 {
+    /// Of every `stride` groups of four values one is looked at; 1 for all.
+    fn sum(&self, stride: usize, cost: impl Fn(f64, f64) -> f64) -> f64 {
         let (magnitudes, rest) = self.magnitudes.as_chunks::<4>();
         let (weights, rest_weights) = self.weights.as_chunks::<4>();
         let mut sums = [0.0; 4];
-        for (magnitudes, weights) in magnitudes.iter().zip(weights) {
+        let mut add = |magnitudes: &[f64; 4], weights: &[f64; 4]| {
             for lane in 0..4 {
                 sums[lane] += cost(magnitudes[lane], weights[lane]);
             }
+        };
+        if stride > 1 {
+            magnitudes.iter().zip(weights).step_by(stride).for_each(|(m, w)| add(m, w));
+        } else {
+            magnitudes.iter().zip(weights).for_each(|(m, w)| add(m, w));
         }
         let rest: f64 =
             rest.iter().zip(rest_weights).map(|(&magnitude, &weight)| cost(magnitude, weight)).sum();
@@ -45,8 +58,8 @@ impl Side {
     }
 
     /// Squared error with codes `0..=limit` nearest at `scale`.
-    fn error(&self, scale: f64, limit: f64) -> f64 {
-        self.sum(|magnitude, weight| {
+    fn error(&self, stride: usize, scale: f64, limit: f64) -> f64 {
+        self.sum(stride, |magnitude, weight| {
             let distance = magnitude - scale * nearest((magnitude / scale).min(limit));
             weight * distance * distance
         })
@@ -57,7 +70,7 @@ impl Side {
         if self.largest <= edge {
             return 0.0;
         }
-        self.sum(|magnitude, weight| {
+        self.sum(1, |magnitude, weight| {
             let beyond = (magnitude - edge).max(0.0);
             weight * beyond * beyond
         })
@@ -165,7 +178,13 @@ impl Samples {
 
     /// Squared error at `scale > 0` with nearest codes, in the search's unit.
     pub(super) fn error(&self, scale: f64, grid: Grid) -> f64 {
-        self.sides(grid).iter().map(|(side, limit)| side.error(scale, f64::from(*limit))).sum()
+        self.sides(grid).iter().map(|(side, limit)| side.error(1, scale, f64::from(*limit))).sum()
+    }
+
+    /// [`Samples::error`] of some hundred of the values, to compare scales with.
+    pub(super) fn glance(&self, scale: f64, grid: Grid) -> f64 {
+        let stride = (self.len() / GLANCE).max(1);
+        self.sides(grid).iter().map(|(side, limit)| side.error(stride, scale, f64::from(*limit))).sum()
     }
 
     /// The fit that `scale` is, in the caller's unit.

@@ -1,6 +1,7 @@
 //! The exact optimum over scales, by walking the breakpoints.
 
-use super::samples::{Samples, Side};
+use super::samples::Samples;
+use super::window::{NOTHING, Step, Sums, Window};
 use super::{Fit, Grid, NotFinite};
 
 /// Finds scales of least squared error, and keeps its buffers from one call to the next: one for each thread, one call
@@ -27,13 +28,6 @@ pub struct Search {
     candidates: Vec<Candidate>,
 }
 
-/// One breakpoint: where it lies (whole part: its bucket) and what it adds.
-#[derive(Clone, Copy, Debug)]
-struct Step {
-    place: f64,
-    add: [f64; 2],
-}
-
 /// The best codes met on one grid's walk.
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
@@ -42,43 +36,17 @@ struct Candidate {
     sums: Sums,
 }
 
-/// `A = sum w |x| k` and `B = sum w k^2` of some codes.
-#[derive(Clone, Copy, Debug)]
-struct Sums {
-    a: f64,
-    b: f64,
-}
-
-/// Codes that are all 0: they gain nothing.
-const NOTHING: Sums = Sums { a: 0.0, b: 0.0 };
-
-impl Sums {
-    fn plus(self, add: [f64; 2]) -> Self {
-        Self { a: self.a + add[0], b: self.b + add[1] }
-    }
-
-    /// `A^2 / B`: how much of the energy these codes explain.
-    fn gain(self) -> f64 {
-        if self.b > 0.0 { self.a / self.b * self.a } else { 0.0 }
-    }
-}
-
-/// A stretch of the inverse scale, cut into buckets.
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    start: f64,
-    /// Buckets to a unit of inverse scale.
-    density: f64,
-    buckets: usize,
-}
-
 /// Relative rounding error that sums and bounds may carry, with room to spare.
 const SLACK: f64 = 1e-12;
-/// Stretch of the first window. The walk starts at half the inverse scale at which clipping begins (see [`start_of`]),
-/// so this takes it a little beyond that point.
-const FIRST_STRETCH: f64 = 2.6;
-/// Stretch of each further window, after which the walk looks whether clipping has decided the matter.
-const NEXT_STRETCH: f64 = 1.3;
+/// Ratio of the scales that are tried to set the walk's first mark, and how many at most.
+const TRIAL_RATIO: f64 = 0.8;
+const TRIALS: usize = 20;
+/// Error over the least one so far at which trials stop.
+const TRIAL_PATIENCE: f64 = 1.3;
+/// Stretches of the inverse scale by which the end of the walk is looked for.
+const END_STRETCHES: [f64; 3] = [1.5, 1.2, 1.07];
+/// Largest stretch of one window.
+const WINDOW_STRETCH: f64 = 16.0;
 /// Error relative to energy below which rounding of the f32 scale itself is most of the error, so that neighbouring
 /// scales are tried too.
 const NEARLY_EXACT: f64 = 1e-9;
@@ -142,7 +110,7 @@ impl Search {
         let others = (0..grids.len()).filter(|&index| index != likely);
         for index in std::iter::once(likely).chain(others) {
             let Some(&grid) = grids.get(index) else { break };
-            let sums = self.walk(grid, best);
+            let sums = self.walk(grid, best.gain());
             if sums.b > 0.0 {
                 self.candidates.push(Candidate { index, sums });
                 if sums.gain() > best.gain() {
@@ -164,56 +132,64 @@ impl Search {
         answer.unwrap_or_else(|| self.samples.judge(1.0, grids.first().copied().unwrap_or(Grid::signed(4))))
     }
 
-    /// The sums of the best codes of `grid`, or any lesser ones where nothing on `grid` gains more than `best`.
-    fn walk(&mut self, grid: Grid, best: Sums) -> Sums {
-        let Some(mut start) = start_of(&self.samples, grid) else { return NOTHING };
-        let energy = self.samples.energy;
-        let mut own = NOTHING;
-        let mut bar = best;
-        let mut stretch = FIRST_STRETCH;
+    /// The sums of the best codes of `grid`, or any lesser ones where nothing on `grid` gains as much as `bar`.
+    fn walk(&mut self, grid: Grid, mut bar: f64) -> Sums {
+        let Some((mut start, last)) = walk_range(&self.samples, grid) else { return NOTHING };
+        if bar <= 0.0 {
+            bar = first_mark(&self.samples, grid);
+        }
+        let Some(last) = self.end_of_walk(grid, start, last, bar) else { return NOTHING };
         let buckets = bucket_count(self.samples.len(), grid);
+        let mut best = NOTHING;
         loop {
-            let allowed = energy - bar.gain() + SLACK * energy;
-            if self.samples.clipped(1.0 / start, grid) > allowed {
-                return own;
-            }
-            let end = start * stretch;
+            let end = last.min(start * WINDOW_STRETCH);
             let window = Window { start, density: buckets as f64 / (end - start), buckets };
-            let (found, more) = self.walk_window(grid, window, bar);
-            if found.gain() > own.gain() {
-                own = found;
+            let found = self.walk_window(grid, window, bar);
+            if found.gain() > best.gain() {
+                best = found;
+                bar = bar.max(best.gain());
             }
-            if found.gain() > bar.gain() {
-                bar = found;
-            }
-            if !more || !end.is_finite() {
-                return own;
+            if end >= last {
+                return best;
             }
             start = end;
-            stretch = NEXT_STRETCH;
         }
     }
 
-    /// The best sums within a window, where they exceed `bar`, and whether steps are left beyond it.
-    fn walk_window(&mut self, grid: Grid, window: Window, bar: Sums) -> (Sums, bool) {
+    /// Where clipping alone costs more than `bar` leaves, at most `last`; `None` if it does so at `start` already.
+    fn end_of_walk(&self, grid: Grid, start: f64, last: f64, bar: f64) -> Option<f64> {
+        let energy = self.samples.energy;
+        let allowed = energy - bar + SLACK * energy;
+        let lost = |inverse: f64| self.samples.clipped(1.0 / inverse, grid) > allowed;
+        if lost(start) {
+            return None;
+        }
+        let mut reached = start;
+        for stretch in END_STRETCHES {
+            while reached < last && !lost(reached * stretch) {
+                reached *= stretch;
+            }
+        }
+        Some(last.min(reached * END_STRETCHES[2]))
+    }
+
+    /// The best sums within a window, exactly where they exceed `bar`.
+    fn walk_window(&mut self, grid: Grid, window: Window, bar: f64) -> Sums {
         self.buckets.clear();
         self.buckets.resize(window.buckets, [0.0; 2]);
         let mut first = NOTHING;
-        let mut more = false;
         for (side, limit) in self.samples.sides(grid) {
-            let (sums, left) = window.fill(side, limit, &mut self.buckets);
-            first = first.plus([sums.a, sums.b]);
-            more |= left;
+            let before = window.fill(side, limit, &mut self.buckets);
+            first = first.plus([before.a, before.b]);
         }
         let best = self.best_border(first);
-        let high = if best.gain() > bar.gain() { best } else { bar };
-        let Some((from, to)) = self.open_buckets(first, window, high) else { return (best, more) };
+        let Some(range) = self.open_buckets(first, window, bar.max(best.gain())) else { return best };
         self.steps.clear();
         for (side, limit) in self.samples.sides(grid) {
-            window.gather(side, limit, (from, to), &self.open, &mut self.steps);
+            window.gather(side, limit, range, &self.open, &mut self.steps);
         }
         self.steps.sort_unstable_by(|one, other| one.place.total_cmp(&other.place));
-        (self.best_inside(first, best), more)
+        self.best_inside(first, best)
     }
 
     /// The best sums at the borders of buckets.
@@ -221,8 +197,7 @@ impl Search {
         let (mut sums, mut best) = (first, first);
         for &add in &self.buckets {
             sums = sums.plus(add);
-            // A^2 / B compared without dividing.
-            if sums.a * sums.a * best.b > best.a * best.a * sums.b || best.b == 0.0 {
+            if sums.exceeds(best) {
                 best = sums;
             }
         }
@@ -230,14 +205,15 @@ impl Search {
     }
 
     /// Marks the buckets that may hold more than `bar`; the first and last of them.
-    fn open_buckets(&mut self, first: Sums, window: Window, bar: Sums) -> Option<(usize, usize)> {
+    fn open_buckets(&mut self, first: Sums, window: Window, bar: f64) -> Option<(usize, usize)> {
         self.open.clear();
         self.open.resize(window.buckets, false);
         let mut range = None;
         let mut sums = first;
-        let needed = bar.gain() * (1.0 - SLACK);
+        let needed = bar * (1.0 - SLACK);
+        let width = 1.0 / window.density;
         for (index, (&add, open)) in self.buckets.iter().zip(&mut self.open).enumerate() {
-            let start = window.start + index as f64 / window.density;
+            let start = window.start + index as f64 * width;
             let end = sums.a + add[0];
             if add[0] > 0.0 && end * end > needed * (sums.b + 2.0 * start * add[0]) {
                 *open = true;
@@ -255,9 +231,9 @@ impl Search {
         for (index, (&add, &open)) in self.buckets.iter().zip(&self.open).enumerate() {
             if open {
                 let mut sums = border;
-                while let Some(step) = steps.next_if(|step| step.place as usize <= index) {
+                while let Some(step) = steps.next_if(|step| step.bucket <= index) {
                     sums = sums.plus(step.add);
-                    if sums.a * sums.a * best.b > best.a * best.a * sums.b || best.b == 0.0 {
+                    if sums.exceeds(best) {
                         best = sums;
                     }
                 }
@@ -268,92 +244,42 @@ impl Search {
     }
 }
 
-impl Window {
-    /// Adds the steps of `side` that fall into the window to `buckets`; the sums of those before it, and whether any are
-    /// left after it.
-    fn fill(self, side: &Side, limit: u32, buckets: &mut [[f64; 2]]) -> (Sums, bool) {
-        let mut before = NOTHING;
-        let mut more = false;
-        let limit = f64::from(limit);
-        let values = side.magnitudes.iter().zip(&side.inverses).zip(&side.weights);
-        for ((&magnitude, &inverse), &weight) in values {
-            let mut code = self.code_before(magnitude, limit);
-            let moment = weight * magnitude;
-            before.a += moment * code;
-            before.b += weight * code * code;
-            let (pace, offset) = self.pace(inverse);
-            while code < limit {
-                let place = (code + 0.5) * pace - offset;
-                let Some(bucket) = buckets.get_mut(place as usize) else { break };
-                bucket[0] += moment;
-                bucket[1] += weight * (2.0 * code + 1.0);
-                code += 1.0;
-            }
-            more |= code < limit;
-        }
-        (before, more)
-    }
-
-    /// Collects the steps of `side` in open buckets from `from` to `to`. Places are computed as in [`Window::fill`], so
-    /// that a step is found in the bucket it was summed into.
-    fn gather(
-        self,
-        side: &Side,
-        limit: u32,
-        (from, to): (usize, usize),
-        open: &[bool],
-        steps: &mut Vec<Step>,
-    ) {
-        let limit = f64::from(limit);
-        // Half a bucket early: the exact place decides.
-        let early = self.start + (from as f64 - 0.5) / self.density;
-        let values = side.magnitudes.iter().zip(&side.inverses).zip(&side.weights);
-        for ((&magnitude, &inverse), &weight) in values {
-            let (pace, offset) = self.pace(inverse);
-            let mut code = self.code_before(magnitude, limit).max((early * magnitude - 0.5).floor());
-            while code < limit {
-                let place = (code + 0.5) * pace - offset;
-                let bucket = place as usize;
-                if bucket > to {
-                    break;
-                }
-                if open.get(bucket) == Some(&true) {
-                    steps.push(Step { place, add: [weight * magnitude, weight * (2.0 * code + 1.0)] });
-                }
-                code += 1.0;
-            }
-        }
-    }
-
-    /// The code of a value where the window starts.
-    fn code_before(self, magnitude: f64, limit: f64) -> f64 {
-        f64::from((self.start * magnitude + 0.5).min(limit) as i32)
-    }
-
-    /// Step `k` of a value lies at `(k - 1/2) * pace - offset` buckets from the start.
-    fn pace(self, inverse: f64) -> (f64, f64) {
-        (inverse * self.density, self.start * self.density)
-    }
-}
-
-/// The inverse scale at which the first code passes half its limit; `None` when no value has a code but 0.
+/// The inverse scales between which the walk goes; `None` when no value has a code but 0.
 ///
-/// Below it all codes could be doubled and the scale halved at the same error, so the optimum is met above it too.
-fn start_of(samples: &Samples, grid: Grid) -> Option<f64> {
-    let mut start = f64::INFINITY;
+/// It starts where the first code passes half its limit: below, all codes could be doubled and the scale halved at the
+/// same error, so the optimum is met above too. It ends after the last step.
+fn walk_range(samples: &Samples, grid: Grid) -> Option<(f64, f64)> {
+    let (mut start, mut last) = (f64::INFINITY, 0.0f64);
     for (side, limit) in samples.sides(grid) {
         if limit > 0 && side.largest > 0.0 {
             start = start.min((f64::from(limit / 2) + 0.5) / side.largest);
+            last = last.max(f64::from(limit) / side.smallest);
         }
     }
-    (start < f64::INFINITY).then_some(start)
+    (start < last).then_some((start, last))
+}
+
+/// What the best of a few scales gains, from the largest sensible one down.
+fn first_mark(samples: &Samples, grid: Grid) -> f64 {
+    let mut scale = samples.reach(grid);
+    let mut best = (f64::INFINITY, scale);
+    for _ in 0..TRIALS {
+        let error = samples.glance(scale, grid);
+        if error < best.0 {
+            best = (error, scale);
+        } else if error > TRIAL_PATIENCE * best.0 {
+            break;
+        }
+        scale *= TRIAL_RATIO;
+    }
+    samples.energy - samples.error(best.1, grid)
 }
 
 /// How many buckets a window gets: enough that few steps share one, not so many that scanning them costs more than the
 /// steps, nor that they leave the fast memory.
 fn bucket_count(values: usize, grid: Grid) -> usize {
-    let steps = values.saturating_mul(grid.levels() as usize) / 16;
-    steps.clamp(32, 2048)
+    let levels = grid.levels() as usize;
+    (values.saturating_mul(levels) / 64).clamp(levels.clamp(16, 1024), 2048)
 }
 
 /// The fit at the f32 nearest to `scale`.

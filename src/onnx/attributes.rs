@@ -1,6 +1,6 @@
 //! Typed access to a node's attributes.
 
-use super::proto::{AttributeProto, NodeProto, attribute_proto::AttributeType};
+use super::proto::{AttributeProto, GraphProto, NodeProto, TensorProto, attribute_proto::AttributeType};
 
 /// The attribute called `name`.
 pub fn attribute<'n>(node: &'n NodeProto, name: &str) -> Option<&'n AttributeProto> {
@@ -43,7 +43,7 @@ pub fn set_attribute(node: &mut NodeProto, attribute: AttributeProto) {
 
 /// Constructors of attributes.
 pub mod attr {
-    use super::{AttributeProto, AttributeType};
+    use super::{AttributeProto, AttributeType, GraphProto, TensorProto};
 
     fn empty(name: &str, kind: AttributeType) -> AttributeProto {
         AttributeProto { name: Some(name.into()), r#type: Some(kind as i32), ..Default::default() }
@@ -67,5 +67,20 @@ pub mod attr {
     /// A list of integers.
     pub fn ints(name: &str, values: &[i64]) -> AttributeProto {
         AttributeProto { ints: values.to_vec(), ..empty(name, AttributeType::Ints) }
+    }
+
+    /// A list of floats.
+    pub fn floats(name: &str, values: &[f32]) -> AttributeProto {
+        AttributeProto { floats: values.to_vec(), ..empty(name, AttributeType::Floats) }
+    }
+
+    /// A tensor.
+    pub fn tensor(name: &str, value: TensorProto) -> AttributeProto {
+        AttributeProto { t: Some(value), ..empty(name, AttributeType::Tensor) }
+    }
+
+    /// A subgraph.
+    pub fn graph(name: &str, value: GraphProto) -> AttributeProto {
+        AttributeProto { g: Some(value), ..empty(name, AttributeType::Graph) }
     }
 }

@@ -65,7 +65,12 @@ impl GraphBuilder {
 
     /// A float input; a negative dimension is symbolic.
     pub fn input(&mut self, name: &str, dims: &[i64]) -> String {
-        self.graph.input.push(value(name, Dtype::Float, dims));
+        self.typed_input(name, Dtype::Float, dims)
+    }
+
+    /// An input of another type.
+    pub fn typed_input(&mut self, name: &str, dtype: Dtype, dims: &[i64]) -> String {
+        self.graph.input.push(value(name, dtype, dims));
         name.into()
     }
 

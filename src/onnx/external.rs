@@ -13,8 +13,12 @@ use crate::error::{Error, Result};
 
 /// Maps a file. The map must not outlive changes to the file by others; fourbit itself only ever
 /// replaces files by renaming.
-pub(super) fn map(path: &Path) -> Result<Bytes> {
-    let file = File::open(path).map_err(Error::read(path))?;
+pub(crate) fn map(path: &Path) -> Result<Bytes> {
+    map_file(&File::open(path).map_err(Error::read(path))?, path)
+}
+
+/// Maps an open file, as [`map`] does; `path` is what messages call it.
+pub(crate) fn map_file(file: &File, path: &Path) -> Result<Bytes> {
     let metadata = file.metadata().map_err(Error::read(path))?;
     if metadata.is_dir() {
         return Err(Error::Read { path: path.to_owned(), source: std::io::ErrorKind::IsADirectory.into() });
@@ -25,7 +29,7 @@ pub(super) fn map(path: &Path) -> Result<Bytes> {
     // SAFETY: the map is read-only and private to this process; a file that another process
     // truncates meanwhile is outside what a reader can guard against.
     #[allow(unsafe_code)]
-    let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::read(path))?;
+    let map = unsafe { memmap2::Mmap::map(file) }.map_err(Error::read(path))?;
     Ok(Bytes::from_owner(map))
 }
 

@@ -15,10 +15,11 @@ mod tensor;
 mod write;
 
 pub use attributes::{attr, attribute, float, int, ints, set_attribute, string, without_attribute};
+pub(crate) use external::{map, map_file};
 pub use index::Index;
 pub use model::{Model, dtype_name, is_standard, node_label, operator_label, value_shape};
 pub use packing::{pack, unpack};
-pub use read::{decode, read};
+pub use read::{decode, read, read_tensor};
 pub use subgraphs::{bodies, bodies_mut, outer_names};
 pub use tensor::{Dtype, element_count, floats, integers, tensor, tensor_f32, tensor_i64};
 pub use write::{Sink, encode, write};

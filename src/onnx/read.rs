@@ -7,7 +7,7 @@ use prost::Message;
 
 use super::external;
 use super::model::Model;
-use super::proto::ModelProto;
+use super::proto::{ModelProto, TensorProto};
 use crate::error::{Error, Result};
 
 /// Reads a model and the side files it names. Tensor data stays in the mapped files.
@@ -52,4 +52,14 @@ pub fn decode(bytes: Bytes) -> Result<Model> {
     model.bytes_on_disk = size as u64;
     model.unknown_bytes = size.saturating_sub(known) as u64;
     Ok(model)
+}
+
+/// Reads a file that holds one tensor, such as the `input_0.pb` of a test data set.
+///
+/// # Errors
+/// [`Error::Read`] where it cannot be opened, [`Error::Invalid`] where it is no tensor.
+pub fn read_tensor(path: &Path) -> Result<TensorProto> {
+    TensorProto::decode(external::map(path)?).map_err(|error| {
+        Error::invalid(path.display().to_string(), format!("{error} (no tensor, or a damaged one)"))
+    })
 }

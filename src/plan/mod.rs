@@ -11,5 +11,7 @@ pub use codes::Codes;
 pub use decision::{ActivationDecision, BiasChange, Decision, Plan, Subject, VERSION, WeightDecision};
 pub use file::{read, write};
 pub use observations::Observations;
-pub use outcome::{Outcome, OutputError, Prepared, Score, Sizes, Validation, Verdict};
+pub use outcome::{
+    Applied, Inspection, Outcome, OutputError, Planned, Prepared, Score, SiteRow, Sizes, Validation, Verdict,
+};
 pub use site::{ActivationSite, Analysis, Keep, Kernel, Read, Skip, Spatial, WeightSite};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::decision::Plan;
+use super::site::Skip;
 
 /// One exact change that preparation made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -128,4 +129,80 @@ pub struct Outcome {
     pub seconds: Vec<(String, f64)>,
     /// Largest resident memory of the process, in bytes, where the system tells.
     pub peak_memory: Option<u64>,
+}
+
+/// A plan that was made and written, with nothing applied yet.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Planned {
+    /// What was decided.
+    pub plan: Plan,
+    /// The plan's file.
+    pub path: PathBuf,
+    /// What a person should know before applying it.
+    pub warnings: Vec<String>,
+    /// Seconds a stage, in order.
+    pub seconds: Vec<(String, f64)>,
+}
+
+/// A plan that was applied.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Applied {
+    /// The file written.
+    pub output: PathBuf,
+    /// How many decisions were applied.
+    pub decisions: usize,
+    /// How many the plan holds.
+    pub of: usize,
+    /// Sizes.
+    pub sizes: Sizes,
+}
+
+/// One tensor of weights that could be quantized, or is already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SiteRow {
+    /// The initializer.
+    pub tensor: String,
+    /// The operator that reads it.
+    pub operator: String,
+    /// Its dimensions.
+    pub dims: Vec<i64>,
+    /// The axis of output channels, if there is one.
+    pub axis: Option<usize>,
+    /// How many nodes read it.
+    pub readers: usize,
+    /// Bytes it takes in the file.
+    pub bytes: u64,
+    /// How it is stored, where it is low-bit already.
+    pub storage: Option<String>,
+}
+
+/// What is inside a model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Inspection {
+    /// The file.
+    pub file: String,
+    /// Its size, side files included.
+    pub bytes: u64,
+    /// Version of the file format.
+    pub ir_version: i64,
+    /// Version of the standard operators.
+    pub opset: i64,
+    /// Who wrote it.
+    pub producer: String,
+    /// The inputs: name, element type, shape.
+    pub inputs: Vec<String>,
+    /// The outputs: name, element type, shape.
+    pub outputs: Vec<String>,
+    /// Operators, with how many nodes each.
+    pub operators: Vec<(String, usize)>,
+    /// Number of parameters.
+    pub parameters: u64,
+    /// Weights that can be quantized.
+    pub sites: Vec<SiteRow>,
+    /// What stays as it is, and why.
+    pub skips: Vec<Skip>,
+    /// What tract cannot run.
+    pub faults: Vec<String>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
 }

@@ -103,6 +103,9 @@ fn zero_points_are_pinned_where_a_side_is_empty() {
             match name {
                 "relu" => assert_eq!(fit.zero_point, 0),
                 "below zero" => assert_eq!(fit.zero_point, (1 << bits) - 1),
+                "outlier" => {
+                    assert!(bits > 8 || fit.zero_point == 0, "every code is needed to reach up: {fit:?}")
+                }
                 _ => assert!(
                     fit.zero_point > 0 && fit.zero_point < (1 << bits) - 1 || bits == 2,
                     "{name} {fit:?}"
@@ -120,7 +123,7 @@ fn zero_points_are_pinned_where_a_side_is_empty() {
 fn more_bits_never_cost_more() {
     for (name, histogram) in shapes(500) {
         let errors = [2, 4, 6, 8, 10].map(|bits| fit_range(&histogram, bits).error);
-        assert!(errors.windows(2).all(|pair| pair[1] < pair[0]), "{name}: {errors:?}");
+        assert!(errors.windows(2).all(|pair| pair[1] <= pair[0]), "{name}: {errors:?}");
     }
 }
 

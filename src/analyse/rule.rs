@@ -1,0 +1,85 @@
+//! What a rule says of one node.
+
+use crate::onnx::proto::NodeProto;
+use crate::onnx::{Dtype, Index, int, ints, node_label, string};
+use crate::plan::{Kernel, Read, Spatial};
+
+/// Where one operator keeps its weights.
+pub(super) struct Rule {
+    /// The operator, of the standard domain.
+    pub operator: &'static str,
+    /// Input slot of the weights.
+    pub weights: usize,
+    /// Input slot of the data they are multiplied with.
+    pub data: usize,
+    /// Reads the node at a position, whose weights have the dimensions given. The error says what
+    /// about it no rule covers.
+    pub factor: fn(&NodeProto, usize, &[i64], &Index) -> Result<Factor, String>,
+}
+
+/// How one node multiplies with its weights.
+pub(super) struct Factor {
+    pub axis: usize,
+    pub kernel: Kernel,
+    pub bias: Option<(Read, Option<String>)>,
+}
+
+/// The bias in `slot` of `node`, or the place for one: a constant of `channels` elements, or none
+/// yet. `None` where something else is there.
+pub(super) fn bias_slot(
+    node: &NodeProto,
+    at: usize,
+    slot: usize,
+    channels: i64,
+    index: &Index,
+) -> Option<(Read, Option<String>)> {
+    let read = Read { node: node_label(node).into(), operator: node.op_type().into(), at, slot };
+    match node.input.get(slot).map(String::as_str).filter(|name| !name.is_empty()) {
+        None => Some((read, None)),
+        Some(name) => is_row(name, channels, index).then(|| (read, Some(name.to_owned()))),
+    }
+}
+
+/// Whether `name` is a FLOAT constant of `channels` elements along its last axis.
+pub(super) fn is_row(name: &str, channels: i64, index: &Index) -> bool {
+    let row = |dims: &[i64]| dims.last() == Some(&channels) && dims.iter().rev().skip(1).all(|&dim| dim == 1);
+    index.constant(name).is_some_and(|tensor| tensor.data_type() == Dtype::Float as i32 && row(&tensor.dims))
+}
+
+/// The geometry of Conv and ConvTranspose, from the attributes and the weights' dimensions.
+pub(super) fn spatial(node: &NodeProto, dims: &[i64]) -> Result<Spatial, String> {
+    let size =
+        |value: i64| usize::try_from(value).map_err(|_| format!("{value} in its dimensions or attributes"));
+    let kernel = dims[2..].iter().map(|&dim| size(dim)).collect::<Result<Vec<_>, _>>()?;
+    let rank = kernel.len();
+    let list =
+        |name: &str, default: usize, length: usize| match ints(node, name).filter(|list| !list.is_empty()) {
+            None => Ok(vec![default; length]),
+            Some(list) if list.len() == length => list.iter().map(|&value| size(value)).collect(),
+            Some(list) => Err(format!("{name} {list:?} with {rank} spatial axes")),
+        };
+    let at_least_one = |name: &str, list: Vec<usize>| match list.contains(&0) {
+        true => Err(format!("0 among its {name}")),
+        false => Ok(list),
+    };
+    let same_upper = match string(node, "auto_pad").unwrap_or("NOTSET") {
+        "SAME_UPPER" => Some(true),
+        "SAME_LOWER" => Some(false),
+        _ => None,
+    };
+    let pads = match string(node, "auto_pad") {
+        Some("SAME_UPPER" | "SAME_LOWER" | "VALID") => vec![0; 2 * rank],
+        _ => list("pads", 0, 2 * rank)?,
+    };
+    let groups = size(int(node, "group").unwrap_or(1))?;
+    Ok(Spatial {
+        strides: at_least_one("strides", list("strides", 1, rank)?)?,
+        dilations: at_least_one("dilations", list("dilations", 1, rank)?)?,
+        begin: pads[..rank].to_vec(),
+        end: pads[rank..].to_vec(),
+        same_upper,
+        output_padding: list("output_padding", 0, rank)?,
+        groups: if groups == 0 { return Err("0 groups".into()) } else { groups },
+        kernel,
+    })
+}

@@ -1,0 +1,60 @@
+//! `fourbit apply`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::common::Context;
+use crate::error::Result;
+use crate::pipeline;
+use crate::report::{data, plain};
+
+/// Write the model that a plan describes
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+With --first, a decision that costs accuracy can be found by halving.
+
+Examples:
+  fourbit apply net.onnx plan.json -o net.w4a8.onnx
+  fourbit apply net.onnx plan.json -o half.onnx --first 20
+
+Exit status:
+  0  the file was written
+  1  an error; no file was written
+  2  wrong arguments")]
+pub struct Args {
+    /// The float model that the plan was made for
+    #[arg(value_name = "MODEL")]
+    pub input: PathBuf,
+    /// The plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// The file to write [default: beside the model, named after it]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Apply only the first N decisions
+    #[arg(long, value_name = "N")]
+    pub first: Option<usize>,
+    /// Replace the output where it exists
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// Applies and reports.
+///
+/// # Errors
+/// Whatever stops the rewriting.
+pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
+    let applied = pipeline::apply(
+        &args.input,
+        &args.plan,
+        args.output.as_deref(),
+        args.first,
+        args.overwrite,
+        &context.progress,
+    )?;
+    context.print(
+        |layout| plain::applied(&applied, layout),
+        || data::applied(&applied),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}

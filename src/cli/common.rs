@@ -1,0 +1,137 @@
+//! What every subcommand shares: the flags, and how results and errors are printed.
+
+use std::error::Error as _;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::progress::Bar;
+use crate::error::{Error, Result};
+use crate::report::{Detail, Layout, terminal_width};
+
+/// Flags that every subcommand takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "General options")]
+pub struct Common {
+    /// How to print the result
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Number of threads [default: one a processor]
+    #[arg(long, global = true, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// Print no progress and no tables
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Also list each tensor that stays float, and each reason
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// How to print the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Tables and sentences
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// What the flags amount to, ready for use.
+pub struct Context {
+    /// Who hears what the work is at.
+    pub progress: Bar,
+    layout: Layout,
+    format: Format,
+}
+
+impl Context {
+    /// Sets up threads and progress.
+    ///
+    /// # Errors
+    /// [`Error::Options`] where the threads cannot be started.
+    pub fn new(common: &Common) -> Result<Self> {
+        if let Some(jobs) = common.jobs {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(jobs.get())
+                .build_global()
+                .map_err(|error| {
+                    Error::options(
+                        format!("cannot start {jobs} threads: {error}"),
+                        "pass a smaller --jobs",
+                    )
+                })?;
+        }
+        let bars = !common.quiet && common.format == Format::Text && io::stderr().is_terminal();
+        let detail = match (common.quiet, common.verbose) {
+            (true, _) => Detail::Brief,
+            (_, true) => Detail::Full,
+            _ => Detail::Normal,
+        };
+        let layout = Layout {
+            width: terminal_width(),
+            detail,
+        };
+        Ok(Self {
+            progress: Bar::new(bars, !common.quiet),
+            layout,
+            format: common.format,
+        })
+    }
+
+    /// Prints a result in the format asked for.
+    ///
+    /// # Errors
+    /// [`Error::Write`], except where the reader has gone away: it has seen what it wanted.
+    pub fn print(
+        &self,
+        text: impl FnOnce(Layout) -> String,
+        json: impl FnOnce() -> String,
+    ) -> Result<()> {
+        let output = match self.format {
+            Format::Text => text(self.layout),
+            Format::Json => json(),
+        };
+        let mut stdout = io::stdout().lock();
+        match stdout
+            .write_all(output.as_bytes())
+            .and_then(|()| stdout.flush())
+        {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Write {
+                path: PathBuf::from("standard output"),
+                source: error,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Prints an error and what led to it, in one line.
+pub fn complain(error: &Error) {
+    // Nobody is left to tell when this fails.
+    let _ = writeln!(io::stderr(), "error: {}", chain(error));
+}
+
+/// An error and what led to it.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text += &format!(": {source}");
+        next = source.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_told_with_their_cause() {
+        let path = std::path::Path::new("net.onnx");
+        let error = Error::read(path)(io::Error::other("disk on fire"));
+        assert_eq!(chain(&error), "cannot read net.onnx: disk on fire");
+    }
+}

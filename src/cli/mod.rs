@@ -1,0 +1,177 @@
+//! The command line: one file a subcommand, each with its arguments and a `run`.
+
+mod apply;
+mod common;
+mod conversion;
+mod inspect;
+mod plan;
+mod progress;
+mod quantize;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Result;
+use common::{Common, Context};
+
+/// Turns a trained float ONNX model into a 4-bit one, and measures what it cost.
+#[derive(Debug, Parser)]
+#[command(
+    name = "fourbit",
+    version,
+    arg_required_else_help = true,
+    propagate_version = true
+)]
+#[command(after_help = "\
+Examples:
+  fourbit quantize net.onnx --calibration calib.npz --validation test.npz
+  fourbit quantize net.onnx --precision w4
+  fourbit validate net.onnx net.w4a8.onnx --samples test.npz
+  fourbit inspect net.onnx
+
+Exit status:
+  0  done
+  1  an error, which is named on standard error
+  2  wrong arguments")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Quantize(quantize::Args),
+    Validate(validate::Args),
+    Inspect(inspect::Args),
+    Plan(plan::Args),
+    Apply(apply::Args),
+}
+
+/// Reads the arguments of the process, does what they ask, and gives the exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nobody is left to tell when this fails.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            common::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let context = Context::new(&cli.common)?;
+    match &cli.command {
+        Command::Quantize(args) => quantize::run(args, &context),
+        Command::Validate(args) => validate::run(args, &context),
+        Command::Inspect(args) => inspect::run(args, &context),
+        Command::Plan(args) => plan::run(args, &context),
+        Command::Apply(args) => apply::run(args, &context),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::options::{Granularity, Options, Storage};
+
+    fn parse(line: &str) -> std::result::Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    fn options(line: &str) -> Options {
+        match parse(line).unwrap().command {
+            Command::Quantize(args) => args.conversion.options(),
+            Command::Plan(args) => args.conversion.options(),
+            _ => panic!("{line}"),
+        }
+    }
+
+    #[test]
+    fn the_commands_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_help_has_examples_and_exit_status() {
+        let mut command = Cli::command();
+        command.build();
+        for part in command
+            .get_subcommands_mut()
+            .filter(|part| part.get_name() != "help")
+        {
+            let help = part.render_help().to_string();
+            assert!(
+                help.contains("Examples:") && help.contains("Exit status:"),
+                "{help}"
+            );
+            assert!(
+                help.contains("--format") && help.contains("--jobs"),
+                "{help}"
+            );
+        }
+    }
+
+    #[test]
+    fn precision_sets_and_widths_override() {
+        assert_eq!(options("fourbit quantize m.onnx"), Options::default());
+        let w8 = options("fourbit quantize m.onnx --activations float --precision w8a8");
+        assert_eq!((w8.weights, w8.activations), (Some(Storage::Int8), None));
+        let mixed =
+            options("fourbit plan m.onnx --precision w4 --weights uint4 --activations int8");
+        assert_eq!(
+            (mixed.weights, mixed.activations),
+            (Some(Storage::Uint4), Some(Storage::Int8))
+        );
+        let float = options("fourbit plan m.onnx --weights float");
+        assert_eq!(
+            (float.weights, float.activations),
+            (None, Some(Storage::Uint8))
+        );
+    }
+
+    #[test]
+    fn the_rest_of_the_options() {
+        let found = options(
+            "fourbit quantize m.onnx --granularity tensor --include a* --include b --exclude c \
+             --op-types Conv,Gemm --min-elements 99 --no-bias-correction",
+        );
+        assert_eq!(found.granularity, Granularity::Tensor);
+        assert_eq!(found.include, ["a*", "b"]);
+        assert_eq!(found.exclude, ["c"]);
+        assert_eq!(found.op_types, ["Conv", "Gemm"]);
+        assert_eq!((found.min_elements, found.bias_correction), (99, false));
+    }
+
+    #[test]
+    fn wrong_arguments_are_usage_errors() {
+        for line in [
+            "fourbit",
+            "fourbit quantize",
+            "fourbit quantize m.onnx --precision w3",
+            "fourbit quantize m.onnx --jobs 0",
+            "fourbit quantize m.onnx --samples 0",
+            "fourbit quantize m.onnx -q -v",
+            "fourbit validate m.onnx",
+            "fourbit apply m.onnx plan.json --first x",
+            "fourbit unknown",
+        ] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+        assert_eq!(parse("fourbit --version").unwrap_err().exit_code(), 0);
+        assert_eq!(parse("fourbit plan --help").unwrap_err().exit_code(), 0);
+    }
+}

@@ -1,0 +1,40 @@
+//! `fourbit plan`.
+
+use std::process::ExitCode;
+
+use super::common::Context;
+use super::conversion::Conversion;
+use crate::error::Result;
+use crate::pipeline;
+use crate::report::{data, plain};
+
+/// Decide everything and write the plan, but no model
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The plan is a JSON file. It can be read, edited, and applied with fourbit apply.
+
+Examples:
+  fourbit plan net.onnx -o plan.json --calibration calib.npz
+  fourbit plan net.onnx --precision w4
+
+Exit status:
+  0  the plan was written
+  1  an error; no plan was written
+  2  wrong arguments")]
+pub struct Args {
+    #[command(flatten)]
+    pub conversion: Conversion,
+}
+
+/// Plans and reports.
+///
+/// # Errors
+/// Whatever stops the planning.
+pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
+    let planned = pipeline::plan(&args.conversion.job(None), &context.progress)?;
+    context.print(
+        |layout| plain::planned(&planned, layout),
+        || data::planned(&planned),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}

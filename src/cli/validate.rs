@@ -1,0 +1,68 @@
+//! `fourbit validate`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::common::Context;
+use super::conversion::{Seed, at_least_one};
+use crate::error::Result;
+use crate::pipeline;
+use crate::plan::Verdict;
+use crate::report::{data, plain};
+
+/// Compare a quantized model with its float original
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Both models run on the same samples. Samples that lie beside the float model are found without a flag.
+
+Examples:
+  fourbit validate net.onnx net.w4a8.onnx --samples test.npz
+  fourbit validate net.onnx net.w4a8.onnx --samples pictures/ --preprocess pixels.toml --count 500
+
+Exit status:
+  0  both models were compared
+  1  an error, or they could not be compared
+  2  wrong arguments")]
+pub struct Args {
+    /// The float model
+    #[arg(value_name = "FLOAT")]
+    pub float: PathBuf,
+    /// The quantized model
+    #[arg(value_name = "QUANTIZED")]
+    pub quantized: PathBuf,
+    /// Samples to run: .npz, .npy, or a folder
+    #[arg(long, value_name = "PATH", help_heading = "Samples")]
+    pub samples: Option<PathBuf>,
+    /// How stored samples become inputs (TOML)
+    #[arg(long, value_name = "FILE", help_heading = "Samples")]
+    pub preprocess: Option<PathBuf>,
+    /// Use so many samples at most
+    #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Samples")]
+    pub count: Option<usize>,
+    #[command(flatten)]
+    pub seed: Seed,
+}
+
+/// Compares and reports.
+///
+/// # Errors
+/// Whatever stops the comparison.
+pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
+    let verdict = pipeline::validate(
+        &args.float,
+        &args.quantized,
+        args.samples.as_deref(),
+        args.preprocess.as_deref(),
+        args.count,
+        args.seed.seed,
+        &context.progress,
+    )?;
+    context.print(
+        |layout| plain::verdict(&verdict, layout),
+        || data::verdict(&verdict),
+    )?;
+    Ok(match verdict {
+        Verdict::Validated(_) => ExitCode::SUCCESS,
+        Verdict::NotValidated { .. } => ExitCode::FAILURE,
+    })
+}

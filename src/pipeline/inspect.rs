@@ -1,0 +1,89 @@
+//! A look at a model, without changing it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::measure::parameters;
+use super::ready;
+use crate::analyse::analyse;
+use crate::error::Result;
+use crate::onnx::proto::{TypeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
+use crate::onnx::{Index, dtype_name, operator_label};
+use crate::options::Options;
+use crate::plan::{Inspection, SiteRow};
+use crate::runtime::faults;
+
+/// Reads a model and says what is in it, what could be quantized, and what stands in the way.
+///
+/// # Errors
+/// Any: see [`crate::error::Error`].
+pub fn inspect(path: &Path) -> Result<Inspection> {
+    let ready = ready(path)?;
+    let (original, model) = (&ready.float, &ready.model);
+    let analysis = analyse(model, &Options::default())?;
+    let mut operators: BTreeMap<String, usize> = BTreeMap::new();
+    for node in &original.graph().node {
+        *operators.entry(operator_label(node)).or_default() += 1;
+    }
+    let mut sites: Vec<SiteRow> = analysis
+        .weights
+        .iter()
+        .map(|site| SiteRow {
+            tensor: site.tensor.clone(),
+            operator: site.reads[0].operator.clone(),
+            dims: site.dims.clone(),
+            axis: site.axis,
+            readers: site.reads.len(),
+            bytes: 4 * site.dims.iter().product::<i64>().unsigned_abs(),
+            storage: None,
+        })
+        .collect();
+    let index = Index::new(original.graph());
+    for node in original.graph().node.iter().filter(|node| node.op_type() == "DequantizeLinear") {
+        let Some(tensor) = node.input.first().and_then(|codes| index.constant(codes)) else { continue };
+        let reader = node.output.first().and_then(|output| index.consumers(output).first());
+        sites.push(SiteRow {
+            tensor: tensor.name().to_owned(),
+            operator: reader.map_or_else(String::new, |&(at, _)| operator_label(&original.graph().node[at])),
+            dims: tensor.dims.clone(),
+            axis: None,
+            readers: node.output.first().map_or(0, |output| index.consumers(output).len()),
+            bytes: tensor.raw_data.as_ref().map_or(0, |raw| raw.len() as u64),
+            storage: Some(dtype_name(tensor.data_type()).to_lowercase()),
+        });
+    }
+    let fault_lines = faults(model).into_iter().map(|fault| format!("node {}: {}", fault.node, fault.problem));
+    let proto = &original.proto;
+    Ok(Inspection {
+        file: original.label(),
+        bytes: original.bytes_on_disk,
+        ir_version: proto.ir_version(),
+        opset: original.opset(),
+        producer: [proto.producer_name(), proto.producer_version()].join(" ").trim().to_owned(),
+        inputs: original.inputs().map(describe).collect(),
+        outputs: original.graph().output.iter().map(describe).collect(),
+        operators: operators.into_iter().collect(),
+        parameters: parameters(model),
+        sites,
+        skips: analysis.skips,
+        faults: fault_lines.collect(),
+        warnings: ready.warnings,
+    })
+}
+
+/// `name FLOAT [N,3,32,32]`.
+fn describe(value: &ValueInfoProto) -> String {
+    let Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), .. }) = &value.r#type else {
+        return format!("{} (no tensor)", value.name());
+    };
+    let dim = |dim: &crate::onnx::proto::tensor_shape_proto::Dimension| match &dim.value {
+        Some(dimension::Value::DimValue(size)) => size.to_string(),
+        Some(dimension::Value::DimParam(name)) if !name.is_empty() => name.clone(),
+        _ => "?".into(),
+    };
+    let shape = tensor.shape.as_ref().map_or_else(
+        || "of unknown rank".to_owned(),
+        |shape| format!("[{}]", shape.dim.iter().map(dim).collect::<Vec<_>>().join(",")),
+    );
+    format!("{} {} {shape}", value.name(), dtype_name(tensor.elem_type()))
+}

@@ -1,0 +1,99 @@
+//! Judging a written file: read back, lowered to a view that tract can run, run beside the float
+//! model.
+
+use std::path::Path;
+
+use super::quantize::first_fault;
+use crate::error::{Error, Result};
+use crate::onnx::{self, Model};
+use crate::plan::{Plan, Verdict};
+use crate::progress::Progress;
+use crate::rewrite::{Dialect, lower};
+use crate::runtime::Session;
+use crate::samples::{Preprocess, Samples};
+use crate::validate::{compare, prove};
+
+/// Random samples that stand in where there are none: enough to see that the file runs.
+const SYNTHETIC_SAMPLES: usize = 4;
+
+/// A file that was just written, and what it is held against.
+pub(super) struct Judged<'j> {
+    pub float: &'j Model,
+    pub plan: &'j Plan,
+    pub first: Option<usize>,
+    pub written: &'j Path,
+    pub samples: Option<&'j Path>,
+    pub preprocess: Option<&'j Preprocess>,
+    pub calibrated_on: bool,
+    pub seed: u64,
+}
+
+/// Reads the file back, proves its weights, and runs it. Returns the file as read as well.
+pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdict, Model)> {
+    let back = onnx::read(judged.written)?;
+    let view = lower(&back, Dialect::Folded)?;
+    let proven = prove(judged.plan, judged.first, &view)?;
+    let samples = match judged.samples {
+        Some(path) => Some(Samples::open(path, judged.float, judged.preprocess)?),
+        None => None,
+    };
+    let mut verdict = run(judged.float, &view, samples, judged.seed, progress)?;
+    if let Verdict::Validated(validation) = &mut verdict {
+        validation.weights_proven = proven;
+        validation.calibrated_on = judged.calibrated_on;
+    }
+    Ok((verdict, back))
+}
+
+/// Judges any quantized file against its float model, without a plan.
+///
+/// # Errors
+/// Any: see [`Error`].
+pub fn validate(
+    float: &Path,
+    quantized: &Path,
+    samples: Option<&Path>,
+    preprocess: Option<&Path>,
+    count: Option<usize>,
+    seed: u64,
+    progress: &dyn Progress,
+) -> Result<Verdict> {
+    let model = onnx::read(float)?;
+    let view = lower(&onnx::read(quantized)?, Dialect::Folded)?;
+    let preprocess = preprocess.map(Preprocess::read).transpose()?;
+    let beside = samples.is_none().then(|| Samples::discover(float).validation).flatten();
+    let samples = match samples.or(beside.as_deref()) {
+        Some(path) => Some(Samples::open(path, &model, preprocess.as_ref())?.choose(count, seed)),
+        None => None,
+    };
+    run(&model, &view, samples, seed, progress)
+}
+
+fn run(float: &Model, view: &Model, samples: Option<Samples>, seed: u64, progress: &dyn Progress) -> Result<Verdict> {
+    let not = |reason: String| Ok(Verdict::NotValidated { reason });
+    if let Some(problem) = first_fault(float).or_else(|| first_fault(view)) {
+        return not(problem);
+    }
+    let synthetic = samples.is_none();
+    let samples = match samples {
+        Some(samples) => samples,
+        None => match Samples::synthetic(float, SYNTHETIC_SAMPLES, seed) {
+            Ok(samples) => samples,
+            Err(error) => return not(format!("no samples were given, and none can be made up: {error}")),
+        },
+    };
+    let sessions = Session::new(float, "float", &[]).and_then(|one| Ok((one, Session::new(view, "quantized", &[])?)));
+    let (float, quantized) = match sessions {
+        Ok(sessions) => sessions,
+        Err(error @ Error::Runtime { .. }) => return not(error.to_string()),
+        Err(error) => return Err(error),
+    };
+    match compare(&float, &quantized, &samples, Dialect::Folded.name(), progress) {
+        Ok(mut validation) => {
+            validation.synthetic = synthetic;
+            Ok(Verdict::Validated(validation))
+        }
+        Err(error @ Error::Runtime { .. }) => not(error.to_string()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,86 @@
+//! Sizes, digests, times and memory.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use sha2::{Digest, Sha256};
+
+use crate::onnx::proto::TensorProto;
+use crate::onnx::{self, Dtype, Model, element_count};
+use crate::plan::{Decision, Plan, Sizes};
+
+/// SHA-256 of the model as one message, in hexadecimal.
+pub(super) fn sha256(model: &Model) -> String {
+    Sha256::digest(onnx::encode(model)).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Seconds a stage, in order.
+#[derive(Debug)]
+pub(super) struct Clock {
+    last: Instant,
+    pub seconds: Vec<(String, f64)>,
+}
+
+impl Clock {
+    pub fn start() -> Self {
+        Self { last: Instant::now(), seconds: Vec::new() }
+    }
+
+    /// The stage that ends now.
+    pub fn lap(&mut self, stage: &str) {
+        let now = Instant::now();
+        self.seconds.push((stage.into(), (now - self.last).as_secs_f64()));
+        self.last = now;
+    }
+}
+
+/// Largest resident memory of this process so far, in bytes, where the system tells.
+pub(super) fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+fn is_float(tensor: &TensorProto) -> bool {
+    [Dtype::Float, Dtype::Double, Dtype::Float16, Dtype::Bfloat16].iter().any(|&dtype| tensor.data_type() == dtype as i32)
+}
+
+fn bytes(tensor: &TensorProto) -> u64 {
+    let count = element_count(tensor).unwrap_or(0) as u64;
+    match Dtype::try_from(tensor.data_type()) {
+        Ok(Dtype::Double) => 8 * count,
+        Ok(Dtype::Float) => 4 * count,
+        Ok(Dtype::Float16 | Dtype::Bfloat16) => 2 * count,
+        Ok(Dtype::Int4 | Dtype::Uint4) => count.div_ceil(2),
+        _ => count,
+    }
+}
+
+/// Float parameters of a graph.
+pub(super) fn parameters(model: &Model) -> u64 {
+    let floats = model.graph().initializer.iter().filter(|tensor| is_float(tensor));
+    floats.map(|tensor| element_count(tensor).unwrap_or(0) as u64).sum()
+}
+
+/// What the conversion did to the files' sizes.
+pub(super) fn sizes(before: u64, after: u64, prepared: &Model, written: &Model, plan: &Plan) -> Sizes {
+    let integers: HashMap<&str, ()> =
+        prepared.graph().initializer.iter().filter(|tensor| !is_float(tensor)).map(|tensor| (tensor.name(), ())).collect();
+    let standing = written.graph().initializer.iter().filter(|tensor| !integers.contains_key(tensor.name()));
+    let stored: u64 = standing.map(bytes).sum();
+    let (mut bits, mut elements) = (0u64, 0u64);
+    for decision in &plan.decisions {
+        let Decision::Weight(weight) = decision else { continue };
+        let zero_points = if weight.zero_points.iter().all(|&zero| zero == 0) { 0 } else { weight.zero_points.len() as u64 };
+        let width = u64::from(weight.storage.bits());
+        bits += width * (weight.codes.values.len() as u64 + zero_points) + 32 * weight.scales.len() as u64;
+        elements += weight.codes.values.len() as u64;
+    }
+    Sizes {
+        before,
+        after,
+        ratio: after as f64 / before.max(1) as f64,
+        effective_bits: 8.0 * stored as f64 / parameters(prepared).max(1) as f64,
+        quantized_bits: (elements > 0).then(|| bits as f64 / elements as f64),
+    }
+}

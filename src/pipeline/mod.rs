@@ -1,0 +1,93 @@
+//! The story: read, prepare, analyse, calibrate, solve, rewrite, validate. Each call is one use of
+//! the library; the command line is a thin shell around them.
+
+mod apply;
+mod inspect;
+mod judge;
+mod measure;
+mod quantize;
+
+use std::path::{Path, PathBuf};
+
+pub use apply::apply;
+pub use inspect::inspect;
+pub use judge::validate;
+pub use quantize::{plan, quantize};
+
+pub use crate::plan::{Applied, Inspection, Planned, SiteRow};
+
+use crate::error::{Error, Result};
+use crate::onnx::{self, Model};
+use crate::options::{OPSET, Options};
+use crate::plan::{Prepared, Subject};
+
+/// Calibration samples used where no number is asked for: more of them change the ranges little.
+pub const CALIBRATION_SAMPLES: usize = 512;
+
+/// One conversion, as asked for.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The float model.
+    pub input: PathBuf,
+    /// Where the result goes; beside the input if not given.
+    pub output: Option<PathBuf>,
+    /// What shapes the plan.
+    pub options: Options,
+    /// Calibration samples; those lying beside the input if not given.
+    pub calibration: Option<PathBuf>,
+    /// Validation samples; those lying beside the input if not given.
+    pub validation: Option<PathBuf>,
+    /// How stored pixels become the input.
+    pub preprocess: Option<PathBuf>,
+    /// How many calibration samples to use; [`CALIBRATION_SAMPLES`] if not given.
+    pub samples: Option<usize>,
+    /// Seed of the choice of samples.
+    pub seed: u64,
+    /// Whether existing outputs may be replaced.
+    pub overwrite: bool,
+}
+
+/// A model ready to be analysed, and what it was before.
+pub(crate) struct Ready {
+    pub model: Model,
+    pub prepared: Vec<Prepared>,
+    pub opset: i64,
+    pub subject: Subject,
+    pub warnings: Vec<String>,
+    /// The model as read, for running.
+    pub float: Model,
+}
+
+/// Reads and prepares `path`.
+pub(crate) fn ready(path: &Path) -> Result<Ready> {
+    let float = onnx::read(path)?;
+    let mut warnings = Vec::new();
+    if float.unknown_bytes > 0 {
+        warnings.push(format!(
+            "{} bytes of the input are in fields that this version of the format does not know; they are not written",
+            float.unknown_bytes
+        ));
+    }
+    let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let subject = Subject { file, sha256: measure::sha256(&float) };
+    let opset = float.opset();
+    let (model, changes) = crate::prepare::prepare(float.clone(), OPSET)?;
+    let prepared = changes
+        .into_iter()
+        .map(|change| Prepared { pass: change.pass.into(), count: change.count, detail: change.detail })
+        .collect();
+    Ok(Ready { model, prepared, opset, subject, warnings, float })
+}
+
+/// `output`, or the input's name with `suffix` in place of `.onnx`, checked against the input.
+pub(crate) fn target(input: &Path, output: Option<&Path>, suffix: &str, overwrite: bool) -> Result<PathBuf> {
+    let stem = input.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let path = output.map_or_else(|| input.with_file_name(format!("{stem}.{suffix}")), Path::to_owned);
+    let same = |one: &Path, other: &Path| one == other || one.canonicalize().ok().is_some_and(|one| other.canonicalize().is_ok_and(|other| one == other));
+    if same(input, &path) {
+        return Err(Error::OverwritesInput { path });
+    }
+    // Asked before the work, so that nobody waits for a result that cannot be kept.
+    drop(onnx::Sink::create(&path, overwrite)?);
+    Ok(path)
+}

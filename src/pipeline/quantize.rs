@@ -1,0 +1,149 @@
+//! The main job, and the same stopped before rewriting.
+
+use std::path::PathBuf;
+
+use super::judge::{self, Judged};
+use super::measure::{Clock, peak_memory, sizes};
+use super::{CALIBRATION_SAMPLES, Job, Ready, ready, target};
+use crate::analyse::analyse;
+use crate::calibrate::observe;
+use crate::error::{Error, Result};
+use crate::onnx::{self, Model};
+use crate::plan::{self, Analysis, Observations, Outcome, Plan, Planned};
+use crate::progress::Progress;
+use crate::rewrite;
+use crate::runtime::faults;
+use crate::samples::{Preprocess, Samples};
+use crate::solve::solve;
+
+struct Solved {
+    ready: Ready,
+    plan: Plan,
+    calibration: Option<(String, usize)>,
+    preprocess: Option<Preprocess>,
+    validation: Option<PathBuf>,
+    clock: Clock,
+}
+
+/// Converts a model, writes it, and judges what was written.
+///
+/// # Errors
+/// Any: see [`Error`]. No output is left behind then.
+pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
+    let suffix = format!("{}.onnx", job.options.precision());
+    let output = target(&job.input, job.output.as_deref(), &suffix, job.overwrite)?;
+    let Solved { ready, plan, calibration, preprocess, validation, mut clock } = solved(job, progress)?;
+    let rewritten = rewrite::apply(&ready.model, &plan, None)?;
+    let after = onnx::write(&rewritten, &output, job.overwrite)?;
+    drop(rewritten);
+    clock.lap("rewrite");
+    let judged = Judged {
+        float: &ready.float,
+        plan: &plan,
+        first: None,
+        written: &output,
+        samples: validation.as_deref().or(job.calibration.as_deref()),
+        preprocess: preprocess.as_ref(),
+        calibrated_on: validation.is_none() && job.calibration.is_some(),
+        seed: job.seed,
+    };
+    let (verdict, written) = judge::written(&judged, progress).inspect_err(|error| {
+        if matches!(error, Error::SelfCheck { .. }) {
+            // The file is not what the plan says: nobody should find it.
+            drop(std::fs::remove_file(&output));
+        }
+    })?;
+    clock.lap("validate");
+    Ok(Outcome {
+        input: job.input.clone(),
+        opsets: (ready.opset, written.opset()),
+        sizes: sizes(ready.float.bytes_on_disk, after, &ready.model, &written, &plan),
+        output,
+        prepared: ready.prepared,
+        plan,
+        calibration,
+        verdict,
+        warnings: ready.warnings,
+        seconds: clock.seconds,
+        peak_memory: peak_memory(),
+    })
+}
+
+/// Everything up to the plan, which is written instead of a model.
+///
+/// # Errors
+/// Any: see [`Error`]. No output is left behind then.
+pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
+    let path = target(&job.input, job.output.as_deref(), "plan.json", job.overwrite)?;
+    let Solved { ready, plan, mut clock, .. } = solved(job, progress)?;
+    plan::write(&plan, &path, job.overwrite)?;
+    clock.lap("write");
+    Ok(Planned { plan, path, warnings: ready.warnings, seconds: clock.seconds })
+}
+
+fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
+    let mut clock = Clock::start();
+    let mut ready = ready(&job.input)?;
+    clock.lap("prepare");
+    let analysis = analyse(&ready.model, &job.options)?;
+    let beside = Samples::discover(&job.input);
+    let preprocess = job.preprocess.clone().or_else(|| {
+        // A file that lies there by itself is meant for pictures, not for model-ready arrays.
+        let given = job.calibration.as_ref().or(job.validation.as_ref()).is_some_and(|path| path.is_dir());
+        beside.preprocess.clone().filter(|_| given)
+    });
+    let preprocess = preprocess.map(|path| Preprocess::read(&path)).transpose()?;
+    let source = job.calibration.clone().or(beside.calibration);
+    clock.lap("analyse");
+    let (observations, calibration) = match source {
+        Some(path) => calibrate(job, &ready, &analysis, path, preprocess.as_ref(), progress)?,
+        None if job.options.activations.is_some() => {
+            return Err(Error::options(
+                format!("{} needs calibration samples to find the ranges of activations", job.options.precision()),
+                "pass --calibration FILE, or --precision w4, which needs no data",
+            ));
+        }
+        None => (None, None),
+    };
+    clock.lap("calibrate");
+    let plan = solve(&ready.model, &analysis, observations.as_ref(), &job.options, ready.subject.clone())?;
+    if plan.decisions.is_empty() {
+        ready.warnings.push("nothing in this model was quantized; the reasons are listed".into());
+    }
+    clock.lap("solve");
+    Ok(Solved { ready, plan, calibration, preprocess, validation: job.validation.clone().or(beside.validation), clock })
+}
+
+type Calibrated = (Option<Observations>, Option<(String, usize)>);
+
+fn calibrate(
+    job: &Job,
+    ready: &Ready,
+    analysis: &Analysis,
+    path: PathBuf,
+    preprocess: Option<&Preprocess>,
+    progress: &dyn Progress,
+) -> Result<Calibrated> {
+    if let Some(problem) = first_fault(&ready.model) {
+        return match job.options.activations {
+            Some(_) => Err(Error::options(
+                format!("calibration cannot run this model: {problem}"),
+                "choose --precision w4, which needs no calibration",
+            )),
+            None => Ok((None, None)),
+        };
+    }
+    let samples = Samples::open(&path, &ready.model, preprocess)?;
+    let samples = samples.choose(Some(job.samples.unwrap_or(CALIBRATION_SAMPLES)), job.seed);
+    let get = |at: usize| Ok(samples.get(at)?.inputs);
+    let means = job.options.bias_correction && job.options.weights.is_some();
+    let observations = observe(&ready.model, analysis, samples.len(), &get, means, progress)?;
+    Ok((Some(observations), Some((path.display().to_string(), samples.len()))))
+}
+
+/// What tract cannot run, or runs wrongly, if anything.
+pub(super) fn first_fault(model: &Model) -> Option<String> {
+    let faults = faults(model);
+    let more = if faults.len() > 1 { format!(" (and {} more)", faults.len() - 1) } else { String::new() };
+    faults.first().map(|fault| format!("node {}: {}{more}", fault.node, fault.problem))
+}

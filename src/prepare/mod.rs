@@ -1,0 +1,96 @@
+//! Exact graph normalisations: what comes out computes what went in, in the form that the later
+//! stages know.
+
+mod batchnorm;
+mod constants;
+mod dead;
+mod identities;
+mod names;
+mod shadowed;
+pub mod upgrade;
+
+use crate::error::Result;
+use crate::onnx::Model;
+
+/// One exact change to the model, for the report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The pass that made it.
+    pub pass: &'static str,
+    /// How many nodes, initializers or inputs it touched.
+    pub count: usize,
+    /// What it did, in words.
+    pub detail: String,
+}
+
+/// Brings `model` to at least `opset` of the standard domain and into the form that the later
+/// stages expect, without changing what it computes. A model that is higher stays where it is.
+///
+/// # Errors
+/// [`crate::error::Error::NoConversion`] where an operator's way to `opset` is not known,
+/// [`crate::error::Error::Invalid`] where a tensor that a pass reads is damaged.
+pub fn prepare(mut model: Model, opset: i64) -> Result<(Model, Vec<Change>)> {
+    let upgrade = |model: &mut Model| upgrade::upgrade(model, opset);
+    let passes: [&dyn Fn(&mut Model) -> Result<Option<Change>>; 6] = [
+        // First: until an initializer is no longer an input, nothing may take it for a constant.
+        &shadowed::remove,
+        // Before the upgrade: conversions read shapes and scales, and read initializers best.
+        &constants::to_initializers,
+        // Before whatever follows, so that each later pass knows one form of each operator.
+        &upgrade,
+        // Before folding: an Identity or Dropout may stand between convolution and BatchNormalization.
+        &identities::remove,
+        // Leaves the normalisation's parameters without a reader.
+        &batchnorm::fold,
+        // Last: sweeps up after all others.
+        &dead::remove,
+    ];
+    let mut changes = Vec::new();
+    for pass in passes {
+        changes.extend(pass(&mut model)?);
+    }
+    Ok((model, changes))
+}
+
+/// A change of `count` things, or nothing.
+fn changed(pass: &'static str, count: usize, detail: impl FnOnce() -> String) -> Option<Change> {
+    (count > 0).then(|| Change { pass, count, detail: detail() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::attr;
+    use crate::onnx::build::GraphBuilder;
+
+    #[test]
+    fn a_finished_model_stays_as_it_is() {
+        let mut graph = GraphBuilder::new(22);
+        let x = graph.input("x", &[1, 4]);
+        let w = graph.weights("w", &[4, 3]);
+        let y = graph.node("MatMul", &[&x, &w], &[]);
+        graph.output(&y);
+        let model = graph.model();
+        assert_eq!(prepare(model.clone(), 21).unwrap(), (model, vec![]));
+    }
+
+    #[test]
+    fn the_passes_work_together() {
+        let mut graph = GraphBuilder::new(9).ir_version(3);
+        let x = graph.input("x", &[1, 2, 5, 5]);
+        let w = graph.weights("w", &[3, 2, 3, 3]);
+        let conv = graph.node("Conv", &[&x, &w], &[]);
+        let dropped = graph.node("Dropout", &[&conv], &[attr::float("ratio", 0.3)]);
+        let [scale, bias, mean, var] = ["scale", "bias", "mean", "var"]
+            .map(|name| graph.initializer(crate::onnx::tensor_f32(name, &[3], &[1.0, 2.0, 0.5])));
+        let y = graph.node("BatchNormalization", &[&dropped, &scale, &bias, &mean, &var], &[]);
+        graph.output(&y);
+        let (model, changes) = prepare(graph.model(), 21).unwrap();
+        let operators: Vec<&str> = model.graph().node.iter().map(|node| node.op_type()).collect();
+        assert_eq!(operators, ["Conv"]);
+        assert_eq!(model.graph().initializer.len(), 2);
+        assert_eq!((model.opset(), model.proto.ir_version()), (21, 10));
+        let passes: Vec<&str> = changes.iter().map(|change| change.pass).collect();
+        assert_eq!(passes, ["opset-upgrade", "remove-identities", "fold-batchnorm", "remove-dead"]);
+    }
+}

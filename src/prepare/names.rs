@@ -1,0 +1,60 @@
+//! Names that nothing in the model bears yet.
+
+use std::collections::HashSet;
+
+use crate::onnx::bodies;
+use crate::onnx::proto::GraphProto;
+
+/// Every name of a graph and of the graphs inside it, values and nodes alike.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    taken: HashSet<String>,
+}
+
+impl Names {
+    pub fn of(graph: &GraphProto) -> Self {
+        let mut names = Self::default();
+        names.collect(graph);
+        names
+    }
+
+    fn collect(&mut self, graph: &GraphProto) {
+        let values = graph.input.iter().chain(&graph.output).chain(&graph.value_info);
+        self.taken.extend(values.map(|value| value.name().to_owned()));
+        self.taken.extend(graph.initializer.iter().map(|tensor| tensor.name().to_owned()));
+        for node in &graph.node {
+            self.taken.insert(node.name().to_owned());
+            self.taken.extend(node.input.iter().chain(&node.output).cloned());
+            bodies(node).for_each(|body| self.collect(body));
+        }
+    }
+
+    /// `wish`, or `wish_2`, `wish_3` ... where that is taken: the same model gives the same names.
+    pub fn fresh(&mut self, wish: &str) -> String {
+        let mut name = wish.to_owned();
+        let mut number = 1u64;
+        while !self.taken.insert(name.clone()) {
+            number += 1;
+            name = format!("{wish}_{number}");
+        }
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::build::GraphBuilder;
+
+    #[test]
+    fn fresh_names_are_new_and_repeatable() {
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[1]);
+        let y = graph.node("Relu", &[&x], &[]);
+        graph.output(&y);
+        let mut names = Names::of(graph.model().graph());
+        assert_eq!(names.fresh("x"), "x_2");
+        assert_eq!(names.fresh("x"), "x_3");
+        assert_eq!(names.fresh("w"), "w");
+    }
+}

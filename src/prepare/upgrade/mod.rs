@@ -1,0 +1,201 @@
+//! The way of each operator to a newer opset, one schema change at a time.
+//!
+//! A model is never declared newer by its number alone: every standard operator in it must have
+//! an entry for every change of its schema on the way. An operator without one stops the upgrade.
+
+mod activation;
+mod arithmetic;
+mod control;
+mod facts;
+mod normalization;
+mod reduction;
+mod scope;
+mod selection;
+mod shape;
+mod spatial;
+mod table;
+
+pub use table::known_operators;
+
+use super::names::Names;
+use super::{Change, changed};
+use crate::error::{Error, Result};
+use crate::onnx::proto::{GraphProto, NodeProto};
+use crate::onnx::{Model, bodies_mut, is_standard, node_label, operator_label};
+use facts::{Facts, FloatTypes};
+use scope::Scope;
+use table::{Step, steps};
+
+/// The newest opset that the table knows the way to.
+const NEWEST: i64 = 21;
+/// The oldest opset to stop at: Resize changes its form at 10, 11 and 13 and is only whole again
+/// after the last of these.
+const OLDEST: i64 = 13;
+/// The IR version that opset 21 came with; INT4 needs it.
+const IR_VERSION: i64 = 10;
+
+/// Brings `model` to at least `wanted`.
+pub(super) fn upgrade(model: &mut Model, wanted: i64) -> Result<Option<Change>> {
+    let from = model.opset();
+    let mut change = None;
+    if from < wanted {
+        let to = wanted.max(OLDEST);
+        let way = Way { from, to, floats: FloatTypes::of(model.graph()) };
+        if let Some(function) = model.proto.functions.first() {
+            let operator = format!("function {}.{}", function.domain(), function.name());
+            return Err(Error::NoConversion { node: function.name().into(), operator, from, to });
+        }
+        let mut names = Names::of(model.graph());
+        let count = way.graph(model.graph_mut(), None, &mut names)?;
+        model.proto.opset_import.retain({
+            let mut seen = false;
+            move |import| !is_standard(import.domain()) || !std::mem::replace(&mut seen, true)
+        });
+        model.set_opset(to);
+        change = Some(Change {
+            pass: "opset-upgrade",
+            count,
+            detail: format!("opset {from} to {to}; {count} nodes changed their form"),
+        });
+    }
+    if model.opset() >= NEWEST && model.proto.ir_version() < IR_VERSION {
+        let old = model.proto.ir_version.replace(IR_VERSION).unwrap_or_default();
+        let raised = || format!("IR version {old} to {IR_VERSION}, which opset {NEWEST} needs");
+        change = change.or_else(|| changed("opset-upgrade", 1, raised));
+    }
+    Ok(change)
+}
+
+/// From which opset to which.
+struct Way {
+    from: i64,
+    to: i64,
+    floats: FloatTypes,
+}
+
+impl Way {
+    /// Returns how many nodes of `graph` and of the graphs inside it were rewritten.
+    fn graph(&self, graph: &mut GraphProto, outer: Option<&Facts>, names: &mut Names) -> Result<usize> {
+        let facts = Facts::of(graph, outer, &self.floats);
+        let mut scope = Scope::new(facts, names, graph);
+        let mut count = 0;
+        let mut converted = Vec::with_capacity(graph.node.len());
+        for node in std::mem::take(&mut graph.node) {
+            let nodes = match is_standard(node.domain()) {
+                true => self.node(node, &mut scope, &mut count)?,
+                false => vec![node],
+            };
+            converted.extend(nodes);
+        }
+        let Scope { facts, names, added, .. } = scope;
+        for node in &mut converted {
+            for body in bodies_mut(node) {
+                count += self.graph(body, Some(&facts), names)?;
+            }
+        }
+        graph.node = converted;
+        graph.initializer.extend(added);
+        Ok(count)
+    }
+
+    /// Takes one node, and whatever it turns into, through every opset on the way.
+    fn node(&self, node: NodeProto, scope: &mut Scope, count: &mut usize) -> Result<Vec<NodeProto>> {
+        let refusal = |node: &NodeProto| Error::NoConversion {
+            node: node_label(node).into(),
+            operator: operator_label(node),
+            from: self.from,
+            to: self.to,
+        };
+        let mut nodes = vec![node];
+        let mut touched = false;
+        for version in self.from + 1..=self.to {
+            let mut next = Vec::with_capacity(nodes.len());
+            for node in nodes {
+                let known = steps(node.op_type()).filter(|row| row.since < version && version <= NEWEST);
+                let Some(row) = known else { return Err(refusal(&node)) };
+                match row.steps.iter().find(|(at, _)| *at == version).map(|(_, step)| step) {
+                    None | Some(Step::Widened) => next.push(node),
+                    Some(Step::Refused) => return Err(refusal(&node)),
+                    Some(Step::Convert(convert)) => {
+                        let error = refusal(&node);
+                        next.extend(convert(node, scope).ok_or(error)?);
+                        touched = true;
+                    }
+                }
+            }
+            nodes = next;
+        }
+        *count += usize::from(touched);
+        Ok(nodes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::build::{GraphBuilder, node, value};
+    use crate::onnx::{Dtype, attr};
+
+    fn refused(opset: i64, operator: &str, attributes: &[crate::onnx::proto::AttributeProto]) -> String {
+        let mut graph = GraphBuilder::new(opset);
+        let x = graph.input("x", &[1, 3, 4, 4]);
+        let y = graph.node(operator, &[&x], attributes);
+        graph.output(&y);
+        upgrade(&mut graph.model(), 21).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_unknown_is_refused_by_name() {
+        for (opset, operator) in [(7, "ImageScaler"), (7, "Celu"), (7, "NoSuchThing"), (5, "Relu")] {
+            let message = refused(opset, operator, &[]);
+            assert!(message.contains(operator) && message.contains("opset 21"), "{message}");
+        }
+        assert!(refused(8, "Scan", &[]).contains("Scan"));
+        assert!(refused(7, "BatchNormalization", &[attr::int("spatial", 0)]).contains("BatchNorm"));
+        assert!(refused(6, "Dropout", &[]).contains("Dropout"));
+        assert!(refused(6, "Add", &[attr::int("axis", 1)]).contains("Add"));
+        assert!(refused(10, "Resize", &[]).contains("Resize"));
+    }
+
+    #[test]
+    fn other_domains_and_newer_models_are_not_touched() {
+        let mut graph = GraphBuilder::new(7);
+        let x = graph.input("x", &[1]);
+        graph.push(crate::onnx::proto::NodeProto {
+            domain: Some("com.example".into()),
+            ..node("Own", "own", &[&x], &["y"], &[])
+        });
+        graph.output("y");
+        let mut model = graph.model();
+        assert_eq!(upgrade(&mut model, 21).unwrap().unwrap().count, 0);
+        assert_eq!((model.opset(), model.proto.ir_version()), (21, IR_VERSION));
+        assert!(upgrade(&mut model, 21).unwrap().is_none());
+        // Beyond the table nothing is promised, not even for an operator that never changed.
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[1]);
+        let y = graph.node("Softsign", &[&x], &[]);
+        graph.output(&y);
+        assert!(upgrade(&mut graph.model(), 22).is_err());
+    }
+
+    #[test]
+    fn bodies_are_upgraded_with_their_own_initializers() {
+        let mut graph = GraphBuilder::new(11);
+        graph.input("x", &[1, 3]);
+        let condition = graph.input("condition", &[]);
+        let body = |output: &str| GraphProto {
+            node: vec![node("Squeeze", "", &["x"], &[output], &[attr::ints("axes", &[0])])],
+            output: vec![value(output, Dtype::Float, &[3])],
+            ..Default::default()
+        };
+        let branches = [attr::graph("then_branch", body("a")), attr::graph("else_branch", body("b"))];
+        let y = graph.node("If", &[&condition], &branches);
+        graph.output(&y);
+        let mut model = graph.model();
+        assert_eq!(upgrade(&mut model, 21).unwrap().unwrap().count, 2);
+        let made: Vec<(String, String)> = crate::onnx::bodies(&model.graph().node[0])
+            .map(|body| (body.node[0].input[1].clone(), body.initializer[0].name().to_owned()))
+            .collect();
+        assert_eq!(made, [("a_axes".into(), "a_axes".into()), ("b_axes".into(), "b_axes".into())]);
+    }
+}

@@ -1,0 +1,154 @@
+//! A small conversion that the tests of the reports render.
+
+use crate::options::Storage;
+use crate::plan::{
+    ActivationDecision, BiasChange, Codes, Decision, Inspection, Keep, Outcome, OutputError, Plan,
+    Prepared, Read, Score, SiteRow, Sizes, Skip, Subject, VERSION, Validation, Verdict,
+    WeightDecision,
+};
+
+fn read(slot: usize) -> Read {
+    Read {
+        node: "layer1.conv".into(),
+        operator: "Conv".into(),
+        at: 0,
+        slot,
+    }
+}
+
+fn skip(name: &str, reason: Keep) -> Skip {
+    Skip {
+        name: name.into(),
+        operator: "Conv".into(),
+        dims: vec![16],
+        bytes: 64,
+        reason,
+    }
+}
+
+/// One convolution, weights and input quantized.
+pub fn outcome() -> Outcome {
+    let weight = WeightDecision {
+        tensor: "layer1.conv.weight".into(),
+        dims: vec![16, 3, 3, 3],
+        reads: vec![read(1)],
+        storage: Storage::Int4,
+        axis: Some(0),
+        sqnr_db: Some(21.5),
+        reason: "least squared error".into(),
+        scales: vec![0.5; 16],
+        zero_points: vec![0; 16],
+        codes: Codes {
+            bits: 4,
+            values: vec![3; 432],
+        },
+        biases: vec![BiasChange {
+            read: read(2),
+            tensor: Some("layer1.conv.bias".into()),
+            values: vec![0.0; 16],
+        }],
+    };
+    let activation = ActivationDecision {
+        tensor: "input".into(),
+        reads: vec![read(0)],
+        storage: Storage::Uint8,
+        scale: 0.024,
+        zero_point: 0,
+        range: (0.0, 6.125),
+        sqnr_db: None,
+        reason: "least squared error".into(),
+    };
+    let plan = Plan {
+        version: VERSION,
+        tool: "fourbit 0.1.0".into(),
+        subject: Subject {
+            file: "net.onnx".into(),
+            sha256: "00".into(),
+        },
+        precision: "w4a8".into(),
+        decisions: vec![Decision::Weight(weight), Decision::Activation(activation)],
+        skips: vec![
+            skip("layer1.conv.bias", Keep::Bias),
+            skip("layer2.conv.bias", Keep::Bias),
+            skip("gate", Keep::Small { least: 16 }),
+        ],
+    };
+    let prepared = Prepared {
+        pass: "fold_batch_norm".into(),
+        count: 1,
+        detail: "folded into the convolution before".into(),
+    };
+    Outcome {
+        input: "net.onnx".into(),
+        output: "out/net.w4a8.onnx".into(),
+        opsets: (13, 21),
+        prepared: vec![prepared],
+        plan,
+        calibration: Some(("calib.npz".into(), 64)),
+        sizes: Sizes {
+            before: 1_060_000,
+            after: 156_000,
+            ratio: 0.147,
+            effective_bits: 4.61,
+            quantized_bits: Some(4.22),
+        },
+        verdict: Verdict::Validated(validation()),
+        warnings: vec!["input has a narrow range".into()],
+        seconds: vec![("read".into(), 0.01), ("solve".into(), 0.25)],
+        peak_memory: Some(240_000_000),
+    }
+}
+
+fn validation() -> Validation {
+    Validation {
+        source: "test.npz".into(),
+        synthetic: false,
+        calibrated_on: false,
+        samples: 400,
+        view: "int8 container".into(),
+        weights_proven: 1,
+        scores: Some(Score {
+            rows: 400,
+            float_top1: 0.9125,
+            quantized_top1: 0.9075,
+            float_top5: Some(0.995),
+            quantized_top5: Some(0.9925),
+            drop_points: 0.5,
+            standard_error: 0.35,
+        }),
+        agreement: Some(0.975),
+        outputs: vec![OutputError {
+            name: "scores".into(),
+            sqnr_db: Some(24.1),
+            largest: 0.83,
+            broken: 0,
+        }],
+    }
+}
+
+/// A model to look into.
+pub fn inspection() -> Inspection {
+    Inspection {
+        file: "net.onnx".into(),
+        bytes: 1_060_000,
+        ir_version: 8,
+        opset: 17,
+        producer: "pytorch 2.2".into(),
+        inputs: vec!["input float32 [N,3,32,32]".into()],
+        outputs: vec!["scores float32 [N,10]".into()],
+        operators: vec![("Conv".into(), 21), ("Relu".into(), 19)],
+        parameters: 268_336,
+        sites: vec![SiteRow {
+            tensor: "layer1.conv.weight".into(),
+            operator: "Conv".into(),
+            dims: vec![16, 3, 3, 3],
+            axis: Some(0),
+            readers: 1,
+            bytes: 1728,
+            storage: None,
+        }],
+        skips: vec![skip("layer1.conv.bias", Keep::Bias)],
+        faults: vec!["node boxes: NonMaxSuppression is not supported".into()],
+        warnings: Vec::new(),
+    }
+}

@@ -1,0 +1,106 @@
+//! What is inside a model, in words.
+
+use super::{Layout, words};
+use crate::plan::{Inspection, SiteRow};
+
+/// The report of `inspect`.
+pub fn inspection(inspection: &Inspection, layout: Layout) -> String {
+    let lines = |label: &str, lines: &[String]| -> Vec<(String, String)> {
+        lines
+            .iter()
+            .map(|line| (label.to_owned(), line.clone()))
+            .collect()
+    };
+    let mut pairs = vec![
+        (
+            "File".into(),
+            format!("{}, {}", inspection.file, words::bytes(inspection.bytes)),
+        ),
+        (
+            "Format".into(),
+            format!("IR {}, opset {}", inspection.ir_version, inspection.opset),
+        ),
+    ];
+    if !inspection.producer.is_empty() {
+        pairs.push(("Written by".into(), inspection.producer.clone()));
+    }
+    pairs.extend(lines("Input", &inspection.inputs));
+    pairs.extend(lines("Output", &inspection.outputs));
+    pairs.push(("Parameters".into(), words::count(inspection.parameters)));
+    let operators: Vec<String> = inspection
+        .operators
+        .iter()
+        .map(|(operator, count)| format!("{operator} {count}"))
+        .collect();
+    pairs.push(("Operators".into(), operators.join(", ")));
+    pairs.push((
+        "Can be quantized".into(),
+        words::things(inspection.sites.len(), "weight tensor"),
+    ));
+    let mut text = format!("{}\n", layout.pairs(&pairs));
+
+    let rows = inspection
+        .sites
+        .iter()
+        .map(|site| row(site, layout))
+        .collect();
+    text += &layout.table(
+        &[
+            "Weights",
+            "Operator",
+            "Shape",
+            "Channel axis",
+            "Readers",
+            "Size",
+            "Stored as",
+        ],
+        &[3, 4, 5],
+        rows,
+    );
+    text += &layout.kept(&inspection.skips);
+    if !inspection.faults.is_empty() {
+        text += &format!(
+            "{}\n",
+            layout.pairs(&lines("tract cannot run", &inspection.faults))
+        );
+    }
+    text += &layout.warnings(&inspection.warnings);
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
+}
+
+fn row(site: &SiteRow, layout: Layout) -> Vec<String> {
+    vec![
+        words::name(&site.tensor, layout.name_limit()),
+        site.operator.clone(),
+        words::shape(&site.dims),
+        site.axis
+            .map_or_else(|| "none".into(), |axis| axis.to_string()),
+        words::count(site.readers as u64),
+        words::bytes(site.bytes),
+        site.storage.clone().unwrap_or_else(|| "float".into()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+
+    #[test]
+    fn an_inspection_contains_what_matters() {
+        let text = inspection(&example::inspection(), Layout::default());
+        for part in [
+            "IR 8, opset 17",
+            "input float32 [N,3,32,32]",
+            "Conv 21, Relu 19",
+            "268,336",
+            "16x3x3x3",
+            "bias, kept in float",
+            "NonMaxSuppression",
+        ] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The reports for programs. Fields may be added within a version; a change of meaning raises it.
+
+use serde_json::{Value, json};
+
+use super::sites::operators;
+use crate::plan::{
+    ActivationDecision, Applied, Decision, Inspection, Outcome, Plan, Planned, Read, Skip, Verdict,
+    WeightDecision,
+};
+
+/// The version of every schema here.
+pub const VERSION: u32 = 1;
+
+/// A whole conversion, `fourbit.report`: one row a site, without codes and scales, which the plan
+/// holds.
+pub fn outcome(outcome: &Outcome) -> String {
+    let calibration = outcome
+        .calibration
+        .as_ref()
+        .map(|(source, samples)| json!({"source": source, "samples": samples}));
+    let mut report = described(&outcome.plan);
+    report.extend([
+        ("input", json!(outcome.input.display().to_string())),
+        ("output", json!(outcome.output.display().to_string())),
+        (
+            "opsets",
+            json!({"input": outcome.opsets.0, "output": outcome.opsets.1}),
+        ),
+        ("prepared", json!(outcome.prepared)),
+        ("calibration", json!(calibration)),
+        ("sizes", json!(outcome.sizes)),
+        ("verdict", json!(outcome.verdict)),
+        ("warnings", json!(outcome.warnings)),
+        ("seconds", stages(&outcome.seconds)),
+        ("peak_memory", json!(outcome.peak_memory)),
+    ]);
+    written("fourbit.report", report)
+}
+
+/// A plan that was made, `fourbit.planned`: as the report, as far as a plan goes.
+pub fn planned(planned: &Planned) -> String {
+    let mut report = described(&planned.plan);
+    report.extend([
+        ("plan", json!(planned.path.display().to_string())),
+        ("warnings", json!(planned.warnings)),
+        ("seconds", stages(&planned.seconds)),
+    ]);
+    written("fourbit.planned", report)
+}
+
+/// A plan that was applied, `fourbit.applied`.
+pub fn applied(applied: &Applied) -> String {
+    let report = vec![
+        ("output", json!(applied.output.display().to_string())),
+        ("decisions", json!(applied.decisions)),
+        ("of", json!(applied.of)),
+        ("sizes", json!(applied.sizes)),
+    ];
+    written("fourbit.applied", report)
+}
+
+/// A judgement, `fourbit.verdict`.
+pub fn verdict(verdict: &Verdict) -> String {
+    written("fourbit.verdict", vec![("verdict", json!(verdict))])
+}
+
+/// What is inside a model, `fourbit.inspection`.
+pub fn inspection(inspection: &Inspection) -> String {
+    let operators: serde_json::Map<String, Value> = inspection
+        .operators
+        .iter()
+        .map(|(operator, count)| (operator.clone(), json!(count)))
+        .collect();
+    let report = vec![
+        ("file", json!(inspection.file)),
+        ("bytes", json!(inspection.bytes)),
+        ("ir_version", json!(inspection.ir_version)),
+        ("opset", json!(inspection.opset)),
+        ("producer", json!(inspection.producer)),
+        ("inputs", json!(inspection.inputs)),
+        ("outputs", json!(inspection.outputs)),
+        ("operators", operators.into()),
+        ("parameters", json!(inspection.parameters)),
+        ("sites", json!(inspection.sites)),
+        ("kept", inspection.skips.iter().map(kept).collect()),
+        ("faults", json!(inspection.faults)),
+        ("warnings", json!(inspection.warnings)),
+    ];
+    written("fourbit.inspection", report)
+}
+
+/// Kept in order, so that the schema comes first in the text.
+type Fields = Vec<(&'static str, Value)>;
+
+fn written(schema: &str, fields: Fields) -> String {
+    let mut report = vec![("schema", json!(schema)), ("version", json!(VERSION))];
+    report.extend(fields);
+    // No string holds a line break once it is JSON, so only the indentation is changed.
+    let fields = report.iter().map(|(name, value)| {
+        let value = format!("{value:#}").replace('\n', "\n  ");
+        format!("  \"{name}\": {value}")
+    });
+    format!("{{\n{}\n}}\n", fields.collect::<Vec<_>>().join(",\n"))
+}
+
+fn described(plan: &Plan) -> Fields {
+    let site = |decision: &Decision| match decision {
+        Decision::Weight(weight) => weight_row(weight),
+        Decision::Activation(activation) => activation_row(activation),
+    };
+    vec![
+        ("tool", json!(plan.tool)),
+        ("subject", json!(plan.subject)),
+        ("precision", json!(plan.precision)),
+        ("sites", plan.decisions.iter().map(site).collect()),
+        ("kept", plan.skips.iter().map(kept).collect()),
+    ]
+}
+
+fn nodes(reads: &[Read]) -> Vec<&str> {
+    reads.iter().map(|read| read.node.as_str()).collect()
+}
+
+fn weight_row(weight: &WeightDecision) -> Value {
+    json!({
+        "kind": "weight",
+        "tensor": weight.tensor,
+        "operator": operators(&weight.reads),
+        "nodes": nodes(&weight.reads),
+        "dims": weight.dims,
+        "storage": weight.storage,
+        "bits": weight.storage.bits(),
+        "granularity": if weight.axis.is_some() { "channel" } else { "tensor" },
+        "axis": weight.axis,
+        "scale_count": weight.scales.len(),
+        "sqnr_db": weight.sqnr_db,
+        "biases_corrected": weight.biases.len(),
+        "reason": weight.reason,
+    })
+}
+
+fn activation_row(activation: &ActivationDecision) -> Value {
+    json!({
+        "kind": "activation",
+        "tensor": activation.tensor,
+        "operator": operators(&activation.reads),
+        "nodes": nodes(&activation.reads),
+        "storage": activation.storage,
+        "bits": activation.storage.bits(),
+        "granularity": "tensor",
+        "scale": activation.scale,
+        "zero_point": activation.zero_point,
+        "range": activation.range,
+        "sqnr_db": activation.sqnr_db,
+        "reason": activation.reason,
+    })
+}
+
+fn kept(skip: &Skip) -> Value {
+    // A variant with a value is an object with the variant's name as its only key.
+    let code = match json!(skip.reason) {
+        Value::Object(variant) => variant.keys().next().cloned().unwrap_or_default(),
+        Value::String(variant) => variant,
+        _ => String::new(),
+    };
+    json!({
+        "name": skip.name,
+        "operator": skip.operator,
+        "dims": skip.dims,
+        "bytes": skip.bytes,
+        "code": code,
+        "reason": skip.reason.to_string(),
+    })
+}
+
+fn stages(seconds: &[(String, f64)]) -> Value {
+    seconds
+        .iter()
+        .map(|(stage, seconds)| json!({"stage": stage, "seconds": seconds}))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+
+    #[test]
+    fn the_report_is_versioned_and_without_codes() {
+        let text = outcome(&example::outcome());
+        let report: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (&report["schema"], &report["version"]),
+            (&json!("fourbit.report"), &json!(1))
+        );
+        assert!(
+            !text.contains("codes") && !text.contains("scales\""),
+            "{text}"
+        );
+        let [weight, activation] = report["sites"].as_array().unwrap().as_slice() else {
+            panic!("{text}")
+        };
+        assert_eq!(weight["tensor"], "layer1.conv.weight");
+        assert_eq!(
+            (&weight["bits"], &weight["scale_count"]),
+            (&json!(4), &json!(16))
+        );
+        assert_eq!(activation["range"], json!([0.0, 6.125]));
+        let codes: Vec<&Value> = report["kept"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|kept| &kept["code"])
+            .collect();
+        assert_eq!(codes, [&json!("bias"), &json!("bias"), &json!("small")]);
+        assert_eq!(report["verdict"]["state"], "validated");
+        assert_eq!(report["verdict"]["scores"]["drop_points"], 0.5);
+        assert_eq!(
+            report["seconds"][1],
+            json!({"stage": "solve", "seconds": 0.25})
+        );
+    }
+
+    #[test]
+    fn every_report_has_its_schema() {
+        let whole = example::outcome();
+        let made = Planned {
+            plan: whole.plan.clone(),
+            path: "p".into(),
+            warnings: vec![],
+            seconds: vec![],
+        };
+        let done = Applied {
+            output: "o".into(),
+            decisions: 1,
+            of: 2,
+            sizes: whole.sizes,
+        };
+        let texts = [
+            planned(&made),
+            applied(&done),
+            verdict(&whole.verdict),
+            inspection(&example::inspection()),
+        ];
+        for (text, name) in texts
+            .iter()
+            .zip(["planned", "applied", "verdict", "inspection"])
+        {
+            let report: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(report["schema"], format!("fourbit.{name}"));
+            assert_eq!(report["version"], VERSION);
+        }
+    }
+}

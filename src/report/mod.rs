@@ -1,0 +1,49 @@
+//! Words, tables and JSON for what the other rooms found out. Everything here returns a string;
+//! printing is up to the command line.
+
+mod inspection;
+mod json;
+mod sites;
+mod table;
+mod text;
+mod verdict;
+mod words;
+
+pub use json::VERSION;
+pub use table::terminal_width;
+
+/// The reports for people.
+pub mod plain {
+    pub use super::inspection::inspection;
+    pub use super::text::{applied, outcome, planned};
+    pub use super::verdict::verdict;
+}
+
+/// The reports for programs: one JSON object each, with its `schema` and `version`.
+pub mod data {
+    pub use super::json::{applied, inspection, outcome, planned, verdict};
+}
+
+/// How much to tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Warnings and the file's name.
+    Brief,
+    /// Tables and a summary.
+    #[default]
+    Normal,
+    /// Also each tensor that stays float, each change made on the way, each reason.
+    Full,
+}
+
+/// How to lay a report out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// Columns of the terminal; `None` where there is none, and lines may be of any length.
+    pub width: Option<u16>,
+    /// How much to tell.
+    pub detail: Detail,
+}
+
+#[cfg(test)]
+mod example;

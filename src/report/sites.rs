@@ -1,0 +1,137 @@
+//! Tables of what is quantized, and of what is not.
+
+use std::collections::BTreeMap;
+
+use super::{Detail, Layout, words};
+use crate::plan::{ActivationDecision, Decision, Plan, Read, Skip, WeightDecision};
+
+/// The operators among the readers.
+pub fn operators(reads: &[Read]) -> String {
+    words::distinct(reads.iter().map(|read| read.operator.as_str()))
+}
+
+impl Layout {
+    /// Every decision of a plan, weights first.
+    pub(super) fn decisions(&self, plan: &Plan) -> String {
+        let (mut weights, mut activations) = (Vec::new(), Vec::new());
+        for decision in &plan.decisions {
+            match decision {
+                Decision::Weight(weight) => weights.push(self.weight(weight)),
+                Decision::Activation(activation) => activations.push(self.activation(activation)),
+            }
+        }
+        let mut heads = vec![
+            "Weights",
+            "Operator",
+            "Shape",
+            "Treatment",
+            "Bits",
+            "Scales",
+            "SQNR dB",
+        ];
+        heads.extend(self.full().then_some("Reason"));
+        let mut text = self.table(&heads, &[4, 6], weights);
+        let mut heads = vec![
+            "Activations",
+            "Read by",
+            "Treatment",
+            "Bits",
+            "Range",
+            "Scale",
+            "Zero",
+            "SQNR dB",
+        ];
+        heads.extend(self.full().then_some("Reason"));
+        text += &self.table(&heads, &[3, 5, 6, 7], activations);
+        text
+    }
+
+    /// Whether everything is to be told.
+    pub(super) fn full(&self) -> bool {
+        self.detail == Detail::Full
+    }
+
+    fn weight(&self, weight: &WeightDecision) -> Vec<String> {
+        let bias = if weight.biases.is_empty() {
+            ""
+        } else {
+            " + bias"
+        };
+        let scales = match weight.axis {
+            None => "tensor".into(),
+            Some(_) => format!("channel, {}", words::count(weight.scales.len() as u64)),
+        };
+        let mut row = vec![
+            words::name(&weight.tensor, self.name_limit()),
+            operators(&weight.reads),
+            words::shape(&weight.dims),
+            format!("{}{bias}", weight.storage),
+            weight.storage.bits().to_string(),
+            scales,
+            words::decibel(weight.sqnr_db),
+        ];
+        row.extend(self.full().then(|| words::name(&weight.reason, usize::MAX)));
+        row
+    }
+
+    fn activation(&self, activation: &ActivationDecision) -> Vec<String> {
+        let (low, high) = activation.range;
+        let mut row = vec![
+            words::name(&activation.tensor, self.name_limit()),
+            operators(&activation.reads),
+            activation.storage.to_string(),
+            activation.storage.bits().to_string(),
+            format!(
+                "{} to {}",
+                words::short(low.into()),
+                words::short(high.into())
+            ),
+            words::short(activation.scale.into()),
+            activation.zero_point.to_string(),
+            words::decibel(activation.sqnr_db),
+        ];
+        row.extend(
+            self.full()
+                .then(|| words::name(&activation.reason, usize::MAX)),
+        );
+        row
+    }
+
+    /// What stays as it is: one line a reason, or one a tensor where everything is to be told.
+    pub(super) fn kept(&self, skips: &[Skip]) -> String {
+        if self.full() {
+            let row = |skip: &Skip| {
+                vec![
+                    words::name(&skip.name, self.name_limit()),
+                    skip.operator.clone(),
+                    words::shape(&skip.dims),
+                    words::bytes(skip.bytes),
+                    words::name(&skip.reason.to_string(), usize::MAX),
+                ]
+            };
+            let rows = skips.iter().map(row).collect();
+            return self.table(
+                &["Left as it is", "Operator", "Shape", "Size", "Reason"],
+                &[3],
+                rows,
+            );
+        }
+        let mut groups: BTreeMap<String, (usize, u64)> = BTreeMap::new();
+        for skip in skips {
+            let (count, bytes) = groups.entry(skip.reason.to_string()).or_default();
+            *count += 1;
+            *bytes = bytes.saturating_add(skip.bytes);
+        }
+        let mut groups: Vec<_> = groups.into_iter().collect();
+        groups.sort_by_key(|(_, (count, bytes))| std::cmp::Reverse((*bytes, *count)));
+        let row = |(reason, (count, bytes)): (String, (usize, u64))| {
+            vec![
+                words::name(&reason, usize::MAX),
+                words::count(count as u64),
+                words::bytes(bytes),
+            ]
+        };
+        let rows = groups.into_iter().map(row).collect();
+        self.table(&["Left as it is, because", "Count", "Size"], &[1, 2], rows)
+    }
+}

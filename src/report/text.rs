@@ -1,0 +1,234 @@
+//! The reports of `quantize`, `plan` and `apply`, for people.
+
+use super::{Detail, Layout, words};
+use crate::plan::{Applied, Outcome, Plan, Planned, Sizes};
+
+/// The report of a whole conversion: tables, a summary, and in the last line the file.
+pub fn outcome(outcome: &Outcome, layout: Layout) -> String {
+    let mut text = String::new();
+    if layout.detail != Detail::Brief {
+        if layout.full() {
+            let row = |change: &crate::plan::Prepared| {
+                vec![
+                    change.pass.clone(),
+                    words::count(change.count as u64),
+                    change.detail.clone(),
+                ]
+            };
+            let rows = outcome.prepared.iter().map(row).collect();
+            text += &layout.table(&["Prepared by", "Count", "What it did"], &[1], rows);
+        }
+        text += &layout.decisions(&outcome.plan);
+        text += &layout.kept(&outcome.plan.skips);
+        text += &layout.pairs(&summary(outcome, layout));
+        text.push('\n');
+    }
+    text += &layout.warnings(&outcome.warnings);
+    text += &format!("Wrote {}\n", outcome.output.display());
+    text
+}
+
+fn summary(outcome: &Outcome, layout: Layout) -> Vec<(String, String)> {
+    let mut pairs = vec![(
+        "Precision".into(),
+        format!("{}, {}", outcome.plan.precision, totals(&outcome.plan)),
+    )];
+    sizes(&outcome.sizes, &mut pairs);
+    let (before, after) = outcome.opsets;
+    if before != after {
+        pairs.push(("Opset".into(), format!("{before} -> {after}")));
+    }
+    if let Some((source, samples)) = &outcome.calibration {
+        pairs.push((
+            "Calibration".into(),
+            format!("{} from {source}", words::things(*samples, "sample")),
+        ));
+    }
+    pairs.extend(layout.judgement(&outcome.verdict));
+    pairs.extend(time(&outcome.seconds));
+    if let Some(bytes) = outcome.peak_memory {
+        pairs.push(("Peak memory".into(), words::bytes(bytes)));
+    }
+    pairs
+}
+
+/// The report of a plan that was only made.
+pub fn planned(planned: &Planned, layout: Layout) -> String {
+    let mut text = String::new();
+    if layout.detail != Detail::Brief {
+        text += &layout.decisions(&planned.plan);
+        text += &layout.kept(&planned.plan.skips);
+        let precision = format!("{}, {}", planned.plan.precision, totals(&planned.plan));
+        let mut pairs = vec![("Precision".into(), precision)];
+        pairs.extend(time(&planned.seconds));
+        text += &layout.pairs(&pairs);
+        text.push('\n');
+    }
+    text += &layout.warnings(&planned.warnings);
+    text += &format!("Wrote {}\n", planned.path.display());
+    text
+}
+
+/// The report of a plan that was applied.
+pub fn applied(applied: &Applied, layout: Layout) -> String {
+    let mut text = String::new();
+    if layout.detail != Detail::Brief {
+        let applied_count = words::count(applied.decisions as u64);
+        let mut pairs = vec![(
+            "Applied".into(),
+            format!(
+                "{applied_count} of {}",
+                words::things(applied.of, "decision")
+            ),
+        )];
+        sizes(&applied.sizes, &mut pairs);
+        text += &layout.pairs(&pairs);
+        text.push('\n');
+    }
+    text += &format!("Wrote {}\n", applied.output.display());
+    text
+}
+
+fn totals(plan: &Plan) -> String {
+    let weights = plan
+        .decisions
+        .iter()
+        .filter(|decision| matches!(decision, crate::plan::Decision::Weight(_)))
+        .count();
+    let activations = plan.decisions.len() - weights;
+    let skips = plan.skips.len();
+    format!(
+        "{} and {} quantized, {skips} left",
+        words::things(weights, "weight tensor"),
+        words::things(activations, "activation")
+    )
+}
+
+fn sizes(sizes: &Sizes, pairs: &mut Vec<(String, String)>) {
+    let (before, after) = (words::bytes(sizes.before), words::bytes(sizes.after));
+    pairs.push((
+        "Size".into(),
+        format!(
+            "{before} -> {after} ({:.1} % of the input)",
+            100.0 * sizes.ratio
+        ),
+    ));
+    let whole = format!("{:.2} over all parameters", sizes.effective_bits);
+    let bits = match sizes.quantized_bits {
+        Some(bits) => format!("{bits:.2} over quantized weights with their scales, {whole}"),
+        None => whole,
+    };
+    pairs.push(("Bits a weight".into(), bits));
+}
+
+fn time(stages: &[(String, f64)]) -> Option<(String, String)> {
+    let total: f64 = stages.iter().map(|(_, seconds)| seconds).sum();
+    let list: Vec<String> = stages
+        .iter()
+        .map(|(stage, seconds)| format!("{stage} {seconds:.2}"))
+        .collect();
+    (!stages.is_empty()).then(|| {
+        (
+            "Time".into(),
+            format!("{}: {}", words::seconds(total), list.join(", ")),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+
+    #[test]
+    fn the_report_contains_what_matters() {
+        let text = super::outcome(&example::outcome(), Layout::default());
+        for part in [
+            "layer1.conv.weight",
+            "16x3x3x3",
+            "int4 + bias",
+            "channel, 16",
+            "21.5",
+            "0 to 6.125",
+            "bias, kept in float",
+            "1.06 MB -> 156 kB",
+            "14.7 %",
+            "4.22",
+            "drop 0.50 ± 0.35 points",
+            "solve 0.25",
+            "240 MB",
+            "narrow range",
+        ] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+        assert!(text.ends_with("Wrote out/net.w4a8.onnx\n"), "{text}");
+        assert!(!text.contains("layer1.conv.bias"));
+    }
+
+    #[test]
+    fn more_and_less_detail() {
+        let full = Layout {
+            width: None,
+            detail: Detail::Full,
+        };
+        let text = super::outcome(&example::outcome(), full);
+        for part in ["layer1.conv.bias", "fold_batch_norm", "least squared error"] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+        let brief = Layout {
+            width: None,
+            detail: Detail::Brief,
+        };
+        let text = super::outcome(&example::outcome(), brief);
+        assert_eq!(text.lines().last(), Some("Wrote out/net.w4a8.onnx"));
+        assert!(
+            text.contains("narrow range") && !text.contains("Weights"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_report_fits_a_terminal() {
+        for width in [60, 80, 120] {
+            let text = super::outcome(
+                &example::outcome(),
+                Layout {
+                    width: Some(width),
+                    detail: Detail::Normal,
+                },
+            );
+            assert!(
+                text.lines()
+                    .all(|line| line.chars().count() <= usize::from(width)),
+                "{width}\n{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn plans_and_applications() {
+        let Outcome { plan, sizes, .. } = example::outcome();
+        let made = Planned {
+            plan,
+            path: "p.json".into(),
+            warnings: Vec::new(),
+            seconds: Vec::new(),
+        };
+        let text = planned(&made, Layout::default());
+        assert!(
+            text.contains("layer1.conv.weight") && text.ends_with("Wrote p.json\n"),
+            "{text}"
+        );
+        let done = Applied {
+            output: "o.onnx".into(),
+            decisions: 1,
+            of: 2,
+            sizes,
+        };
+        let text = applied(&done, Layout::default());
+        assert!(
+            text.contains("1 of 2 decisions") && text.ends_with("Wrote o.onnx\n"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,168 @@
+//! How the quantized model compares with the float one, in words.
+
+use super::{Layout, words};
+use crate::plan::{OutputError, Score, Validation, Verdict};
+
+/// More outputs than this are not listed one by one, unless everything is to be told.
+const OUTPUTS: usize = 4;
+
+/// The report of `validate`.
+pub fn verdict(verdict: &Verdict, layout: Layout) -> String {
+    layout.pairs(&layout.judgement(verdict))
+}
+
+impl Layout {
+    /// The judgement as labelled lines.
+    pub(super) fn judgement(&self, verdict: &Verdict) -> Vec<(String, String)> {
+        match verdict {
+            Verdict::NotValidated { reason } => vec![("Not validated".into(), reason.clone())],
+            Verdict::Validated(validation) => self.validation(validation),
+        }
+    }
+
+    fn validation(&self, validation: &Validation) -> Vec<(String, String)> {
+        let mut pairs = Vec::new();
+        if let Some(score) = &validation.scores {
+            accuracy(score, &mut pairs);
+        }
+        if let Some(agreement) = validation.agreement {
+            let text = format!(
+                "both models choose the same class on {}",
+                words::percent(agreement)
+            );
+            pairs.push(("Agreement".into(), text));
+        }
+        let shown = if self.full() {
+            validation.outputs.len()
+        } else {
+            OUTPUTS
+        };
+        let alone = validation.outputs.len() == 1;
+        for output in validation.outputs.iter().take(shown) {
+            let label = if alone {
+                "Output".into()
+            } else {
+                format!("Output {}", words::name(&output.name, 24))
+            };
+            pairs.push((label, difference(output)));
+        }
+        if validation.outputs.len() > shown {
+            let rest = &validation.outputs[shown..];
+            let broken: u64 = rest.iter().map(|output| output.broken).sum();
+            let note = if broken == 0 {
+                String::new()
+            } else {
+                format!(", {broken} values not finite")
+            };
+            pairs.push((
+                "More outputs".into(),
+                format!("{}{note}; -v lists them", rest.len()),
+            ));
+        }
+        let mut samples = format!(
+            "{} from {}",
+            words::count(validation.samples as u64),
+            validation.source
+        );
+        if validation.synthetic {
+            samples += "; random numbers, which say little about accuracy";
+        }
+        if validation.calibrated_on {
+            samples += "; calibration used the same samples";
+        }
+        pairs.push(("Samples".into(), samples));
+        let proven = words::things(validation.weights_proven, "tensor");
+        pairs.push((
+            "Judged".into(),
+            format!(
+                "{}; weights of {proven} proven equal to the file",
+                validation.view
+            ),
+        ));
+        pairs
+    }
+}
+
+fn accuracy(score: &Score, pairs: &mut Vec<(String, String)>) {
+    let change =
+        |float, quantized| format!("{} -> {}", words::percent(float), words::percent(quantized));
+    let error = if score.standard_error.is_finite() {
+        format!(" ± {:.2}", score.standard_error)
+    } else {
+        String::new()
+    };
+    let top1 = format!(
+        "{} (drop {:.2}{error} points, {} labelled)",
+        change(score.float_top1, score.quantized_top1),
+        score.drop_points,
+        words::count(score.rows as u64)
+    );
+    pairs.push(("Top-1".into(), top1));
+    if let (Some(float), Some(quantized)) = (score.float_top5, score.quantized_top5) {
+        let top5 = format!(
+            "{} (drop {:.2} points)",
+            change(float, quantized),
+            100.0 * (float - quantized)
+        );
+        pairs.push(("Top-5".into(), top5));
+    }
+}
+
+fn difference(output: &OutputError) -> String {
+    let mut text = match output.sqnr_db {
+        None if output.broken == 0 => "equal to the float model's".into(),
+        None => "SQNR unknown".into(),
+        Some(ratio) => format!(
+            "SQNR {ratio:.1} dB, largest error {}",
+            words::short(output.largest)
+        ),
+    };
+    if output.broken > 0 {
+        text += &format!(
+            "; {} values are no longer finite",
+            words::count(output.broken)
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+
+    #[test]
+    fn a_verdict_says_what_was_compared() {
+        let text = verdict(&example::outcome().verdict, Layout::default());
+        for part in [
+            "91.25 % -> 90.75 %",
+            "drop 0.50 ± 0.35 points",
+            "97.50 %",
+            "24.1 dB",
+            "test.npz",
+            "int8",
+        ] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_verdict_says_why() {
+        let missing = Verdict::NotValidated {
+            reason: "no samples".into(),
+        };
+        assert!(verdict(&missing, Layout::default()).contains("no samples"));
+    }
+
+    #[test]
+    fn broken_outputs_are_named() {
+        let output = OutputError {
+            name: "y".into(),
+            sqnr_db: None,
+            largest: 0.0,
+            broken: 3,
+        };
+        assert!(difference(&output).contains("3 values are no longer finite"));
+        assert!(!difference(&output).contains("equal"));
+    }
+}

@@ -1,0 +1,55 @@
+//! The forms in which one plan can be written.
+
+use std::fmt;
+
+use super::{container, folded, rebuilt};
+use crate::error::Result;
+use crate::onnx::Model;
+
+/// A form of the written model. All hold the same weights, bit for bit once dequantized.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// 4-bit codes packed two to a byte.
+    #[default]
+    Int4,
+    /// The same codes, one to a byte, for runtimes that do not know 4-bit types.
+    Int8Container,
+    /// Constants dequantized to floats, for runtimes that do not know blocks either.
+    Folded,
+}
+
+impl Dialect {
+    /// The name used in options and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Int4 => "int4",
+            Self::Int8Container => "int8-container",
+            Self::Folded => "folded",
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+/// `model`, which may be any quantized model, in another dialect.
+///
+/// # Errors
+/// [`crate::error::Error::Invalid`] naming the node or tensor whose shapes or data contradict one
+/// another, or that has no equal in the dialect.
+pub fn lower(model: &Model, dialect: Dialect) -> Result<Model> {
+    let mut proto = model.proto.clone();
+    let graph = proto.graph.get_or_insert_default();
+    match dialect {
+        Dialect::Int4 => {}
+        Dialect::Int8Container => container::widen(graph)?,
+        Dialect::Folded => {
+            folded::fold(graph)?;
+            container::widen(graph)?;
+        }
+    }
+    rebuilt(model, proto)
+}

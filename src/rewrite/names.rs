@@ -1,0 +1,46 @@
+//! New names that clash with nothing.
+
+use std::collections::HashSet;
+
+use crate::onnx::bodies;
+use crate::onnx::proto::GraphProto;
+
+/// All names of values and nodes, those in subgraphs included: a new outer value must not be
+/// hidden by an inner one.
+#[derive(Debug)]
+pub(super) struct NameSupply {
+    taken: HashSet<String>,
+}
+
+impl NameSupply {
+    /// The names of `graph`.
+    pub(super) fn new(graph: &GraphProto) -> Self {
+        let mut supply = Self { taken: HashSet::new() };
+        supply.collect(graph);
+        supply
+    }
+
+    fn collect(&mut self, graph: &GraphProto) {
+        let declared = graph.input.iter().chain(&graph.output).chain(&graph.value_info);
+        self.taken.extend(declared.map(|value| value.name().to_owned()));
+        self.taken.extend(graph.initializer.iter().map(|tensor| tensor.name().to_owned()));
+        let sparse = graph.sparse_initializer.iter().filter_map(|tensor| tensor.values.as_ref());
+        self.taken.extend(sparse.map(|tensor| tensor.name().to_owned()));
+        for node in &graph.node {
+            self.taken.insert(node.name().to_owned());
+            self.taken.extend(node.input.iter().chain(&node.output).cloned());
+            bodies(node).for_each(|body| self.collect(body));
+        }
+    }
+
+    /// `wanted`, or `wanted_1`, `wanted_2` ... where that is taken.
+    pub(super) fn take(&mut self, wanted: String) -> String {
+        let mut name = wanted.clone();
+        let mut next = 1usize;
+        while !self.taken.insert(name.clone()) {
+            name = format!("{wanted}_{next}");
+            next += 1;
+        }
+        name
+    }
+}

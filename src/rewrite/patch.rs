@@ -1,0 +1,117 @@
+//! Changes to a graph as data, and the one function that makes them.
+
+use std::collections::HashSet;
+
+use super::unfit;
+use crate::error::Result;
+use crate::onnx::Index;
+use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
+
+/// What one decision changes. Positions are those of the graph before any change.
+#[derive(Debug, Default)]
+pub(super) struct Patch {
+    /// Initializers that go.
+    pub(super) removed: Vec<String>,
+    /// Initializers with new content under their old name.
+    pub(super) replaced: Vec<TensorProto>,
+    /// New initializers.
+    pub(super) added: Vec<TensorProto>,
+    /// New nodes, each before the node at its position.
+    pub(super) inserted: Vec<(usize, NodeProto)>,
+    /// (Position, input slot, the value read from now on).
+    pub(super) rewired: Vec<(usize, usize, String)>,
+}
+
+/// Applies `patches` together; new things appear in the order of the patches.
+///
+/// # Errors
+/// [`crate::error::Error::Plan`] where two patches change the same thing.
+pub(super) fn apply_all(graph: &mut GraphProto, patches: Vec<Patch>) -> Result<()> {
+    let mut all = Patch::default();
+    for patch in patches {
+        all.removed.extend(patch.removed);
+        all.replaced.extend(patch.replaced);
+        all.added.extend(patch.added);
+        all.inserted.extend(patch.inserted);
+        all.rewired.extend(patch.rewired);
+    }
+    refuse_conflicts(&all)?;
+    let unread = rewire(graph, all.rewired);
+    insert(graph, all.inserted);
+    let mut gone: HashSet<String> = all.removed.into_iter().collect();
+    for new in all.replaced {
+        if let Some(old) = graph.initializer.iter_mut().find(|old| old.name() == new.name()) {
+            *old = new;
+        }
+    }
+    graph.initializer.retain(|tensor| !gone.contains(tensor.name()));
+    graph.initializer.extend(all.added);
+    gone.extend(prune(graph, unread));
+    forget(graph, &gone);
+    Ok(())
+}
+
+fn refuse_conflicts(all: &Patch) -> Result<()> {
+    let mut tensors = HashSet::new();
+    let replaced = all.replaced.iter().map(|tensor| tensor.name());
+    for name in all.removed.iter().map(String::as_str).chain(replaced) {
+        if !tensors.insert(name) {
+            return Err(unfit(name, "two decisions change this tensor"));
+        }
+    }
+    let mut places = HashSet::new();
+    for (at, slot, name) in &all.rewired {
+        if !places.insert((at, slot)) {
+            return Err(unfit(name, format!("input {slot} of the node at {at} is changed twice")));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the values that have lost a reader.
+fn rewire(graph: &mut GraphProto, rewired: Vec<(usize, usize, String)>) -> HashSet<String> {
+    let mut unread = HashSet::new();
+    for (at, slot, name) in rewired {
+        let Some(node) = graph.node.get_mut(at) else { continue };
+        if node.input.len() <= slot {
+            node.input.resize(slot + 1, String::new());
+        }
+        unread.insert(std::mem::replace(&mut node.input[slot], name));
+    }
+    unread
+}
+
+fn insert(graph: &mut GraphProto, mut inserted: Vec<(usize, NodeProto)>) {
+    inserted.sort_by_key(|&(at, _)| at);
+    let old = std::mem::take(&mut graph.node);
+    graph.node.reserve(old.len() + inserted.len());
+    let mut inserted = inserted.into_iter().peekable();
+    for (at, node) in old.into_iter().enumerate() {
+        while let Some((_, new)) = inserted.next_if(|&(before, _)| before <= at) {
+            graph.node.push(new);
+        }
+        graph.node.push(node);
+    }
+    graph.node.extend(inserted.map(|(_, new)| new));
+}
+
+/// Removes those constants among `candidates` that nothing reads, and returns them.
+pub(super) fn prune(graph: &mut GraphProto, candidates: HashSet<String>) -> HashSet<String> {
+    let index = Index::new(graph);
+    let dead = |name: &String| index.constant(name).is_some() && index.is_dead(name);
+    let dead: HashSet<String> = candidates.into_iter().filter(dead).collect();
+    graph.initializer.retain(|tensor| !dead.contains(tensor.name()));
+    dead
+}
+
+/// Drops what the graph says of initializers that are `gone`: all annotations, and the type
+/// where there is no value of that name any more.
+pub(super) fn forget(graph: &mut GraphProto, gone: &HashSet<String>) {
+    let made: HashSet<&str> =
+        graph.node.iter().flat_map(|node| node.output.iter().map(String::as_str)).collect();
+    graph.value_info.retain(|value| !gone.contains(value.name()) || made.contains(value.name()));
+    graph.quantization_annotation.retain(|annotation| {
+        let mut parameters = annotation.quant_parameter_tensor_names.iter().map(|entry| entry.value());
+        !gone.contains(annotation.tensor_name()) && !parameters.any(|name| gone.contains(name))
+    });
+}

@@ -1,0 +1,64 @@
+//! The prepared graph as the rules see it: all positions in patches are positions in here.
+
+use std::collections::HashMap;
+
+use super::unfit;
+use crate::error::Result;
+use crate::onnx::proto::{GraphProto, NodeProto};
+use crate::onnx::{Index, node_label, operator_label, outer_names};
+use crate::plan::Read;
+
+/// A graph with its look-ups.
+#[derive(Debug)]
+pub(super) struct Scene<'g> {
+    /// Who makes and reads what.
+    pub(super) index: Index<'g>,
+    first_reads: HashMap<&'g str, usize>,
+}
+
+impl<'g> Scene<'g> {
+    /// Reads `graph` once.
+    pub(super) fn new(graph: &'g GraphProto) -> Self {
+        let mut first_reads = HashMap::new();
+        for (at, node) in graph.node.iter().enumerate() {
+            for name in node.input.iter().map(String::as_str).chain(outer_names(node)) {
+                first_reads.entry(name).or_insert(at);
+            }
+        }
+        Self { index: Index::new(graph), first_reads }
+    }
+
+    /// The position of the first node that reads `value`, itself or from inside a subgraph; the
+    /// end of the graph where none does.
+    pub(super) fn first_read(&self, value: &str) -> usize {
+        self.first_reads.get(value).copied().unwrap_or(self.index.graph().node.len())
+    }
+
+    /// The node of `read`, part of the decision on `tensor`.
+    pub(super) fn reader(&self, tensor: &str, read: &Read) -> Result<&'g NodeProto> {
+        let node = self.index.graph().node.get(read.at).ok_or_else(|| {
+            unfit(tensor, format!("node {} at {}: the graph ends before", read.node, read.at))
+        })?;
+        let (label, operator) = (node_label(node), operator_label(node));
+        match label == read.node && operator == read.operator {
+            true => Ok(node),
+            false => {
+                let expected = format!("{} {} at {}", read.operator, read.node, read.at);
+                Err(unfit(tensor, format!("node {expected}: the model has {operator} {label} there")))
+            }
+        }
+    }
+
+    /// Checks that `read` takes `tensor`.
+    pub(super) fn check(&self, tensor: &str, read: &Read) -> Result<()> {
+        let node = self.reader(tensor, read)?;
+        match node.input.get(read.slot) {
+            Some(input) if input == tensor => Ok(()),
+            found => {
+                let found = found.map_or("", String::as_str);
+                let problem = format!("node {}: input {} is {found:?}", read.node, read.slot);
+                Err(unfit(tensor, problem))
+            }
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! What tract 0.23.9 does not run, or runs wrongly without saying so.
+
+use std::sync::LazyLock;
+
+use tract_onnx::Onnx;
+
+use crate::onnx::proto::{
+    GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, type_proto,
+};
+use crate::onnx::{
+    Dtype, Index, Model, bodies, dtype_name, float, int, is_standard, node_label, operator_label,
+    string,
+};
+
+/// Longest chain of element-wise nodes that is followed.
+const LONGEST_CHAIN: usize = 64;
+/// Operators outside the standard domain that tract knows as what they are.
+const FOREIGN: [(&str, &[&str]); 2] = [
+    (
+        "ai.onnx.ml",
+        &[
+            "ArrayFeatureExtractor",
+            "CategoryMapper",
+            "LinearClassifier",
+            "LinearRegressor",
+            "Normalizer",
+            "TreeEnsembleClassifier",
+            "TreeEnsembleRegressor",
+        ],
+    ),
+    (
+        "com.microsoft",
+        &[
+            "BiasGelu",
+            "FastGelu",
+            "QuickGelu",
+            "MatMulNBits",
+            "GatherBlockQuantized",
+            "GroupQueryAttention",
+            "MultiHeadAttention",
+            "SkipLayerNormalization",
+            "SimplifiedLayerNormalization",
+            "SkipSimplifiedLayerNormalization",
+        ],
+    ),
+];
+
+/// A construct that tract does not run, or runs wrongly without saying so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The node, or the tensor or value where it is no node's.
+    pub node: String,
+    /// Its operator; `initializer`, `input` or `output` where it is no node.
+    pub operator: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// The faults that running `model` with tract would meet, bodies of If and Scan included. None
+/// found is no promise that it runs.
+pub fn faults(model: &Model) -> Vec<Fault> {
+    static TRACT: LazyLock<Onnx> = LazyLock::new(tract_onnx::onnx);
+    let mut search = Search { tract: &TRACT, model: &model.proto, found: Vec::new() };
+    search.graph(model.graph());
+    search.found
+}
+
+struct Search<'m> {
+    tract: &'m Onnx,
+    model: &'m ModelProto,
+    found: Vec<Fault>,
+}
+
+impl Search<'_> {
+    fn add(&mut self, node: &str, operator: &str, problem: String) {
+        self.found.push(Fault { node: node.into(), operator: operator.into(), problem });
+    }
+
+    fn graph(&mut self, graph: &GraphProto) {
+        for (place, values) in [("input", &graph.input), ("output", &graph.output)] {
+            for value in values {
+                if let Some(problem) = value_problem(value) {
+                    self.add(value.name(), place, problem);
+                }
+            }
+        }
+        for tensor in &graph.initializer {
+            if let Some(problem) = tensor_problem(tensor) {
+                self.add(tensor.name(), "initializer", problem);
+            }
+        }
+        for tensor in &graph.sparse_initializer {
+            let name = tensor.values.as_ref().map_or("", |values| values.name());
+            self.add(name, "initializer", "sparse initializers are ignored by tract".into());
+        }
+        let index = Index::new(graph);
+        for node in &graph.node {
+            for problem in self.node_problems(node, &index) {
+                self.add(node_label(node), &operator_label(node), problem);
+            }
+            for body in bodies(node) {
+                self.graph(body);
+            }
+        }
+    }
+
+    fn node_problems(&self, node: &NodeProto, index: &Index<'_>) -> Vec<String> {
+        let mut problems: Vec<String> = Vec::new();
+        problems.extend(self.operator_problem(node));
+        problems.extend(semantic_problem(node, index));
+        for attribute in &node.attribute {
+            problems.extend(attribute.t.iter().chain(&attribute.tensors).find_map(tensor_problem));
+        }
+        let target = if node.op_type() == "Cast" { int(node, "to") } else { None };
+        problems.extend(target.and_then(|code| dtype_problem(code as i32)));
+        problems
+    }
+
+    fn operator_problem(&self, node: &NodeProto) -> Option<String> {
+        let (domain, operator) = (node.domain(), node.op_type());
+        let mut functions = self.model.functions.iter();
+        if functions.any(|function| function.domain() == domain && function.name() == operator) {
+            return Some(format!("{operator} is a function of the model, which tract does not expand"));
+        }
+        if !self.tract.op_register.0.contains_key(operator) {
+            return Some(format!("{} is not supported by tract", operator_label(node)));
+        }
+        let known = || FOREIGN.iter().any(|(name, list)| *name == domain && list.contains(&operator));
+        (!is_standard(domain) && !known())
+            .then(|| format!("tract ignores the domain {domain} and runs the standard {operator}"))
+    }
+}
+
+fn semantic_problem(node: &NodeProto, index: &Index<'_>) -> Option<String> {
+    let given = |slot: usize| node.input.get(slot).is_some_and(|input| !input.is_empty());
+    let problem = match node.op_type() {
+        "RNN" | "LSTM" | "GRU" if string(node, "direction") == Some("reverse") => {
+            "tract runs direction=reverse as forward"
+        }
+        "SpaceToDepth" if string(node, "mode") == Some("CRD") => "tract ignores mode=CRD",
+        "Swish" if float(node, "alpha").is_some_and(|alpha| alpha != 1.0) => "tract ignores alpha",
+        "Celu" if node.input.iter().any(|input| is_half(index, input)) => {
+            "tract computes it wrongly on FLOAT16"
+        }
+        "Attention" if given(4) || given(5) => "tract computes it wrongly with past keys",
+        "Attention" if node.attribute.iter().any(|attribute| attribute.name().contains("window")) => {
+            "tract ignores the local window"
+        }
+        "QuantizeLinear" if !given(2) && !matches!(int(node, "output_dtype"), None | Some(0 | 2)) => {
+            "tract ignores output_dtype"
+        }
+        "Softmax" | "LogSoftmax" if is_tabulated(node, index) => {
+            "between DequantizeLinear and QuantizeLinear tract replaces it by a table, wrongly"
+        }
+        _ => return None,
+    };
+    Some(problem.into())
+}
+
+fn is_half(index: &Index<'_>, value: &str) -> bool {
+    let declared = index.info(value).and_then(|info| tensor_type(info)).map(type_proto::Tensor::elem_type);
+    let stored = index.initializer(value).map(|tensor| tensor.data_type());
+    declared.or(stored) == Some(Dtype::Float16 as i32)
+}
+
+fn tensor_type(value: &ValueInfoProto) -> Option<&type_proto::Tensor> {
+    match &value.r#type {
+        Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), .. }) => Some(tensor),
+        _ => None,
+    }
+}
+
+/// Whether tract takes `node` for an element-wise function of a per-tensor DequantizeLinear's
+/// output on its way to a QuantizeLinear.
+fn is_tabulated(node: &NodeProto, index: &Index<'_>) -> bool {
+    let mut first = node;
+    for _ in 0..LONGEST_CHAIN {
+        match first.input.first().and_then(|input| index.producer(input)) {
+            Some(before) if before.op_type() == "DequantizeLinear" => {
+                return is_per_tensor(before, index) && is_quantized_after(node, index);
+            }
+            Some(before) if is_unary(before, index) => first = before,
+            _ => return false,
+        }
+    }
+    false
+}
+
+fn is_quantized_after(node: &NodeProto, index: &Index<'_>) -> bool {
+    let mut last = node;
+    for _ in 0..LONGEST_CHAIN {
+        let consumers = last.output.first().map_or(&[][..], |output| index.consumers(output));
+        let nodes = || consumers.iter().filter_map(|&(at, _)| index.graph().node.get(at));
+        if nodes().any(|reader| reader.op_type() == "QuantizeLinear") {
+            return true;
+        }
+        match nodes().next().filter(|reader| consumers.len() == 1 && is_unary(reader, index)) {
+            Some(reader) => last = reader,
+            None => return false,
+        }
+    }
+    false
+}
+
+fn is_per_tensor(node: &NodeProto, index: &Index<'_>) -> bool {
+    let scale = node.input.get(1).and_then(|scale| index.initializer(scale));
+    scale.is_none_or(|scale| scale.dims.iter().product::<i64>() == 1)
+}
+
+fn is_unary(node: &NodeProto, index: &Index<'_>) -> bool {
+    let variable = |input: &&String| !input.is_empty() && index.initializer(input).is_none();
+    node.input.iter().filter(variable).count() == 1
+        && (node.input.len() == 1 || matches!(node.op_type(), "Clip" | "Add" | "Sub" | "Mul" | "Div" | "Pow"))
+}
+
+fn value_problem(value: &ValueInfoProto) -> Option<String> {
+    match &value.r#type.as_ref()?.value {
+        Some(type_proto::Value::TensorType(tensor)) => dtype_problem(tensor.elem_type()),
+        Some(type_proto::Value::SequenceType(_)) => Some("tract has no sequences".into()),
+        Some(type_proto::Value::OptionalType(_)) => Some("tract has no optional values".into()),
+        Some(_) => Some("tract has only dense tensors".into()),
+        None => None,
+    }
+}
+
+fn tensor_problem(tensor: &TensorProto) -> Option<String> {
+    dtype_problem(tensor.data_type())
+}
+
+fn dtype_problem(code: i32) -> Option<String> {
+    use Dtype::{Bool, Double, Float, Float16, Int4, Int8, Int16, Int32, Int64, Uint4, Uint8, Uint16, Uint32};
+    use Dtype::{String as Text, Uint64, Undefined};
+    let name = dtype_name(code);
+    match Dtype::try_from(code) {
+        Ok(Bool | Float16 | Float | Double | Text | Undefined) => None,
+        Ok(Int8 | Int16 | Int32 | Int64 | Uint8 | Uint16 | Uint32 | Uint64) => None,
+        Ok(Int4 | Uint4) => Some(format!("{name} must be lowered before tract can read it")),
+        _ => Some(format!("tract has no {name}")),
+    }
+}

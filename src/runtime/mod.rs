@@ -1,0 +1,14 @@
+//! Running models with tract, and knowing when not to trust it. This is the only part that names
+//! tract.
+
+mod faults;
+mod guard;
+mod plan;
+mod session;
+mod values;
+
+pub use faults::{Fault, faults};
+pub use session::{Output, Session};
+
+#[cfg(test)]
+mod tests;

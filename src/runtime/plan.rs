@@ -1,0 +1,105 @@
+//! A model made ready for one set of input shapes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::konst::Const;
+use tract_onnx::tract_core::plan::eval;
+use tract_onnx::tract_core::runtime::RunOptions;
+use tract_onnx::tract_hir::internal::OutletId;
+
+use super::values::with_floats;
+
+/// A value that is not computed anew by each run, and the taps that want it.
+type Fixed = (Arc<Tensor>, Vec<usize>);
+
+/// An optimized model, and where its taps went.
+#[derive(Debug)]
+pub(super) struct Plan {
+    plan: Arc<TypedSimplePlan>,
+    /// Taps by the place that computes them.
+    taps: HashMap<(usize, usize), Vec<usize>>,
+    /// Taps that optimisation found to be constant.
+    fixed: Vec<Fixed>,
+    /// How many outputs stand before those of the model: taps that nothing else reads.
+    extra: usize,
+}
+
+impl Plan {
+    /// Optimizes `model` for inputs of these types and shapes. `taps` are looked up before
+    /// optimisation, which keeps outputs but loses names.
+    pub(super) fn new(
+        mut model: InferenceModel,
+        inputs: &[(DatumType, Vec<usize>)],
+        taps: &[OutletId],
+    ) -> TractResult<Self> {
+        for (at, (dtype, dims)) in inputs.iter().enumerate() {
+            model.set_input_fact(at, dtype.fact(dims).into())?;
+        }
+        let outputs = model.output_outlets()?.to_vec();
+        let wanted: Vec<OutletId> = outputs.iter().chain(taps).copied().collect();
+        model.select_output_outlets(&wanted)?;
+        let mut model = model.into_optimized()?;
+        let (own, tapped) = model.outputs.split_at(outputs.len());
+        let own = own.to_vec();
+        let mut places: HashMap<(usize, usize), Vec<usize>> = HashMap::new();
+        let mut fixed: Vec<Fixed> = Vec::new();
+        let mut sinks = Vec::new();
+        for (tap, outlet) in tapped.iter().enumerate() {
+            if let Some(konst) = model.node(outlet.node).op_as::<Const>() {
+                fixed.push((konst.val().clone(), vec![tap]));
+                continue;
+            }
+            let readers = places.entry((outlet.node, outlet.slot)).or_default();
+            let unread = model.node(outlet.node).outputs.iter().all(|output| output.successors.is_empty());
+            if readers.is_empty() && unread && !own.iter().any(|output| output.node == outlet.node) {
+                sinks.push(*outlet);
+            }
+            readers.push(tap);
+        }
+        // Every other tap is on the way to one of these or to an output of the model, so that it is
+        // evaluated without being kept. Sinks come first: each is then computed, handed over and
+        // dropped before the model goes on.
+        let extra = sinks.len();
+        sinks.extend(own);
+        model.select_output_outlets(&sinks)?;
+        let options = RunOptions { skip_order_opt_ram: extra > 0, ..RunOptions::default() };
+        let plan = TypedSimplePlan::new_with_options(model, &options)?;
+        Ok(Self { plan, taps: places, fixed, extra })
+    }
+
+    /// Runs once. `see` gets each tap's position, dimensions and values.
+    pub(super) fn run(
+        &self,
+        inputs: TVec<TValue>,
+        see: Option<&mut dyn FnMut(usize, &[usize], &[f32])>,
+    ) -> TractResult<Vec<TValue>> {
+        let mut state = self.plan.spawn()?;
+        let Some(see) = see else {
+            return Ok(state.run(inputs)?.into_iter().skip(self.extra).collect());
+        };
+        for (value, taps) in &self.fixed {
+            with_floats(value, |values| taps.iter().for_each(|&tap| see(tap, value.shape(), values)))?;
+        }
+        let outputs = state.run_plan_with_eval(inputs, |context, state, node, inputs| -> TractResult<_> {
+            let mut results = eval(context, state, node, inputs)?;
+            for (slot, result) in results.iter_mut().enumerate() {
+                let Some(taps) = self.taps.get(&(node.id, slot)) else { continue };
+                with_floats(result, |values| taps.iter().for_each(|&tap| see(tap, result.shape(), values)))?;
+                let unread = node.outputs.get(slot).is_some_and(|output| output.successors.is_empty());
+                if unread && !self.is_output(node.id) {
+                    *result = Tensor::zero::<f32>(&[0])?.into_tvalue();
+                }
+            }
+            Ok(results)
+        })?;
+        Ok(outputs.into_iter().skip(self.extra).collect())
+    }
+
+    /// Whether a node makes an output of the model itself.
+    fn is_output(&self, node: usize) -> bool {
+        let outputs = self.plan.model().outputs.iter().skip(self.extra);
+        outputs.into_iter().any(|output| output.node == node)
+    }
+}

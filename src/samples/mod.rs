@@ -1,0 +1,214 @@
+//! Samples to calibrate and to validate with: arrays, pictures, test data sets, or made up.
+//!
+//! Opening reads headers and checks that the data fits the model; a sample's data is read when it
+//! is asked for, from mapped files, so that memory is bounded by the samples in flight.
+
+mod arrays;
+mod discover;
+mod element;
+mod geometry;
+mod input;
+mod misfit;
+mod npy;
+mod npz;
+mod pictures;
+mod pixels;
+mod preprocess;
+mod random;
+mod synthetic;
+mod test_sets;
+
+use std::path::{Path, PathBuf};
+
+pub use discover::Discovered;
+pub use preprocess::Preprocess;
+
+use crate::error::{Error, Result};
+use crate::onnx::Model;
+use crate::onnx::proto::TensorProto;
+use input::Input;
+
+/// One inference's worth of inputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// In the order of the model's inputs, each named after its input, with `raw_data`.
+    pub inputs: Vec<TensorProto>,
+    /// A class index for each row of the batch axis, usually one; empty where there are none.
+    pub labels: Vec<i64>,
+}
+
+/// Samples that fit a model, read one by one.
+#[derive(Debug)]
+pub struct Samples {
+    path: PathBuf,
+    source: Box<dyn Source>,
+    /// Ascending; all where `None`.
+    chosen: Option<Vec<usize>>,
+}
+
+/// Where samples come from; adding a kind is one file and one arm of [`Samples::open`].
+trait Source: std::fmt::Debug + Send + Sync {
+    /// The number of samples.
+    fn len(&self) -> usize;
+
+    /// Whether samples have labels.
+    fn labelled(&self) -> bool {
+        false
+    }
+
+    /// Sample `index`, which is below [`Source::len`].
+    fn get(&self, index: usize) -> Result<Sample>;
+}
+
+impl Samples {
+    /// Opens samples for `model`:
+    /// - an `.npz` file keyed by input, with class indices under `labels` or none; samples lie
+    ///   along the first axis, of arrays with one axis more than the input or of the same rank;
+    /// - an `.npy` file, for a model of one input;
+    /// - a folder of pictures: sub-folders are classes, or `labels.csv` (`file,label`) says them;
+    /// - a folder `test_data_set_N`, or one that holds such folders.
+    ///
+    /// # Errors
+    /// [`Error::Read`] where a file cannot be opened, [`Error::Samples`] where it cannot be read
+    /// as samples or does not fit the model, [`Error::Invalid`] where an input is no tensor.
+    pub fn open(path: &Path, model: &Model, preprocess: Option<&Preprocess>) -> Result<Self> {
+        let inputs = Input::all(model)?;
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        let source: Box<dyn Source> = if path.is_dir() {
+            let sets = test_sets::find(path);
+            match (sets.is_empty(), preprocess) {
+                (true, _) => Box::new(pictures::Pictures::open(path, &inputs, preprocess)?),
+                (false, None) => Box::new(test_sets::TestSets::open(sets, &inputs)?),
+                (false, Some(preprocess)) => {
+                    let expected = "no --preprocess, since test data sets are ready for the model";
+                    let found = preprocess.path().display().to_string();
+                    return Err(Error::samples(path, "folder", expected, found));
+                }
+            }
+        } else {
+            std::fs::metadata(path).map_err(Error::read(path))?;
+            match ending.as_deref() {
+                Some("npz") => Box::new(arrays::Arrays::npz(path, &inputs, preprocess)?),
+                Some("npy") => Box::new(arrays::Arrays::npy(path, &inputs, preprocess)?),
+                _ => {
+                    let expected = "an .npz or .npy file, or a folder of pictures or test data sets";
+                    return Err(Error::samples(path, "file", expected, "a file of another kind"));
+                }
+            }
+        };
+        Ok(Self { path: path.to_owned(), source, chosen: None })
+    }
+
+    /// Made-up samples: floats are standard normal, integers 0, booleans false. Sample `index`
+    /// depends on `seed` and `index` alone. An open first dimension becomes 1.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where an input's shape is not known, or its type cannot be made up.
+    pub fn synthetic(model: &Model, count: usize, seed: u64) -> Result<Self> {
+        let source = Box::new(synthetic::Synthetic::new(&Input::all(model)?, count, seed)?);
+        Ok(Self { path: PathBuf::from("synthetic samples"), source, chosen: None })
+    }
+
+    /// Looks for samples beside a model.
+    pub fn discover(model_path: &Path) -> Discovered {
+        discover::discover(model_path)
+    }
+
+    /// A random subset of `count` samples without repetition, in ascending order: the same for the
+    /// same seed in every version. All where `count` is `None` or no less than there are.
+    pub fn choose(mut self, count: Option<usize>, seed: u64) -> Self {
+        let Some(count) = count.filter(|&count| count < self.len()) else { return self };
+        let subset = random::subset(self.len(), count, seed);
+        self.chosen = Some(match self.chosen {
+            None => subset,
+            Some(old) => subset.into_iter().filter_map(|at| old.get(at).copied()).collect(),
+        });
+        self
+    }
+
+    /// The number of samples.
+    pub fn len(&self) -> usize {
+        self.chosen.as_ref().map_or_else(|| self.source.len(), Vec::len)
+    }
+
+    /// Whether there are no samples.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether samples have labels.
+    pub fn labelled(&self) -> bool {
+        self.source.labelled()
+    }
+
+    /// Where they are from, for messages and reports.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads one sample; may be called from many threads at once.
+    ///
+    /// # Errors
+    /// [`Error::Read`] and [`Error::Samples`] where what was not read at opening is damaged, and
+    /// where there is no such sample.
+    pub fn get(&self, index: usize) -> Result<Sample> {
+        let missing = || {
+            let expected = format!("an index below {}", self.len());
+            Error::samples(&self.path, "sample", expected, index.to_string())
+        };
+        if index >= self.len() {
+            return Err(missing());
+        }
+        let at = match &self.chosen {
+            Some(chosen) => chosen.get(index).copied().ok_or_else(missing)?,
+            None => index,
+        };
+        self.source.get(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::build::GraphBuilder;
+
+    fn model() -> Model {
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[-1, 2]);
+        let y = graph.node("Relu", &[&x], &[]);
+        graph.output(&y);
+        graph.model()
+    }
+
+    #[test]
+    fn choosing_keeps_samples_and_order() {
+        let all = || Samples::synthetic(&model(), 50, 7).unwrap();
+        let some = all().choose(Some(10), 3);
+        let chosen = some.chosen.clone().unwrap();
+        assert_eq!(some.len(), 10);
+        assert_eq!(some.get(4).unwrap(), all().get(chosen[4]).unwrap());
+        let fewer = some.choose(Some(4), 9);
+        assert!(fewer.chosen.unwrap().iter().all(|at| chosen.contains(at)));
+        assert_eq!(all().choose(None, 3).len(), 50);
+        assert_eq!(all().choose(Some(99), 3).len(), 50);
+        assert!(all().choose(Some(0), 3).is_empty());
+        assert!(all().get(50).unwrap_err().to_string().contains("an index below 50"));
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("samples.csv");
+        assert!(matches!(Samples::open(&path, &model(), None), Err(Error::Read { .. })));
+        std::fs::write(&path, "").unwrap();
+        let error = Samples::open(&path, &model(), None).unwrap_err().to_string();
+        assert!(error.contains(".npz or .npy"), "{error}");
+    }
+
+    #[test]
+    fn samples_are_shared_between_threads() {
+        fn shared<T: Send + Sync>(_: &T) {}
+        let samples = Samples::synthetic(&model(), 2, 7).unwrap();
+        shared(&samples);
+    }
+}

@@ -1,0 +1,203 @@
+//! The TOML file that says how stored pixels become what the model is fed.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::misfit::Misfit;
+use crate::error::{Error, Result};
+
+/// Longest side that may be asked for, in pixels.
+const LONGEST_SIDE: usize = 1 << 16;
+
+/// The steps from stored pixels to a model's input, in this order: channels, `shorter_side`,
+/// `centre_crop`, `resize`, then `(pixel / divide_by - mean) / std` in single precision.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preprocess {
+    path: PathBuf,
+    pub(super) keys: Keys,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Keys {
+    pub(super) array: Option<String>,
+    pub(super) labels: Option<String>,
+    pub(super) layout: Layout,
+    pub(super) channel_order: Option<Order>,
+    pub(super) divide_by: f32,
+    pub(super) mean: Vec<f32>,
+    pub(super) std: Vec<f32>,
+    pub(super) model_layout: ModelLayout,
+    pub(super) shorter_side: Option<usize>,
+    pub(super) centre_crop: Option<usize>,
+    pub(super) resize: Option<Resize>,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self {
+            array: None,
+            labels: None,
+            layout: Layout::Nhwc,
+            channel_order: None,
+            divide_by: 1.0,
+            mean: Vec::new(),
+            std: Vec::new(),
+            model_layout: ModelLayout::Nchw,
+            shorter_side: None,
+            centre_crop: None,
+            resize: None,
+        }
+    }
+}
+
+/// The axes of a stored array.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) enum Layout {
+    Nhwc,
+    Nchw,
+    Nhw,
+}
+
+/// The axes of the model's input.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) enum ModelLayout {
+    Nchw,
+    Nhwc,
+}
+
+/// The channels that the model wants, out of stored red, green, blue or gray.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+pub(super) enum Order {
+    #[serde(rename = "RGB")]
+    Rgb,
+    #[serde(rename = "BGR")]
+    Bgr,
+    #[serde(rename = "gray", alias = "grey")]
+    Gray,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[serde(untagged, expecting = "expected a number of pixels or [height, width]")]
+pub(super) enum Resize {
+    Square(usize),
+    Sides([usize; 2]),
+}
+
+impl Preprocess {
+    /// Reads a preprocess file.
+    ///
+    /// # Errors
+    /// [`Error::Read`] where it cannot be opened, [`Error::Samples`] where it is no TOML, has a key
+    /// that is not known, or a value that makes no sense.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(Error::read(path))?;
+        let keys: Keys = toml::from_str(&text).map_err(|error| {
+            let place = error.span().map_or_else(|| "file".into(), |span| line_of(&text, span));
+            Error::samples(path, place, "a key and value that a preprocess file may have", error.message())
+        })?;
+        keys.check().map_err(|(key, misfit)| Misfit::at(path, key)(misfit))?;
+        Ok(Self { path: path.to_owned(), keys })
+    }
+
+    /// The file it was read from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The key of the stored pixels.
+    pub(super) fn array(&self) -> Option<&str> {
+        self.keys.array.as_deref()
+    }
+
+    /// The key of the labels.
+    pub(super) fn labels(&self) -> Option<&str> {
+        self.keys.labels.as_deref()
+    }
+
+    /// Whether pictures are decoded to gray.
+    pub(super) fn is_gray(&self) -> bool {
+        self.keys.channel_order == Some(Order::Gray)
+    }
+}
+
+fn line_of(text: &str, span: Range<usize>) -> String {
+    let before = text.get(..span.start).unwrap_or(text);
+    let number = before.matches('\n').count();
+    let line = text.lines().nth(number).unwrap_or("").trim();
+    format!("line {} ({line})", number + 1)
+}
+
+impl Keys {
+    /// Height and width.
+    pub(super) fn resize(&self) -> Option<[usize; 2]> {
+        self.resize.map(|resize| match resize {
+            Resize::Square(side) => [side, side],
+            Resize::Sides(sides) => sides,
+        })
+    }
+
+    fn check(&self) -> Result<(), (&'static str, Misfit)> {
+        let refuse = |key, expected: &str, found: String| Err((key, Misfit::new(expected, found)));
+        let [height, width] = self.resize().unwrap_or([1, 1]);
+        let sides = [
+            ("shorter_side", self.shorter_side.unwrap_or(1)),
+            ("centre_crop", self.centre_crop.unwrap_or(1)),
+            ("resize", height),
+            ("resize", width),
+        ];
+        for (key, side) in sides {
+            if side == 0 || side > LONGEST_SIDE {
+                return refuse(key, &format!("1 to {LONGEST_SIDE} pixels"), side.to_string());
+            }
+        }
+        if !self.divide_by.is_normal() {
+            return refuse("divide_by", "a number other than 0", self.divide_by.to_string());
+        }
+        if let Some(std) = self.std.iter().find(|std| !std.is_normal()) {
+            return refuse("std", "numbers other than 0", std.to_string());
+        }
+        match self.mean.iter().find(|mean| !mean.is_finite()) {
+            Some(mean) => refuse("mean", "finite numbers", mean.to_string()),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::samples) fn preprocess(text: &str) -> Result<Preprocess> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("preprocess.toml");
+        std::fs::write(&path, text).unwrap();
+        Preprocess::read(&path)
+    }
+
+    #[test]
+    fn errors_name_the_key() {
+        for (text, key) in [
+            ("resise = 3", "resise"),
+            ("mean = \"a\"", "mean"),
+            ("layout = \"CHWN\"", "layout"),
+            ("resize = [1]", "resize"),
+            ("resize = -1", "resize"),
+            ("resize = 0", "resize"),
+            ("centre_crop = 9999999", "centre_crop"),
+            ("divide_by = 0", "divide_by"),
+            ("std = [0.5, 0.0]", "std"),
+            ("mean = [nan]", "mean"),
+            ("mean = [", "mean"),
+        ] {
+            let error = preprocess(text).unwrap_err().to_string();
+            assert!(error.contains(key), "{error}");
+        }
+        let three = preprocess("mean = [1, 2, 3]").unwrap();
+        assert!(format!("{:?}", three.becomes([2, 2, 1]).unwrap_err()).contains("mean"));
+    }
+}

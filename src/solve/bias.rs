@@ -1,0 +1,93 @@
+//! Bias correction: what weight rounding adds to the mean of each output channel is taken off its
+//! bias, `b += E[W x] - E[Q x]`, with the mean of the input elements seen in calibration.
+
+use crate::error::Result;
+use crate::onnx::{Index, floats};
+use crate::plan::{BiasChange, Kernel, Observations, WeightDecision, WeightSite};
+
+/// The new biases of a site's readers, where the graph has a place for one and the means were
+/// observed.
+pub(super) fn correct(
+    site: &WeightSite,
+    decision: &WeightDecision,
+    values: &[f32],
+    index: &Index,
+    observations: &Observations,
+) -> Result<Vec<BiasChange>> {
+    let noise = noise(decision, values);
+    let mut changes = Vec::new();
+    for ((read, kernel), bias) in site.reads.iter().zip(&site.kernels).zip(&site.biases) {
+        let means = observations.means.get(&(site.tensor.clone(), read.at));
+        let (Some((bias_read, tensor)), Some(means)) = (bias, means) else { continue };
+        let Some(shift) = shift(kernel, &site.dims, &noise, means) else { continue };
+        let old = match tensor.as_ref().and_then(|name| index.constant(name)) {
+            Some(tensor) => floats(tensor)?,
+            None => vec![0.0; shift.len()],
+        };
+        let values: Vec<f32> =
+            old.iter().zip(&shift).map(|(&old, shift)| (f64::from(old) + shift) as f32).collect();
+        if old.len() == shift.len() && values.iter().all(|value| value.is_finite()) {
+            changes.push(BiasChange { read: bias_read.clone(), tensor: tensor.clone(), values });
+        }
+    }
+    Ok(changes)
+}
+
+/// `W - Q`, in element order.
+fn noise(decision: &WeightDecision, values: &[f32]) -> Vec<f64> {
+    let inner: usize =
+        decision.axis.map_or(1, |axis| decision.dims[axis + 1..].iter().product::<i64>() as usize);
+    let scales = decision.scales.len();
+    let channel = |at: usize| if decision.axis.is_some() { at / inner.max(1) % scales } else { 0 };
+    let decoded = decision.codes.values.iter().enumerate().map(|(at, &code)| {
+        let channel = channel(at);
+        decision.scales[channel] * f32::from(code - decision.zero_points[channel])
+    });
+    values.iter().zip(decoded).map(|(&value, decoded)| f64::from(value) - f64::from(decoded)).collect()
+}
+
+/// The mean of `(W - Q) x` an output channel; `None` where the means do not fit.
+fn shift(kernel: &Kernel, dims: &[i64], noise: &[f64], means: &[f64]) -> Option<Vec<f64>> {
+    let dims: Vec<usize> = dims.iter().map(|&dim| dim as usize).collect();
+    let dot =
+        |noise: &[f64], means: &[f64]| noise.iter().zip(means).map(|(noise, mean)| noise * mean).sum::<f64>();
+    match kernel {
+        Kernel::Conv(spatial) => {
+            let length: usize = dims[1..].iter().product();
+            if length == 0 || means.len() != length * spatial.groups {
+                return None;
+            }
+            let per_group = dims[0] / spatial.groups;
+            let group = |channel: usize| &means[channel / per_group * length..][..length];
+            Some(
+                noise.chunks(length).enumerate().map(|(channel, noise)| dot(noise, group(channel))).collect(),
+            )
+        }
+        Kernel::ConvTranspose(spatial) => {
+            let offsets: usize = dims[2..].iter().product();
+            if offsets == 0 || means.len() != dims[0] * offsets {
+                return None;
+            }
+            let per_group = dims[0] / spatial.groups;
+            let mut shift = vec![0.0; dims[1] * spatial.groups];
+            for (at, noise) in noise.chunks(offsets).enumerate() {
+                let (input, output) = (at / dims[1], at % dims[1]);
+                shift[input / per_group * dims[1] + output] +=
+                    dot(noise, &means[input * offsets..][..offsets]);
+            }
+            Some(shift)
+        }
+        Kernel::Matrix { transposed, alpha, beta, .. } => {
+            let (rows, columns) = (dims[0], dims[1]);
+            let (inputs, outputs) = if *transposed { (columns, rows) } else { (rows, columns) };
+            let at = |input: usize, output: usize| {
+                if *transposed { output * columns + input } else { input * columns + output }
+            };
+            let factor = f64::from(*alpha) / f64::from(*beta);
+            let sum = |output: usize| {
+                (0..inputs).map(|input| noise[at(input, output)] * means[input]).sum::<f64>() * factor
+            };
+            (means.len() == inputs).then(|| (0..outputs).map(sum).collect())
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The codes of one weight tensor: for each kernel the scale, and the side of the odd code, of
+//! least squared error (paper, section 3: constrained MMSE, one scale a kernel).
+
+use super::bias;
+use super::kernels::Partition;
+use crate::error::Result;
+use crate::mmse::{Grid, Search, encode};
+use crate::onnx::{Index, floats};
+use crate::options::{Granularity, Options, Storage};
+use crate::plan::{Codes, Keep, Observations, Skip, WeightDecision, WeightSite};
+
+/// Weights that stay float.
+pub(super) fn skip(site: &WeightSite, reason: Keep) -> Skip {
+    Skip {
+        name: site.tensor.clone(),
+        operator: site.reads[0].operator.clone(),
+        dims: site.dims.clone(),
+        bytes: 4 * site.dims.iter().product::<i64>().unsigned_abs(),
+        reason,
+    }
+}
+
+/// The grids that a storage type offers by its zero point, the plain one first.
+pub(super) fn grids(storage: Storage) -> Vec<Grid> {
+    let bits = storage.bits();
+    match storage {
+        Storage::Int4 => vec![Grid::signed(bits), Grid::flipped(bits)],
+        Storage::Uint4 => {
+            // From the middle outwards: among equals the nearest to symmetric wins.
+            let mut zero_points: Vec<i32> = (0..16).collect();
+            zero_points.sort_by_key(|&zero_point| (zero_point - 8).abs());
+            zero_points.into_iter().map(|zero_point| Grid::offset(bits, zero_point)).collect()
+        }
+        Storage::Int8 | Storage::Uint8 => vec![Grid::signed(bits)],
+    }
+}
+
+/// The decision on `site`, or why it stays float.
+pub(super) fn solve(
+    site: &WeightSite,
+    index: &Index,
+    storage: Storage,
+    options: &Options,
+    observations: Option<&Observations>,
+) -> Result<Result<WeightDecision, Skip>> {
+    let Some(tensor) = index.constant(&site.tensor) else {
+        return Ok(Err(skip(site, Keep::CallersDefault)));
+    };
+    let values = floats(tensor)?;
+    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+        return Ok(Err(skip(site, Keep::NotFinite(at))));
+    }
+    let axis = site.axis.filter(|_| options.granularity == Granularity::Channel);
+    let partition = Partition::new(&site.dims, axis);
+    let grids = grids(storage);
+    let (lowest, _) = storage.range();
+    let mut search = Search::new();
+    let (mut kernel, mut codes) = (Vec::new(), Vec::new());
+    let (mut scales, mut zero_points) = (Vec::new(), Vec::new());
+    let (mut error, mut energy) = (0.0, 0.0);
+    let mut stored = vec![0i16; values.len()];
+    for channel in 0..partition.channels {
+        kernel.clear();
+        kernel.extend(partition.positions(channel).map(|at| values[at]));
+        let fit = match search.fit_best(&kernel, None, &grids) {
+            Ok(fit) => fit,
+            Err(fault) => return Ok(Err(skip(site, Keep::NotFinite(fault.index)))),
+        };
+        let zero_point = lowest - fit.grid.lo();
+        codes.clear();
+        encode(&kernel, fit.scale, fit.grid, &mut codes);
+        for (at, code) in partition.positions(channel).zip(&codes) {
+            stored[at] = (code + zero_point) as i16;
+        }
+        error += fit.error;
+        energy += fit.energy;
+        scales.push(fit.scale);
+        zero_points.push(zero_point as i16);
+    }
+    let mut decision = WeightDecision {
+        tensor: site.tensor.clone(),
+        dims: site.dims.clone(),
+        reads: site.reads.clone(),
+        storage,
+        axis,
+        sqnr_db: (error > 0.0 && energy > 0.0).then(|| 10.0 * (energy / error).log10()),
+        reason: reason(site, axis, storage, options),
+        scales,
+        zero_points,
+        codes: Codes { bits: storage.bits(), values: stored },
+        biases: Vec::new(),
+    };
+    if let Some(observations) = observations.filter(|_| options.bias_correction) {
+        decision.biases = bias::correct(site, &decision, &values, index, observations)?;
+    }
+    Ok(Ok(decision))
+}
+
+fn reason(site: &WeightSite, axis: Option<usize>, storage: Storage, options: &Options) -> String {
+    let partition = match (axis, options.granularity) {
+        (Some(_), _) => "one scale a kernel",
+        (None, Granularity::Channel) if site.axis.is_none() => "one scale: its readers take different axes",
+        (None, _) => "one scale a tensor",
+    };
+    let zero = match storage {
+        Storage::Int4 => ", odd code on the better side",
+        Storage::Uint4 => ", best of 16 zero points",
+        Storage::Int8 | Storage::Uint8 => "",
+    };
+    format!("exact MMSE, {partition}{zero}")
+}

@@ -1,0 +1,10 @@
+//! The judgement: both models on the same samples, and proof that the file says what was planned.
+//!
+//! It trusts the bytes on disk: what it is given was read back from the written file.
+
+mod compare;
+mod proof;
+mod scores;
+
+pub use compare::compare;
+pub use proof::prove;

@@ -1,0 +1,83 @@
+"""Runs pairs of models on the same random inputs and demands the same outputs.
+
+The one argument is a JSON list of {name, before, after, tolerance}. The second model must also
+pass the ONNX checker. Prints one line for each pair that fails, and at last how many agree.
+"""
+
+import json
+import sys
+import zlib
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+
+SYMBOLIC = 2  # the size given to dimensions without one
+
+
+def session(path):
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def random(value, rng):
+    shape = [size if isinstance(size, int) and size > 0 else SYMBOLIC for size in value.shape]
+    kind = value.type.removeprefix("tensor(").removesuffix(")")
+    match kind:
+        case "float" | "double" | "float16":
+            dtype = {"float": "float32", "double": "float64", "float16": "float16"}[kind]
+            return rng.standard_normal(shape).astype(dtype)
+        case "bool":
+            return rng.integers(0, 2, shape).astype(bool)
+        case _:
+            return rng.integers(0, 3, shape).astype(kind)
+
+
+def distance(a, b):
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return f"{a.dtype}{list(a.shape)} became {b.dtype}{list(b.shape)}"
+    if np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
+        return 0.0
+    if a.dtype.kind != "f" or not np.array_equal(np.isfinite(a), np.isfinite(b)):
+        return "values differ"
+    finite = np.isfinite(a)
+    a, b = a[finite].astype(np.float64), b[finite].astype(np.float64)
+    return float(np.abs(a - b).max() / max(np.abs(a).max(), 1e-30))
+
+
+def compare(pair):
+    onnx.checker.check_model(pair["after"], full_check=True)
+    before, after = session(pair["before"]), session(pair["after"])
+    names = [[value.name for value in model.get_outputs()] for model in (before, after)]
+    if names[0] != names[1]:
+        return f"outputs {names[0]} became {names[1]}"
+    rng = np.random.default_rng(zlib.crc32(pair["name"].encode()))
+    inputs = {value.name: random(value, rng) for value in after.get_inputs()}
+    for name, a, b in zip(names[0], before.run(None, inputs), after.run(None, inputs), strict=True):
+        far = distance(a, b)
+        if isinstance(far, str) or far > pair["tolerance"]:
+            return f"{name}: {far}"
+    return None
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        pairs = json.load(file)
+    agree = 0
+    for pair in pairs:
+        try:
+            problem = compare(pair)
+        except Exception as error:  # any failure of any pair is to be reported with its name
+            problem = f"{type(error).__name__}: {error}"
+        if problem is None:
+            agree += 1
+        else:
+            print(f"{pair['name']}: {problem}")
+    print(f"{agree} pairs agree")
+    return agree != len(pairs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+//! A Python with onnx and onnxruntime in it: the judges that fourbit did not write itself.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime};
+
+use fourbit::onnx::{Model, write};
+
+/// How long another process may take to make the environment, and when its lock counts as left
+/// behind.
+const PATIENCE: Duration = Duration::from_secs(600);
+const POLL: Duration = Duration::from_millis(200);
+
+/// The interpreter of an environment with `tests/requirements.txt`, made under `target` where it
+/// is not there yet; `None`, said aloud, where it cannot be made. With `CI` set that is a failure.
+pub fn python() -> Option<PathBuf> {
+    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let made = PYTHON.get_or_init(|| {
+        environment()
+            .inspect_err(|problem| {
+                assert!(std::env::var_os("CI").is_none(), "no Python to compare with: {problem}");
+                eprintln!("SKIPPED: no comparison with onnx and onnxruntime: {problem}");
+            })
+            .ok()
+    });
+    made.clone()
+}
+
+/// Runs `tests/python/{name}`, if there is a Python for it.
+pub fn run_script(name: &str, arguments: &[&str]) -> Option<Output> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(name);
+    Some(Command::new(python()?).arg(script).args(arguments).output().expect("the interpreter starts"))
+}
+
+/// A model before and after, with the largest difference allowed, relative to the largest value.
+pub struct Pair {
+    pub name: String,
+    pub before: Model,
+    pub after: Model,
+    pub tolerance: f64,
+}
+
+/// Has the pairs checked and run side by side, all in one process.
+pub fn assert_same(pairs: &[Pair]) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |at: usize, which: &str| folder.path().join(format!("{at}-{which}.onnx"));
+    let entries: Vec<serde_json::Value> = (0..)
+        .zip(pairs)
+        .map(|(at, pair)| {
+            write(&pair.before, &path(at, "before"), false).expect("the model can be written");
+            write(&pair.after, &path(at, "after"), false).expect("the model can be written");
+            serde_json::json!({
+                "name": pair.name, "tolerance": pair.tolerance,
+                "before": path(at, "before"), "after": path(at, "after"),
+            })
+        })
+        .collect();
+    let manifest = folder.path().join("manifest.json");
+    fs::write(&manifest, serde_json::Value::from(entries).to_string()).expect("the manifest can be written");
+    let Some(output) = run_script("compare_models.py", &[&manifest.to_string_lossy()]) else { return };
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains(&format!("{} pairs agree", pairs.len())), "{said}");
+}
+
+fn environment() -> Result<PathBuf, String> {
+    let wanted = include_str!("../requirements.txt");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap_or(Path::new("target"));
+    let folder = target.join("python-env");
+    let stamp = folder.join("requirements.txt");
+    let python = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+    let ready = || fs::read_to_string(&stamp).is_ok_and(|content| content == wanted);
+    if ready() {
+        return Ok(python);
+    }
+    let _lock = Lock::take(&target.join("python-env.lock"))?;
+    if !ready() {
+        let folder = folder.to_string_lossy();
+        let requirements = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/requirements.txt");
+        run(Command::new("python3").args(["-m", "venv", "--clear", &folder]))?;
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r", requirements]))?;
+        fs::write(&stamp, wanted).map_err(|error| error.to_string())?;
+    }
+    Ok(python)
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr))),
+    }
+}
+
+/// A folder that only one process can make.
+struct Lock(PathBuf);
+
+impl Lock {
+    fn take(path: &Path) -> Result<Self, String> {
+        let start = Instant::now();
+        loop {
+            match fs::create_dir(path) {
+                Ok(()) => return Ok(Self(path.to_owned())),
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.to_string()),
+                Err(_) if abandoned(path) => drop(fs::remove_dir(path)),
+                Err(_) if start.elapsed() > PATIENCE => return Err(format!("{} stays", path.display())),
+                Err(_) => std::thread::sleep(POLL),
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        drop(fs::remove_dir(&self.0));
+    }
+}
+
+fn abandoned(path: &Path) -> bool {
+    let made = fs::metadata(path).and_then(|metadata| metadata.modified());
+    made.is_ok_and(|made| SystemTime::now().duration_since(made).is_ok_and(|age| age > PATIENCE))
+}
