@@ -52,9 +52,6 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         args.overwrite,
         &context.progress,
     )?;
-    context.print(
-        |layout| plain::applied(&applied, layout),
-        || data::applied(&applied),
-    )?;
+    context.print(|layout| plain::applied(&applied, layout), || data::applied(&applied))?;
     Ok(ExitCode::SUCCESS)
 }

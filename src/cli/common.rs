@@ -53,15 +53,9 @@ impl Context {
     /// [`Error::Options`] where the threads cannot be started.
     pub fn new(common: &Common) -> Result<Self> {
         if let Some(jobs) = common.jobs {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(jobs.get())
-                .build_global()
-                .map_err(|error| {
-                    Error::options(
-                        format!("cannot start {jobs} threads: {error}"),
-                        "pass a smaller --jobs",
-                    )
-                })?;
+            rayon::ThreadPoolBuilder::new().num_threads(jobs.get()).build_global().map_err(|error| {
+                Error::options(format!("cannot start {jobs} threads: {error}"), "pass a smaller --jobs")
+            })?;
         }
         let bars = !common.quiet && common.format == Format::Text && io::stderr().is_terminal();
         let detail = match (common.quiet, common.verbose) {
@@ -69,39 +63,24 @@ impl Context {
             (_, true) => Detail::Full,
             _ => Detail::Normal,
         };
-        let layout = Layout {
-            width: terminal_width(),
-            detail,
-        };
-        Ok(Self {
-            progress: Bar::new(bars, !common.quiet),
-            layout,
-            format: common.format,
-        })
+        let layout = Layout { width: terminal_width(), detail };
+        Ok(Self { progress: Bar::new(bars, !common.quiet), layout, format: common.format })
     }
 
     /// Prints a result in the format asked for.
     ///
     /// # Errors
     /// [`Error::Write`], except where the reader has gone away: it has seen what it wanted.
-    pub fn print(
-        &self,
-        text: impl FnOnce(Layout) -> String,
-        json: impl FnOnce() -> String,
-    ) -> Result<()> {
+    pub fn print(&self, text: impl FnOnce(Layout) -> String, json: impl FnOnce() -> String) -> Result<()> {
         let output = match self.format {
             Format::Text => text(self.layout),
             Format::Json => json(),
         };
         let mut stdout = io::stdout().lock();
-        match stdout
-            .write_all(output.as_bytes())
-            .and_then(|()| stdout.flush())
-        {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Write {
-                path: PathBuf::from("standard output"),
-                source: error,
-            }),
+        match stdout.write_all(output.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Error::Write { path: PathBuf::from("standard output"), source: error })
+            }
             _ => Ok(()),
         }
     }

@@ -45,12 +45,7 @@ pub struct Conversion {
     #[arg(long, value_name = "GLOB", help_heading = "What to quantize")]
     pub exclude: Vec<String>,
     /// Quantize the weights of these operators only, as in Conv,Gemm
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        help_heading = "What to quantize"
-    )]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "What to quantize")]
     pub op_types: Vec<String>,
     /// Leave float what has fewer elements
     #[arg(long, value_name = "N", default_value_t = options::MIN_ELEMENTS, help_heading = "What to quantize")]

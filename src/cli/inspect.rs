@@ -31,9 +31,6 @@ pub struct Args {
 /// A model that cannot be read.
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     let inspection = pipeline::inspect(&args.input)?;
-    context.print(
-        |layout| plain::inspection(&inspection, layout),
-        || data::inspection(&inspection),
-    )?;
+    context.print(|layout| plain::inspection(&inspection, layout), || data::inspection(&inspection))?;
     Ok(ExitCode::SUCCESS)
 }

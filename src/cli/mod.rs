@@ -18,12 +18,7 @@ use common::{Common, Context};
 
 /// Turns a trained float ONNX model into a 4-bit one, and measures what it cost.
 #[derive(Debug, Parser)]
-#[command(
-    name = "fourbit",
-    version,
-    arg_required_else_help = true,
-    propagate_version = true
-)]
+#[command(name = "fourbit", version, arg_required_else_help = true, propagate_version = true)]
 #[command(after_help = "\
 Examples:
   fourbit quantize net.onnx --calibration calib.npz --validation test.npz
@@ -109,19 +104,10 @@ mod tests {
     fn every_help_has_examples_and_exit_status() {
         let mut command = Cli::command();
         command.build();
-        for part in command
-            .get_subcommands_mut()
-            .filter(|part| part.get_name() != "help")
-        {
+        for part in command.get_subcommands_mut().filter(|part| part.get_name() != "help") {
             let help = part.render_help().to_string();
-            assert!(
-                help.contains("Examples:") && help.contains("Exit status:"),
-                "{help}"
-            );
-            assert!(
-                help.contains("--format") && help.contains("--jobs"),
-                "{help}"
-            );
+            assert!(help.contains("Examples:") && help.contains("Exit status:"), "{help}");
+            assert!(help.contains("--format") && help.contains("--jobs"), "{help}");
         }
     }
 
@@ -130,17 +116,10 @@ mod tests {
         assert_eq!(options("fourbit quantize m.onnx"), Options::default());
         let w8 = options("fourbit quantize m.onnx --activations float --precision w8a8");
         assert_eq!((w8.weights, w8.activations), (Some(Storage::Int8), None));
-        let mixed =
-            options("fourbit plan m.onnx --precision w4 --weights uint4 --activations int8");
-        assert_eq!(
-            (mixed.weights, mixed.activations),
-            (Some(Storage::Uint4), Some(Storage::Int8))
-        );
+        let mixed = options("fourbit plan m.onnx --precision w4 --weights uint4 --activations int8");
+        assert_eq!((mixed.weights, mixed.activations), (Some(Storage::Uint4), Some(Storage::Int8)));
         let float = options("fourbit plan m.onnx --weights float");
-        assert_eq!(
-            (float.weights, float.activations),
-            (None, Some(Storage::Uint8))
-        );
+        assert_eq!((float.weights, float.activations), (None, Some(Storage::Uint8)));
     }
 
     #[test]

@@ -32,9 +32,6 @@ pub struct Args {
 /// Whatever stops the planning.
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     let planned = pipeline::plan(&args.conversion.job(None), &context.progress)?;
-    context.print(
-        |layout| plain::planned(&planned, layout),
-        || data::planned(&planned),
-    )?;
+    context.print(|layout| plain::planned(&planned, layout), || data::planned(&planned))?;
     Ok(ExitCode::SUCCESS)
 }

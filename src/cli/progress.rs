@@ -33,11 +33,7 @@ struct Stage {
 impl Bar {
     /// Draws bars where `bars`, prints notes where `notes`.
     pub fn new(bars: bool, notes: bool) -> Self {
-        Self {
-            bars,
-            notes,
-            stage: Mutex::new(None),
-        }
+        Self { bars, notes, stage: Mutex::new(None) }
     }
 
     fn stage(&self) -> MutexGuard<'_, Option<Stage>> {
@@ -66,15 +62,8 @@ impl Stage {
             }
         };
         // Without a thread to spare there is no bar, and the work goes on.
-        let herald = thread::Builder::new()
-            .name("progress".into())
-            .spawn(wait)
-            .ok();
-        Self {
-            bar,
-            herald,
-            done: Some(done),
-        }
+        let herald = thread::Builder::new().name("progress".into()).spawn(wait).ok();
+        Self { bar, herald, done: Some(done) }
     }
 }
 
@@ -136,10 +125,7 @@ mod tests {
                 scope.spawn(|| bar.step());
             }
         });
-        assert_eq!(
-            bar.stage().as_ref().map(|stage| stage.bar.position()),
-            Some(4)
-        );
+        assert_eq!(bar.stage().as_ref().map(|stage| stage.bar.position()), Some(4));
         bar.begin("two", None);
         bar.note("unheard");
         bar.end();

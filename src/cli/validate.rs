@@ -57,10 +57,7 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         args.seed.seed,
         &context.progress,
     )?;
-    context.print(
-        |layout| plain::verdict(&verdict, layout),
-        || data::verdict(&verdict),
-    )?;
+    context.print(|layout| plain::verdict(&verdict, layout), || data::verdict(&verdict))?;
     Ok(match verdict {
         Verdict::Validated(_) => ExitCode::SUCCESS,
         Verdict::NotValidated { .. } => ExitCode::FAILURE,

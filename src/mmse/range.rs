@@ -23,9 +23,11 @@ const EXACT_BITS: u32 = 8;
 const ALL_ZERO_POINTS_BITS: u32 = 4;
 /// For wider grids, bins times zero points that are searched; beyond it, only the zero points that an [`Outline`] ranks
 /// best, of which the first two or three nearly always hold the answer. This many keep a fit within about 5 ms.
-const EXACT_WORK: usize = 40_000;
+const EXACT_WORK: usize = 24_000;
+/// What setting out on a walk costs, in bins.
+const WALK_OVERHEAD: usize = 60;
 /// Zero points searched in any case.
-const FEWEST_ZERO_POINTS: usize = 8;
+const FEWEST_ZERO_POINTS: usize = 6;
 
 /// The scale and integer zero point of least squared error over `h`, for codes of `bits` bits (held to 2..=16).
 ///
@@ -73,7 +75,7 @@ fn fit_zero_points(h: &Histogram, bits: u32, first: i32, last: i32) -> RangeFit 
 /// The grids of the zero points `first..=last`, or of the likeliest where they are more than is affordable.
 fn worth_a_walk(samples: &Samples, bits: u32, first: i32, last: i32) -> Vec<Grid> {
     let mut grids: Vec<Grid> = (first..=last).map(|zero| Grid::offset(bits, zero)).collect();
-    let affordable = (EXACT_WORK / samples.len().max(1)).max(FEWEST_ZERO_POINTS);
+    let affordable = (EXACT_WORK / (samples.len() + WALK_OVERHEAD)).max(FEWEST_ZERO_POINTS);
     if bits > ALL_ZERO_POINTS_BITS && grids.len() > affordable {
         let outline = Outline::of(samples);
         let mut ranked: Vec<(f64, Grid)> =

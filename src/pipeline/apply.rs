@@ -29,7 +29,10 @@ pub fn apply(
     let output = target(input, output, &format!("{}.onnx", plan.precision), overwrite)?;
     let ready = ready(input)?;
     if ready.subject.sha256 != plan.subject.sha256 {
-        let problem = format!("the plan was made for another model ({}, sha256 {})", plan.subject.file, plan.subject.sha256);
+        let problem = format!(
+            "the plan was made for another model ({}, sha256 {})",
+            plan.subject.file, plan.subject.sha256
+        );
         return Err(Error::Plan { path: path.to_owned(), place: "subject".into(), problem });
     }
     for warning in &ready.warnings {
@@ -43,7 +46,8 @@ pub fn apply(
     })?;
     let after = onnx::write(&rewritten, &output, overwrite)?;
     let back = onnx::read(&output)?;
-    prove(&plan, None, &lower(&back, Dialect::Folded)?).inspect_err(|_| drop(std::fs::remove_file(&output)))?;
+    prove(&plan, None, &lower(&back, Dialect::Folded)?)
+        .inspect_err(|_| drop(std::fs::remove_file(&output)))?;
     let sizes = sizes(ready.float.bytes_on_disk, after, &ready.model, &back, &plan);
     Ok(Applied { output, decisions: plan.decisions.len(), of, sizes })
 }

@@ -52,7 +52,8 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
             storage: Some(dtype_name(tensor.data_type()).to_lowercase()),
         });
     }
-    let fault_lines = faults(model).into_iter().map(|fault| format!("node {}: {}", fault.node, fault.problem));
+    let fault_lines =
+        faults(model).into_iter().map(|fault| format!("node {}: {}", fault.node, fault.problem));
     let proto = &original.proto;
     Ok(Inspection {
         file: original.label(),

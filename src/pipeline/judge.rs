@@ -69,7 +69,13 @@ pub fn validate(
     run(&model, &view, samples, seed, progress)
 }
 
-fn run(float: &Model, view: &Model, samples: Option<Samples>, seed: u64, progress: &dyn Progress) -> Result<Verdict> {
+fn run(
+    float: &Model,
+    view: &Model,
+    samples: Option<Samples>,
+    seed: u64,
+    progress: &dyn Progress,
+) -> Result<Verdict> {
     let not = |reason: String| Ok(Verdict::NotValidated { reason });
     if let Some(problem) = first_fault(float).or_else(|| first_fault(view)) {
         return not(problem);
@@ -82,7 +88,8 @@ fn run(float: &Model, view: &Model, samples: Option<Samples>, seed: u64, progres
             Err(error) => return not(format!("no samples were given, and none can be made up: {error}")),
         },
     };
-    let sessions = Session::new(float, "float", &[]).and_then(|one| Ok((one, Session::new(view, "quantized", &[])?)));
+    let sessions =
+        Session::new(float, "float", &[]).and_then(|one| Ok((one, Session::new(view, "quantized", &[])?)));
     let (float, quantized) = match sessions {
         Ok(sessions) => sessions,
         Err(error @ Error::Runtime { .. }) => return not(error.to_string()),

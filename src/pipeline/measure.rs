@@ -42,7 +42,9 @@ pub(super) fn peak_memory() -> Option<u64> {
 }
 
 fn is_float(tensor: &TensorProto) -> bool {
-    [Dtype::Float, Dtype::Double, Dtype::Float16, Dtype::Bfloat16].iter().any(|&dtype| tensor.data_type() == dtype as i32)
+    [Dtype::Float, Dtype::Double, Dtype::Float16, Dtype::Bfloat16]
+        .iter()
+        .any(|&dtype| tensor.data_type() == dtype as i32)
 }
 
 fn bytes(tensor: &TensorProto) -> u64 {
@@ -64,14 +66,23 @@ pub(super) fn parameters(model: &Model) -> u64 {
 
 /// What the conversion did to the files' sizes.
 pub(super) fn sizes(before: u64, after: u64, prepared: &Model, written: &Model, plan: &Plan) -> Sizes {
-    let integers: HashMap<&str, ()> =
-        prepared.graph().initializer.iter().filter(|tensor| !is_float(tensor)).map(|tensor| (tensor.name(), ())).collect();
+    let integers: HashMap<&str, ()> = prepared
+        .graph()
+        .initializer
+        .iter()
+        .filter(|tensor| !is_float(tensor))
+        .map(|tensor| (tensor.name(), ()))
+        .collect();
     let standing = written.graph().initializer.iter().filter(|tensor| !integers.contains_key(tensor.name()));
     let stored: u64 = standing.map(bytes).sum();
     let (mut bits, mut elements) = (0u64, 0u64);
     for decision in &plan.decisions {
         let Decision::Weight(weight) = decision else { continue };
-        let zero_points = if weight.zero_points.iter().all(|&zero| zero == 0) { 0 } else { weight.zero_points.len() as u64 };
+        let zero_points = if weight.zero_points.iter().all(|&zero| zero == 0) {
+            0
+        } else {
+            weight.zero_points.len() as u64
+        };
         let width = u64::from(weight.storage.bits());
         bits += width * (weight.codes.values.len() as u64 + zero_points) + 32 * weight.scales.len() as u64;
         elements += weight.codes.values.len() as u64;

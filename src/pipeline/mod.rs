@@ -83,7 +83,10 @@ pub(crate) fn ready(path: &Path) -> Result<Ready> {
 pub(crate) fn target(input: &Path, output: Option<&Path>, suffix: &str, overwrite: bool) -> Result<PathBuf> {
     let stem = input.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let path = output.map_or_else(|| input.with_file_name(format!("{stem}.{suffix}")), Path::to_owned);
-    let same = |one: &Path, other: &Path| one == other || one.canonicalize().ok().is_some_and(|one| other.canonicalize().is_ok_and(|other| one == other));
+    let same = |one: &Path, other: &Path| {
+        one == other
+            || one.canonicalize().ok().is_some_and(|one| other.canonicalize().is_ok_and(|other| one == other))
+    };
     if same(input, &path) {
         return Err(Error::OverwritesInput { path });
     }

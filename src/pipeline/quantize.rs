@@ -99,7 +99,10 @@ fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
         Some(path) => calibrate(job, &ready, &analysis, path, preprocess.as_ref(), progress)?,
         None if job.options.activations.is_some() => {
             return Err(Error::options(
-                format!("{} needs calibration samples to find the ranges of activations", job.options.precision()),
+                format!(
+                    "{} needs calibration samples to find the ranges of activations",
+                    job.options.precision()
+                ),
                 "pass --calibration FILE, or --precision w4, which needs no data",
             ));
         }
@@ -111,7 +114,14 @@ fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
         ready.warnings.push("nothing in this model was quantized; the reasons are listed".into());
     }
     clock.lap("solve");
-    Ok(Solved { ready, plan, calibration, preprocess, validation: job.validation.clone().or(beside.validation), clock })
+    Ok(Solved {
+        ready,
+        plan,
+        calibration,
+        preprocess,
+        validation: job.validation.clone().or(beside.validation),
+        clock,
+    })
 }
 
 type Calibrated = (Option<Observations>, Option<(String, usize)>);

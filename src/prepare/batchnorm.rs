@@ -34,7 +34,7 @@ pub(super) fn fold(model: &mut Model) -> Result<Option<Change>> {
         apply(model, folds);
     }
     Ok(changed("fold-batchnorm", count, || {
-        format!("{count} BatchNormalization nodes folded into the layer before them")
+        "BatchNormalization nodes folded into the layer before them".into()
     }))
 }
 
@@ -181,10 +181,10 @@ fn old_bias(index: &Index, layer: &NodeProto, count: usize) -> Result<Option<Vec
         [rows, _] => *rows == 1 && layer.op_type() == "Gemm",
         _ => false,
     };
-    let scaled = values.iter().map(|&value| f64::from(value) * beta);
+    let mut scaled = values.iter().map(|&value| f64::from(value) * beta);
     Ok(match (by_channel, values.len()) {
         (true, length) if length == count => Some(scaled.collect()),
-        (true, 1) if layer.op_type() == "Gemm" => scaled.last().map(|value| vec![value; count]),
+        (true, 1) if layer.op_type() == "Gemm" => scaled.next().map(|value| vec![value; count]),
         _ => None,
     })
 }

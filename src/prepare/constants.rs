@@ -21,7 +21,7 @@ pub(super) fn to_initializers(model: &mut Model) -> Result<Option<Change>> {
     });
     let count = tensors.len();
     graph.initializer.extend(tensors);
-    Ok(changed("constants", count, || format!("{count} Constant nodes became initializers")))
+    Ok(changed("constants", count, || "Constant nodes became initializers".into()))
 }
 
 /// The tensor that a Constant node makes, under its output's name.

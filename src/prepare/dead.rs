@@ -32,7 +32,7 @@ pub(super) fn remove(model: &mut Model) -> Result<Option<Change>> {
     graph.value_info.retain(|value| known.contains(value.name()));
     graph.quantization_annotation.retain(|annotation| known.contains(annotation.tensor_name()));
     let count = unread.len();
-    Ok(changed("remove-dead", count, || format!("{count} constants that nothing reads")))
+    Ok(changed("remove-dead", count, || "constants that nothing reads".into()))
 }
 
 #[cfg(test)]

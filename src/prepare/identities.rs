@@ -17,7 +17,7 @@ pub(super) fn remove(model: &mut Model) -> Result<Option<Change>> {
     let outer = rename_outputs(graph, &local);
     let count = inner + outer;
     Ok(changed("remove-identities", count, || {
-        format!("{count} Identity and inference Dropout nodes; readers read their input")
+        "Identity and inference Dropout nodes, whose readers now read their input".into()
     }))
 }
 

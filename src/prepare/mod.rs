@@ -23,6 +23,9 @@ pub struct Change {
     pub detail: String,
 }
 
+/// Changes the model exactly, and says so if it did.
+type Pass<'p> = dyn Fn(&mut Model) -> Result<Option<Change>> + 'p;
+
 /// Brings `model` to at least `opset` of the standard domain and into the form that the later
 /// stages expect, without changing what it computes. A model that is higher stays where it is.
 ///
@@ -31,7 +34,7 @@ pub struct Change {
 /// [`crate::error::Error::Invalid`] where a tensor that a pass reads is damaged.
 pub fn prepare(mut model: Model, opset: i64) -> Result<(Model, Vec<Change>)> {
     let upgrade = |model: &mut Model| upgrade::upgrade(model, opset);
-    let passes: [&dyn Fn(&mut Model) -> Result<Option<Change>>; 6] = [
+    let passes: [&Pass; 6] = [
         // First: until an initializer is no longer an input, nothing may take it for a constant.
         &shadowed::remove,
         // Before the upgrade: conversions read shapes and scales, and read initializers best.

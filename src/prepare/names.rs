@@ -21,7 +21,8 @@ impl Names {
     fn collect(&mut self, graph: &GraphProto) {
         let values = graph.input.iter().chain(&graph.output).chain(&graph.value_info);
         self.taken.extend(values.map(|value| value.name().to_owned()));
-        self.taken.extend(graph.initializer.iter().map(|tensor| tensor.name().to_owned()));
+        let sparse = graph.sparse_initializer.iter().filter_map(|tensor| tensor.values.as_ref());
+        self.taken.extend(graph.initializer.iter().chain(sparse).map(|tensor| tensor.name().to_owned()));
         for node in &graph.node {
             self.taken.insert(node.name().to_owned());
             self.taken.extend(node.input.iter().chain(&node.output).cloned());

@@ -27,7 +27,7 @@ pub(super) fn remove(model: &mut Model) -> Result<Option<Change>> {
         model.proto.ir_version = Some(OPTIONAL_SINCE);
     }
     Ok(changed("remove-shadowed-inputs", count, || {
-        format!("{count} inputs that repeat an initializer, as IR version {version} exporters wrote them")
+        format!("inputs that repeat an initializer, as exporters of IR version {version} wrote them")
     }))
 }
 

@@ -2,28 +2,16 @@
 
 use crate::options::Storage;
 use crate::plan::{
-    ActivationDecision, BiasChange, Codes, Decision, Inspection, Keep, Outcome, OutputError, Plan,
-    Prepared, Read, Score, SiteRow, Sizes, Skip, Subject, VERSION, Validation, Verdict,
-    WeightDecision,
+    ActivationDecision, BiasChange, Codes, Decision, Inspection, Keep, Outcome, OutputError, Plan, Prepared,
+    Read, Score, SiteRow, Sizes, Skip, Subject, VERSION, Validation, Verdict, WeightDecision,
 };
 
 fn read(slot: usize) -> Read {
-    Read {
-        node: "layer1.conv".into(),
-        operator: "Conv".into(),
-        at: 0,
-        slot,
-    }
+    Read { node: "layer1.conv".into(), operator: "Conv".into(), at: 0, slot }
 }
 
 fn skip(name: &str, reason: Keep) -> Skip {
-    Skip {
-        name: name.into(),
-        operator: "Conv".into(),
-        dims: vec![16],
-        bytes: 64,
-        reason,
-    }
+    Skip { name: name.into(), operator: "Conv".into(), dims: vec![16], bytes: 64, reason }
 }
 
 /// One convolution, weights and input quantized.
@@ -38,10 +26,7 @@ pub fn outcome() -> Outcome {
         reason: "least squared error".into(),
         scales: vec![0.5; 16],
         zero_points: vec![0; 16],
-        codes: Codes {
-            bits: 4,
-            values: vec![3; 432],
-        },
+        codes: Codes { bits: 4, values: vec![3; 432] },
         biases: vec![BiasChange {
             read: read(2),
             tensor: Some("layer1.conv.bias".into()),
@@ -61,10 +46,7 @@ pub fn outcome() -> Outcome {
     let plan = Plan {
         version: VERSION,
         tool: "fourbit 0.1.0".into(),
-        subject: Subject {
-            file: "net.onnx".into(),
-            sha256: "00".into(),
-        },
+        subject: Subject { file: "net.onnx".into(), sha256: "00".into() },
         precision: "w4a8".into(),
         decisions: vec![Decision::Weight(weight), Decision::Activation(activation)],
         skips: vec![
@@ -117,12 +99,7 @@ fn validation() -> Validation {
             standard_error: 0.35,
         }),
         agreement: Some(0.975),
-        outputs: vec![OutputError {
-            name: "scores".into(),
-            sqnr_db: Some(24.1),
-            largest: 0.83,
-            broken: 0,
-        }],
+        outputs: vec![OutputError { name: "scores".into(), sqnr_db: Some(24.1), largest: 0.83, broken: 0 }],
     }
 }
 

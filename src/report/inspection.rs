@@ -6,20 +6,11 @@ use crate::plan::{Inspection, SiteRow};
 /// The report of `inspect`.
 pub fn inspection(inspection: &Inspection, layout: Layout) -> String {
     let lines = |label: &str, lines: &[String]| -> Vec<(String, String)> {
-        lines
-            .iter()
-            .map(|line| (label.to_owned(), line.clone()))
-            .collect()
+        lines.iter().map(|line| (label.to_owned(), line.clone())).collect()
     };
     let mut pairs = vec![
-        (
-            "File".into(),
-            format!("{}, {}", inspection.file, words::bytes(inspection.bytes)),
-        ),
-        (
-            "Format".into(),
-            format!("IR {}, opset {}", inspection.ir_version, inspection.opset),
-        ),
+        ("File".into(), format!("{}, {}", inspection.file, words::bytes(inspection.bytes))),
+        ("Format".into(), format!("IR {}, opset {}", inspection.ir_version, inspection.opset)),
     ];
     if !inspection.producer.is_empty() {
         pairs.push(("Written by".into(), inspection.producer.clone()));
@@ -27,42 +18,21 @@ pub fn inspection(inspection: &Inspection, layout: Layout) -> String {
     pairs.extend(lines("Input", &inspection.inputs));
     pairs.extend(lines("Output", &inspection.outputs));
     pairs.push(("Parameters".into(), words::count(inspection.parameters)));
-    let operators: Vec<String> = inspection
-        .operators
-        .iter()
-        .map(|(operator, count)| format!("{operator} {count}"))
-        .collect();
+    let operators: Vec<String> =
+        inspection.operators.iter().map(|(operator, count)| format!("{operator} {count}")).collect();
     pairs.push(("Operators".into(), operators.join(", ")));
-    pairs.push((
-        "Can be quantized".into(),
-        words::things(inspection.sites.len(), "weight tensor"),
-    ));
+    pairs.push(("Can be quantized".into(), words::things(inspection.sites.len(), "weight tensor")));
     let mut text = format!("{}\n", layout.pairs(&pairs));
 
-    let rows = inspection
-        .sites
-        .iter()
-        .map(|site| row(site, layout))
-        .collect();
+    let rows = inspection.sites.iter().map(|site| row(site, layout)).collect();
     text += &layout.table(
-        &[
-            "Weights",
-            "Operator",
-            "Shape",
-            "Channel axis",
-            "Readers",
-            "Size",
-            "Stored as",
-        ],
+        &["Weights", "Operator", "Shape", "Channel axis", "Readers", "Size", "Stored as"],
         &[3, 4, 5],
         rows,
     );
     text += &layout.kept(&inspection.skips);
     if !inspection.faults.is_empty() {
-        text += &format!(
-            "{}\n",
-            layout.pairs(&lines("tract cannot run", &inspection.faults))
-        );
+        text += &format!("{}\n", layout.pairs(&lines("tract cannot run", &inspection.faults)));
     }
     text += &layout.warnings(&inspection.warnings);
     text.truncate(text.trim_end().len());
@@ -75,8 +45,7 @@ fn row(site: &SiteRow, layout: Layout) -> Vec<String> {
         words::name(&site.tensor, layout.name_limit()),
         site.operator.clone(),
         words::shape(&site.dims),
-        site.axis
-            .map_or_else(|| "none".into(), |axis| axis.to_string()),
+        site.axis.map_or_else(|| "none".into(), |axis| axis.to_string()),
         words::count(site.readers as u64),
         words::bytes(site.bytes),
         site.storage.clone().unwrap_or_else(|| "float".into()),

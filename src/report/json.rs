@@ -14,18 +14,13 @@ pub const VERSION: u32 = 1;
 /// A whole conversion, `fourbit.report`: one row a site, without codes and scales, which the plan
 /// holds.
 pub fn outcome(outcome: &Outcome) -> String {
-    let calibration = outcome
-        .calibration
-        .as_ref()
-        .map(|(source, samples)| json!({"source": source, "samples": samples}));
+    let calibration =
+        outcome.calibration.as_ref().map(|(source, samples)| json!({"source": source, "samples": samples}));
     let mut report = described(&outcome.plan);
     report.extend([
         ("input", json!(outcome.input.display().to_string())),
         ("output", json!(outcome.output.display().to_string())),
-        (
-            "opsets",
-            json!({"input": outcome.opsets.0, "output": outcome.opsets.1}),
-        ),
+        ("opsets", json!({"input": outcome.opsets.0, "output": outcome.opsets.1})),
         ("prepared", json!(outcome.prepared)),
         ("calibration", json!(calibration)),
         ("sizes", json!(outcome.sizes)),
@@ -66,11 +61,8 @@ pub fn verdict(verdict: &Verdict) -> String {
 
 /// What is inside a model, `fourbit.inspection`.
 pub fn inspection(inspection: &Inspection) -> String {
-    let operators: serde_json::Map<String, Value> = inspection
-        .operators
-        .iter()
-        .map(|(operator, count)| (operator.clone(), json!(count)))
-        .collect();
+    let operators: serde_json::Map<String, Value> =
+        inspection.operators.iter().map(|(operator, count)| (operator.clone(), json!(count))).collect();
     let report = vec![
         ("file", json!(inspection.file)),
         ("bytes", json!(inspection.bytes)),
@@ -174,10 +166,7 @@ fn kept(skip: &Skip) -> Value {
 }
 
 fn stages(seconds: &[(String, f64)]) -> Value {
-    seconds
-        .iter()
-        .map(|(stage, seconds)| json!({"stage": stage, "seconds": seconds}))
-        .collect()
+    seconds.iter().map(|(stage, seconds)| json!({"stage": stage, "seconds": seconds})).collect()
 }
 
 #[cfg(test)]
@@ -189,63 +178,28 @@ mod tests {
     fn the_report_is_versioned_and_without_codes() {
         let text = outcome(&example::outcome());
         let report: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(
-            (&report["schema"], &report["version"]),
-            (&json!("fourbit.report"), &json!(1))
-        );
-        assert!(
-            !text.contains("codes") && !text.contains("scales\""),
-            "{text}"
-        );
-        let [weight, activation] = report["sites"].as_array().unwrap().as_slice() else {
-            panic!("{text}")
-        };
+        assert_eq!((&report["schema"], &report["version"]), (&json!("fourbit.report"), &json!(1)));
+        assert!(!text.contains("codes") && !text.contains("scales\""), "{text}");
+        let [weight, activation] = report["sites"].as_array().unwrap().as_slice() else { panic!("{text}") };
         assert_eq!(weight["tensor"], "layer1.conv.weight");
-        assert_eq!(
-            (&weight["bits"], &weight["scale_count"]),
-            (&json!(4), &json!(16))
-        );
+        assert_eq!((&weight["bits"], &weight["scale_count"]), (&json!(4), &json!(16)));
         assert_eq!(activation["range"], json!([0.0, 6.125]));
-        let codes: Vec<&Value> = report["kept"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|kept| &kept["code"])
-            .collect();
+        let codes: Vec<&Value> =
+            report["kept"].as_array().unwrap().iter().map(|kept| &kept["code"]).collect();
         assert_eq!(codes, [&json!("bias"), &json!("bias"), &json!("small")]);
         assert_eq!(report["verdict"]["state"], "validated");
         assert_eq!(report["verdict"]["scores"]["drop_points"], 0.5);
-        assert_eq!(
-            report["seconds"][1],
-            json!({"stage": "solve", "seconds": 0.25})
-        );
+        assert_eq!(report["seconds"][1], json!({"stage": "solve", "seconds": 0.25}));
     }
 
     #[test]
     fn every_report_has_its_schema() {
         let whole = example::outcome();
-        let made = Planned {
-            plan: whole.plan.clone(),
-            path: "p".into(),
-            warnings: vec![],
-            seconds: vec![],
-        };
-        let done = Applied {
-            output: "o".into(),
-            decisions: 1,
-            of: 2,
-            sizes: whole.sizes,
-        };
-        let texts = [
-            planned(&made),
-            applied(&done),
-            verdict(&whole.verdict),
-            inspection(&example::inspection()),
-        ];
-        for (text, name) in texts
-            .iter()
-            .zip(["planned", "applied", "verdict", "inspection"])
-        {
+        let made = Planned { plan: whole.plan.clone(), path: "p".into(), warnings: vec![], seconds: vec![] };
+        let done = Applied { output: "o".into(), decisions: 1, of: 2, sizes: whole.sizes };
+        let texts =
+            [planned(&made), applied(&done), verdict(&whole.verdict), inspection(&example::inspection())];
+        for (text, name) in texts.iter().zip(["planned", "applied", "verdict", "inspection"]) {
             let report: Value = serde_json::from_str(text).unwrap();
             assert_eq!(report["schema"], format!("fourbit.{name}"));
             assert_eq!(report["version"], VERSION);

@@ -45,5 +45,4 @@ pub struct Layout {
     pub detail: Detail,
 }
 
-#[cfg(test)]
-mod example;
+pub(crate) mod example;

@@ -20,27 +20,11 @@ impl Layout {
                 Decision::Activation(activation) => activations.push(self.activation(activation)),
             }
         }
-        let mut heads = vec![
-            "Weights",
-            "Operator",
-            "Shape",
-            "Treatment",
-            "Bits",
-            "Scales",
-            "SQNR dB",
-        ];
+        let mut heads = vec!["Weights", "Operator", "Shape", "Treatment", "Bits", "Scales", "SQNR dB"];
         heads.extend(self.full().then_some("Reason"));
         let mut text = self.table(&heads, &[4, 6], weights);
-        let mut heads = vec![
-            "Activations",
-            "Read by",
-            "Treatment",
-            "Bits",
-            "Range",
-            "Scale",
-            "Zero",
-            "SQNR dB",
-        ];
+        let mut heads =
+            vec!["Activations", "Read by", "Treatment", "Bits", "Range", "Scale", "Zero", "SQNR dB"];
         heads.extend(self.full().then_some("Reason"));
         text += &self.table(&heads, &[3, 5, 6, 7], activations);
         text
@@ -52,11 +36,7 @@ impl Layout {
     }
 
     fn weight(&self, weight: &WeightDecision) -> Vec<String> {
-        let bias = if weight.biases.is_empty() {
-            ""
-        } else {
-            " + bias"
-        };
+        let bias = if weight.biases.is_empty() { "" } else { " + bias" };
         let scales = match weight.axis {
             None => "tensor".into(),
             Some(_) => format!("channel, {}", words::count(weight.scales.len() as u64)),
@@ -81,19 +61,12 @@ impl Layout {
             operators(&activation.reads),
             activation.storage.to_string(),
             activation.storage.bits().to_string(),
-            format!(
-                "{} to {}",
-                words::short(low.into()),
-                words::short(high.into())
-            ),
+            format!("{} to {}", words::short(low.into()), words::short(high.into())),
             words::short(activation.scale.into()),
             activation.zero_point.to_string(),
             words::decibel(activation.sqnr_db),
         ];
-        row.extend(
-            self.full()
-                .then(|| words::name(&activation.reason, usize::MAX)),
-        );
+        row.extend(self.full().then(|| words::name(&activation.reason, usize::MAX)));
         row
     }
 
@@ -110,11 +83,7 @@ impl Layout {
                 ]
             };
             let rows = skips.iter().map(row).collect();
-            return self.table(
-                &["Left as it is", "Operator", "Shape", "Size", "Reason"],
-                &[3],
-                rows,
-            );
+            return self.table(&["Left as it is", "Operator", "Shape", "Size", "Reason"], &[3], rows);
         }
         let mut groups: BTreeMap<String, (usize, u64)> = BTreeMap::new();
         for skip in skips {
@@ -125,11 +94,7 @@ impl Layout {
         let mut groups: Vec<_> = groups.into_iter().collect();
         groups.sort_by_key(|(_, (count, bytes))| std::cmp::Reverse((*bytes, *count)));
         let row = |(reason, (count, bytes)): (String, (usize, u64))| {
-            vec![
-                words::name(&reason, usize::MAX),
-                words::count(count as u64),
-                words::bytes(bytes),
-            ]
+            vec![words::name(&reason, usize::MAX), words::count(count as u64), words::bytes(bytes)]
         };
         let rows = groups.into_iter().map(row).collect();
         self.table(&["Left as it is, because", "Count", "Size"], &[1, 2], rows)

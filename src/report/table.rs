@@ -1,8 +1,6 @@
 //! Tables and lists that fit the terminal.
 
-use comfy_table::{
-    CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle,
-};
+use comfy_table::{CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
 
 use super::{Layout, words};
 
@@ -35,10 +33,7 @@ impl Layout {
             return String::new();
         }
         let mut table = Table::new();
-        table
-            .load_style(STYLE)
-            .force_no_tty()
-            .set_content_arrangement(ContentArrangement::Dynamic);
+        table.load_style(STYLE).force_no_tty().set_content_arrangement(ContentArrangement::Dynamic);
         if let Some(width) = self.width {
             table.set_width(width);
         }
@@ -53,14 +48,9 @@ impl Layout {
 
     /// `label  value` lines, the values in one column and wrapped there.
     pub(super) fn pairs(&self, pairs: &[(String, String)]) -> String {
-        let indent = 2 + pairs
-            .iter()
-            .map(|(label, _)| label.chars().count())
-            .max()
-            .unwrap_or(0);
-        let room = self.width.map_or(usize::MAX, |width| {
-            usize::from(width).saturating_sub(indent + 2).max(20)
-        });
+        let indent = 2 + pairs.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
+        let room =
+            self.width.map_or(usize::MAX, |width| usize::from(width).saturating_sub(indent + 2).max(20));
         let mut text = String::new();
         for (label, value) in pairs {
             let mut label = label.as_str();
@@ -78,10 +68,7 @@ impl Layout {
         if warnings.is_empty() {
             return String::new();
         }
-        let pairs: Vec<_> = warnings
-            .iter()
-            .map(|warning| ("Warning".into(), warning.clone()))
-            .collect();
+        let pairs: Vec<_> = warnings.iter().map(|warning| ("Warning".into(), warning.clone())).collect();
         format!("{}\n", self.pairs(&pairs))
     }
 }
@@ -115,37 +102,20 @@ mod tests {
 
     #[test]
     fn tables_fit_the_terminal() {
-        let layout = Layout {
-            width: Some(40),
-            detail: Detail::Normal,
-        };
-        let row = vec![
-            words::name(&"n".repeat(200), layout.name_limit()),
-            "a few words here".into(),
-            "12".into(),
-        ];
+        let layout = Layout { width: Some(40), detail: Detail::Normal };
+        let row =
+            vec![words::name(&"n".repeat(200), layout.name_limit()), "a few words here".into(), "12".into()];
         let text = layout.table(&["Name", "Words", "Count"], &[2], vec![row]);
-        assert!(
-            text.lines().all(|line| line.chars().count() <= 40),
-            "{text}"
-        );
+        assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
         assert!(text.contains('…') && text.contains("12"), "{text}");
         assert_eq!(layout.table(&["Name"], &[], Vec::new()), "");
     }
 
     #[test]
     fn values_wrap_in_their_column() {
-        let layout = Layout {
-            width: Some(30),
-            detail: Detail::Normal,
-        };
-        let text = layout.pairs(&[
-            ("A".into(), "one two three four five six".into()),
-            ("Long".into(), "x".into()),
-        ]);
-        assert_eq!(
-            text,
-            " A     one two three four\n       five six\n Long  x\n"
-        );
+        let layout = Layout { width: Some(30), detail: Detail::Normal };
+        let text =
+            layout.pairs(&[("A".into(), "one two three four five six".into()), ("Long".into(), "x".into())]);
+        assert_eq!(text, " A     one two three four\n       five six\n Long  x\n");
     }
 }

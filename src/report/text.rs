@@ -9,11 +9,7 @@ pub fn outcome(outcome: &Outcome, layout: Layout) -> String {
     if layout.detail != Detail::Brief {
         if layout.full() {
             let row = |change: &crate::plan::Prepared| {
-                vec![
-                    change.pass.clone(),
-                    words::count(change.count as u64),
-                    change.detail.clone(),
-                ]
+                vec![change.pass.clone(), words::count(change.count as u64), change.detail.clone()]
             };
             let rows = outcome.prepared.iter().map(row).collect();
             text += &layout.table(&["Prepared by", "Count", "What it did"], &[1], rows);
@@ -29,20 +25,15 @@ pub fn outcome(outcome: &Outcome, layout: Layout) -> String {
 }
 
 fn summary(outcome: &Outcome, layout: Layout) -> Vec<(String, String)> {
-    let mut pairs = vec![(
-        "Precision".into(),
-        format!("{}, {}", outcome.plan.precision, totals(&outcome.plan)),
-    )];
+    let mut pairs =
+        vec![("Precision".into(), format!("{}, {}", outcome.plan.precision, totals(&outcome.plan)))];
     sizes(&outcome.sizes, &mut pairs);
     let (before, after) = outcome.opsets;
     if before != after {
         pairs.push(("Opset".into(), format!("{before} -> {after}")));
     }
     if let Some((source, samples)) = &outcome.calibration {
-        pairs.push((
-            "Calibration".into(),
-            format!("{} from {source}", words::things(*samples, "sample")),
-        ));
+        pairs.push(("Calibration".into(), format!("{} from {source}", words::things(*samples, "sample"))));
     }
     pairs.extend(layout.judgement(&outcome.verdict));
     pairs.extend(time(&outcome.seconds));
@@ -74,13 +65,8 @@ pub fn applied(applied: &Applied, layout: Layout) -> String {
     let mut text = String::new();
     if layout.detail != Detail::Brief {
         let applied_count = words::count(applied.decisions as u64);
-        let mut pairs = vec![(
-            "Applied".into(),
-            format!(
-                "{applied_count} of {}",
-                words::things(applied.of, "decision")
-            ),
-        )];
+        let mut pairs =
+            vec![("Applied".into(), format!("{applied_count} of {}", words::things(applied.of, "decision")))];
         sizes(&applied.sizes, &mut pairs);
         text += &layout.pairs(&pairs);
         text.push('\n');
@@ -90,11 +76,8 @@ pub fn applied(applied: &Applied, layout: Layout) -> String {
 }
 
 fn totals(plan: &Plan) -> String {
-    let weights = plan
-        .decisions
-        .iter()
-        .filter(|decision| matches!(decision, crate::plan::Decision::Weight(_)))
-        .count();
+    let weights =
+        plan.decisions.iter().filter(|decision| matches!(decision, crate::plan::Decision::Weight(_))).count();
     let activations = plan.decisions.len() - weights;
     let skips = plan.skips.len();
     format!(
@@ -106,13 +89,7 @@ fn totals(plan: &Plan) -> String {
 
 fn sizes(sizes: &Sizes, pairs: &mut Vec<(String, String)>) {
     let (before, after) = (words::bytes(sizes.before), words::bytes(sizes.after));
-    pairs.push((
-        "Size".into(),
-        format!(
-            "{before} -> {after} ({:.1} % of the input)",
-            100.0 * sizes.ratio
-        ),
-    ));
+    pairs.push(("Size".into(), format!("{before} -> {after} ({:.1} % of the input)", 100.0 * sizes.ratio)));
     let whole = format!("{:.2} over all parameters", sizes.effective_bits);
     let bits = match sizes.quantized_bits {
         Some(bits) => format!("{bits:.2} over quantized weights with their scales, {whole}"),
@@ -123,16 +100,8 @@ fn sizes(sizes: &Sizes, pairs: &mut Vec<(String, String)>) {
 
 fn time(stages: &[(String, f64)]) -> Option<(String, String)> {
     let total: f64 = stages.iter().map(|(_, seconds)| seconds).sum();
-    let list: Vec<String> = stages
-        .iter()
-        .map(|(stage, seconds)| format!("{stage} {seconds:.2}"))
-        .collect();
-    (!stages.is_empty()).then(|| {
-        (
-            "Time".into(),
-            format!("{}: {}", words::seconds(total), list.join(", ")),
-        )
-    })
+    let list: Vec<String> = stages.iter().map(|(stage, seconds)| format!("{stage} {seconds:.2}")).collect();
+    (!stages.is_empty()).then(|| ("Time".into(), format!("{}: {}", words::seconds(total), list.join(", "))))
 }
 
 #[cfg(test)]
@@ -167,68 +136,34 @@ mod tests {
 
     #[test]
     fn more_and_less_detail() {
-        let full = Layout {
-            width: None,
-            detail: Detail::Full,
-        };
+        let full = Layout { width: None, detail: Detail::Full };
         let text = super::outcome(&example::outcome(), full);
         for part in ["layer1.conv.bias", "fold_batch_norm", "least squared error"] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
-        let brief = Layout {
-            width: None,
-            detail: Detail::Brief,
-        };
+        let brief = Layout { width: None, detail: Detail::Brief };
         let text = super::outcome(&example::outcome(), brief);
         assert_eq!(text.lines().last(), Some("Wrote out/net.w4a8.onnx"));
-        assert!(
-            text.contains("narrow range") && !text.contains("Weights"),
-            "{text}"
-        );
+        assert!(text.contains("narrow range") && !text.contains("Weights"), "{text}");
     }
 
     #[test]
     fn the_report_fits_a_terminal() {
         for width in [60, 80, 120] {
-            let text = super::outcome(
-                &example::outcome(),
-                Layout {
-                    width: Some(width),
-                    detail: Detail::Normal,
-                },
-            );
-            assert!(
-                text.lines()
-                    .all(|line| line.chars().count() <= usize::from(width)),
-                "{width}\n{text}"
-            );
+            let text =
+                super::outcome(&example::outcome(), Layout { width: Some(width), detail: Detail::Normal });
+            assert!(text.lines().all(|line| line.chars().count() <= usize::from(width)), "{width}\n{text}");
         }
     }
 
     #[test]
     fn plans_and_applications() {
         let Outcome { plan, sizes, .. } = example::outcome();
-        let made = Planned {
-            plan,
-            path: "p.json".into(),
-            warnings: Vec::new(),
-            seconds: Vec::new(),
-        };
+        let made = Planned { plan, path: "p.json".into(), warnings: Vec::new(), seconds: Vec::new() };
         let text = planned(&made, Layout::default());
-        assert!(
-            text.contains("layer1.conv.weight") && text.ends_with("Wrote p.json\n"),
-            "{text}"
-        );
-        let done = Applied {
-            output: "o.onnx".into(),
-            decisions: 1,
-            of: 2,
-            sizes,
-        };
+        assert!(text.contains("layer1.conv.weight") && text.ends_with("Wrote p.json\n"), "{text}");
+        let done = Applied { output: "o.onnx".into(), decisions: 1, of: 2, sizes };
         let text = applied(&done, Layout::default());
-        assert!(
-            text.contains("1 of 2 decisions") && text.ends_with("Wrote o.onnx\n"),
-            "{text}"
-        );
+        assert!(text.contains("1 of 2 decisions") && text.ends_with("Wrote o.onnx\n"), "{text}");
     }
 }

@@ -26,44 +26,23 @@ impl Layout {
             accuracy(score, &mut pairs);
         }
         if let Some(agreement) = validation.agreement {
-            let text = format!(
-                "both models choose the same class on {}",
-                words::percent(agreement)
-            );
+            let text = format!("both models choose the same class on {}", words::percent(agreement));
             pairs.push(("Agreement".into(), text));
         }
-        let shown = if self.full() {
-            validation.outputs.len()
-        } else {
-            OUTPUTS
-        };
+        let shown = if self.full() { validation.outputs.len() } else { OUTPUTS };
         let alone = validation.outputs.len() == 1;
         for output in validation.outputs.iter().take(shown) {
-            let label = if alone {
-                "Output".into()
-            } else {
-                format!("Output {}", words::name(&output.name, 24))
-            };
+            let label =
+                if alone { "Output".into() } else { format!("Output {}", words::name(&output.name, 24)) };
             pairs.push((label, difference(output)));
         }
         if validation.outputs.len() > shown {
             let rest = &validation.outputs[shown..];
             let broken: u64 = rest.iter().map(|output| output.broken).sum();
-            let note = if broken == 0 {
-                String::new()
-            } else {
-                format!(", {broken} values not finite")
-            };
-            pairs.push((
-                "More outputs".into(),
-                format!("{}{note}; -v lists them", rest.len()),
-            ));
+            let note = if broken == 0 { String::new() } else { format!(", {broken} values not finite") };
+            pairs.push(("More outputs".into(), format!("{}{note}; -v lists them", rest.len())));
         }
-        let mut samples = format!(
-            "{} from {}",
-            words::count(validation.samples as u64),
-            validation.source
-        );
+        let mut samples = format!("{} from {}", words::count(validation.samples as u64), validation.source);
         if validation.synthetic {
             samples += "; random numbers, which say little about accuracy";
         }
@@ -74,18 +53,14 @@ impl Layout {
         let proven = words::things(validation.weights_proven, "tensor");
         pairs.push((
             "Judged".into(),
-            format!(
-                "{}; weights of {proven} proven equal to the file",
-                validation.view
-            ),
+            format!("{}; weights of {proven} proven equal to the file", validation.view),
         ));
         pairs
     }
 }
 
 fn accuracy(score: &Score, pairs: &mut Vec<(String, String)>) {
-    let change =
-        |float, quantized| format!("{} -> {}", words::percent(float), words::percent(quantized));
+    let change = |float, quantized| format!("{} -> {}", words::percent(float), words::percent(quantized));
     let error = if score.standard_error.is_finite() {
         format!(" ± {:.2}", score.standard_error)
     } else {
@@ -99,11 +74,7 @@ fn accuracy(score: &Score, pairs: &mut Vec<(String, String)>) {
     );
     pairs.push(("Top-1".into(), top1));
     if let (Some(float), Some(quantized)) = (score.float_top5, score.quantized_top5) {
-        let top5 = format!(
-            "{} (drop {:.2} points)",
-            change(float, quantized),
-            100.0 * (float - quantized)
-        );
+        let top5 = format!("{} (drop {:.2} points)", change(float, quantized), 100.0 * (float - quantized));
         pairs.push(("Top-5".into(), top5));
     }
 }
@@ -112,16 +83,10 @@ fn difference(output: &OutputError) -> String {
     let mut text = match output.sqnr_db {
         None if output.broken == 0 => "equal to the float model's".into(),
         None => "SQNR unknown".into(),
-        Some(ratio) => format!(
-            "SQNR {ratio:.1} dB, largest error {}",
-            words::short(output.largest)
-        ),
+        Some(ratio) => format!("SQNR {ratio:.1} dB, largest error {}", words::short(output.largest)),
     };
     if output.broken > 0 {
-        text += &format!(
-            "; {} values are no longer finite",
-            words::count(output.broken)
-        );
+        text += &format!("; {} values are no longer finite", words::count(output.broken));
     }
     text
 }
@@ -134,34 +99,22 @@ mod tests {
     #[test]
     fn a_verdict_says_what_was_compared() {
         let text = verdict(&example::outcome().verdict, Layout::default());
-        for part in [
-            "91.25 % -> 90.75 %",
-            "drop 0.50 ± 0.35 points",
-            "97.50 %",
-            "24.1 dB",
-            "test.npz",
-            "int8",
-        ] {
+        for part in
+            ["91.25 % -> 90.75 %", "drop 0.50 ± 0.35 points", "97.50 %", "24.1 dB", "test.npz", "int8"]
+        {
             assert!(text.contains(part), "{part} in\n{text}");
         }
     }
 
     #[test]
     fn a_missing_verdict_says_why() {
-        let missing = Verdict::NotValidated {
-            reason: "no samples".into(),
-        };
+        let missing = Verdict::NotValidated { reason: "no samples".into() };
         assert!(verdict(&missing, Layout::default()).contains("no samples"));
     }
 
     #[test]
     fn broken_outputs_are_named() {
-        let output = OutputError {
-            name: "y".into(),
-            sqnr_db: None,
-            largest: 0.0,
-            broken: 3,
-        };
+        let output = OutputError { name: "y".into(), sqnr_db: None, largest: 0.0, broken: 3 };
         assert!(difference(&output).contains("3 values are no longer finite"));
         assert!(!difference(&output).contains("equal"));
     }

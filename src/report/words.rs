@@ -35,11 +35,7 @@ pub fn bytes(size: u64) -> String {
         value /= 1000.0;
         unit = next;
     }
-    let decimals = if value < 9.995 {
-        2
-    } else {
-        usize::from(value < 99.95)
-    };
+    let decimals = if value < 9.995 { 2 } else { usize::from(value < 99.95) };
     format!("{value:.decimals$} {unit}")
 }
 
@@ -58,10 +54,7 @@ pub fn shape(dims: &[i64]) -> String {
     if dims.is_empty() {
         return "scalar".into();
     }
-    dims.iter()
-        .map(i64::to_string)
-        .collect::<Vec<_>>()
-        .join("x")
+    dims.iter().map(i64::to_string).collect::<Vec<_>>().join("x")
 }
 
 /// A number to four significant digits, short whatever its size.
@@ -87,11 +80,7 @@ pub fn seconds(value: f64) -> String {
 /// Control characters, which could move a terminal's cursor, become a replacement mark.
 pub fn name(name: &str, limit: usize) -> String {
     let safe = |symbol: char| {
-        if symbol.is_control() {
-            char::REPLACEMENT_CHARACTER
-        } else {
-            symbol
-        }
+        if symbol.is_control() { char::REPLACEMENT_CHARACTER } else { symbol }
     };
     let symbols: Vec<char> = name.chars().map(safe).collect();
     if symbols.len() <= limit {
@@ -100,11 +89,7 @@ pub fn name(name: &str, limit: usize) -> String {
     let kept = limit.saturating_sub(1);
     let (head, tail) = (kept / 2, kept - kept / 2);
     let end = symbols.len() - tail;
-    symbols[..head]
-        .iter()
-        .chain(&['…'])
-        .chain(&symbols[end..])
-        .collect()
+    symbols[..head].iter().chain(&['…']).chain(&symbols[end..]).collect()
 }
 
 /// Different words, each once, in order of appearance.
@@ -145,14 +130,8 @@ mod tests {
             (count(7), count(1000), count(1_234_567)),
             ("7".into(), "1,000".into(), "1,234,567".into())
         );
-        assert_eq!(
-            (short(0.0), short(1.5), short(-1234.0)),
-            ("0".into(), "1.500".into(), "-1234".into())
-        );
-        assert_eq!(
-            (short(1.25e-7), short(0.0123)),
-            ("1.25e-7".into(), "0.01230".into())
-        );
+        assert_eq!((short(0.0), short(1.5), short(-1234.0)), ("0".into(), "1.500".into(), "-1234".into()));
+        assert_eq!((short(1.25e-7), short(0.0123)), ("1.25e-7".into(), "0.01230".into()));
         assert_eq!(things(1, "sample"), "1 sample");
         assert_eq!(things(0, "sample"), "0 samples");
         assert!(short(f64::NAN).contains("NaN"));

@@ -56,13 +56,7 @@ fn constant_value(node: &NodeProto, index: &Index) -> Result<Option<TensorProto>
     let kind = Dtype::try_from(codes.data_type()).unwrap_or(Dtype::Undefined);
     let integral = matches!(
         kind,
-        Dtype::Int4
-            | Dtype::Uint4
-            | Dtype::Int8
-            | Dtype::Uint8
-            | Dtype::Int16
-            | Dtype::Uint16
-            | Dtype::Int32
+        Dtype::Int4 | Dtype::Uint4 | Dtype::Int8 | Dtype::Uint8 | Dtype::Int16 | Dtype::Uint16 | Dtype::Int32
     );
     let half = scale.data_type() == Dtype::Float16 as i32;
     let asked = int(node, "output_dtype").filter(|&dtype| dtype != 0);
@@ -135,8 +129,7 @@ impl Layout {
         };
         // Dimensions are not negative, and their product fits unless one of them is zero.
         let length = codes.dims[axis] as usize;
-        let inner =
-            if elements == 0 { 0 } else { codes.dims[axis + 1..].iter().product::<i64>() as usize };
+        let inner = if elements == 0 { 0 } else { codes.dims[axis + 1..].iter().product::<i64>() as usize };
         if block == 0 {
             return match scale.dims == [codes.dims[axis]] {
                 true => Ok(Self::Axis { length, inner }),

@@ -8,8 +8,7 @@ use crate::onnx::proto::{
     GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, type_proto,
 };
 use crate::onnx::{
-    Dtype, Index, Model, bodies, dtype_name, float, int, is_standard, node_label, operator_label,
-    string,
+    Dtype, Index, Model, bodies, dtype_name, float, int, is_standard, node_label, operator_label, string,
 };
 
 /// Longest chain of element-wise nodes that is followed.
@@ -228,7 +227,9 @@ fn tensor_problem(tensor: &TensorProto) -> Option<String> {
 }
 
 fn dtype_problem(code: i32) -> Option<String> {
-    use Dtype::{Bool, Double, Float, Float16, Int4, Int8, Int16, Int32, Int64, Uint4, Uint8, Uint16, Uint32};
+    use Dtype::{
+        Bool, Double, Float, Float16, Int4, Int8, Int16, Int32, Int64, Uint4, Uint8, Uint16, Uint32,
+    };
     use Dtype::{String as Text, Uint64, Undefined};
     let name = dtype_name(code);
     match Dtype::try_from(code) {

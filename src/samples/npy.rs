@@ -159,7 +159,7 @@ fn header(text: &str) -> Option<Header<'_>> {
                 return Some(Header { descr: "[...]", fortran: false, shape: Vec::new() });
             }
             "descr" => descr = Some(scan.quoted()?),
-            "fortran_order" => fortran = Some(scan.eat("True") || !scan.eat("False").then_some(false)?),
+            "fortran_order" => fortran = Some(scan.boolean()?),
             "shape" => shape = Some(scan.tuple()?),
             _ => return None,
         }
@@ -186,6 +186,10 @@ impl<'t> Scanner<'t> {
         let (inside, rest) = text.get(1..)?.split_once(quote)?;
         self.0 = rest;
         Some(inside)
+    }
+
+    fn boolean(&mut self) -> Option<bool> {
+        if self.eat("True") { Some(true) } else { self.eat("False").then_some(false) }
     }
 
     fn tuple(&mut self) -> Option<Vec<usize>> {

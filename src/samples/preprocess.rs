@@ -82,7 +82,7 @@ pub(super) enum Order {
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
-#[serde(untagged, expecting = "expected a number of pixels or [height, width]")]
+#[serde(untagged, expecting = "neither a number of pixels nor [height, width]")]
 pub(super) enum Resize {
     Square(usize),
     Sides([usize; 2]),

@@ -138,7 +138,7 @@ mod tests {
         for set in [0u8, 2, 10] {
             let set_folder = folder.path().join(format!("test_data_set_{set}"));
             std::fs::create_dir(&set_folder).unwrap();
-            for at in 0..2 {
+            for at in 0..2u8 {
                 let bytes = typed("x", [f32::from(set), f32::from(at)]);
                 std::fs::write(set_folder.join(format!("input_{at}.pb")), bytes).unwrap();
             }

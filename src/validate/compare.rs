@@ -27,7 +27,13 @@ struct Sums {
 ///
 /// # Errors
 /// Whatever reading samples or running a model gives.
-pub fn compare(float: &Session, quantized: &Session, samples: &Samples, view: &str, progress: &dyn Progress) -> Result<Validation> {
+pub fn compare(
+    float: &Session,
+    quantized: &Session,
+    samples: &Samples,
+    view: &str,
+    progress: &dyn Progress,
+) -> Result<Validation> {
     progress.begin("validate", Some(samples.len() as u64));
     let mut tally = Tally::default();
     let mut sums: Vec<Sums> = Vec::new();
@@ -50,7 +56,9 @@ pub fn compare(float: &Session, quantized: &Session, samples: &Samples, view: &s
         }
     }
     progress.end();
-    let decibels = |sums: &Sums| (sums.noise > 0.0).then(|| 10.0 * (sums.signal.max(f64::MIN_POSITIVE) / sums.noise).log10());
+    let decibels = |sums: &Sums| {
+        (sums.noise > 0.0).then(|| 10.0 * (sums.signal.max(f64::MIN_POSITIVE) / sums.noise).log10())
+    };
     Ok(Validation {
         source: samples.path().display().to_string(),
         synthetic: false,
@@ -78,7 +86,8 @@ fn add(sums: &mut Vec<Sums>, float: &[Output], quantized: &[Output]) -> Result<(
     }
     for ((sums, float), quantized) in sums.iter_mut().zip(float).zip(quantized) {
         if float.dims != quantized.dims {
-            let problem = format!("output {} is {:?}, the float model's {:?}", float.name, quantized.dims, float.dims);
+            let problem =
+                format!("output {} is {:?}, the float model's {:?}", float.name, quantized.dims, float.dims);
             return Err(Error::Runtime { action: "compare", view: "quantized".into(), problem });
         }
         for (&value, &other) in float.values.iter().zip(&quantized.values) {

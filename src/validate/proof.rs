@@ -16,11 +16,13 @@ pub fn prove(plan: &Plan, first: Option<usize>, view: &Model) -> Result<usize> {
     for decision in plan.decisions.iter().take(first.unwrap_or(usize::MAX)) {
         let Decision::Weight(weight) = decision else { continue };
         let fault = |problem: String| Error::SelfCheck { place: weight.tensor.clone(), problem };
-        let written = index.constant(&weight.tensor).ok_or_else(|| fault("it is not a constant of the view".into()))?;
+        let written =
+            index.constant(&weight.tensor).ok_or_else(|| fault("it is not a constant of the view".into()))?;
         if written.dims != weight.dims {
             return Err(fault(format!("dimensions {:?}, planned {:?}", written.dims, weight.dims)));
         }
-        let inner = weight.axis.map_or(1, |axis| weight.dims[axis + 1..].iter().product::<i64>().max(1) as usize);
+        let inner =
+            weight.axis.map_or(1, |axis| weight.dims[axis + 1..].iter().product::<i64>().max(1) as usize);
         let scales = weight.scales.len().max(1);
         for (at, (found, &code)) in floats(written)?.iter().zip(&weight.codes.values).enumerate() {
             let channel = if weight.axis.is_some() { at / inner % scales } else { 0 };

@@ -35,10 +35,14 @@ impl Tally {
             return;
         }
         self.most_classes = self.most_classes.max(classes);
-        for (row, (float, quantized)) in float.values.chunks(classes).zip(quantized.values.chunks(classes)).enumerate() {
+        for (row, (float, quantized)) in
+            float.values.chunks(classes).zip(quantized.values.chunks(classes)).enumerate()
+        {
             self.rows += 1;
             self.agreeing += usize::from(best(float) == best(quantized));
-            let Some(label) = labels.get(row).and_then(|&label| usize::try_from(label).ok()) else { continue };
+            let Some(label) = labels.get(row).and_then(|&label| usize::try_from(label).ok()) else {
+                continue;
+            };
             let right = [place(float, label), place(quantized, label)];
             self.labelled += 1;
             for (counts, place) in [(&mut self.float, right[0]), (&mut self.quantized, right[1])] {
@@ -72,7 +76,8 @@ impl Tally {
 }
 
 fn best(scores: &[f32]) -> usize {
-    let better = |best: usize, at: usize| if scores[at] > scores[best] || scores[best].is_nan() { at } else { best };
+    let better =
+        |best: usize, at: usize| if scores[at] > scores[best] || scores[best].is_nan() { at } else { best };
     (1..scores.len()).fold(0, better)
 }
 

@@ -47,15 +47,27 @@ def distance(a, b):
     return float(np.abs(a - b).max() / max(np.abs(a).max(), 1e-30))
 
 
+def check(path, outputs):
+    """The checker demands that outputs say their rank; a model under test need not."""
+    model = onnx.load(path)
+    for value, output in zip(model.graph.output, outputs, strict=True):
+        if not value.type.tensor_type.HasField("shape"):
+            value.type.tensor_type.shape.SetInParent()
+            for _ in output.shape:
+                value.type.tensor_type.shape.dim.add()
+    onnx.checker.check_model(model, full_check=True)
+
+
 def compare(pair):
-    onnx.checker.check_model(pair["after"], full_check=True)
     before, after = session(pair["before"]), session(pair["after"])
     names = [[value.name for value in model.get_outputs()] for model in (before, after)]
     if names[0] != names[1]:
         return f"outputs {names[0]} became {names[1]}"
     rng = np.random.default_rng(zlib.crc32(pair["name"].encode()))
     inputs = {value.name: random(value, rng) for value in after.get_inputs()}
-    for name, a, b in zip(names[0], before.run(None, inputs), after.run(None, inputs), strict=True):
+    wanted, found = before.run(None, inputs), after.run(None, inputs)
+    check(pair["after"], found)
+    for name, a, b in zip(names[0], wanted, found, strict=True):
         far = distance(a, b)
         if isinstance(far, str) or far > pair["tolerance"]:
             return f"{name}: {far}"

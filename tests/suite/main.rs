@@ -1,7 +1,6 @@
-//! Whole-program tests: structure, preparation and conversions, judged by onnxruntime.
+//! Tests of structure, of whole stages and of the program, with outside judges where there are any.
 
 mod architecture;
 mod oracle;
 mod passes;
 mod upgrade;
-mod upgrade_cases;

@@ -103,7 +103,9 @@ proptest! {
     #[test]
     fn min_max_is_never_better(values in kernel(60), grid in any_grid()) {
         let naive = fit_min_max(&values, grid).unwrap();
-        prop_assert!(fit(&values, None, grid).unwrap().error <= naive.error * (1.0 + 1e-9));
+        let best = fit(&values, None, grid).unwrap();
+        // Where both are exact but for the rounding of an f32 scale, either may be luckier.
+        prop_assert!(best.error <= naive.error * (1.0 + 1e-9) + 1e-14 * best.energy);
     }
 
     #[test]
@@ -133,8 +135,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn no_enumeration_of_codes_finds_less(values in kernel(4), lo in -3i32..=0, hi in 0i32..=3) {
-        prop_assume!(lo < hi);
+    fn no_enumeration_of_codes_finds_less(values in kernel(4), lo in 0i32..=3, more in 0i32..=3) {
+        let (lo, hi) = (-lo, if lo == 0 { more.max(1) } else { more });
         let grid = Grid::new(lo, hi).unwrap();
         let fit = fit(&values, None, grid).unwrap();
         let least = enumerated(&values, grid);

@@ -84,21 +84,20 @@ fn dropout_in_test(mut node: NodeProto, _: &mut Scope) -> Option<Vec<NodeProto>>
     Some(vec![node])
 }
 
-/// The mask was of the data's type once and is boolean since.
+/// A mask outside training was of the data's type once, then boolean and nowhere defined, and is
+/// all true since 12: nothing may depend on an old one.
 fn dropout_mask(mut node: NodeProto, scope: &mut Scope) -> Option<Vec<NodeProto>> {
-    if has_more_outputs(&node) {
-        if node.output.iter().skip(1).any(|mask| scope.is_read(mask)) {
-            return None;
-        }
-        node.output.truncate(1);
+    if has_more_outputs(&node) && node.output.iter().skip(1).any(|mask| scope.is_read(mask)) {
+        return None;
     }
+    node.output.truncate(1);
     Some(vec![node])
 }
 
 /// Outside training, the only thing an old Dropout in a model can mean, the ratio is not used.
-fn dropout_ratio(mut node: NodeProto, _: &mut Scope) -> Option<Vec<NodeProto>> {
+fn dropout_ratio(mut node: NodeProto, scope: &mut Scope) -> Option<Vec<NodeProto>> {
     without_attribute(&mut node, "ratio");
-    Some(vec![node])
+    dropout_mask(node, scope)
 }
 
 #[cfg(test)]

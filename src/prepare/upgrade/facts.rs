@@ -65,11 +65,6 @@ impl<'o> Facts<'o> {
         self.get(value)?.rank
     }
 
-    /// The values of a small integer constant.
-    pub fn integers(&self, value: &str) -> Option<Vec<i64>> {
-        integers(self.get(value)?.small.as_ref()?).ok()
-    }
-
     /// The values of a small float constant.
     pub fn floats(&self, value: &str) -> Option<Vec<f32>> {
         floats(self.get(value)?.small.as_ref()?).ok()
@@ -211,6 +206,5 @@ mod tests {
         assert_eq!((facts.rank(&odd), facts.float_type(&odd)), (None, Some(Dtype::Float16)));
         // Two float types are about, so nothing is assumed of an unknown value.
         assert_eq!(facts.float_type("other"), None);
-        assert_eq!(facts.integers(&shape), Some(vec![1, 6, 4]));
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn upgrade(model: &mut Model, wanted: i64) -> Result<Option<Change>> 
         change = Some(Change {
             pass: "opset-upgrade",
             count,
-            detail: format!("opset {from} to {to}; {count} nodes changed their form"),
+            detail: format!("opset {from} to {to}, counting the nodes that changed their form"),
         });
     }
     if model.opset() >= NEWEST && model.proto.ir_version() < IR_VERSION {
@@ -117,9 +117,9 @@ impl Way {
                     None | Some(Step::Widened) => next.push(node),
                     Some(Step::Refused) => return Err(refusal(&node)),
                     Some(Step::Convert(convert)) => {
-                        let error = refusal(&node);
-                        next.extend(convert(node, scope).ok_or(error)?);
-                        touched = true;
+                        let (old, at) = (node.clone(), next.len());
+                        next.extend(convert(node, scope).ok_or_else(|| refusal(&old))?);
+                        touched |= next[at..] != [old];
                     }
                 }
             }
@@ -155,6 +155,31 @@ mod tests {
         assert!(refused(6, "Dropout", &[]).contains("Dropout"));
         assert!(refused(6, "Add", &[attr::int("axis", 1)]).contains("Add"));
         assert!(refused(10, "Resize", &[]).contains("Resize"));
+    }
+
+    #[test]
+    fn a_mask_that_is_read_stops_an_old_dropout() {
+        for (opset, read) in [(7, true), (10, true), (7, false), (10, false)] {
+            let mut graph = GraphBuilder::new(opset);
+            let x = graph.input("x", &[1]);
+            graph.push(node("Dropout", "", &[&x], &["y", "mask"], &[]));
+            graph.output(if read { "mask" } else { "y" });
+            assert_eq!(upgrade(&mut graph.model(), 21).is_err(), read);
+        }
+    }
+
+    #[test]
+    fn the_attributes_of_opset_6_go_where_they_say_what_is_now_the_rule() {
+        let mut graph = GraphBuilder::new(6);
+        let x = graph.input("x", &[1, 3]);
+        let sum = graph.node("Add", &[&x, &x], &[attr::int("broadcast", 1)]);
+        let test = [attr::int("is_test", 1)];
+        let normal = graph.node("BatchNormalization", &[&sum, &x, &x, &x, &x], &test);
+        let y = graph.node("Dropout", &[&normal], &test);
+        graph.output(&y);
+        let mut model = graph.model();
+        upgrade(&mut model, 21).unwrap();
+        assert!(model.graph().node.iter().all(|node| node.attribute.is_empty()));
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! The opset upgrade against onnx's own history and against onnxruntime.
 
+mod cases;
+mod shapes;
+mod spatial;
+
 use std::collections::BTreeMap;
 
 use fourbit::onnx::build::GraphBuilder;
 use fourbit::prepare::{prepare, upgrade};
 
 use super::oracle::{Pair, assert_same, run_script};
-use super::upgrade_cases::cases;
+use cases::cases;
 
 /// Relative to the largest output value: what another order of the same additions may change.
 const TOLERANCE: f64 = 1e-6;

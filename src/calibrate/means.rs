@@ -1,0 +1,253 @@
+//! The mean of the input element that each weight element is multiplied with, padding counted
+//! as zero.
+
+use crate::plan::{Kernel, Spatial};
+
+/// One read of weights whose input is averaged.
+#[derive(Clone, Debug)]
+pub(super) struct Gather {
+    /// The weights.
+    pub weights: String,
+    /// Position of the reader.
+    pub at: usize,
+    /// The tensor they are multiplied with.
+    pub input: String,
+    /// How.
+    pub kernel: Kernel,
+}
+
+impl Gather {
+    /// The sums over one run's input, and the number of output positions they stand for. Empty
+    /// where the input does not have the form that the kernel expects.
+    pub fn sums(&self, dims: &[usize], values: &[f32]) -> (Vec<f64>, f64) {
+        match &self.kernel {
+            Kernel::Conv(spatial) => sliding(spatial, dims, values, false),
+            Kernel::ConvTranspose(spatial) => sliding(spatial, dims, values, true),
+            Kernel::Matrix { input_transposed, .. } => matrix(*input_transposed, dims, values),
+        }
+    }
+}
+
+fn finite(value: f32) -> f64 {
+    if value.is_finite() { f64::from(value) } else { 0.0 }
+}
+
+fn matrix(transposed: bool, dims: &[usize], values: &[f32]) -> (Vec<f64>, f64) {
+    let (&[.., _, _] | &[_]) = dims else { return Default::default() };
+    let columns = dims[dims.len() - 1];
+    if columns == 0 || values.is_empty() {
+        return Default::default();
+    }
+    let rows = values.len() / columns;
+    if transposed {
+        let sums = values.chunks(columns).map(|row| row.iter().map(|&value| finite(value)).sum());
+        return (sums.collect(), columns as f64);
+    }
+    let mut sums = vec![0.0; columns];
+    for row in values.chunks(columns) {
+        sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += finite(value));
+    }
+    (sums, rows as f64)
+}
+
+/// For one axis: which input positions each kernel offset meets, and how many outputs there are.
+struct Axis {
+    /// First position, step and count, an offset.
+    meets: Vec<(usize, usize, usize)>,
+    outputs: usize,
+}
+
+fn axis(spatial: &Spatial, at: usize, input: usize, transposed: bool) -> Axis {
+    let (stride, dilation, kernel) = (spatial.strides[at], spatial.dilations[at], spatial.kernel[at]);
+    let reach = (kernel.max(1) - 1) * dilation + 1;
+    let (begin, end) = match spatial.same_upper {
+        Some(upper) if !transposed => {
+            let total = ((input.div_ceil(stride).max(1) - 1) * stride + reach).saturating_sub(input);
+            let small = total / 2;
+            if upper { (small, total - small) } else { (total - small, small) }
+        }
+        _ => (spatial.begin[at], spatial.end[at]),
+    };
+    if transposed {
+        let full = (input.max(1) - 1) * stride + spatial.output_padding[at] + reach;
+        let outputs = full.saturating_sub(begin + end);
+        // Input position i lands on i * stride - begin + offset * dilation.
+        let meet = |offset: usize| {
+            let shift = offset * dilation;
+            let first = begin.saturating_sub(shift).div_ceil(stride);
+            let limit = (outputs + begin).saturating_sub(shift).div_ceil(stride).min(input);
+            (first, 1, limit.saturating_sub(first))
+        };
+        return Axis { meets: (0..kernel).map(meet).collect(), outputs };
+    }
+    let outputs = (input + begin + end).checked_sub(reach).map_or(0, |room| room / stride + 1);
+    // Output position o meets o * stride - begin + offset * dilation.
+    let meet = |offset: usize| {
+        let shift = offset * dilation;
+        let first = begin.saturating_sub(shift).div_ceil(stride);
+        let limit = (input + begin).saturating_sub(shift).div_ceil(stride).min(outputs);
+        (first * stride + shift - begin.min(first * stride + shift), stride, limit.saturating_sub(first))
+    };
+    Axis { meets: (0..kernel).map(meet).collect(), outputs }
+}
+
+fn sliding(spatial: &Spatial, dims: &[usize], values: &[f32], transposed: bool) -> (Vec<f64>, f64) {
+    let rank = spatial.kernel.len();
+    if dims.len() != rank + 2 || values.is_empty() || values.len() != dims.iter().product::<usize>() {
+        return Default::default();
+    }
+    let (batch, channels) = (dims[0], dims[1]);
+    let axes: Vec<Axis> = (0..rank).map(|at| axis(spatial, at, dims[2 + at], transposed)).collect();
+    let plane: usize = dims[2..].iter().product();
+    let offsets: usize = spatial.kernel.iter().product();
+    let mut sums = vec![0.0; channels * offsets];
+    for (at, values) in values.chunks(plane).enumerate() {
+        // One axis at a time, the innermost first: what is left keeps its outer axes, followed by
+        // the offsets of the axes already summed.
+        let mut left: Vec<f64> = values.iter().map(|&value| finite(value)).collect();
+        let mut summed = 1;
+        for inner in (0..rank).rev() {
+            left = reduce(&left, dims[2 + inner], summed, &axes[inner]);
+            summed *= spatial.kernel[inner];
+        }
+        let channel = at % channels;
+        sums[channel * offsets..][..offsets].iter_mut().zip(&left).for_each(|(sum, more)| *sum += more);
+    }
+    let outputs: usize = axes.iter().map(|axis| axis.outputs).product();
+    (sums, (batch * outputs) as f64)
+}
+
+/// `[outer, length, tail]` to `[outer, offsets, tail]`: for each offset the sum over the positions
+/// it meets.
+fn reduce(values: &[f64], length: usize, tail: usize, axis: &Axis) -> Vec<f64> {
+    let mut sums = Vec::with_capacity(values.len() / length * axis.meets.len());
+    for block in values.chunks(length * tail) {
+        for &(first, step, count) in &axis.meets {
+            for at in 0..tail {
+                let met = (0..count).map(|nth| (first + nth * step) * tail + at);
+                sums.push(met.filter_map(|position| block.get(position)).sum());
+            }
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spatial(
+        kernel: &[usize],
+        strides: &[usize],
+        dilations: &[usize],
+        begin: &[usize],
+        end: &[usize],
+    ) -> Spatial {
+        Spatial {
+            kernel: kernel.to_vec(),
+            strides: strides.to_vec(),
+            dilations: dilations.to_vec(),
+            begin: begin.to_vec(),
+            end: end.to_vec(),
+            same_upper: None,
+            output_padding: vec![0; kernel.len()],
+            groups: 1,
+        }
+    }
+
+    /// Every output position and kernel offset of two axes, one by one.
+    fn naive(spatial: &Spatial, dims: &[usize], values: &[f32], transposed: bool) -> (Vec<f64>, f64) {
+        let at = |axis: usize, output: usize, offset: usize| -> Option<usize> {
+            let (stride, shift) = (spatial.strides[axis] as i64, (offset * spatial.dilations[axis]) as i64);
+            let position = output as i64 * stride - spatial.begin[axis] as i64 + shift;
+            usize::try_from(position).ok()
+        };
+        let reach = |axis: usize| (spatial.kernel[axis] - 1) * spatial.dilations[axis] + 1;
+        let pads = |axis: usize| spatial.begin[axis] + spatial.end[axis];
+        let outputs = |axis: usize| match transposed {
+            true => (dims[2 + axis] - 1) * spatial.strides[axis] + reach(axis) - pads(axis),
+            false => (dims[2 + axis] + pads(axis) - reach(axis)) / spatial.strides[axis] + 1,
+        };
+        let (height, width) = (dims[2], dims[3]);
+        let mut sums = vec![0.0; dims[1] * spatial.kernel[0] * spatial.kernel[1]];
+        for (plane, values) in values.chunks(height * width).enumerate() {
+            for (offset, sum) in sums
+                .chunks_mut(spatial.kernel[0] * spatial.kernel[1])
+                .nth(plane % dims[1])
+                .unwrap()
+                .iter_mut()
+                .enumerate()
+            {
+                let (ky, kx) = (offset / spatial.kernel[1], offset % spatial.kernel[1]);
+                if transposed {
+                    for (position, &value) in values.iter().enumerate() {
+                        let lands = (at(0, position / width, ky), at(1, position % width, kx));
+                        if let (Some(y), Some(x)) = lands
+                            && y < outputs(0)
+                            && x < outputs(1)
+                        {
+                            *sum += f64::from(value);
+                        }
+                    }
+                } else {
+                    for (oy, ox) in (0..outputs(0)).flat_map(|oy| (0..outputs(1)).map(move |ox| (oy, ox))) {
+                        if let (Some(y), Some(x)) = (at(0, oy, ky), at(1, ox, kx))
+                            && y < height
+                            && x < width
+                        {
+                            *sum += f64::from(values[y * width + x]);
+                        }
+                    }
+                }
+            }
+        }
+        (sums, (dims[0] * outputs(0) * outputs(1)) as f64)
+    }
+
+    #[test]
+    fn sliding_sums_are_those_of_every_position() {
+        let dims = [2, 3, 7, 6];
+        let values: Vec<f32> = (0..252).map(|at| ((at * 37) % 101) as f32 - 40.0).collect();
+        let cases = [
+            spatial(&[3, 3], &[1, 1], &[1, 1], &[1, 1], &[1, 1]),
+            spatial(&[3, 2], &[2, 3], &[1, 2], &[0, 2], &[1, 0]),
+            spatial(&[1, 1], &[2, 2], &[1, 1], &[0, 0], &[0, 0]),
+            spatial(&[5, 3], &[1, 2], &[1, 2], &[2, 2], &[2, 1]),
+        ];
+        for case in &cases {
+            for transposed in [false, true] {
+                assert_eq!(
+                    sliding(case, &dims, &values, transposed),
+                    naive(case, &dims, &values, transposed),
+                    "{case:?} {transposed}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn same_padding_keeps_the_size() {
+        let mut case = spatial(&[3], &[2], &[1], &[0], &[0]);
+        case.same_upper = Some(true);
+        // Six positions, three outputs, one zero after the end.
+        let (sums, outputs) = sliding(&case, &[1, 1, 6], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], false);
+        assert_eq!((sums, outputs), (vec![9.0, 12.0, 8.0], 3.0));
+        case.same_upper = Some(false);
+        let (sums, _) = sliding(&case, &[1, 1, 6], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], false);
+        assert_eq!(sums, vec![6.0, 9.0, 12.0]);
+    }
+
+    #[test]
+    fn rows_of_a_matrix_either_way() {
+        let values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        assert_eq!(matrix(false, &[3, 2], &values), (vec![9.0, 12.0], 3.0));
+        assert_eq!(matrix(true, &[3, 2], &values), (vec![3.0, 7.0, 11.0], 2.0));
+        assert_eq!(matrix(false, &[2], &[1.0, 2.0]), (vec![1.0, 2.0], 1.0));
+    }
+
+    #[test]
+    fn another_form_of_input_gives_nothing() {
+        let case = spatial(&[3, 3], &[1, 1], &[1, 1], &[0, 0], &[0, 0]);
+        assert_eq!(sliding(&case, &[1, 2, 9], &[0.0; 18], false), (vec![], 0.0));
+    }
+}

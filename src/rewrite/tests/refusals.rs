@@ -1,0 +1,73 @@
+use super::*;
+use crate::rewrite::apply;
+
+fn problem(model: &Model, decisions: Vec<Decision>) -> String {
+    apply(model, &plan(decisions), None).unwrap_err().to_string()
+}
+
+fn changed(change: impl FnOnce(&mut WeightDecision)) -> String {
+    let model = conv();
+    let mut decision = weight(&model, "w", Storage::Int4, Some(0), &[(0, 1)]);
+    decision.biases = vec![bias(&model, 0, 2, Some("b"), &[1.5, 2.5])];
+    change(&mut decision);
+    problem(&model, vec![Decision::Weight(decision)])
+}
+
+#[test]
+fn weights_that_do_not_fit() {
+    let cases: [(&str, String); 9] = [
+        ("no such initializer", changed(|it| it.tensor = "v".into())),
+        ("FLOAT [2, 1, 2, 1]", changed(|it| it.dims = vec![2, 1, 2, 1])),
+        ("codes of 4 bits", changed(|it| it.codes.values.truncate(1))),
+        ("ends before", changed(|it| it.reads[0].at = usize::MAX)),
+        ("has Conv conv_0_node there", changed(|it| it.reads[0].operator = "Gemm".into())),
+        ("input 0 is \"x\"", changed(|it| it.reads[0].slot = 0)),
+        ("input 2 is \"b\"", changed(|it| it.biases[0].tensor = None)),
+        ("not \"\"", changed(|it| (it.biases[0].tensor, it.biases[0].read.slot) = (None, usize::MAX))),
+        ("two decisions change", changed(|it| it.biases.push(it.biases[0].clone()))),
+    ];
+    for (expected, found) in cases {
+        assert!(found.starts_with("plan: ") && found.contains(expected), "{expected}: {found}");
+    }
+}
+
+#[test]
+fn a_callers_default_is_no_constant() {
+    let mut model = conv();
+    model.graph_mut().input.push(crate::onnx::build::value("w", Dtype::Float, &[2, 1, 1, 2]));
+    let decision = weight(&model, "w", Storage::Int4, None, &[(0, 1)]);
+    assert!(problem(&model, vec![Decision::Weight(decision)]).contains("caller"));
+}
+
+#[test]
+fn activations_that_do_not_fit() {
+    let model = conv();
+    let fine = activation(&model, "x", &[(0, 0)]);
+    let cases = [
+        ("no read", vec![ActivationDecision { reads: Vec::new(), ..fine.clone() }]),
+        ("input 0 is \"x\"", vec![ActivationDecision { tensor: "y".into(), ..fine.clone() }]),
+        ("not above zero", vec![ActivationDecision { scale: 0.0, ..fine.clone() }]),
+        ("second decision", vec![fine.clone(), fine.clone()]),
+        ("changed twice", vec![activation(&model, "x", &[(0, 0), (0, 0)])]),
+    ];
+    for (expected, decisions) in cases {
+        let found = problem(&model, decisions.into_iter().map(Decision::Activation).collect());
+        assert!(found.contains(expected), "{expected}: {found}");
+    }
+}
+
+#[test]
+fn old_opsets_do_not_know_the_types() {
+    for (opset, storage, axis, refused) in [
+        (20, Storage::Int4, None, true),
+        (12, Storage::Int8, Some(0), true),
+        (12, Storage::Int8, None, false),
+        (13, Storage::Int8, Some(0), false),
+    ] {
+        let mut model = conv();
+        model.set_opset(opset);
+        let decision = weight(&model, "w", storage, axis, &[(0, 1)]);
+        let out = apply(&model, &plan(vec![Decision::Weight(decision)]), None);
+        assert_eq!(out.is_err(), refused, "{opset} {storage} {axis:?}");
+    }
+}
