@@ -37,7 +37,7 @@ impl<'de> Deserialize<'de> for Codes {
         let nibbles =
             nibbles.collect::<Option<Vec<i16>>>().ok_or_else(|| wrong("a character that is no digit"))?;
         let width = (bits / 4) as usize;
-        if nibbles.len() % width != 0 {
+        if !nibbles.len().is_multiple_of(width) {
             return Err(wrong("an odd number of digits"));
         }
         let values = nibbles.chunks(width).map(|code| code.iter().fold(0, |code, nibble| code << 4 | nibble));

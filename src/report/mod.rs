@@ -45,4 +45,5 @@ pub struct Layout {
     pub detail: Detail,
 }
 
+#[cfg(test)]
 pub(crate) mod example;

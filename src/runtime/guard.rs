@@ -46,11 +46,10 @@ fn said(panic: &(dyn Any + Send)) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tract_onnx::prelude::anyhow;
 
     #[test]
     fn causes_are_joined_and_panics_are_caught() {
-        let chain = || Err::<(), _>(anyhow::anyhow!("cause").context("outer"));
+        let chain = || Err::<(), _>(tract_onnx::prelude::TractError::msg("cause").context("outer"));
         assert_eq!(guarded(chain).unwrap_err(), "outer: cause");
         assert_eq!(guarded::<()>(|| panic!("bad {}", 7)).unwrap_err(), "it panicked: bad 7");
         assert_eq!(guarded(|| Ok(1)).unwrap(), 1);

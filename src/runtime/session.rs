@@ -7,7 +7,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::OutletId;
 
 use super::guard::guarded;
-use super::plan::Plan;
+use super::plan::{Plan, See};
 use super::values::{to_tract, with_floats};
 use crate::error::{Error, Result};
 use crate::onnx::proto::TensorProto;
@@ -27,6 +27,9 @@ pub struct Output {
     /// Its values in row-major order; integers and booleans as the nearest f32.
     pub values: Vec<f32>,
 }
+
+/// Gets the name, dimensions and values of each tapped value.
+pub type Tap<'t> = &'t mut dyn FnMut(&str, &[usize], &[f32]);
 
 type Shapes = Vec<(DatumType, Vec<usize>)>;
 /// Filled once, by whichever thread comes first; others with the same shapes wait for it.
@@ -104,11 +107,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::run`]; also where tract left out a tap.
-    pub fn run_tapped(
-        &self,
-        inputs: &[TensorProto],
-        tap: &mut dyn FnMut(&str, &[usize], &[f32]),
-    ) -> Result<Vec<Output>> {
+    pub fn run_tapped(&self, inputs: &[TensorProto], tap: Tap) -> Result<Vec<Output>> {
         let inputs = self.feed(inputs)?;
         for (name, at) in &self.fed {
             if let Some(value) = inputs.get(*at) {
@@ -142,11 +141,7 @@ impl Session {
         inputs.iter().map(to_tract).collect()
     }
 
-    fn execute(
-        &self,
-        inputs: &[Tensor],
-        see: Option<&mut dyn FnMut(usize, &[usize], &[f32])>,
-    ) -> Result<Vec<Output>> {
+    fn execute(&self, inputs: &[Tensor], see: Option<See>) -> Result<Vec<Output>> {
         let shapes: Shapes =
             inputs.iter().map(|input| (input.datum_type(), input.shape().to_vec())).collect();
         let slot = self.slot(&shapes);

@@ -27,7 +27,10 @@ impl Tally {
             (0, _) => return,
             (rows, _) => rows,
         };
-        if rows == 0 || float.values.len() % rows != 0 || float.values.len() != quantized.values.len() {
+        if rows == 0
+            || !float.values.len().is_multiple_of(rows)
+            || float.values.len() != quantized.values.len()
+        {
             return;
         }
         let classes = float.values.len() / rows;

@@ -1,6 +1,8 @@
 //! Tests of structure, of whole stages and of the program, with outside judges where there are any.
 
 mod architecture;
+mod conversions;
 mod oracle;
 mod passes;
+mod program;
 mod upgrade;

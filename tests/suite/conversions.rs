@@ -1,0 +1,147 @@
+//! Whole conversions of the models in `models/`, judged by onnxruntime on the written file.
+
+use std::path::{Path, PathBuf};
+
+use fourbit::options::{Options, Precision, Storage};
+use fourbit::pipeline::{Job, apply, plan, quantize};
+use fourbit::plan::{Decision, Outcome, Verdict};
+use fourbit::progress::Silent;
+
+use crate::oracle;
+
+/// Largest difference between the accuracy reported and onnxruntime's, in points.
+const TOLERANCE: f64 = 0.3;
+
+fn models() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let entries = std::fs::read_dir(folder).expect("the models' folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path().join("model.onnx"));
+    let mut found: Vec<PathBuf> = paths.filter(|path| path.exists()).collect();
+    found.sort();
+    found
+}
+
+fn job(model: &Path, output: &Path, precision: &str) -> Job {
+    Job {
+        input: model.to_owned(),
+        output: Some(output.to_owned()),
+        options: Options::new(precision.parse::<Precision>().expect("a precision")),
+        calibration: None,
+        validation: None,
+        preprocess: None,
+        samples: None,
+        seed: 0,
+        overwrite: false,
+    }
+}
+
+fn reported(outcome: &Outcome) -> (f64, f64) {
+    let Verdict::Validated(validation) = &outcome.verdict else {
+        panic!("not validated: {:?}", outcome.verdict)
+    };
+    let scores = validation.scores.expect("the samples are labelled");
+    assert!(!validation.synthetic && !validation.calibrated_on);
+    (scores.float_top1, scores.quantized_top1)
+}
+
+#[test]
+fn onnxruntime_confirms_the_accuracy_reported() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let models = models();
+    assert!(models.len() >= 3, "{models:?}");
+    let (mut manifest, mut expected) = (Vec::new(), Vec::new());
+    for model in &models {
+        let name = model.parent().and_then(Path::file_name).expect("a name").to_string_lossy().into_owned();
+        for (precision, most) in [("w8a8", 1.0), ("w4a8", 12.0)] {
+            let output = folder.path().join(format!("{name}.{precision}.onnx"));
+            let outcome = quantize(&job(model, &output, precision), &Silent).expect("it converts");
+            let (float, quantized) = reported(&outcome);
+            assert!(100.0 * (float - quantized) <= most, "{name} {precision}: {float} -> {quantized}");
+            let samples = model.with_file_name("validation.npz");
+            manifest.push(serde_json::json!({ "model": output, "samples": samples }));
+            expected.push((format!("{name} {precision}"), quantized));
+        }
+    }
+    let path = folder.path().join("manifest.json");
+    std::fs::write(&path, serde_json::to_vec(&manifest).expect("JSON")).expect("it can be written");
+    let Some(output) = oracle::run_script("score.py", &[&path.to_string_lossy()]) else { return };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let results: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).expect("JSON");
+    for ((name, quantized), result) in expected.iter().zip(&results) {
+        let there = result["top1"].as_f64().expect("a number");
+        assert!(
+            (there - quantized).abs() * 100.0 <= TOLERANCE,
+            "{name}: reported {quantized}, onnxruntime {there}"
+        );
+    }
+    assert_eq!(results.len(), expected.len());
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes_whatever_the_threads() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let model = models().remove(0);
+    let bytes = |threads: usize| {
+        let output = folder.path().join(format!("{threads}.onnx"));
+        let mut job = job(&model, &output, "w4a8");
+        job.samples = Some(40);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        let plan = pool.install(|| plan(&job, &Silent)).expect("a plan");
+        std::fs::read(plan.path).expect("the plan")
+    };
+    assert_eq!(bytes(1), bytes(3));
+}
+
+#[test]
+fn a_plan_applied_later_gives_the_same_file() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let model = models().remove(0);
+    let [direct, planned, later, part] =
+        ["a.onnx", "plan.json", "b.onnx", "c.onnx"].map(|name| folder.path().join(name));
+    quantize(&job(&model, &direct, "w4"), &Silent).expect("it converts");
+    plan(&job(&model, &planned, "w4"), &Silent).expect("a plan");
+    apply(&model, &planned, Some(&later), None, false, &Silent).expect("it applies");
+    assert_eq!(std::fs::read(&direct).expect("a file"), std::fs::read(&later).expect("a file"));
+    let applied = apply(&model, &planned, Some(&part), Some(1), false, &Silent).expect("it applies");
+    assert_eq!(applied.decisions, 1);
+    assert!(applied.sizes.after > std::fs::metadata(&later).expect("a file").len());
+}
+
+#[test]
+fn folding_batch_normalization_first_gives_the_same_codes() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let model = models()
+        .into_iter()
+        .find(|path| path.to_string_lossy().contains("shapes_resnet"))
+        .expect("the model");
+    let read = fourbit::onnx::read(&model).expect("a model");
+    let (folded, changes) = fourbit::prepare::prepare(read, 13).expect("it prepares");
+    assert!(changes.iter().any(|change| change.pass.to_lowercase().contains("batch")), "{changes:?}");
+    let path = folder.path().join("folded.onnx");
+    fourbit::onnx::write(&folded, &path, false).expect("it is written");
+    let decisions = |model: &Path, name: &str| {
+        let plan = plan(&job(model, &folder.path().join(name), "w4"), &Silent).expect("a plan").plan;
+        let weights = plan.decisions.into_iter().filter_map(|decision| match decision {
+            Decision::Weight(weight) => Some((weight.scales, weight.codes)),
+            Decision::Activation(_) => None,
+        });
+        weights.collect::<Vec<_>>()
+    };
+    // Samples lie beside one of them only, and would correct its biases: compare the codes.
+    assert_eq!(decisions(&model, "a.json"), decisions(&path, "b.json"));
+}
+
+#[test]
+fn unsigned_codes_choose_among_sixteen_zero_points() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let model = models().remove(0);
+    let mut job = job(&model, &folder.path().join("u.json"), "w4");
+    job.options.weights = Some(Storage::Uint4);
+    let plan = plan(&job, &Silent).expect("a plan").plan;
+    let mut zeros = std::collections::BTreeSet::new();
+    for decision in &plan.decisions {
+        let Decision::Weight(weight) = decision else { continue };
+        zeros.extend(weight.zero_points.iter().copied());
+    }
+    assert!(zeros.len() > 2 && zeros.iter().all(|zero| (0..16).contains(zero)), "{zeros:?}");
+}

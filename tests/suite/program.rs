@@ -1,0 +1,102 @@
+//! The program as a person meets it: messages, exit codes, and nothing left behind.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn fourbit(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_fourbit")).args(arguments).output().expect("the program starts")
+}
+
+fn model() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models/waves_recurrent/model.onnx")
+}
+
+/// Runs in an empty folder that holds `input` as `m.onnx`, and expects failure with `code`, one
+/// line that holds each of `words`, and no new file.
+fn refuses(input: Option<&[u8]>, arguments: &[&str], code: i32, words: &[&str]) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("m.onnx");
+    if let Some(input) = input {
+        std::fs::write(&path, input).expect("it can be written");
+    }
+    let before = std::fs::read_dir(folder.path()).expect("the folder").count();
+    let output = Command::new(env!("CARGO_BIN_EXE_fourbit"))
+        .args(arguments)
+        .current_dir(folder.path())
+        .output()
+        .expect("the program starts");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {message}");
+    for word in words {
+        assert!(message.contains(word), "{arguments:?}: {word:?} is not in {message:?}");
+    }
+    if code == 1 {
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), before, "{arguments:?}");
+}
+
+#[test]
+fn wrong_inputs_are_named() {
+    let whole = std::fs::read(model()).expect("the model");
+    let quantize = ["quantize", "m.onnx", "--precision", "w4"];
+    refuses(None, &quantize, 1, &["m.onnx", "No such file"]);
+    refuses(Some(b""), &quantize, 1, &["m.onnx", "not an ONNX model", "empty"]);
+    refuses(Some(b"hello, this is a text\n"), &quantize, 1, &["m.onnx", "not an ONNX model"]);
+    refuses(Some(&whole[..whole.len() / 2]), &quantize, 1, &["m.onnx", "not an ONNX model"]);
+    refuses(Some(&whole), &["quantize", ".", "--precision", "w4"], 1, &["directory"]);
+    refuses(Some(&whole), &["quantize", "m.onnx"], 1, &["--calibration", "--precision w4"]);
+    refuses(Some(&whole), &["quantize", "m.onnx", "--calibration", "nowhere.npz"], 1, &["nowhere.npz"]);
+    refuses(Some(&whole), &["quantize", "m.onnx", "--precision", "w4", "-o", "m.onnx"], 1, &["is the input"]);
+    refuses(
+        Some(&whole),
+        &["quantize", "m.onnx", "--precision", "w4", "-o", "no/where.onnx"],
+        1,
+        &["no/where.onnx"],
+    );
+    refuses(
+        Some(&whole),
+        &["quantize", "m.onnx", "--precision", "w4", "--op-types", "Conf"],
+        1,
+        &["Conf", "ConvTranspose"],
+    );
+    refuses(Some(&whole), &["apply", "m.onnx", "m.onnx"], 1, &["m.onnx"]);
+}
+
+#[test]
+fn wrong_usage_is_told_apart() {
+    refuses(None, &["quantize"], 2, &["Usage"]);
+    refuses(None, &["quantize", "m.onnx", "--precision", "w5"], 2, &["w5"]);
+    refuses(None, &["squash", "m.onnx"], 2, &["squash"]);
+}
+
+#[test]
+fn an_existing_output_is_kept_unless_asked() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (input, output) = (model(), folder.path().join("out.onnx"));
+    std::fs::write(&output, "precious").expect("it can be written");
+    let [input, output] = [input, output].map(|path| path.to_string_lossy().into_owned());
+    let arguments = ["quantize", &input, "--precision", "w4", "-o", &output];
+    let refused = fourbit(&arguments);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--overwrite"));
+    assert_eq!(std::fs::read(&output).expect("the file"), b"precious");
+    let done = fourbit(&[&arguments[..], &["--overwrite"]].concat());
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(std::fs::metadata(&output).expect("the file").len() > 1000);
+}
+
+#[test]
+fn the_report_has_what_it_promises() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let input = model().to_string_lossy().into_owned();
+    let output = folder.path().join("out.onnx").to_string_lossy().into_owned();
+    let done = fourbit(&["quantize", &input, "--samples", "20", "-o", &output, "--format", "json"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!(report["schema"], "fourbit.report");
+    assert_eq!(report["sizes"]["after"].as_u64(), Some(std::fs::metadata(&output).expect("the file").len()));
+    assert!(report["verdict"].to_string().contains("top1"), "{report}");
+    let inspected = fourbit(&["inspect", &output, "--format", "json"]);
+    assert!(String::from_utf8_lossy(&inspected.stdout).contains("int4"));
+}
