@@ -14,14 +14,14 @@ pub use table::terminal_width;
 
 /// The reports for people.
 pub mod plain {
-    pub use super::inspection::inspection;
-    pub use super::text::{applied, outcome, planned};
-    pub use super::verdict::verdict;
+    pub use crate::report::inspection::inspection;
+    pub use crate::report::text::{applied, outcome, planned};
+    pub use crate::report::verdict::verdict;
 }
 
 /// The reports for programs: one JSON object each, with its `schema` and `version`.
 pub mod data {
-    pub use super::json::{applied, inspection, outcome, planned, verdict};
+    pub use crate::report::json::{applied, inspection, outcome, planned, verdict};
 }
 
 /// How much to tell.

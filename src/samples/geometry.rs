@@ -75,7 +75,7 @@ impl Picture {
         }
     }
 
-    /// [`Picture::across_any`] where the compiler knows the channels: three times as fast.
+    /// [`Picture::across_any`] where the compiler knows the channels: some three times as fast.
     fn across_of<const N: usize>(self, width: usize) -> Self {
         let weights = weights(self.width, width);
         let mut pixels = Vec::with_capacity(width * self.height * N);

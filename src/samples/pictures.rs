@@ -16,6 +16,8 @@ use crate::onnx::{Dtype, tensor};
 const ENDINGS: [&str; 10] = ["jpg", "jpeg", "png", "bmp", "webp", "gif", "ppm", "pgm", "tiff", "tif"];
 /// Most memory that decoding one picture may take, in bytes: a small file can claim any size.
 const LARGEST_PICTURE: u64 = 1 << 28;
+/// Longest side of a picture, in pixels: what JPEG can say, and a bound for the scaler's tables.
+const LONGEST_SIDE: u32 = 65_535;
 /// The list of labels beside pictures.
 const LIST: &str = "labels.csv";
 
@@ -95,6 +97,8 @@ fn decode(path: &Path, to_gray: bool) -> Result<Picture> {
         ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(Error::read(path))?;
     let mut limits = Limits::default();
     limits.max_alloc = Some(LARGEST_PICTURE);
+    limits.max_image_width = Some(LONGEST_SIDE);
+    limits.max_image_height = Some(LONGEST_SIDE);
     reader.limits(limits);
     let image = reader.decode().map_err(|error| damaged(error.to_string()))?;
     let (width, height) = (image.width() as usize, image.height() as usize);

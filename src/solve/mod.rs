@@ -2,8 +2,8 @@
 //! changes nothing.
 
 mod activations;
+mod balance;
 mod bias;
-mod kernels;
 mod weights;
 
 use rayon::prelude::*;

@@ -1,9 +1,11 @@
 //! The codes of one weight tensor: for each kernel the scale, and the side of the odd code, of
 //! least squared error (paper, section 3: constrained MMSE, one scale a kernel).
 
+use ndarray::{ArrayView, ArrayViewMut, Axis, IxDyn};
+
+use super::balance::balance;
 use super::bias;
-use super::kernels::Partition;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::mmse::{Grid, Search, encode};
 use crate::onnx::{Index, floats};
 use crate::options::{Granularity, Options, Storage};
@@ -51,7 +53,6 @@ pub(super) fn solve(
         return Ok(Err(skip(site, Keep::NotFinite(at))));
     }
     let axis = site.axis.filter(|_| options.granularity == Granularity::Channel);
-    let partition = Partition::new(&site.dims, axis);
     let grids = grids(storage);
     let (lowest, _) = storage.range();
     let mut search = Search::new();
@@ -59,9 +60,21 @@ pub(super) fn solve(
     let (mut scales, mut zero_points) = (Vec::new(), Vec::new());
     let (mut error, mut energy) = (0.0, 0.0);
     let mut stored = vec![0i16; values.len()];
-    for channel in 0..partition.channels {
+    let dims: Vec<usize> = site.dims.iter().map(|&dim| dim.max(0) as usize).collect();
+    // Without an axis the whole tensor is the one slice along an axis of size 1 put in front.
+    let (shape, along) = match axis {
+        Some(axis) => (dims, axis),
+        None => ([vec![1], dims].concat(), 0),
+    };
+    let misfit =
+        |error: ndarray::ShapeError| Error::invalid(format!("tensor {}", site.tensor), error.to_string());
+    // The elements of a kernel that meet the same input channel lie side by side.
+    let plane = site.dims.get(2..).map_or(1, |spatial| spatial.iter().product::<i64>()).max(1) as usize;
+    let weights = ArrayView::from_shape(IxDyn(&shape), &values).map_err(misfit)?;
+    let mut slots = ArrayViewMut::from_shape(IxDyn(&shape), &mut stored).map_err(misfit)?;
+    for (slice, mut slots) in weights.axis_iter(Axis(along)).zip(slots.axis_iter_mut(Axis(along))) {
         kernel.clear();
-        kernel.extend(partition.positions(channel).map(|at| values[at]));
+        kernel.extend(slice.iter());
         let fit = match search.fit_best(&kernel, None, &grids) {
             Ok(fit) => fit,
             Err(fault) => return Ok(Err(skip(site, Keep::NotFinite(fault.index)))),
@@ -69,10 +82,14 @@ pub(super) fn solve(
         let zero_point = lowest - fit.grid.lo();
         codes.clear();
         encode(&kernel, fit.scale, fit.grid, &mut codes);
-        for (at, code) in partition.positions(channel).zip(&codes) {
-            stored[at] = (code + zero_point) as i16;
+        if observations.is_none() && options.bias_correction {
+            balance(&kernel, fit.scale, fit.grid, plane, &mut codes);
         }
-        error += fit.error;
+        let loss = |(&value, &code): (&f32, &i32)| {
+            (f64::from(value) - f64::from(fit.scale) * f64::from(code)).powi(2)
+        };
+        error += kernel.iter().zip(&codes).map(loss).sum::<f64>();
+        slots.iter_mut().zip(&codes).for_each(|(slot, code)| *slot = (code + zero_point) as i16);
         energy += fit.energy;
         scales.push(fit.scale);
         zero_points.push(zero_point as i16);
