@@ -34,7 +34,7 @@ pub struct Conversion {
     /// How many weights share one scale
     #[arg(long, value_enum, default_value_t = Granularity::Channel, help_heading = "Precision")]
     pub granularity: Granularity,
-    /// Leave the biases as they are
+    /// Round each weight to its nearest code and leave the biases as they are
     #[arg(long, help_heading = "Precision")]
     pub no_bias_correction: bool,
 

@@ -60,6 +60,7 @@ pub(super) fn solve(
     let (mut scales, mut zero_points) = (Vec::new(), Vec::new());
     let (mut error, mut energy) = (0.0, 0.0);
     let mut stored = vec![0i16; values.len()];
+    let balanced = observations.is_none() && options.bias_correction;
     let dims: Vec<usize> = site.dims.iter().map(|&dim| dim.max(0) as usize).collect();
     // Without an axis the whole tensor is the one slice along an axis of size 1 put in front.
     let (shape, along) = match axis {
@@ -82,7 +83,7 @@ pub(super) fn solve(
         let zero_point = lowest - fit.grid.lo();
         codes.clear();
         encode(&kernel, fit.scale, fit.grid, &mut codes);
-        if observations.is_none() && options.bias_correction {
+        if balanced {
             balance(&kernel, fit.scale, fit.grid, plane, &mut codes);
         }
         let loss = |(&value, &code): (&f32, &i32)| {
@@ -101,7 +102,7 @@ pub(super) fn solve(
         storage,
         axis,
         sqnr_db: (error > 0.0 && energy > 0.0).then(|| 10.0 * (energy / error).log10()),
-        reason: reason(site, axis, storage, options),
+        reason: reason(site, axis, storage, options, balanced),
         scales,
         zero_points,
         codes: Codes { bits: storage.bits(), values: stored },
@@ -113,7 +114,13 @@ pub(super) fn solve(
     Ok(Ok(decision))
 }
 
-fn reason(site: &WeightSite, axis: Option<usize>, storage: Storage, options: &Options) -> String {
+fn reason(
+    site: &WeightSite,
+    axis: Option<usize>,
+    storage: Storage,
+    options: &Options,
+    balanced: bool,
+) -> String {
     let partition = match (axis, options.granularity) {
         (Some(_), _) => "one scale a kernel",
         (None, Granularity::Channel) if site.axis.is_none() => "one scale: its readers take different axes",
@@ -124,5 +131,6 @@ fn reason(site: &WeightSite, axis: Option<usize>, storage: Storage, options: &Op
         Storage::Uint4 => ", best of 16 zero points",
         Storage::Int8 | Storage::Uint8 => "",
     };
-    format!("exact MMSE, {partition}{zero}")
+    let sums = if balanced { ", rounding errors of each kernel cancelled" } else { "" };
+    format!("exact MMSE, {partition}{zero}{sums}")
 }
