@@ -142,8 +142,8 @@ pub struct Options {
     pub op_types: Vec<String>,
     /// Smallest number of elements worth quantizing.
     pub min_elements: usize,
-    /// Whether the mean error that weight rounding puts on each output channel is corrected: with
-    /// samples by the biases, without by rounding a few elements of each kernel the other way.
+    /// Whether the mean error that weight rounding puts on each output channel is corrected: by
+    /// rounding a few elements of each kernel the other way, and with samples by the biases too.
     pub bias_correction: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Rounding without data: where a kernel's rounding errors add up, a few elements are rounded the
+//! Rounding that needs no data: where a kernel's rounding errors add up, a few elements are rounded the
 //! other way, those that lose least by it, until the sum is at most half a step. Inputs of like
 //! sign, as behind a Relu, then meet an error that cancels (after SQuant, Guo et al., ICLR 2022).
 

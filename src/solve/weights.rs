@@ -60,7 +60,7 @@ pub(super) fn solve(
     let (mut scales, mut zero_points) = (Vec::new(), Vec::new());
     let (mut error, mut energy) = (0.0, 0.0);
     let mut stored = vec![0i16; values.len()];
-    let balanced = observations.is_none() && options.bias_correction;
+    let balanced = options.bias_correction;
     let dims: Vec<usize> = site.dims.iter().map(|&dim| dim.max(0) as usize).collect();
     // Without an axis the whole tensor is the one slice along an axis of size 1 put in front.
     let (shape, along) = match axis {

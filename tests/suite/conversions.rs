@@ -117,7 +117,7 @@ fn folding_batch_normalization_first_gives_the_same_codes() {
     let read = fourbit::onnx::read(&model).expect("a model");
     let (folded, changes) = fourbit::prepare::prepare(read, 13).expect("it prepares");
     assert!(changes.iter().any(|change| change.pass.to_lowercase().contains("batch")), "{changes:?}");
-    // Both without samples beside them, which would change the rounding.
+    // Both without samples beside them, which would add changes of biases.
     let [original, path] = ["original.onnx", "folded.onnx"].map(|name| folder.path().join(name));
     std::fs::copy(&model, &original).expect("a copy");
     fourbit::onnx::write(&folded, &path, false).expect("it is written");
