@@ -105,8 +105,7 @@ impl Search<'_> {
 
     fn node_problems(&self, node: &NodeProto, index: &Index<'_>) -> Vec<String> {
         let mut problems: Vec<String> = Vec::new();
-        problems.extend(self.operator_problem(node));
-        problems.extend(semantic_problem(node, index));
+        problems.extend(self.operator_problem(node).or_else(|| semantic_problem(node, index)));
         for attribute in &node.attribute {
             problems.extend(attribute.t.iter().chain(&attribute.tensors).find_map(tensor_problem));
         }
@@ -140,10 +139,6 @@ fn semantic_problem(node: &NodeProto, index: &Index<'_>) -> Option<String> {
         "Swish" if float(node, "alpha").is_some_and(|alpha| alpha != 1.0) => "tract ignores alpha",
         "Celu" if node.input.iter().any(|input| is_half(index, input)) => {
             "tract computes it wrongly on FLOAT16"
-        }
-        "Attention" if given(4) || given(5) => "tract computes it wrongly with past keys",
-        "Attention" if node.attribute.iter().any(|attribute| attribute.name().contains("window")) => {
-            "tract ignores the local window"
         }
         "QuantizeLinear" if !given(2) && !matches!(int(node, "output_dtype"), None | Some(0 | 2)) => {
             "tract ignores output_dtype"

@@ -8,7 +8,7 @@ mod session;
 mod values;
 
 pub use faults::{Fault, faults};
-pub use session::{Output, Session};
+pub use session::{Output, Session, Tap};
 
 #[cfg(test)]
 mod tests;

@@ -14,8 +14,8 @@ use super::values::with_floats;
 /// A value that is not computed anew by each run, and the taps that want it.
 type Fixed = (Arc<Tensor>, Vec<usize>);
 
-/// Gets the position, dimensions and values of each tap.
-pub(super) type See<'s> = &'s mut dyn FnMut(usize, &[usize], &[f32]);
+/// Takes a tap's position, dimensions and values.
+pub(super) type See<'s> = dyn FnMut(usize, &[usize], &[f32]) + 's;
 
 /// An optimized model, and where its taps went.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Plan {
     }
 
     /// Runs once. `see` gets each tap's position, dimensions and values.
-    pub(super) fn run(&self, inputs: TVec<TValue>, see: Option<See>) -> TractResult<Vec<TValue>> {
+    pub(super) fn run(&self, inputs: TVec<TValue>, see: Option<&mut See<'_>>) -> TractResult<Vec<TValue>> {
         let mut state = self.plan.spawn()?;
         let Some(see) = see else {
             return Ok(state.run(inputs)?.into_iter().skip(self.extra).collect());

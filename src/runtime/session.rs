@@ -28,8 +28,8 @@ pub struct Output {
     pub values: Vec<f32>,
 }
 
-/// Gets the name, dimensions and values of each tapped value.
-pub type Tap<'t> = &'t mut dyn FnMut(&str, &[usize], &[f32]);
+/// Takes a tapped value's name, dimensions and values, the latter in row-major order.
+pub type Tap<'t> = dyn FnMut(&str, &[usize], &[f32]) + 't;
 
 type Shapes = Vec<(DatumType, Vec<usize>)>;
 /// Filled once, by whichever thread comes first; others with the same shapes wait for it.
@@ -107,7 +107,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::run`]; also where tract left out a tap.
-    pub fn run_tapped(&self, inputs: &[TensorProto], tap: Tap) -> Result<Vec<Output>> {
+    pub fn run_tapped(&self, inputs: &[TensorProto], tap: &mut Tap<'_>) -> Result<Vec<Output>> {
         let inputs = self.feed(inputs)?;
         for (name, at) in &self.fed {
             if let Some(value) = inputs.get(*at) {
@@ -141,7 +141,7 @@ impl Session {
         inputs.iter().map(to_tract).collect()
     }
 
-    fn execute(&self, inputs: &[Tensor], see: Option<See>) -> Result<Vec<Output>> {
+    fn execute(&self, inputs: &[Tensor], see: Option<&mut See<'_>>) -> Result<Vec<Output>> {
         let shapes: Shapes =
             inputs.iter().map(|input| (input.datum_type(), input.shape().to_vec())).collect();
         let slot = self.slot(&shapes);

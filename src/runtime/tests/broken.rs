@@ -1,0 +1,97 @@
+//! What tract refuses comes back as an error that says so.
+
+use crate::error::Error;
+use crate::onnx::build::{GraphBuilder, node};
+use crate::onnx::proto::TensorProto;
+use crate::onnx::{Dtype, Model, attr, tensor, tensor_f32};
+use crate::runtime::Session;
+
+#[track_caller]
+fn refused(model: &Model, inputs: &[TensorProto], words: &str) {
+    let error = Session::new(model, "float", &[]).and_then(|session| session.run(inputs)).unwrap_err();
+    assert!(matches!(error, Error::Runtime { .. }), "{error:?}");
+    let error = error.to_string();
+    assert!(error.contains("float") && error.contains(words), "{error}");
+}
+
+/// `x` times weights that a DequantizeLinear makes.
+fn dequantizing(dtype: Dtype, raw: &[u8], scales: &[i64], attributes: &[(&str, i64)]) -> Model {
+    let mut graph = GraphBuilder::new(21);
+    let x = graph.input("x", &[1, 4]);
+    let codes = graph.initializer(tensor("codes", dtype, &[4, 2], raw.to_vec()));
+    let count = scales.iter().product::<i64>() as usize;
+    let scales = graph.initializer(tensor_f32("scales", scales, &vec![0.5; count]));
+    let attributes: Vec<_> = attributes.iter().map(|(name, value)| attr::int(name, *value)).collect();
+    let w = graph.node("DequantizeLinear", &[&codes, &scales], &attributes);
+    let y = graph.node("MatMul", &[&x, &w], &[]);
+    graph.output(&y);
+    graph.model()
+}
+
+fn row() -> [TensorProto; 1] {
+    [tensor_f32("x", &[1, 4], &[1.0; 4])]
+}
+
+/// The day an upgrade of tract takes these, the lowering in front of it can go.
+#[test]
+fn four_bit_and_blocked_weights_are_refused() {
+    refused(&dequantizing(Dtype::Int4, &[0x21; 4], &[2], &[("axis", 1)]), &row(), "Int4");
+    refused(&dequantizing(Dtype::Uint4, &[0x21; 4], &[2], &[("axis", 1)]), &row(), "Uint4");
+    let blocked = dequantizing(Dtype::Int8, &[1; 8], &[2, 2], &[("axis", 0), ("block_size", 2)]);
+    refused(&blocked, &row(), "blocked");
+}
+
+#[test]
+fn unknown_operators_and_values_are_named() {
+    let mut graph = GraphBuilder::new(17);
+    graph.input("x", &[1, 4]);
+    graph.push(node("Frobnicate", "f", &["x"], &["y"], &[]));
+    graph.output("y");
+    refused(&graph.model(), &row(), "Frobnicate");
+
+    let mut graph = GraphBuilder::new(17);
+    graph.input("x", &[1, 4]);
+    graph.push(node("Add", "f", &["x", "ghost"], &["y"], &[]));
+    graph.output("y");
+    refused(&graph.model(), &row(), "ghost");
+
+    let mut graph = GraphBuilder::new(17);
+    let x = graph.input("x", &[1, 4]);
+    let y = graph.node("Relu", &[&x], &[]);
+    graph.output(&y);
+    let model = graph.model();
+    let error = Session::new(&model, "float", &["ghost".into()]).unwrap_err().to_string();
+    assert!(error.contains("no value called ghost"), "{error}");
+    refused(&model, &[], "0 inputs given");
+}
+
+#[test]
+fn an_output_that_nothing_makes_is_an_error_not_a_panic() {
+    let mut graph = GraphBuilder::new(17);
+    let x = graph.input("x", &[1, 4]);
+    graph.node("Relu", &[&x], &[]);
+    graph.output("ghost");
+    refused(&graph.model(), &row(), "");
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_errors() {
+    let mut graph = GraphBuilder::new(17);
+    let x = graph.input("x", &[1, 4]);
+    let w = graph.weights("w", &[3, 2]);
+    let y = graph.node("MatMul", &[&x, &w], &[]);
+    graph.output(&y);
+    refused(&graph.model(), &row(), "");
+
+    let mut graph = GraphBuilder::new(17);
+    let x = graph.input("x", &[-1, 4]);
+    let shape = graph.initializer(crate::onnx::tensor_i64("shape", &[2], &[3, 7]));
+    let y = graph.node("Reshape", &[&x, &shape], &[]);
+    graph.output(&y);
+    refused(&graph.model(), &row(), "");
+
+    let short = TensorProto { dims: vec![1, 5], ..tensor_f32("x", &[1, 4], &[1.0; 4]) };
+    let model = dequantizing(Dtype::Int8, &[1; 8], &[2], &[("axis", 1)]);
+    let session = Session::new(&model, "float", &[]).unwrap();
+    assert!(session.run(&[short]).unwrap_err().to_string().contains("tensor x"));
+}

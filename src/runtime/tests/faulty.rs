@@ -1,0 +1,123 @@
+use crate::onnx::build::{GraphBuilder, node, value};
+use crate::onnx::proto::{AttributeProto, FunctionProto, NodeProto, SparseTensorProto};
+use crate::onnx::{Dtype, Model, attr, tensor, tensor_f32};
+use crate::runtime::{Fault, faults};
+
+/// A model of one node that reads `x`, `a` ...
+fn single(node: NodeProto) -> Model {
+    let mut graph = GraphBuilder::new(21);
+    graph.input("x", &[1, 4]);
+    graph.push(node);
+    graph.output("y");
+    graph.model()
+}
+
+fn of(operator: &str, attributes: &[AttributeProto]) -> Model {
+    single(node(operator, "n", &["x"], &["y"], attributes))
+}
+
+#[track_caller]
+fn one(model: &Model, node: &str, words: &str) -> Fault {
+    let found = faults(model);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].node == node && found[0].problem.contains(words), "{found:?}");
+    found[0].clone()
+}
+
+#[test]
+fn ordinary_models_have_none() {
+    assert_eq!(faults(&of("Relu", &[])), []);
+    assert_eq!(faults(&of("LSTM", &[attr::string("direction", "bidirectional")])), []);
+    assert_eq!(faults(&of("SpaceToDepth", &[attr::string("mode", "DCR")])), []);
+    assert_eq!(faults(&of("Softmax", &[])), []);
+}
+
+#[test]
+fn operators_that_tract_lacks_or_mistakes() {
+    assert_eq!(one(&of("RoiAlign", &[]), "n", "RoiAlign is not supported by tract").operator, "RoiAlign");
+    for operator in ["RNN", "LSTM", "GRU"] {
+        one(&of(operator, &[attr::string("direction", "reverse")]), "n", "reverse");
+    }
+    one(&of("SpaceToDepth", &[attr::string("mode", "CRD")]), "n", "CRD");
+    one(&of("Swish", &[attr::float("alpha", 0.5)]), "n", "alpha");
+    one(&of("Cast", &[attr::int("to", Dtype::Bfloat16 as i64)]), "n", "BFLOAT16");
+    // Should a feature of tract bring it: with past keys or a local window it is computed wrongly.
+    one(&of("Attention", &[]), "n", "Attention is not supported by tract");
+    let mut scale = single(node("QuantizeLinear", "n", &["x", "s"], &["y"], &[attr::int("output_dtype", 3)]));
+    scale.graph_mut().initializer.push(tensor_f32("s", &[], &[1.0]));
+    one(&scale, "n", "output_dtype");
+    let mut half = of("Celu", &[]);
+    half.graph_mut().input = vec![value("x", Dtype::Float16, &[4])];
+    one(&half, "n", "FLOAT16");
+}
+
+#[test]
+fn domains_and_functions() {
+    let foreign = |domain: &str, operator: &str| {
+        let mut node = node(operator, "n", &["x"], &["y"], &[]);
+        node.domain = Some(domain.into());
+        single(node)
+    };
+    assert_eq!(one(&foreign("my.own", "Relu"), "n", "ignores the domain my.own").operator, "my.own.Relu");
+    one(&foreign("my.own", "Frobnicate"), "n", "my.own.Frobnicate is not supported");
+    assert_eq!(faults(&foreign("ai.onnx", "Relu")), []);
+    assert_eq!(faults(&foreign("ai.onnx.ml", "Normalizer")), []);
+    let mut model = foreign("my.own", "Relu");
+    let function =
+        FunctionProto { name: Some("Relu".into()), domain: Some("my.own".into()), ..Default::default() };
+    model.proto.functions.push(function);
+    one(&model, "n", "function");
+}
+
+#[test]
+fn types_that_tract_lacks() {
+    for (dtype, words) in [
+        (Dtype::Int4, "INT4 must be lowered"),
+        (Dtype::Uint4, "UINT4 must be lowered"),
+        (Dtype::Bfloat16, "tract has no BFLOAT16"),
+        (Dtype::Float8e4m3fn, "tract has no FLOAT8E4M3FN"),
+    ] {
+        let mut model = of("Relu", &[]);
+        model.graph_mut().initializer.push(tensor("w", dtype, &[2], vec![0; 4]));
+        assert_eq!(one(&model, "w", words).operator, "initializer");
+        let constant =
+            AttributeProto { t: Some(tensor("", dtype, &[2], vec![0; 4])), ..attr::int("value", 0) };
+        one(&of("Constant", &[constant]), "n", words);
+        let mut model = of("Relu", &[]);
+        model.graph_mut().input = vec![value("x", dtype, &[2])];
+        assert_eq!(one(&model, "x", words).operator, "input");
+    }
+    let mut model = of("Relu", &[]);
+    let sparse = SparseTensorProto { values: Some(tensor_f32("s", &[1], &[1.0])), ..Default::default() };
+    model.graph_mut().sparse_initializer.push(sparse);
+    one(&model, "s", "sparse");
+}
+
+#[test]
+fn bodies_are_searched() {
+    let body = of("RoiAlign", &[]).proto.graph;
+    let branch = AttributeProto { g: body, ..attr::int("then_branch", 0) };
+    one(&of("If", &[branch]), "n", "RoiAlign");
+}
+
+/// The one case where tract's result is not merely inexact but useless.
+#[test]
+fn tabulated_softmax() {
+    let build = |scales: &[i64], last: &str| {
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[2, 4]);
+        let count = scales.iter().product::<i64>() as usize;
+        let s = graph.initializer(tensor_f32("s", scales, &vec![0.1; count]));
+        let q = graph.node("QuantizeLinear", &[&x, &s], &[]);
+        let d = graph.node("DequantizeLinear", &[&q, &s], &[]);
+        let r = graph.node("Relu", &[&d], &[]);
+        let p = graph.node("Softmax", &[&r], &[]);
+        let y = graph.node(last, &[&p, &s], &[]);
+        graph.output(&y);
+        graph.model()
+    };
+    one(&build(&[], "QuantizeLinear"), "softmax_3_node", "table");
+    one(&build(&[1], "QuantizeLinear"), "softmax_3_node", "table");
+    assert_eq!(faults(&build(&[4], "QuantizeLinear")), []);
+    assert_eq!(faults(&build(&[], "Mul")), []);
+}

@@ -1,0 +1,4 @@
+mod axes;
+mod broken;
+mod faulty;
+mod taps;
