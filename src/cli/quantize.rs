@@ -24,7 +24,7 @@ Examples:
 
 Exit status:
   0  the file was written
-  1  an error; no file was written
+  1  an error
   2  wrong arguments")]
 pub struct Args {
     #[command(flatten)]
