@@ -70,6 +70,27 @@ pub enum Granularity {
     Channel,
 }
 
+/// How the sum of several quantized tensors is written in the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Spelling {
+    /// The dequantized tensors are added, and one operator reads the sum.
+    #[default]
+    Sum,
+    /// The operator is repeated on the same input, once a tensor, and the products are added: two integer kernels.
+    Branches,
+}
+
+impl Spelling {
+    /// The name used in options and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Branches => "branches",
+        }
+    }
+}
+
 /// The width of weights and activations, as in `w4a8`; `None` leaves them float.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Precision {

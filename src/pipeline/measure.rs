@@ -78,14 +78,13 @@ pub(super) fn sizes(before: u64, after: u64, prepared: &Model, written: &Model, 
     let (mut bits, mut elements) = (0u64, 0u64);
     for decision in &plan.decisions {
         let Decision::Weight(weight) = decision else { continue };
-        let zero_points = if weight.zero_points.iter().all(|&zero| zero == 0) {
-            0
-        } else {
-            weight.zero_points.len() as u64
-        };
-        let width = u64::from(weight.storage.bits());
-        bits += width * (weight.codes.values.len() as u64 + zero_points) + 32 * weight.scales.len() as u64;
-        elements += weight.codes.values.len() as u64;
+        for term in &weight.terms {
+            let written = term.zero_points.iter().any(|&zero| zero != 0);
+            let zero_points = if written { term.zero_points.len() as u64 } else { 0 };
+            let width = u64::from(term.storage.bits());
+            bits += width * (term.codes.values.len() as u64 + zero_points) + 32 * term.scales.len() as u64;
+        }
+        elements += weight.dims.iter().product::<i64>().unsigned_abs();
     }
     Sizes {
         before,

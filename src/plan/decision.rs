@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::codes::Codes;
+use super::partition::{Groups, Partition};
 use super::site::{Read, Skip};
-use crate::options::Storage;
+use crate::options::{Spelling, Storage};
 
 /// The version of the plan's form. Raised when a reader of the old form could be misled.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Everything that rewriting needs to know: plain data that can be written, read, edited,
 /// compared, cut short and applied.
@@ -58,7 +59,7 @@ impl Decision {
     }
 }
 
-/// Weights as codes: `w = scale * (code - zero_point)`.
+/// Weights as codes: the sum over the terms of `scale * (code - zero_point)`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WeightDecision {
@@ -68,23 +69,64 @@ pub struct WeightDecision {
     pub dims: Vec<i64>,
     /// Who reads it.
     pub reads: Vec<Read>,
-    /// Type of the codes.
-    pub storage: Storage,
-    /// The axis with one scale an index; `None` for a single scale.
-    pub axis: Option<usize>,
+    /// What is summed; one term is an ordinary quantized tensor.
+    pub terms: Vec<WeightTerm>,
+    /// How more than one term is written.
+    #[serde(default)]
+    pub spelling: Spelling,
     /// Signal to quantization noise of the weights, in dB; `None` where there is no noise.
     pub sqnr_db: Option<f64>,
     /// Why this treatment.
     pub reason: String,
-    /// The scales: one, or as many as `axis` has indices.
+    /// New biases that take up the mean error of the products, one a reader at most.
+    #[serde(default)]
+    pub biases: Vec<BiasChange>,
+}
+
+impl WeightDecision {
+    /// The values that the weights stand for: terms decoded and added in order, in f32, as ONNX does it. Meant for
+    /// decisions without a [`WeightDecision::problem`].
+    pub fn decode(&self) -> Vec<f32> {
+        let mut terms = self.terms.iter().map(|term| term.decode(&self.dims));
+        let mut sum = terms.next().unwrap_or_default();
+        for term in terms {
+            sum.iter_mut().zip(term).for_each(|(sum, term)| *sum += term);
+        }
+        sum
+    }
+}
+
+/// One quantized tensor: `scale * (code - zero_point)`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WeightTerm {
+    /// Type of the codes.
+    pub storage: Storage,
+    /// Which elements share a scale.
+    pub partition: Partition,
+    /// The scales, one a group.
     pub scales: Vec<f32>,
     /// The zero points, as many as scales; in the range of the storage type.
     pub zero_points: Vec<i16>,
     /// The codes.
     pub codes: Codes,
-    /// New biases that take up the mean error of the products, one a reader at most.
-    #[serde(default)]
-    pub biases: Vec<BiasChange>,
+}
+
+impl WeightTerm {
+    /// Which scale belongs to which element of weights of `dims`; `None` where the partition does not fit them.
+    pub fn groups(&self, dims: &[i64]) -> Option<Groups> {
+        self.partition.groups(dims)
+    }
+
+    /// The values that the codes stand for in weights of `dims`; nothing where the partition does not fit them.
+    pub fn decode(&self, dims: &[i64]) -> Vec<f32> {
+        let Some(groups) = self.groups(dims) else { return Vec::new() };
+        let value = |(at, &code): (usize, &i16)| {
+            let group = groups.of(at);
+            f32::from(code - self.zero_points[group]) * self.scales[group]
+        };
+        self.codes.values.iter().enumerate().map(value).collect()
+    }
 }
 
 /// A bias with new values.
@@ -99,7 +141,8 @@ pub struct BiasChange {
     pub values: Vec<f32>,
 }
 
-/// A QuantizeLinear/DequantizeLinear pair: `x = scale * (code - zero_point)`.
+/// A QuantizeLinear/DequantizeLinear pair: `x = scale * (code - zero_point)`. With a second term, what the first pair
+/// leaves goes through another: `x = Q1(x) + Q2(x - Q1(x))`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActivationDecision {
@@ -107,12 +150,8 @@ pub struct ActivationDecision {
     pub tensor: String,
     /// Who reads the low-bit form.
     pub reads: Vec<Read>,
-    /// Type of the codes.
-    pub storage: Storage,
-    /// The scale.
-    pub scale: f32,
-    /// The zero point, in the range of the storage type.
-    pub zero_point: i16,
+    /// One pair, or two.
+    pub terms: Vec<ActivationTerm>,
     /// Smallest and largest value seen on the calibration samples.
     pub range: (f32, f32),
     /// Signal to quantization noise on the calibration samples, in dB; `None` where there is no
@@ -120,4 +159,16 @@ pub struct ActivationDecision {
     pub sqnr_db: Option<f64>,
     /// Why this treatment.
     pub reason: String,
+}
+
+/// One QuantizeLinear/DequantizeLinear pair.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActivationTerm {
+    /// Type of the codes.
+    pub storage: Storage,
+    /// The scale.
+    pub scale: f32,
+    /// The zero point, in the range of the storage type.
+    pub zero_point: i16,
 }

@@ -1,17 +1,23 @@
 //! The data that the stages hand to one another. No code with opinions.
 
+mod check;
 mod codes;
 mod decision;
 mod file;
 mod observations;
 mod outcome;
+mod partition;
 mod site;
 
 pub use codes::Codes;
-pub use decision::{ActivationDecision, BiasChange, Decision, Plan, Subject, VERSION, WeightDecision};
+pub use decision::{
+    ActivationDecision, ActivationTerm, BiasChange, Decision, Plan, Subject, VERSION, WeightDecision,
+    WeightTerm,
+};
 pub use file::{read, write};
 pub use observations::Observations;
 pub use outcome::{
     Applied, Inspection, Outcome, OutputError, Planned, Prepared, Score, SiteRow, Sizes, Validation, Verdict,
 };
+pub use partition::{Groups, Partition};
 pub use site::{ActivationSite, Analysis, Keep, Kernel, Read, Skip, Spatial, WeightSite};

@@ -1,9 +1,10 @@
 //! A small conversion that the tests of the reports render.
 
-use crate::options::Storage;
+use crate::options::{Spelling, Storage};
 use crate::plan::{
-    ActivationDecision, BiasChange, Codes, Decision, Inspection, Keep, Outcome, OutputError, Plan, Prepared,
-    Read, Score, SiteRow, Sizes, Skip, Subject, VERSION, Validation, Verdict, WeightDecision,
+    ActivationDecision, ActivationTerm, BiasChange, Codes, Decision, Inspection, Keep, Outcome, OutputError,
+    Partition, Plan, Prepared, Read, Score, SiteRow, Sizes, Skip, Subject, VERSION, Validation, Verdict,
+    WeightDecision, WeightTerm,
 };
 
 fn read(slot: usize) -> Read {
@@ -20,13 +21,16 @@ pub fn outcome() -> Outcome {
         tensor: "layer1.conv.weight".into(),
         dims: vec![16, 3, 3, 3],
         reads: vec![read(1)],
-        storage: Storage::Int4,
-        axis: Some(0),
+        terms: vec![WeightTerm {
+            storage: Storage::Int4,
+            partition: Partition::Channel { axis: 0 },
+            scales: vec![0.5; 16],
+            zero_points: vec![0; 16],
+            codes: Codes { bits: 4, values: vec![3; 432] },
+        }],
+        spelling: Spelling::Sum,
         sqnr_db: Some(21.5),
         reason: "least squared error".into(),
-        scales: vec![0.5; 16],
-        zero_points: vec![0; 16],
-        codes: Codes { bits: 4, values: vec![3; 432] },
         biases: vec![BiasChange {
             read: read(2),
             tensor: Some("layer1.conv.bias".into()),
@@ -36,9 +40,7 @@ pub fn outcome() -> Outcome {
     let activation = ActivationDecision {
         tensor: "input".into(),
         reads: vec![read(0)],
-        storage: Storage::Uint8,
-        scale: 0.024,
-        zero_point: 0,
+        terms: vec![ActivationTerm { storage: Storage::Uint8, scale: 0.024, zero_point: 0 }],
         range: (0.0, 6.125),
         sqnr_db: None,
         reason: "least squared error".into(),

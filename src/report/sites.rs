@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::{Detail, Layout, words};
-use crate::plan::{ActivationDecision, Decision, Plan, Read, Skip, WeightDecision};
+use crate::plan::{ActivationDecision, Decision, Partition, Plan, Read, Skip, WeightDecision};
 
 /// The operators among the readers.
 pub fn operators(reads: &[Read]) -> String {
     words::distinct(reads.iter().map(|read| read.operator.as_str()))
+}
+
+/// One word a term.
+fn joined(words: impl Iterator<Item = String>) -> String {
+    words.collect::<Vec<_>>().join(" + ")
 }
 
 impl Layout {
@@ -37,16 +42,20 @@ impl Layout {
 
     fn weight(&self, weight: &WeightDecision) -> Vec<String> {
         let bias = if weight.biases.is_empty() { "" } else { " + bias" };
-        let scales = match weight.axis {
-            None => "tensor".into(),
-            Some(_) => format!("channel, {}", words::count(weight.scales.len() as u64)),
+        let scales = match weight.terms.first() {
+            None => "none".into(),
+            Some(term) if term.partition == Partition::Tensor => "tensor".into(),
+            Some(term) => {
+                format!("{}, {}", term.partition.name(), words::count(term.scales.len() as u64))
+            }
         };
+        let storage = joined(weight.terms.iter().map(|term| term.storage.to_string()));
         let mut row = vec![
             words::name(&weight.tensor, self.name_limit()),
             operators(&weight.reads),
             words::shape(&weight.dims),
-            format!("{}{bias}", weight.storage),
-            weight.storage.bits().to_string(),
+            format!("{storage}{bias}"),
+            joined(weight.terms.iter().map(|term| term.storage.bits().to_string())),
             scales,
             words::decibel(weight.sqnr_db),
         ];
@@ -59,11 +68,11 @@ impl Layout {
         let mut row = vec![
             words::name(&activation.tensor, self.name_limit()),
             operators(&activation.reads),
-            activation.storage.to_string(),
-            activation.storage.bits().to_string(),
+            joined(activation.terms.iter().map(|term| term.storage.to_string())),
+            joined(activation.terms.iter().map(|term| term.storage.bits().to_string())),
             format!("{} to {}", words::short(low.into()), words::short(high.into())),
-            words::short(activation.scale.into()),
-            activation.zero_point.to_string(),
+            joined(activation.terms.iter().map(|term| words::short(term.scale.into()))),
+            joined(activation.terms.iter().map(|term| term.zero_point.to_string())),
             words::decibel(activation.sqnr_db),
         ];
         row.extend(self.full().then(|| words::name(&activation.reason, usize::MAX)));

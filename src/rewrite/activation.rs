@@ -28,6 +28,9 @@ pub(super) fn patch(decision: &ActivationDecision, scene: &Scene, names: &mut Na
         None => return Err(unfit(x, "the model has no such value")),
     };
 
+    let [term] = decision.terms.as_slice() else {
+        return Err(unfit(x, "several terms"));
+    };
     let scale = names.take(format!("{x}_scale"));
     let zero = names.take(format!("{x}_zero_point"));
     let codes = names.take(format!("{x}_quantized"));
@@ -36,8 +39,8 @@ pub(super) fn patch(decision: &ActivationDecision, scene: &Scene, names: &mut Na
     let dequantize = names.take(format!("{x}_DequantizeLinear"));
     Ok(Patch {
         added: vec![
-            tensor_f32(&scale, &[], &[decision.scale]),
-            code_tensor(&zero, decision.storage, &[], &[decision.zero_point]),
+            tensor_f32(&scale, &[], &[term.scale]),
+            code_tensor(&zero, term.storage, &[], &[term.zero_point]),
         ],
         inserted: vec![
             (at, node("QuantizeLinear", &quantize, &[x, &scale, &zero], &[&codes], &[])),

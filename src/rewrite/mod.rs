@@ -21,7 +21,7 @@ pub use dialect::{Dialect, lower};
 use crate::error::{Error, Result};
 use crate::onnx::Model;
 use crate::options::{OPSET, Storage};
-use crate::plan::{Decision, Plan};
+use crate::plan::{Decision, Partition, Plan};
 use names::NameSupply;
 use scene::Scene;
 
@@ -48,15 +48,21 @@ pub fn apply(model: &Model, plan: &Plan, first: Option<usize>) -> Result<Model> 
         if !seen.insert(decision.tensor()) {
             return Err(unfit(decision.tensor(), "a second decision on the same tensor"));
         }
-        let (problem, storage, per_axis) = match decision {
-            Decision::Weight(weight) => (weight.problem(), weight.storage, weight.axis.is_some()),
-            Decision::Activation(activation) => (activation.problem(), activation.storage, false),
-        };
-        if let Some(problem) = problem {
+        if let Some(problem) = decision.problem() {
             return Err(unfit(decision.tensor(), problem));
         }
-        demand_opset(model.opset(), decision.tensor(), storage, per_axis)?;
-        four_bits |= storage.bits() == 4;
+        let storages: Vec<(Storage, Partition)> = match decision {
+            Decision::Weight(weight) => {
+                weight.terms.iter().map(|term| (term.storage, term.partition)).collect()
+            }
+            Decision::Activation(activation) => {
+                activation.terms.iter().map(|term| (term.storage, Partition::Tensor)).collect()
+            }
+        };
+        for (storage, partition) in storages {
+            demand_opset(model.opset(), decision.tensor(), storage, partition)?;
+            four_bits |= storage.bits() == 4;
+        }
         patches.push(match decision {
             Decision::Weight(weight) => weight::patch(weight, &scene, &mut names)?,
             Decision::Activation(activation) => activation::patch(activation, &scene, &mut names)?,
@@ -82,11 +88,11 @@ fn rebuilt(old: &Model, proto: crate::onnx::proto::ModelProto) -> Result<Model> 
     })
 }
 
-fn demand_opset(opset: i64, tensor: &str, storage: Storage, per_axis: bool) -> Result<()> {
-    let least = match (storage.bits(), per_axis) {
-        (4, _) => OPSET,
-        (_, true) => OPSET_PER_AXIS,
-        (_, false) => OPSET_QDQ,
+fn demand_opset(opset: i64, tensor: &str, storage: Storage, partition: Partition) -> Result<()> {
+    let least = match (storage.bits(), partition) {
+        (4, _) | (_, Partition::Block { .. }) => OPSET,
+        (_, Partition::Channel { .. }) => OPSET_PER_AXIS,
+        (_, Partition::Tensor) => OPSET_QDQ,
     };
     match opset >= least {
         true => Ok(()),

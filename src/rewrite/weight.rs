@@ -10,7 +10,7 @@ use crate::onnx::build::node;
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{Dtype, attr, dtype_name, element_count, pack, tensor, tensor_f32};
 use crate::options::Storage;
-use crate::plan::{BiasChange, WeightDecision};
+use crate::plan::{BiasChange, Partition, WeightDecision, WeightTerm};
 
 /// No operator that takes a bias has more inputs; a plan that asks for more is damaged.
 const MOST_INPUTS: usize = 16;
@@ -32,33 +32,51 @@ pub(super) fn patch(decision: &WeightDecision, scene: &Scene, names: &mut NameSu
         scene.check(name, read)?;
     }
 
-    let codes = names.take(format!("{name}_quantized"));
-    let scale = names.take(format!("{name}_scale"));
-    let count = [decision.scales.len() as i64];
-    let dims = if decision.axis.is_some() { &count[..] } else { &[] };
-    let mut patch = Patch {
-        removed: vec![name.to_owned()],
-        added: vec![
-            code_tensor(&codes, decision.storage, &decision.dims, &decision.codes.values),
-            tensor_f32(&scale, dims, &decision.scales),
-        ],
-        ..Patch::default()
+    let mut patch = Patch { removed: vec![name.to_owned()], ..Patch::default() };
+    let [term] = decision.terms.as_slice() else {
+        return Err(unfit(name, "several terms"));
     };
-    let mut inputs = vec![codes, scale];
-    if decision.zero_points.iter().any(|&zero| zero != 0) {
-        let zero = names.take(format!("{name}_zero_point"));
-        patch.added.push(code_tensor(&zero, decision.storage, dims, &decision.zero_points));
-        inputs.push(zero);
-    }
-    let attributes: Vec<_> = decision.axis.map(|axis| attr::int("axis", axis as i64)).into_iter().collect();
-    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-    let label = names.take(format!("{name}_DequantizeLinear"));
-    let dequantize = node("DequantizeLinear", &label, &inputs, &[name], &attributes);
-    patch.inserted.push((scene.first_read(name), dequantize));
+    dequantized(name, name, term, decision, scene.first_read(name), names, &mut patch)?;
     for change in &decision.biases {
         bias(name, change, scene, names, &mut patch)?;
     }
     Ok(patch)
+}
+
+/// Adds `term` as constants and the DequantizeLinear that makes `output` of them; new names begin with `stem`.
+fn dequantized(
+    stem: &str,
+    output: &str,
+    term: &WeightTerm,
+    decision: &WeightDecision,
+    at: usize,
+    names: &mut NameSupply,
+    patch: &mut Patch,
+) -> Result<()> {
+    let Some(dims) = term.partition.scale_dims(&decision.dims) else {
+        return Err(unfit(&decision.tensor, format!("no scales by {:?}", term.partition)));
+    };
+    let codes = names.take(format!("{stem}_quantized"));
+    let scale = names.take(format!("{stem}_scale"));
+    patch.added.push(code_tensor(&codes, term.storage, &decision.dims, &term.codes.values));
+    patch.added.push(tensor_f32(&scale, &dims, &term.scales));
+    let mut inputs = vec![codes, scale];
+    if term.zero_points.iter().any(|&zero| zero != 0) {
+        let zero = names.take(format!("{stem}_zero_point"));
+        patch.added.push(code_tensor(&zero, term.storage, &dims, &term.zero_points));
+        inputs.push(zero);
+    }
+    let attributes = match term.partition {
+        Partition::Tensor => Vec::new(),
+        Partition::Channel { axis } => vec![attr::int("axis", axis as i64)],
+        Partition::Block { axis, size } => {
+            vec![attr::int("axis", axis as i64), attr::int("block_size", size as i64)]
+        }
+    };
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    let label = names.take(format!("{stem}_DequantizeLinear"));
+    patch.inserted.push((at, node("DequantizeLinear", &label, &inputs, &[output], &attributes)));
+    Ok(())
 }
 
 /// A new bias goes where the old one was if nobody else reads that; otherwise beside it.

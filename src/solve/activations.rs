@@ -3,7 +3,7 @@
 
 use crate::mmse::fit_range;
 use crate::options::Storage;
-use crate::plan::{ActivationDecision, ActivationSite, Keep, Observations, Read};
+use crate::plan::{ActivationDecision, ActivationSite, ActivationTerm, Keep, Observations, Read};
 
 pub(super) fn solve(
     site: &ActivationSite,
@@ -21,9 +21,11 @@ pub(super) fn solve(
     Ok(ActivationDecision {
         tensor: site.tensor.clone(),
         reads,
-        storage,
-        scale: fit.scale,
-        zero_point: (fit.zero_point + lowest) as i16,
+        terms: vec![ActivationTerm {
+            storage,
+            scale: fit.scale,
+            zero_point: (fit.zero_point + lowest) as i16,
+        }],
         range: (histogram.min().unwrap_or(0.0), histogram.max().unwrap_or(0.0)),
         sqnr_db: (fit.error > 0.0 && fit.energy > 0.0).then(|| 10.0 * (fit.energy / fit.error).log10()),
         reason: "MMSE range on the calibration samples".into(),

@@ -35,14 +35,7 @@ pub(super) fn correct(
 
 /// `W - Q`, in element order.
 fn noise(decision: &WeightDecision, values: &[f32]) -> Vec<f64> {
-    let inner: usize =
-        decision.axis.map_or(1, |axis| decision.dims[axis + 1..].iter().product::<i64>() as usize);
-    let scales = decision.scales.len();
-    let channel = |at: usize| if decision.axis.is_some() { at / inner.max(1) % scales } else { 0 };
-    let decoded = decision.codes.values.iter().enumerate().map(|(at, &code)| {
-        let channel = channel(at);
-        decision.scales[channel] * f32::from(code - decision.zero_points[channel])
-    });
+    let decoded = decision.decode();
     values.iter().zip(decoded).map(|(&value, decoded)| f64::from(value) - f64::from(decoded)).collect()
 }
 

@@ -4,6 +4,7 @@
 mod activations;
 mod balance;
 mod bias;
+mod terms;
 mod weights;
 
 use rayon::prelude::*;

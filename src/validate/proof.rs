@@ -21,13 +21,9 @@ pub fn prove(plan: &Plan, first: Option<usize>, view: &Model) -> Result<usize> {
         if written.dims != weight.dims {
             return Err(fault(format!("dimensions {:?}, planned {:?}", written.dims, weight.dims)));
         }
-        let inner =
-            weight.axis.map_or(1, |axis| weight.dims[axis + 1..].iter().product::<i64>().max(1) as usize);
-        let scales = weight.scales.len().max(1);
-        for (at, (found, &code)) in floats(written)?.iter().zip(&weight.codes.values).enumerate() {
-            let channel = if weight.axis.is_some() { at / inner % scales } else { 0 };
-            let planned = f32::from(code - weight.zero_points[channel]) * weight.scales[channel];
-            if planned.to_bits() != found.to_bits() && (planned != 0.0 || *found != 0.0) {
+        let planned = weight.decode();
+        for (at, (found, planned)) in floats(written)?.into_iter().zip(planned).enumerate() {
+            if planned.to_bits() != found.to_bits() && (planned != 0.0 || found != 0.0) {
                 return Err(fault(format!("element {at} is {found}, planned {planned}")));
             }
         }

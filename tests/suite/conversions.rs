@@ -126,7 +126,7 @@ fn folding_batch_normalization_first_gives_the_same_codes() {
     let decisions = |model: &Path, name: &str| {
         let plan = plan(&job(model, &folder.path().join(name), "w4"), &Silent).expect("a plan").plan;
         let weights = plan.decisions.into_iter().filter_map(|decision| match decision {
-            Decision::Weight(weight) => Some((weight.scales, weight.codes)),
+            Decision::Weight(weight) => Some(weight.terms),
             Decision::Activation(_) => None,
         });
         weights.collect::<Vec<_>>()
@@ -144,7 +144,7 @@ fn unsigned_codes_choose_among_sixteen_zero_points() {
     let mut zeros = std::collections::BTreeSet::new();
     for decision in &plan.decisions {
         let Decision::Weight(weight) = decision else { continue };
-        zeros.extend(weight.zero_points.iter().copied());
+        zeros.extend(weight.terms.iter().flat_map(|term| term.zero_points.iter().copied()));
     }
     assert!(zeros.len() > 2 && zeros.iter().all(|zero| (0..16).contains(zero)), "{zeros:?}");
 }

@@ -24,7 +24,7 @@ fn conv_transpose_on_axis_1_gets_a_bias_and_zero_points() {
     graph.output(&y);
     let model = graph.model();
     let mut decision = weight(&model, "w", Storage::Uint4, Some(1), &[(0, 1)]);
-    decision.zero_points = vec![0, 7, 15];
+    decision.terms[0].zero_points = vec![0, 7, 15];
     decision.biases = vec![bias(&model, 0, 2, None, &[1.0, 2.0, 3.0])];
     golden("conv_transpose", &apply(&model, &weights(vec![decision]), None).unwrap());
 }

@@ -14,16 +14,17 @@ fn every_storage_folds_to_the_planned_weights() {
         for axis in [None, Some(0), Some(3)] {
             let model = conv();
             let mut decision = weight(&model, "w", storage, axis, &[(0, 1)]);
-            decision.zero_points.iter_mut().enumerate().for_each(|(at, zero)| *zero = at as i16 + 2);
-            decision.scales.iter_mut().for_each(|scale| *scale *= 0.3);
+            decision.terms[0].zero_points.iter_mut().enumerate().for_each(|(at, zero)| *zero = at as i16 + 2);
+            decision.terms[0].scales.iter_mut().for_each(|scale| *scale *= 0.3);
             let group = |at: usize| match axis {
                 None => 0,
                 Some(0) => at / 2,
                 _ => at % 2,
             };
-            let codes = decision.codes.values.iter().enumerate();
+            let codes = decision.terms[0].codes.values.iter().enumerate();
             let expected = codes.map(|(at, &code)| {
-                let (scale, zero) = (decision.scales[group(at)], decision.zero_points[group(at)]);
+                let (scale, zero) =
+                    (decision.terms[0].scales[group(at)], decision.terms[0].zero_points[group(at)]);
                 (scale * f32::from(code - zero)).to_bits()
             });
             let expected: Vec<u32> = expected.collect();

@@ -7,9 +7,10 @@ mod refusals;
 
 use crate::onnx::build::{GraphBuilder, node};
 use crate::onnx::{Dtype, Model, attr, node_label, operator_label, tensor_f32};
-use crate::options::Storage;
+use crate::options::{Spelling, Storage};
 use crate::plan::{
-    ActivationDecision, BiasChange, Codes, Decision, Plan, Read, Subject, VERSION, WeightDecision,
+    ActivationDecision, ActivationTerm, BiasChange, Codes, Decision, Partition, Plan, Read, Subject, VERSION,
+    WeightDecision, WeightTerm,
 };
 
 fn plan(decisions: Vec<Decision>) -> Plan {
@@ -44,13 +45,16 @@ fn weight(
     WeightDecision {
         tensor: tensor.into(),
         reads: reads.iter().map(|&(at, slot)| read(model, at, slot)).collect(),
-        storage,
-        axis,
+        terms: vec![WeightTerm {
+            storage,
+            partition: axis.map_or(Partition::Tensor, |axis| Partition::Channel { axis }),
+            scales: (1..=scales).map(|at| at as f32 * 0.5).collect(),
+            zero_points: vec![0; scales as usize],
+            codes: Codes { bits: storage.bits(), values: codes.map(|code| code as i16).collect() },
+        }],
+        spelling: Spelling::Sum,
         sqnr_db: None,
         reason: "test".into(),
-        scales: (1..=scales).map(|at| at as f32 * 0.5).collect(),
-        zero_points: vec![0; scales as usize],
-        codes: Codes { bits: storage.bits(), values: codes.map(|code| code as i16).collect() },
         biases: Vec::new(),
         dims,
     }
@@ -60,9 +64,7 @@ fn activation(model: &Model, tensor: &str, reads: &[(usize, usize)]) -> Activati
     ActivationDecision {
         tensor: tensor.into(),
         reads: reads.iter().map(|&(at, slot)| read(model, at, slot)).collect(),
-        storage: Storage::Uint8,
-        scale: 0.25,
-        zero_point: 128,
+        terms: vec![ActivationTerm { storage: Storage::Uint8, scale: 0.25, zero_point: 128 }],
         range: (-1.0, 1.0),
         sqnr_db: None,
         reason: "test".into(),

@@ -18,7 +18,7 @@ fn weights_that_do_not_fit() {
     let cases: [(&str, String); 9] = [
         ("no such initializer", changed(|it| it.tensor = "v".into())),
         ("FLOAT [2, 1, 2, 1]", changed(|it| it.dims = vec![2, 1, 2, 1])),
-        ("codes of 4 bits", changed(|it| it.codes.values.truncate(1))),
+        ("codes of 4 bits", changed(|it| it.terms[0].codes.values.truncate(1))),
         ("ends before", changed(|it| it.reads[0].at = usize::MAX)),
         ("has Conv conv_0_node there", changed(|it| it.reads[0].operator = "Gemm".into())),
         ("input 0 is \"x\"", changed(|it| it.reads[0].slot = 0)),
@@ -46,7 +46,13 @@ fn activations_that_do_not_fit() {
     let cases = [
         ("no read", vec![ActivationDecision { reads: Vec::new(), ..fine.clone() }]),
         ("input 0 is \"x\"", vec![ActivationDecision { tensor: "y".into(), ..fine.clone() }]),
-        ("not above zero", vec![ActivationDecision { scale: 0.0, ..fine.clone() }]),
+        (
+            "not above zero",
+            vec![ActivationDecision {
+                terms: vec![ActivationTerm { scale: 0.0, ..fine.terms[0] }],
+                ..fine.clone()
+            }],
+        ),
         ("second decision", vec![fine.clone(), fine.clone()]),
         ("changed twice", vec![activation(&model, "x", &[(0, 0), (0, 0)])]),
     ];

@@ -1,0 +1,180 @@
+//! Whether a decision is consistent in itself.
+
+use super::{ActivationDecision, ActivationTerm, Decision, WeightDecision, WeightTerm};
+use crate::options::Storage;
+
+/// More terms than this are no use to anybody: each costs a product of its own.
+const MOST_TERMS: usize = 8;
+/// A pair and, for what it leaves, one more.
+const MOST_ACTIVATION_TERMS: usize = 2;
+
+impl Decision {
+    /// What is inconsistent in this decision, if anything.
+    pub fn problem(&self) -> Option<String> {
+        match self {
+            Self::Weight(weight) => weight.problem(),
+            Self::Activation(activation) => activation.problem(),
+        }
+    }
+}
+
+impl WeightDecision {
+    /// What is inconsistent in this decision, if anything.
+    pub fn problem(&self) -> Option<String> {
+        if let Some(problem) = count(self.terms.len(), MOST_TERMS) {
+            return Some(problem);
+        }
+        let terms = self.terms.iter().enumerate();
+        let problem = terms.filter_map(|(at, term)| Some((at, term.problem(&self.dims)?))).next();
+        if let Some((at, problem)) = problem {
+            return Some(named(at, self.terms.len(), problem));
+        }
+        let infinite = |change: &&super::BiasChange| change.values.iter().any(|value| !value.is_finite());
+        self.biases.iter().find(infinite).map(|change| format!("bias of {} is not finite", change.read.node))
+    }
+}
+
+impl WeightTerm {
+    /// What is inconsistent in this term of weights of `dims`, if anything.
+    fn problem(&self, dims: &[i64]) -> Option<String> {
+        let (scales, zeros) = (self.scales.len(), self.zero_points.len());
+        let Some(groups) = self.partition.groups(dims) else {
+            return Some(format!("no scale by {:?} of {dims:?}", self.partition));
+        };
+        if self.codes.bits != self.storage.bits() || self.codes.values.len() != groups.elements() {
+            return Some(format!(
+                "{} codes of {} bits for {} {dims:?}",
+                self.codes.values.len(),
+                self.codes.bits,
+                self.storage,
+            ));
+        }
+        if scales != groups.count() || zeros != scales {
+            return Some(format!(
+                "{scales} scales and {zeros} zero points by {:?} of {dims:?}, which has {} groups",
+                self.partition,
+                groups.count()
+            ));
+        }
+        if let Some(problem) = self.scales.iter().find_map(|&scale| not_positive(scale)) {
+            return Some(problem);
+        }
+        self.codes.values.iter().chain(&self.zero_points).find_map(|&code| stray("code", code, self.storage))
+    }
+}
+
+impl ActivationDecision {
+    /// What is inconsistent in this decision, if anything.
+    pub fn problem(&self) -> Option<String> {
+        if let Some(problem) = count(self.terms.len(), MOST_ACTIVATION_TERMS) {
+            return Some(problem);
+        }
+        let problem = |term: &ActivationTerm| {
+            not_positive(term.scale).or_else(|| stray("zero point", term.zero_point, term.storage))
+        };
+        let terms = self.terms.iter().enumerate();
+        let found = terms.filter_map(|(at, term)| Some((at, problem(term)?))).next();
+        found.map(|(at, problem)| named(at, self.terms.len(), problem))
+    }
+}
+
+fn count(terms: usize, most: usize) -> Option<String> {
+    (!(1..=most).contains(&terms)).then(|| format!("{terms} terms, from 1 to {most} are possible"))
+}
+
+/// With the number of the term, where there are several.
+fn named(at: usize, terms: usize, problem: String) -> String {
+    if terms > 1 { format!("term {at}: {problem}") } else { problem }
+}
+
+fn not_positive(scale: f32) -> Option<String> {
+    (!(scale.is_finite() && scale > 0.0)).then(|| format!("scale {scale} is not above zero and finite"))
+}
+
+fn stray(what: &str, code: i16, storage: Storage) -> Option<String> {
+    let (lowest, highest) = storage.range();
+    let outside = !(lowest..=highest).contains(&i32::from(code));
+    outside.then(|| format!("{what} {code} is no {storage} code"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Spelling;
+    use crate::plan::{Codes, Partition};
+
+    fn weight() -> WeightDecision {
+        let term = WeightTerm {
+            storage: Storage::Int4,
+            partition: Partition::Block { axis: 1, size: 2 },
+            scales: vec![0.5, 1.0, 2.0, 4.0],
+            zero_points: vec![0, 0, -1, 0],
+            codes: Codes { bits: 4, values: vec![1, 2, 3, -8, 7, 0] },
+        };
+        WeightDecision {
+            tensor: "w".into(),
+            dims: vec![2, 3],
+            reads: Vec::new(),
+            terms: vec![term.clone(), term],
+            spelling: Spelling::Sum,
+            sqnr_db: None,
+            reason: String::new(),
+            biases: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_sum_of_terms_is_decoded_by_its_groups() {
+        let mut weight = weight();
+        assert_eq!(weight.problem(), None);
+        assert_eq!(weight.decode(), [1.0, 2.0, 6.0, -28.0, 32.0, 0.0]);
+        weight.terms.truncate(1);
+        assert_eq!(weight.decode(), [0.5, 1.0, 3.0, -14.0, 16.0, 0.0]);
+    }
+
+    #[test]
+    fn inconsistent_weights_are_told_apart() {
+        type Change = fn(&mut WeightDecision);
+        let cases: [(&str, Change); 10] = [
+            ("0 terms", |it| it.terms.clear()),
+            ("9 terms", |it| it.terms = vec![it.terms[0].clone(); 9]),
+            ("term 1: 5 codes", |it| it.terms[1].codes.values.truncate(5)),
+            ("of 8 bits", |it| it.terms[0].codes.bits = 8),
+            ("3 scales and 4 zero points", |it| it.terms[0].scales.truncate(3)),
+            ("which has 4 groups", |it| it.terms[0].zero_points.truncate(3)),
+            ("axis: 2", |it| it.terms[0].partition = Partition::Channel { axis: 2 }),
+            ("size: 0", |it| it.terms[0].partition = Partition::Block { axis: 1, size: 0 }),
+            ("scale inf", |it| it.terms[1].scales[3] = f32::INFINITY),
+            ("code 8 is no int4", |it| it.terms[1].zero_points[0] = 8),
+        ];
+        for (expected, change) in cases {
+            let mut weight = weight();
+            change(&mut weight);
+            let found = weight.problem().unwrap_or_default();
+            assert!(found.contains(expected), "{expected}: {found}");
+        }
+    }
+
+    #[test]
+    fn inconsistent_activations_are_told_apart() {
+        let term = ActivationTerm { storage: Storage::Uint4, scale: 1.0, zero_point: 15 };
+        let with = |terms: Vec<ActivationTerm>| {
+            let decision = ActivationDecision {
+                tensor: "x".into(),
+                reads: Vec::new(),
+                terms,
+                range: (0.0, 1.0),
+                sqnr_db: None,
+                reason: String::new(),
+            };
+            decision.problem().unwrap_or_default()
+        };
+        assert_eq!(with(vec![term; 2]), "");
+        assert!(with(vec![]).contains("0 terms"));
+        assert!(with(vec![term; 3]).contains("3 terms"));
+        assert!(with(vec![ActivationTerm { scale: 0.0, ..term }]).contains("above zero"));
+        assert!(
+            with(vec![term, ActivationTerm { zero_point: 16, ..term }]).contains("term 1: zero point 16")
+        );
+    }
+}
