@@ -34,6 +34,10 @@ pub struct Conversion {
     /// How many weights share one scale
     #[arg(long, value_enum, default_value_t = Granularity::Channel, help_heading = "Precision")]
     pub granularity: Granularity,
+    /// How weights are chosen where there are samples: for the output of their layer, on the inputs that the quantized
+    /// layers before it give, or on those of the float network; or each for itself
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Compensation::Sequential, help_heading = "Precision")]
+    pub compensation: Compensation,
     /// Round each weight to its nearest code and leave the biases as they are
     #[arg(long, help_heading = "Precision")]
     pub no_bias_correction: bool,
@@ -123,6 +127,17 @@ pub enum Granularity {
     Channel,
 }
 
+/// How weights are judged by the output of their layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Compensation {
+    /// Each weight for itself
+    None,
+    /// Each layer on the float network's inputs
+    Layerwise,
+    /// Each layer on the quantized network's inputs
+    Sequential,
+}
+
 impl Conversion {
     /// The options asked for: --precision first, then what is said of weights and activations.
     pub fn options(&self) -> Options {
@@ -151,6 +166,11 @@ impl Conversion {
         options.op_types.clone_from(&self.op_types);
         options.min_elements = self.min_elements;
         options.bias_correction = !self.no_bias_correction;
+        options.compensation = match self.compensation {
+            Compensation::None => options::Compensation::None,
+            Compensation::Layerwise => options::Compensation::Layerwise,
+            Compensation::Sequential => options::Compensation::Sequential,
+        };
         options
     }
 

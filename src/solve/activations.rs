@@ -1,21 +1,20 @@
 //! The range of one activation: scale and zero point of least squared error on what calibration
 //! saw, zero exactly representable (paper, section 3; padding relies on the exact zero).
 
-use crate::mmse::fit_range;
+use crate::mmse::{Histogram, fit_range};
 use crate::options::Storage;
-use crate::plan::{ActivationDecision, ActivationSite, ActivationTerm, Keep, Observations, Read};
+use crate::plan::{ActivationDecision, ActivationSite, ActivationTerm, Keep, Read};
 
 pub(super) fn solve(
     site: &ActivationSite,
     reads: Vec<Read>,
     storage: Storage,
-    observations: &Observations,
+    histogram: Option<&Histogram>,
 ) -> Result<ActivationDecision, Keep> {
     if reads.is_empty() {
         return Err(Keep::WeightsKept);
     }
-    let histogram = observations.histograms.get(&site.tensor).filter(|histogram| histogram.count() > 0);
-    let histogram = histogram.ok_or(Keep::NoStatistics)?;
+    let histogram = histogram.filter(|histogram| histogram.count() > 0).ok_or(Keep::NoStatistics)?;
     let fit = fit_range(histogram, storage.bits());
     let (lowest, _) = storage.range();
     Ok(ActivationDecision {

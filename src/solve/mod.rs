@@ -1,21 +1,29 @@
-//! The policy: from sites and observations to decisions. It reads weights and statistics, and
+//! The policy: from sites and what was seen of them to decisions. It reads weights and statistics, and
 //! changes nothing.
 
 mod activations;
 mod balance;
 mod bias;
+mod compensated;
 mod terms;
+mod treatment;
 mod weights;
 
 use rayon::prelude::*;
 
 use crate::error::Result;
+use crate::mmse::Histogram;
 use crate::onnx::{Index, Model};
 use crate::options::Options;
-use crate::plan::{Analysis, Decision, Keep, Observations, Plan, Skip, Subject, VERSION};
+use crate::plan::{
+    ActivationDecision, ActivationSite, Analysis, Decision, Keep, Observations, Plan, Read, Skip, Subject,
+    VERSION, WeightDecision,
+};
+use crate::reconstruct::Moments;
+use treatment::Treatment;
 
-/// Decides every scale and every code. Without observations activations stay float and biases are
-/// not corrected.
+/// Decides every scale and every code from weights and, where there are any, observations of the float network. Without
+/// them activations stay float and biases are not corrected.
 ///
 /// # Errors
 /// [`crate::error::Error::Invalid`] where a weight's data does not fit its dimensions.
@@ -26,59 +34,153 @@ pub fn solve(
     options: &Options,
     subject: Subject,
 ) -> Result<Plan> {
-    let index = Index::new(model.graph());
-    let mut skips = analysis.skips.clone();
-    let mut decisions = Vec::new();
-    if let Some(storage) = options.weights {
-        let solved: Vec<_> = analysis
-            .weights
-            .par_iter()
-            .map(|site| weights::solve(site, &index, storage, options, observations))
-            .collect::<Result<_>>()?;
-        for outcome in solved {
-            match outcome {
-                Ok(decision) => decisions.push(Decision::Weight(decision)),
-                Err(skip) => skips.push(skip),
+    let mut solver = Solver::new(model, analysis, options);
+    let all: Vec<usize> = (0..analysis.weights.len()).collect();
+    solver.by_weights(&all, observations)?;
+    if let Some(observations) = observations {
+        for site in &analysis.activations {
+            solver.activation(site, observations.histograms.get(&site.tensor))?;
+        }
+    }
+    Ok(solver.finish(subject))
+}
+
+/// Makes a plan site by site, in whatever order evidence of them comes in.
+#[derive(Debug)]
+pub struct Solver<'s> {
+    index: Index<'s>,
+    analysis: &'s Analysis,
+    options: &'s Options,
+    decisions: Vec<Decision>,
+    skips: Vec<Skip>,
+}
+
+impl<'s> Solver<'s> {
+    /// Nothing decided yet.
+    pub fn new(model: &'s Model, analysis: &'s Analysis, options: &'s Options) -> Self {
+        let index = Index::new(model.graph());
+        Self { index, analysis, options, decisions: Vec::new(), skips: analysis.skips.clone() }
+    }
+
+    /// Decides on weights by themselves. Gives the decision on each of `sites`, `None` where it stays float.
+    ///
+    /// # Errors
+    /// As [`solve`].
+    pub fn by_weights(
+        &mut self,
+        sites: &[usize],
+        observations: Option<&Observations>,
+    ) -> Result<Vec<Option<WeightDecision>>> {
+        let solved = sites.par_iter().map(|&at| {
+            let site = &self.analysis.weights[at];
+            match Treatment::of(site, self.options, false) {
+                Some(treatment) => weights::solve(site, &self.index, &treatment, observations),
+                None => Ok(Err(weights::skip(site, Keep::FloatAsked))),
+            }
+        });
+        let solved = solved.collect::<Result<Vec<_>>>()?;
+        Ok(solved.into_iter().map(|outcome| self.note(outcome)).collect())
+    }
+
+    /// Decides on weights by what they do to the output of their layer, from the moments of their inputs; by themselves where
+    /// there are none. Gives the decision on each of `sites`, `None` where it stays float.
+    ///
+    /// # Errors
+    /// As [`solve`].
+    pub fn by_output(
+        &mut self,
+        sites: &[usize],
+        moments: &[Option<Vec<Moments>>],
+    ) -> Result<Vec<Option<WeightDecision>>> {
+        let solved = sites.par_iter().zip(moments).map(|(&at, moments)| {
+            let site = &self.analysis.weights[at];
+            let Some(treatment) = Treatment::of(site, self.options, true) else {
+                return Ok(Err(weights::skip(site, Keep::FloatAsked)));
+            };
+            let found = match moments {
+                Some(moments) => compensated::solve(site, &self.index, &treatment, moments)?,
+                None => None,
+            };
+            let alone = || {
+                let treatment = Treatment::of(site, self.options, false).unwrap_or(treatment.clone());
+                weights::solve(site, &self.index, &treatment, None)
+            };
+            found.map_or_else(alone, Ok)
+        });
+        let solved = solved.collect::<Result<Vec<_>>>()?;
+        Ok(solved.into_iter().map(|outcome| self.note(outcome)).collect())
+    }
+
+    fn note(&mut self, outcome: Result<WeightDecision, Skip>) -> Option<WeightDecision> {
+        match outcome {
+            Ok(decision) => {
+                self.decisions.push(Decision::Weight(decision.clone()));
+                Some(decision)
+            }
+            Err(skip) => {
+                self.skips.push(skip);
+                None
             }
         }
-    } else {
-        skips.extend(analysis.weights.iter().map(|site| weights::skip(site, Keep::FloatAsked)));
     }
-    if let (Some(storage), Some(observations)) = (options.activations, observations) {
-        let met = |tensor: &str, at: usize| {
-            options.weights.is_none()
-                || decisions.iter().any(|decision| match decision {
-                    Decision::Weight(weight) => weight.reads.iter().any(|read| read.at == at),
-                    Decision::Activation(activation) => activation.tensor == tensor,
-                })
-        };
-        let mut found = Vec::new();
-        for site in &analysis.activations {
-            let reads: Vec<_> =
-                site.reads.iter().filter(|read| met(&site.tensor, read.at)).cloned().collect();
-            match activations::solve(site, reads, storage, observations) {
-                Ok(decision) => found.push(Decision::Activation(decision)),
-                Err(reason) => skips.push(Skip {
+
+    /// Decides on an activation from the histogram of its values; `None` where it stays float.
+    ///
+    /// # Errors
+    /// As [`solve`].
+    pub fn activation(
+        &mut self,
+        site: &ActivationSite,
+        histogram: Option<&Histogram>,
+    ) -> Result<Option<ActivationDecision>> {
+        let Some(storage) = self.options.activations else { return Ok(None) };
+        let mut reads: Vec<Read> = Vec::new();
+        for read in &site.reads {
+            if self.options.weights.is_none() || self.is_quantized(read)? {
+                reads.push(read.clone());
+            }
+        }
+        match activations::solve(site, reads, storage, histogram) {
+            Ok(decision) => {
+                self.decisions.push(Decision::Activation(decision.clone()));
+                Ok(Some(decision))
+            }
+            Err(reason) => {
+                self.skips.push(Skip {
                     name: site.tensor.clone(),
                     operator: site.reads[0].operator.clone(),
                     dims: Vec::new(),
                     bytes: 0,
                     reason,
-                }),
+                });
+                Ok(None)
             }
         }
-        decisions.extend(found);
     }
-    decisions.sort_by_key(|decision| match decision {
-        Decision::Activation(activation) => (activation.reads[0].at, 0),
-        Decision::Weight(weight) => (weight.reads[0].at, 1),
-    });
-    Ok(Plan {
-        version: VERSION,
-        tool: concat!("fourbit ", env!("CARGO_PKG_VERSION")).into(),
-        subject,
-        precision: options.precision().to_string(),
-        decisions,
-        skips,
-    })
+
+    /// Whether the weights that `read`'s node multiplies with are quantized, or will be.
+    fn is_quantized(&self, read: &Read) -> Result<bool> {
+        for site in &self.analysis.weights {
+            if site.reads.iter().any(|other| other.at == read.at) {
+                return Ok(weights::obstacle(site, &self.index)?.is_none());
+            }
+        }
+        Ok(false)
+    }
+
+    /// The plan, in graph order.
+    pub fn finish(mut self, subject: Subject) -> Plan {
+        self.decisions.sort_by_key(|decision| match decision {
+            Decision::Activation(activation) => (activation.reads[0].at, 0),
+            Decision::Weight(weight) => (weight.reads[0].at, 1),
+        });
+        Plan {
+            version: VERSION,
+            tool: concat!("fourbit ", env!("CARGO_PKG_VERSION")).into(),
+            subject,
+            precision: self.options.precision().to_string(),
+            decisions: self.decisions,
+            skips: self.skips,
+        }
+    }
 }

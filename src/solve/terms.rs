@@ -59,6 +59,23 @@ pub(super) fn fit_term(
     })
 }
 
+/// Grids and scales of several terms that together approximate `values`: each fits what those before it leave.
+pub(super) fn scales_of_several(values: &[f32], storage: Storage, terms: usize) -> Option<Vec<(Grid, f64)>> {
+    let grids = grids(storage);
+    let mut search = Search::new();
+    let mut left = values.to_vec();
+    let mut found = Vec::new();
+    let mut codes = Vec::new();
+    for _ in 0..terms {
+        let fit = search.fit_best(&left, None, &grids).ok()?;
+        codes.clear();
+        encode(&left, fit.scale, fit.grid, &mut codes);
+        left.iter_mut().zip(&codes).for_each(|(left, &code)| *left -= fit.scale * code as f32);
+        found.push((fit.grid, f64::from(fit.scale)));
+    }
+    Some(found)
+}
+
 /// Sum of squared differences, and of squares of the first.
 pub(super) fn losses(values: &[f32], decoded: &[f32]) -> (f64, f64) {
     let pairs = values.iter().zip(decoded).map(|(&value, &decoded)| (f64::from(value), f64::from(decoded)));

@@ -2,10 +2,10 @@
 
 use super::bias;
 use super::terms::{fit_term, losses};
+use super::treatment::Treatment;
 use crate::error::{Error, Result};
 use crate::onnx::{Index, floats};
-use crate::options::{Granularity, Options, Spelling, Storage};
-use crate::plan::{Keep, Observations, Partition, Skip, WeightDecision, WeightSite};
+use crate::plan::{Keep, Observations, Skip, WeightDecision, WeightSite};
 
 /// Weights that stay float.
 pub(super) fn skip(site: &WeightSite, reason: Keep) -> Skip {
@@ -18,23 +18,31 @@ pub(super) fn skip(site: &WeightSite, reason: Keep) -> Skip {
     }
 }
 
-/// The decision on `site`, or why it stays float.
+/// Why the weights at `site` cannot be quantized, if they cannot.
+pub(super) fn obstacle(site: &WeightSite, index: &Index) -> Result<Option<Keep>> {
+    let Some(tensor) = index.constant(&site.tensor) else { return Ok(Some(Keep::CallersDefault)) };
+    let wrong = floats(tensor)?.iter().position(|value| !value.is_finite());
+    Ok(wrong.map(Keep::NotFinite))
+}
+
+/// Signal to noise in dB; `None` where there is no noise, or no signal.
+pub(super) fn sqnr_db((error, energy): (f64, f64)) -> Option<f64> {
+    (error > 0.0 && energy > 0.0).then(|| 10.0 * (energy / error).log10())
+}
+
+/// The decision on `site` by its weights alone, or why it stays float. With means of its inputs biases take up the mean
+/// error.
 pub(super) fn solve(
     site: &WeightSite,
     index: &Index,
-    storage: Storage,
-    options: &Options,
+    treatment: &Treatment,
     observations: Option<&Observations>,
 ) -> Result<Result<WeightDecision, Skip>> {
-    let Some(tensor) = index.constant(&site.tensor) else {
-        return Ok(Err(skip(site, Keep::CallersDefault)));
-    };
-    let values = floats(tensor)?;
-    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-        return Ok(Err(skip(site, Keep::NotFinite(at))));
+    if let Some(reason) = obstacle(site, index)? {
+        return Ok(Err(skip(site, reason)));
     }
-    let axis = site.axis.filter(|_| options.granularity == Granularity::Channel);
-    let partition = axis.map_or(Partition::Tensor, |axis| Partition::Channel { axis });
+    let values = index.constant(&site.tensor).map(floats).transpose()?.unwrap_or_default();
+    let partition = treatment.partition;
     let groups = partition.groups(&site.dims).filter(|groups| groups.elements() == values.len());
     let groups = groups.ok_or_else(|| {
         Error::invalid(
@@ -42,10 +50,10 @@ pub(super) fn solve(
             format!("no scales by {partition:?} of {:?}", site.dims),
         )
     })?;
-    let balanced = options.bias_correction;
     // The elements of a kernel that meet the same input channel lie side by side.
     let plane = site.dims.get(2..).map_or(1, |spatial| spatial.iter().product::<i64>()).max(1) as usize;
-    let term = match fit_term(&values, storage, partition, &groups, balanced.then_some(plane)) {
+    let plane = treatment.correct_biases.then_some(plane);
+    let term = match fit_term(&values, treatment.storage, partition, &groups, plane) {
         Ok(term) => term,
         Err(fault) => return Ok(Err(skip(site, Keep::NotFinite(fault.index)))),
     };
@@ -54,36 +62,14 @@ pub(super) fn solve(
         dims: site.dims.clone(),
         reads: site.reads.clone(),
         terms: vec![term],
-        spelling: Spelling::default(),
+        spelling: treatment.spelling,
         sqnr_db: None,
-        reason: reason(site, axis, storage, options, balanced),
+        reason: treatment.reason.clone(),
         biases: Vec::new(),
     };
-    let (error, energy) = losses(&values, &decision.decode());
-    decision.sqnr_db = (error > 0.0 && energy > 0.0).then(|| 10.0 * (energy / error).log10());
-    if let Some(observations) = observations.filter(|_| options.bias_correction) {
+    decision.sqnr_db = sqnr_db(losses(&values, &decision.decode()));
+    if let Some(observations) = observations.filter(|_| treatment.correct_biases) {
         decision.biases = bias::correct(site, &decision, &values, index, observations)?;
     }
     Ok(Ok(decision))
-}
-
-fn reason(
-    site: &WeightSite,
-    axis: Option<usize>,
-    storage: Storage,
-    options: &Options,
-    balanced: bool,
-) -> String {
-    let partition = match (axis, options.granularity) {
-        (Some(_), _) => "one scale a kernel",
-        (None, Granularity::Channel) if site.axis.is_none() => "one scale: its readers take different axes",
-        (None, _) => "one scale a tensor",
-    };
-    let zero = match storage {
-        Storage::Int4 => ", odd code on the better side",
-        Storage::Uint4 => ", best of 16 zero points",
-        Storage::Int8 | Storage::Uint8 => "",
-    };
-    let sums = if balanced { ", rounding errors of each kernel cancelled" } else { "" };
-    format!("exact MMSE, {partition}{zero}{sums}")
 }
