@@ -2,6 +2,7 @@
 
 mod defined;
 mod exact;
+mod multi;
 mod ranges;
 mod streams;
 
