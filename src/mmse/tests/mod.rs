@@ -3,6 +3,7 @@
 mod defined;
 mod exact;
 mod multi;
+mod range_multi;
 mod ranges;
 mod streams;
 
