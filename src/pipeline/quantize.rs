@@ -32,6 +32,10 @@ struct Solved {
 pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
     let suffix = format!("{}.onnx", job.options.precision());
     let output = target(&job.input, job.output.as_deref(), &suffix, job.overwrite)?;
+    if let Some(path) = &job.validation {
+        // Told before the work; whether they fit is seen after it.
+        std::fs::metadata(path).map_err(Error::read(path))?;
+    }
     let Solved { ready, plan, calibration, preprocess, validation, mut clock } = solved(job, progress)?;
     let rewritten = rewrite::apply(&ready.model, &plan, None)?;
     let after = onnx::write(&rewritten, &output, job.overwrite)?;
@@ -47,12 +51,8 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         calibrated_on: validation.is_none() && job.calibration.is_some(),
         seed: job.seed,
     };
-    let (verdict, written) = judge::written(&judged, progress).inspect_err(|error| {
-        if matches!(error, Error::SelfCheck { .. }) {
-            // The file is not what the plan says: nobody should find it.
-            drop(std::fs::remove_file(&output));
-        }
-    })?;
+    // Nobody should find a file that was not judged as asked, or is not what the plan says.
+    let (verdict, written) = judge::written(&judged, progress).inspect_err(|_| onnx::remove(&output))?;
     clock.lap("validate");
     Ok(Outcome {
         input: job.input.clone(),
