@@ -134,21 +134,25 @@ fn calibrate(
     preprocess: Option<&Preprocess>,
     progress: &dyn Progress,
 ) -> Result<Calibrated> {
+    let unable = |problem: String| match job.options.activations {
+        Some(_) => Err(Error::options(
+            format!("calibration cannot run this model: {problem}"),
+            "choose --precision w4, which needs no calibration",
+        )),
+        None => Ok((None, None)),
+    };
     if let Some(problem) = first_fault(&ready.model) {
-        return match job.options.activations {
-            Some(_) => Err(Error::options(
-                format!("calibration cannot run this model: {problem}"),
-                "choose --precision w4, which needs no calibration",
-            )),
-            None => Ok((None, None)),
-        };
+        return unable(problem);
     }
     let samples = Samples::open(&path, &ready.model, preprocess)?;
     let samples = samples.choose(Some(job.samples.unwrap_or(CALIBRATION_SAMPLES)), job.seed);
     let get = |at: usize| Ok(samples.get(at)?.inputs);
     let means = job.options.bias_correction && job.options.weights.is_some();
-    let observations = observe(&ready.model, analysis, samples.len(), &get, means, progress)?;
-    Ok((Some(observations), Some((path.display().to_string(), samples.len()))))
+    match observe(&ready.model, analysis, samples.len(), &get, means, progress) {
+        Ok(observations) => Ok((Some(observations), Some((path.display().to_string(), samples.len())))),
+        Err(error @ Error::Runtime { .. }) => unable(error.to_string()),
+        Err(error) => Err(error),
+    }
 }
 
 /// What tract cannot run, or runs wrongly, if anything.

@@ -80,6 +80,16 @@ fn onnxruntime_confirms_the_accuracy_reported() {
 }
 
 #[test]
+fn reading_and_writing_changes_no_byte() {
+    for path in models() {
+        let bytes = std::fs::read(&path).expect("the model");
+        let model = fourbit::onnx::read(&path).expect("a model");
+        assert_eq!(model.unknown_bytes, 0, "{}", path.display());
+        assert!(fourbit::onnx::encode(&model) == bytes, "{}", path.display());
+    }
+}
+
+#[test]
 fn the_same_input_gives_the_same_bytes_whatever_the_threads() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let model = models().remove(0);
