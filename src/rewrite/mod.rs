@@ -7,6 +7,7 @@ mod dialect;
 mod folded;
 mod names;
 mod patch;
+mod rounded;
 mod scene;
 mod stamp;
 mod weight;

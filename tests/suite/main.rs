@@ -5,4 +5,5 @@ mod conversions;
 mod oracle;
 mod passes;
 mod program;
+mod rounding;
 mod upgrade;
