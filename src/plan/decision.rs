@@ -84,6 +84,11 @@ pub struct WeightDecision {
 }
 
 impl WeightDecision {
+    /// The name that the value of one of several terms gets in the model; where it is taken a number follows.
+    pub fn term_name(&self, at: usize) -> String {
+        format!("{}_term_{}", self.tensor, at + 1)
+    }
+
     /// The values that the weights stand for: terms decoded and added in order, in f32, as ONNX does it. Meant for
     /// decisions without a [`WeightDecision::problem`].
     pub fn decode(&self) -> Vec<f32> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{container, folded, rebuilt};
+use super::{container, rebuilt, sums};
 use crate::error::Result;
 use crate::onnx::Model;
 
@@ -47,7 +47,7 @@ pub fn lower(model: &Model, dialect: Dialect) -> Result<Model> {
         Dialect::Int4 => {}
         Dialect::Int8Container => container::widen(graph)?,
         Dialect::Folded => {
-            folded::fold(graph)?;
+            sums::fold(graph)?;
             container::widen(graph)?;
         }
     }

@@ -2,6 +2,7 @@
 //! a patch, which is data, and one function applies all patches at once.
 
 mod activation;
+mod branches;
 mod container;
 mod dialect;
 mod folded;
@@ -9,6 +10,8 @@ mod names;
 mod patch;
 mod scene;
 mod stamp;
+mod sums;
+mod terms;
 mod weight;
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod apply;
 mod dump;
+mod forms;
 mod lower;
 mod refusals;
 
