@@ -97,7 +97,7 @@ fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     clock.lap("analyse");
     let (observations, calibration) = match source {
         Some(path) => calibrate(job, &ready, &analysis, path, preprocess.as_ref(), progress)?,
-        None if job.options.activations.is_some() => {
+        None if job.options.quantizes_activations() => {
             return Err(Error::options(
                 format!(
                     "{} needs calibration samples to find the ranges of activations",
@@ -135,18 +135,18 @@ fn calibrate(
     progress: &dyn Progress,
 ) -> Result<Calibrated> {
     if let Some(problem) = first_fault(&ready.model) {
-        return match job.options.activations {
-            Some(_) => Err(Error::options(
+        return match job.options.quantizes_activations() {
+            true => Err(Error::options(
                 format!("calibration cannot run this model: {problem}"),
                 "choose --precision w4, which needs no calibration",
             )),
-            None => Ok((None, None)),
+            false => Ok((None, None)),
         };
     }
     let samples = Samples::open(&path, &ready.model, preprocess)?;
     let samples = samples.choose(Some(job.samples.unwrap_or(CALIBRATION_SAMPLES)), job.seed);
     let get = |at: usize| Ok(samples.get(at)?.inputs);
-    let means = job.options.bias_correction && job.options.weights.is_some();
+    let means = job.options.bias_correction && job.options.quantizes_weights();
     let observations = observe(&ready.model, analysis, samples.len(), &get, means, progress)?;
     Ok((Some(observations), Some((path.display().to_string(), samples.len()))))
 }

@@ -1,10 +1,11 @@
 //! The decision on one weight tensor.
 
 use super::bias;
-use super::terms::{fit_term, losses};
+use super::terms::{fit_terms, losses};
+use super::treatment::Treatment;
 use crate::error::{Error, Result};
 use crate::onnx::{Index, floats};
-use crate::options::{Granularity, Options, Spelling, Storage};
+use crate::options::{Options, Storage};
 use crate::plan::{Keep, Observations, Partition, Skip, WeightDecision, WeightSite};
 
 /// Weights that stay float.
@@ -22,10 +23,13 @@ pub(super) fn skip(site: &WeightSite, reason: Keep) -> Skip {
 pub(super) fn solve(
     site: &WeightSite,
     index: &Index,
-    storage: Storage,
+    treatment: &Treatment,
     options: &Options,
     observations: Option<&Observations>,
 ) -> Result<Result<WeightDecision, Skip>> {
+    let Some(storage) = treatment.weights else {
+        return Ok(Err(skip(site, Keep::FloatAsked)));
+    };
     let Some(tensor) = index.constant(&site.tensor) else {
         return Ok(Err(skip(site, Keep::CallersDefault)));
     };
@@ -33,30 +37,27 @@ pub(super) fn solve(
     if let Some(at) = values.iter().position(|value| !value.is_finite()) {
         return Ok(Err(skip(site, Keep::NotFinite(at))));
     }
-    let axis = site.axis.filter(|_| options.granularity == Granularity::Channel);
-    let partition = axis.map_or(Partition::Tensor, |axis| Partition::Channel { axis });
+    let partition = treatment.partition;
     let groups = partition.groups(&site.dims).filter(|groups| groups.elements() == values.len());
     let groups = groups.ok_or_else(|| {
-        Error::invalid(
-            format!("tensor {}", site.tensor),
-            format!("no scales by {partition:?} of {:?}", site.dims),
-        )
+        let problem = format!("no scales by {partition:?} of {:?}", site.dims);
+        Error::invalid(format!("tensor {}", site.tensor), problem)
     })?;
     let balanced = options.bias_correction;
-    // The elements of a kernel that meet the same input channel lie side by side.
-    let plane = site.dims.get(2..).map_or(1, |spatial| spatial.iter().product::<i64>()).max(1) as usize;
-    let term = match fit_term(&values, storage, partition, &groups, balanced.then_some(plane)) {
-        Ok(term) => term,
+    let plane = balanced.then(|| plane(site, partition));
+    let terms = match fit_terms(&values, storage, partition, &groups, treatment.terms, plane) {
+        Ok(terms) => terms,
         Err(fault) => return Ok(Err(skip(site, Keep::NotFinite(fault.index)))),
     };
     let mut decision = WeightDecision {
         tensor: site.tensor.clone(),
         dims: site.dims.clone(),
         reads: site.reads.clone(),
-        terms: vec![term],
-        spelling: Spelling::default(),
+        terms,
+        spelling: treatment.spelling,
         sqnr_db: None,
-        reason: reason(site, axis, storage, options, balanced),
+        reason: reason(treatment, storage, balanced),
+        residuals: treatment.residuals,
         biases: Vec::new(),
     };
     let (error, energy) = losses(&values, &decision.decode());
@@ -67,23 +68,23 @@ pub(super) fn solve(
     Ok(Ok(decision))
 }
 
-fn reason(
-    site: &WeightSite,
-    axis: Option<usize>,
-    storage: Storage,
-    options: &Options,
-    balanced: bool,
-) -> String {
-    let partition = match (axis, options.granularity) {
-        (Some(_), _) => "one scale a kernel",
-        (None, Granularity::Channel) if site.axis.is_none() => "one scale: its readers take different axes",
-        (None, _) => "one scale a tensor",
-    };
+/// How many neighbours in a group meet the same input channel: in a kernel the elements of one plane lie side by side, in
+/// a block each element has a channel of its own.
+fn plane(site: &WeightSite, partition: Partition) -> usize {
+    match partition {
+        Partition::Block { .. } => 1,
+        _ => site.dims.get(2..).map_or(1, |spatial| spatial.iter().product::<i64>()).max(1) as usize,
+    }
+}
+
+fn reason(treatment: &Treatment, storage: Storage, balanced: bool) -> String {
     let zero = match storage {
         Storage::Int4 => ", odd code on the better side",
         Storage::Uint4 => ", best of 16 zero points",
         Storage::Int8 | Storage::Uint8 => "",
     };
-    let sums = if balanced { ", rounding errors of each kernel cancelled" } else { "" };
-    format!("exact MMSE, {partition}{zero}{sums}")
+    let share = if matches!(treatment.partition, Partition::Block { .. }) { "block" } else { "kernel" };
+    let sums = if balanced { format!(", rounding errors of each {share} cancelled") } else { String::new() };
+    let fit = if treatment.terms > 1 { "MMSE by turns" } else { "exact MMSE" };
+    format!("{fit}, {}{zero}{sums}", treatment.reason)
 }

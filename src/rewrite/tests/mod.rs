@@ -56,6 +56,7 @@ fn weight(
         spelling: Spelling::Sum,
         sqnr_db: None,
         reason: "test".into(),
+        residuals: None,
         biases: Vec::new(),
         dims,
     }

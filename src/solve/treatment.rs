@@ -1,0 +1,241 @@
+//! What becomes of each layer, decided before any code is: storage, partition and number of terms, from the options and
+//! what analysis found. Whoever solves a layer reads its treatment and asks nothing else.
+
+use super::residuals::measure;
+use crate::error::{Error, Result};
+use crate::onnx::Index;
+use crate::options::{Globs, Granularity, Keys, LayerRule, Options, Spelling, Storage};
+use crate::plan::{Analysis, Partition, Residuals, WeightSite};
+
+use rayon::prelude::*;
+
+/// How one layer is treated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Treatment {
+    /// Storage of the weights; `None` leaves them float.
+    pub weights: Option<Storage>,
+    /// Which weights share a scale.
+    pub partition: Partition,
+    /// How many quantized tensors the weights are the sum of.
+    pub terms: usize,
+    /// How more than one is written.
+    pub spelling: Spelling,
+    /// Storage of the activation that the layer reads; `None` leaves it float.
+    pub activation: Option<Storage>,
+    /// One QuantizeLinear/DequantizeLinear pair on it, or two.
+    pub activation_terms: usize,
+    /// Why the partition, the width and the number of terms, in words.
+    pub reason: String,
+    /// What other treatments would lose; `None` where the weights stay float or cannot be read as numbers.
+    pub residuals: Option<Residuals>,
+}
+
+/// The treatment of each weight site, in their order.
+///
+/// # Errors
+/// [`Error::Options`] for a pattern that fits no layer, or wishes that contradict one another;
+/// [`Error::Invalid`] where a weight's data does not fit its dimensions.
+pub fn treatments(analysis: &Analysis, index: &Index, options: &Options) -> Result<Vec<Treatment>> {
+    let rules =
+        Matches::new(options.layers.iter().map(|rule| rule.matching.clone()).collect(), &analysis.weights)?;
+    let named = Matches::new(options.dual.layers.clone(), &analysis.weights)?;
+    let mut wishes = Vec::new();
+    for site in &analysis.weights {
+        let rules = rules.of(site).into_iter().map(|at| &options.layers[at]);
+        wishes.push(Wish::new(site, options, rules, !named.of(site).is_empty())?);
+    }
+    let dual_asked = options.dual.keys != Keys::None || wishes.iter().any(|wish| wish.dual == Some(true));
+    let residuals: Vec<Option<Residuals>> = analysis
+        .weights
+        .par_iter()
+        .zip(&wishes)
+        .map(|(site, wish)| match wish.weights {
+            Some(storage) => measure(site, index, storage, wish.partition, dual_asked),
+            None => Ok(None),
+        })
+        .collect::<Result<_>>()?;
+    let keys = keys(&options.dual.keys, &analysis.weights, &wishes, &residuals);
+    let treated = wishes.into_iter().zip(residuals).zip(keys);
+    Ok(treated.map(|((wish, residuals), key)| wish.treatment(residuals, key)).collect())
+}
+
+/// Patterns, each of which must fit some layer's weights or node.
+struct Matches {
+    globs: Globs,
+}
+
+impl Matches {
+    fn new(patterns: Vec<String>, sites: &[WeightSite]) -> Result<Self> {
+        let matches = Self { globs: Globs::new(&patterns)? };
+        let mut fits = vec![false; patterns.len()];
+        sites.iter().flat_map(|site| matches.of(site)).for_each(|at| fits[at] = true);
+        match fits.iter().position(|fits| !fits) {
+            None => Ok(matches),
+            Some(at) => Err(Error::options(
+                format!("no layer that can be quantized matches {:?}", patterns[at]),
+                "fourbit inspect -v lists tensors and nodes",
+            )),
+        }
+    }
+
+    /// The patterns that fit `site`, in their order.
+    fn of(&self, site: &WeightSite) -> Vec<usize> {
+        let names = std::iter::once(&site.tensor).chain(site.reads.iter().map(|read| &read.node));
+        let mut found: Vec<usize> = names.flat_map(|name| self.globs.matches(name)).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
+
+/// What the options say of one layer, before any weight is looked at.
+struct Wish {
+    weights: Option<Storage>,
+    partition: Partition,
+    /// Whether it was named as dual, or as not.
+    dual: Option<bool>,
+    spelling: Spelling,
+    activation: Option<Storage>,
+    activation_terms: usize,
+    reasons: Vec<String>,
+}
+
+impl Wish {
+    fn new<'r>(
+        site: &WeightSite,
+        options: &Options,
+        rules: impl Iterator<Item = &'r LayerRule>,
+        named: bool,
+    ) -> Result<Self> {
+        let mut rule = LayerRule::default();
+        for later in rules {
+            rule.weights = later.weights.or(rule.weights);
+            rule.activations = later.activations.or(rule.activations);
+            rule.granularity = later.granularity.or(rule.granularity);
+            rule.dual = later.dual.or(rule.dual);
+            rule.spelling = later.spelling.or(rule.spelling);
+            rule.activation_terms = later.activation_terms.or(rule.activation_terms);
+        }
+        let edges = options.edges().filter(|_| site.place.is_edge());
+        let at_edge = |inside: Option<Storage>| edges.map_or(inside, |edges| edges.storage(inside));
+        // Signed codes mean the same at 8 bits, where every runtime takes them for weights.
+        let at_edge_weights = at_edge(options.weights)
+            .map(|storage| if storage == Storage::Uint8 { Storage::Int8 } else { storage });
+        let mut weights = rule.weights.unwrap_or(at_edge_weights);
+        let mut reasons = Vec::new();
+        let dual = rule.dual.or(named.then_some(true));
+        if dual == Some(true) {
+            let wide = rule.weights.flatten().is_some_and(|storage| storage.bits() != 4);
+            weights = match weights {
+                Some(storage) if !wide => Some(storage.with_bits(4)),
+                _ => {
+                    let kept = weights.map_or("float", Storage::name);
+                    return Err(Error::options(
+                        format!("{} is to be dual, but its weights {kept}", site.tensor),
+                        "dual weights are two 4-bit tensors: choose int4 or uint4",
+                    ));
+                }
+            };
+        } else if weights != options.weights && rule.weights.is_some() {
+            reasons.push(format!("{} as its rule says", weights.map_or("float", Storage::name)));
+        } else if weights != options.weights {
+            let end = if site.place.first { "first" } else { "last" };
+            reasons.push(format!("{} as a {end} layer", weights.map_or("float", Storage::name)));
+        }
+        let (partition, why) = partition(site, rule.granularity.unwrap_or(options.granularity));
+        reasons.insert(0, why.into());
+        let activation = match rule.activations {
+            Some(asked) => asked,
+            // Where a layer's weights stay float though others do not, its input gains nothing.
+            None if weights.is_none() && options.weights.is_some() => None,
+            None => at_edge(options.activations),
+        };
+        Ok(Self {
+            weights,
+            partition,
+            dual,
+            spelling: rule.spelling.unwrap_or(options.dual.spelling),
+            activation,
+            activation_terms: rule.activation_terms.unwrap_or(1),
+            reasons,
+        })
+    }
+
+    fn treatment(mut self, residuals: Option<Residuals>, key: Option<String>) -> Treatment {
+        self.reasons.extend(key.iter().cloned());
+        Treatment {
+            weights: self.weights,
+            partition: self.partition,
+            terms: if key.is_some() { 2 } else { 1 },
+            spelling: self.spelling,
+            activation: self.activation,
+            activation_terms: self.activation_terms,
+            reason: self.reasons.join(", "),
+            residuals,
+        }
+    }
+}
+
+/// The partition of a site's weights, and why it is not the one asked for where it is not.
+fn partition(site: &WeightSite, granularity: Granularity) -> (Partition, &'static str) {
+    let (by_kernel, why) = match site.axis {
+        Some(axis) => (Partition::Channel { axis }, "one scale a kernel"),
+        None => (Partition::Tensor, "one scale: its readers take different axes"),
+    };
+    match (granularity, site.input_axis) {
+        (Granularity::Tensor, _) => (Partition::Tensor, "one scale a tensor"),
+        (Granularity::Channel, _) => (by_kernel, why),
+        (Granularity::Block(_), None) => (by_kernel, why),
+        (Granularity::Block(_), Some(axis)) if site.dims.get(axis).is_none_or(|&dim| dim <= 1) => {
+            (by_kernel, "one scale a kernel, which has one input channel and no blocks")
+        }
+        (Granularity::Block(size), Some(axis)) => (Partition::Block { axis, size }, "one scale a block"),
+    }
+}
+
+/// For each site that is dual, why.
+fn keys(
+    keys: &Keys,
+    sites: &[WeightSite],
+    wishes: &[Wish],
+    residuals: &[Option<Residuals>],
+) -> Vec<Option<String>> {
+    let elements = |site: &WeightSite| site.dims.iter().product::<i64>().unsigned_abs();
+    let single = |at: usize| residuals[at].as_ref().map_or(0.0, |residuals| residuals.single);
+    let free = |at: &usize| {
+        wishes[*at].dual.is_none() && wishes[*at].weights.is_some_and(|storage| storage.bits() == 4)
+    };
+    let mut found: Vec<Option<String>> = wishes
+        .iter()
+        .map(|wish| (wish.dual == Some(true)).then(|| "two terms as asked".to_owned()))
+        .collect();
+    let mut order: Vec<usize> = (0..sites.len()).filter(free).collect();
+    match *keys {
+        Keys::None => {}
+        Keys::All => order.iter().for_each(|&at| found[at] = Some("two terms as asked for all".into())),
+        Keys::Above(threshold) => {
+            for at in order.into_iter().filter(|&at| single(at) > threshold) {
+                found[at] = Some(format!("two terms, as one loses {:.2e} of {threshold:.2e}", single(at)));
+            }
+        }
+        Keys::Share(share) => {
+            // A stable sort: among equals the graph's order.
+            order.sort_by(|&one, &other| single(other).total_cmp(&single(one)));
+            let whole: u64 = sites.iter().map(elements).sum();
+            let mut left = share * whole as f64;
+            for at in order {
+                let size = elements(&sites[at]) as f64;
+                if size > left {
+                    break;
+                }
+                left -= size;
+                found[at] = Some(format!(
+                    "two terms, as one loses {:.2e}, among the most in {} % of the weights",
+                    single(at),
+                    100.0 * share
+                ));
+            }
+        }
+    }
+    found
+}
