@@ -82,6 +82,8 @@ pub fn outcome() -> Outcome {
             ratio: 0.147,
             effective_bits: 4.61,
             quantized_bits: Some(4.22),
+            compression: Some(7.58),
+            repeated: 0.25,
         },
         verdict: Verdict::Validated(validation()),
         warnings: vec!["input has a narrow range".into()],
