@@ -3,7 +3,10 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fourbit::mmse::{Fit, Grid, Histogram, Search, error_at, fit_min_max, fit_range, fit_range_symmetric};
+use fourbit::mmse::{
+    Fit, Grid, Histogram, MultiSearch, Search, error_at, fit_min_max, fit_range, fit_range_multi,
+    fit_range_symmetric,
+};
 
 const SIDES: [Grid; 2] = [Grid::signed(4), Grid::flipped(4)];
 const INT4: Grid = Grid::signed(4);
@@ -158,6 +161,35 @@ fn weights(criterion: &mut Criterion) {
     }
 }
 
+/// Two terms, and their mean relative error beside that of a single term of four and of eight bits.
+fn duals(criterion: &mut Criterion) {
+    for size in [9usize, 144, 576, 4608] {
+        let kernels = kernels(size);
+        let (mut search, mut single) = (MultiSearch::new(), Search::new());
+        let mean = |error: &mut dyn FnMut(&[f32]) -> f64| {
+            kernels.iter().map(|kernel| error(kernel)).sum::<f64>() / kernels.len() as f64
+        };
+        let two =
+            mean(&mut |kernel| search.fit(kernel, None, &SIDES, 2).map_or(0.0, |fit| fit.relative_error()));
+        let mut one = |grids: &[Grid]| {
+            mean(&mut |kernel| single.fit_best(kernel, None, grids).map_or(0.0, |fit| fit.relative_error()))
+        };
+        let (four, eight) = (one(&SIDES), one(&[Grid::signed(8)]));
+        println!("mean relative error, {size} values: two INT4 {two:.3e}, INT4 {four:.3e}, INT8 {eight:.3e}");
+        let mut group = criterion.benchmark_group(format!("fit {size}"));
+        group.sample_size(10);
+        group.throughput(Throughput::Elements(kernels.iter().map(|kernel| kernel.len() as u64).sum()));
+        group.bench_function(BenchmarkId::new("dual", "INT4 two sides"), |bencher| {
+            bencher.iter(|| {
+                for kernel in &kernels {
+                    let _ = black_box(search.fit(black_box(kernel), None, &SIDES, 2));
+                }
+            });
+        });
+        group.finish();
+    }
+}
+
 fn activations(criterion: &mut Criterion) {
     let mut noise = Noise(1);
     let signed: Vec<f32> = (0..1 << 20).map(|_| noise.gauss() as f32).collect();
@@ -185,6 +217,9 @@ fn activations(criterion: &mut Criterion) {
                 bencher.iter(|| fit_range(black_box(&histogram), bits));
             });
         }
+        group.bench_function(BenchmarkId::new(format!("{name} two terms"), 4), |bencher| {
+            bencher.iter(|| fit_range_multi(black_box(&histogram), 4, 2));
+        });
         group.bench_function(BenchmarkId::new(format!("{name} symmetric"), 8), |bencher| {
             bencher.iter(|| fit_range_symmetric(black_box(&histogram), 8));
         });
@@ -192,5 +227,5 @@ fn activations(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, weights, activations);
+criterion_group!(benches, weights, duals, activations);
 criterion_main!(benches);

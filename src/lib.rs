@@ -15,6 +15,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod prepare;
 pub mod progress;
+pub mod reconstruct;
 pub mod report;
 pub mod rewrite;
 pub mod runtime;

@@ -188,6 +188,19 @@ impl Spelling {
     }
 }
 
+/// How weights are judged by the output of their layer, where there are samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compensation {
+    /// Not at all: each weight is rounded for itself.
+    None,
+    /// Each layer on the inputs that the float network gives it.
+    Layerwise,
+    /// Each layer on the inputs that the quantized layers before it really give.
+    #[default]
+    Sequential,
+}
+
 /// The width of weights and activations, as in `w4a8`; `None` leaves them float.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Precision {
@@ -271,6 +284,8 @@ pub struct Options {
     /// Whether the mean error that weight rounding puts on each output channel is corrected: by
     /// rounding a few elements of each kernel the other way, and with samples by the biases too.
     pub bias_correction: bool,
+    /// Whether codes are chosen for the layer's output, on samples.
+    pub compensation: Compensation,
 }
 
 impl Default for Options {
@@ -294,6 +309,7 @@ impl Options {
             op_types: Vec::new(),
             min_elements: MIN_ELEMENTS,
             bias_correction: true,
+            compensation: Compensation::default(),
         }
     }
 

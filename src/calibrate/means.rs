@@ -60,14 +60,7 @@ struct Axis {
 fn axis(spatial: &Spatial, at: usize, input: usize, transposed: bool) -> Axis {
     let (stride, dilation, kernel) = (spatial.strides[at], spatial.dilations[at], spatial.kernel[at]);
     let reach = (kernel.max(1) - 1) * dilation + 1;
-    let (begin, end) = match spatial.same_upper {
-        Some(upper) if !transposed => {
-            let total = ((input.div_ceil(stride).max(1) - 1) * stride + reach).saturating_sub(input);
-            let small = total / 2;
-            if upper { (small, total - small) } else { (total - small, small) }
-        }
-        _ => (spatial.begin[at], spatial.end[at]),
-    };
+    let (begin, end) = spatial.padding(at, input, transposed);
     if transposed {
         let full = (input.max(1) - 1) * stride + spatial.output_padding[at] + reach;
         let outputs = full.saturating_sub(begin + end);

@@ -1,7 +1,12 @@
 //! Running the float model on samples and keeping what solving needs of its activations: a
 //! histogram each, and the mean input of each weight. Memory is bounded by the samples in flight.
 
+mod columns;
 mod means;
+mod moments;
+mod segment;
+mod spool;
+mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -17,6 +22,7 @@ use crate::progress::Progress;
 use crate::runtime::Session;
 
 use means::Gather;
+pub use walk::{Feed, Walk};
 
 /// Samples whose sums are held at a time. The sums are added in the order of the samples, so that
 /// the result does not depend on the number of threads.

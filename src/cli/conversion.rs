@@ -42,6 +42,10 @@ pub struct Conversion {
     /// What is different for single layers (TOML)
     #[arg(long, value_name = "FILE", help_heading = "Precision")]
     pub config: Option<PathBuf>,
+    /// How weights are chosen where there are samples: for the output of their layer, on the inputs that the quantized
+    /// layers before it give, or on those of the float network; or each for itself
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Compensation::Sequential, help_heading = "Precision")]
+    pub compensation: Compensation,
     /// Round each weight to its nearest code and leave the biases as they are
     #[arg(long, help_heading = "Precision")]
     pub no_bias_correction: bool,
@@ -129,6 +133,17 @@ pub enum Activations {
     Int4,
 }
 
+/// How weights are judged by the output of their layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Compensation {
+    /// Each weight for itself
+    None,
+    /// Each layer on the float network's inputs
+    Layerwise,
+    /// Each layer on the quantized network's inputs
+    Sequential,
+}
+
 impl Conversion {
     /// The options asked for: --precision first, then what is said of weights and activations.
     ///
@@ -164,6 +179,11 @@ impl Conversion {
         options.op_types.clone_from(&self.op_types);
         options.min_elements = self.min_elements;
         options.bias_correction = !self.no_bias_correction;
+        options.compensation = match self.compensation {
+            Compensation::None => options::Compensation::None,
+            Compensation::Layerwise => options::Compensation::Layerwise,
+            Compensation::Sequential => options::Compensation::Sequential,
+        };
         Ok(options)
     }
 

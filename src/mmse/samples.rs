@@ -36,6 +36,11 @@ impl Side {
         self.largest = self.largest.max(magnitude);
     }
 
+    /// Magnitudes and weights.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
+        self.magnitudes.iter().copied().zip(self.weights.iter().copied())
+    }
+
     /// Sum of `cost(magnitude, weight)`, in four running sums that the processor need not wait for one after another.
     /// Of every `stride` groups of four values one is looked at; 1 for all.
     fn sum(&self, stride: usize, cost: impl Fn(f64, f64) -> f64) -> f64 {
@@ -191,5 +196,10 @@ impl Samples {
     pub(super) fn judge(&self, scale: f32, grid: Grid) -> Fit {
         let outside = |sum: f64| (sum * self.unit).min(f64::MAX);
         Fit { scale, grid, error: outside(self.error(f64::from(scale), grid)), energy: outside(self.energy) }
+    }
+
+    /// What the search's unit of weight is worth to the caller.
+    pub(super) fn unit(&self) -> f64 {
+        self.unit
     }
 }

@@ -33,6 +33,17 @@ impl Clock {
         self.seconds.push((stage.into(), (now - self.last).as_secs_f64()));
         self.last = now;
     }
+
+    /// Adds what went by since the last stage to `stage`, which may come up again and again.
+    pub fn add(&mut self, stage: &str) {
+        let now = Instant::now();
+        let passed = (now - self.last).as_secs_f64();
+        self.last = now;
+        match self.seconds.iter_mut().find(|(name, _)| name == stage) {
+            Some((_, seconds)) => *seconds += passed,
+            None => self.seconds.push((stage.into(), passed)),
+        }
+    }
 }
 
 /// Largest resident memory of this process so far, in bytes, where the system tells.

@@ -6,6 +6,7 @@ mod inspect;
 mod judge;
 mod measure;
 mod quantize;
+mod walked;
 
 use std::path::{Path, PathBuf};
 

@@ -1,15 +1,17 @@
 //! The main job, and the same stopped before rewriting.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::judge::{self, Judged};
 use super::measure::{Clock, peak_memory, sizes};
+use super::walked::walked;
 use super::{CALIBRATION_SAMPLES, Job, Ready, ready, target};
 use crate::analyse::analyse;
 use crate::calibrate::observe;
 use crate::error::{Error, Result};
 use crate::onnx::{self, Model};
-use crate::plan::{self, Analysis, Observations, Outcome, Plan, Planned};
+use crate::options::Compensation;
+use crate::plan::{self, Analysis, Outcome, Plan, Planned};
 use crate::progress::Progress;
 use crate::rewrite;
 use crate::runtime::faults;
@@ -95,8 +97,8 @@ fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     let preprocess = preprocess.map(|path| Preprocess::read(&path)).transpose()?;
     let source = job.calibration.clone().or(beside.calibration);
     clock.lap("analyse");
-    let (observations, calibration) = match source {
-        Some(path) => calibrate(job, &ready, &analysis, path, preprocess.as_ref(), progress)?,
+    let samples = match source {
+        Some(path) => calibration_samples(job, &ready, &path, preprocess.as_ref())?,
         None if job.options.quantizes_activations() => {
             return Err(Error::options(
                 format!(
@@ -106,14 +108,13 @@ fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
                 "pass --calibration FILE, or --precision w4, which needs no data",
             ));
         }
-        None => (None, None),
+        None => None,
     };
-    clock.lap("calibrate");
-    let plan = solve(&ready.model, &analysis, observations.as_ref(), &job.options, ready.subject.clone())?;
+    let calibration = samples.as_ref().map(|samples| (samples.path().display().to_string(), samples.len()));
+    let plan = decide(job, &ready, &analysis, samples.as_ref(), &mut clock, progress)?;
     if plan.decisions.is_empty() {
         ready.warnings.push("nothing in this model was quantized; the reasons are listed".into());
     }
-    clock.lap("solve");
     Ok(Solved {
         ready,
         plan,
@@ -124,31 +125,53 @@ fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     })
 }
 
-type Calibrated = (Option<Observations>, Option<(String, usize)>);
-
-fn calibrate(
+/// Every scale and every code.
+fn decide(
     job: &Job,
     ready: &Ready,
     analysis: &Analysis,
-    path: PathBuf,
-    preprocess: Option<&Preprocess>,
+    samples: Option<&Samples>,
+    clock: &mut Clock,
     progress: &dyn Progress,
-) -> Result<Calibrated> {
+) -> Result<Plan> {
+    let subject = ready.subject.clone();
+    let options = &job.options;
+    if let Some(samples) =
+        samples.filter(|_| options.compensation != Compensation::None && options.quantizes_weights())
+    {
+        return walked(&ready.model, analysis, samples, options, subject, clock, progress);
+    }
+    let observations = match samples {
+        Some(samples) => {
+            let get = |at: usize| Ok(samples.get(at)?.inputs);
+            let means = options.bias_correction && options.quantizes_weights();
+            Some(observe(&ready.model, analysis, samples.len(), &get, means, progress)?)
+        }
+        None => None,
+    };
+    clock.lap("calibrate");
+    let plan = solve(&ready.model, analysis, observations.as_ref(), options, subject)?;
+    clock.lap("solve");
+    Ok(plan)
+}
+
+fn calibration_samples(
+    job: &Job,
+    ready: &Ready,
+    path: &Path,
+    preprocess: Option<&Preprocess>,
+) -> Result<Option<Samples>> {
     if let Some(problem) = first_fault(&ready.model) {
         return match job.options.quantizes_activations() {
             true => Err(Error::options(
                 format!("calibration cannot run this model: {problem}"),
                 "choose --precision w4, which needs no calibration",
             )),
-            false => Ok((None, None)),
+            false => Ok(None),
         };
     }
-    let samples = Samples::open(&path, &ready.model, preprocess)?;
-    let samples = samples.choose(Some(job.samples.unwrap_or(CALIBRATION_SAMPLES)), job.seed);
-    let get = |at: usize| Ok(samples.get(at)?.inputs);
-    let means = job.options.bias_correction && job.options.quantizes_weights();
-    let observations = observe(&ready.model, analysis, samples.len(), &get, means, progress)?;
-    Ok((Some(observations), Some((path.display().to_string(), samples.len()))))
+    let samples = Samples::open(path, &ready.model, preprocess)?;
+    Ok(Some(samples.choose(Some(job.samples.unwrap_or(CALIBRATION_SAMPLES)), job.seed)))
 }
 
 /// What tract cannot run, or runs wrongly, if anything.

@@ -197,3 +197,25 @@ pub struct ActivationTerm {
     /// The zero point, in the range of the storage type.
     pub zero_point: i16,
 }
+
+impl ActivationDecision {
+    /// Replaces each value by the nearest one that the low-bit form has, in f32 as QuantizeLinear and DequantizeLinear
+    /// compute it.
+    pub fn round(&self, values: &mut [f32]) {
+        for value in values {
+            let mut sum = 0.0f32;
+            let mut left = *value;
+            for term in &self.terms {
+                let (lowest, highest) = term.storage.range();
+                let zero = f32::from(term.zero_point);
+                let code = (left / term.scale).round_ties_even();
+                let code = (code + zero).clamp(lowest as f32, highest as f32) - zero;
+                // A comparison with NaN leaves NaN, where ONNX has no rule: the code of 0.
+                let rounded = if code.is_nan() { 0.0 } else { code * term.scale };
+                sum += rounded;
+                left = *value - sum;
+            }
+            *value = sum;
+        }
+    }
+}

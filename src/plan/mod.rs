@@ -4,6 +4,7 @@ mod check;
 mod codes;
 mod decision;
 mod file;
+mod layout;
 mod observations;
 mod outcome;
 mod partition;
@@ -15,6 +16,7 @@ pub use decision::{
     WeightDecision, WeightTerm,
 };
 pub use file::{read, write};
+pub use layout::Layout;
 pub use observations::Observations;
 pub use outcome::{
     Applied, Inspection, Outcome, OutputError, Planned, Prepared, Score, SiteRow, Sizes, Validation, Verdict,

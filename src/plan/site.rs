@@ -38,6 +38,27 @@ pub struct Spatial {
     pub groups: usize,
 }
 
+impl Spatial {
+    /// What is added before and after axis `at` of an input that is `input` long there; for ConvTranspose what is cropped.
+    pub fn padding(&self, at: usize, input: usize, transposed: bool) -> (usize, usize) {
+        let (stride, reach) = (self.strides[at], (self.kernel[at].max(1) - 1) * self.dilations[at] + 1);
+        match self.same_upper {
+            Some(upper) if !transposed => {
+                let total = ((input.div_ceil(stride).max(1) - 1) * stride + reach).saturating_sub(input);
+                let small = total / 2;
+                if upper { (small, total - small) } else { (total - small, small) }
+            }
+            Some(upper) => {
+                let full = (input.max(1) - 1) * stride + self.output_padding[at] + reach;
+                let total = full.saturating_sub(input * stride);
+                let small = total / 2;
+                if upper { (small, total - small) } else { (total - small, small) }
+            }
+            _ => (self.begin[at], self.end[at]),
+        }
+    }
+}
+
 /// How a reader multiplies with the weights.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kernel {

@@ -8,7 +8,7 @@ use tract_onnx::tract_hir::internal::OutletId;
 
 use super::guard::guarded;
 use super::plan::{Plan, See};
-use super::values::{to_tract, with_floats};
+use super::values::{from_tract, to_tract, with_floats};
 use crate::error::{Error, Result};
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{self, Model};
@@ -99,7 +99,16 @@ impl Session {
     /// # Errors
     /// [`Error::Runtime`] where tract fails, [`Error::Invalid`] where an input is no valid tensor.
     pub fn run(&self, inputs: &[TensorProto]) -> Result<Vec<Output>> {
-        self.execute(&self.feed(inputs)?, None)
+        self.execute(&self.feed(inputs)?, None, to_output)
+    }
+
+    /// Runs the model once and gives each output with its element type kept, as `raw_data`. `inputs` are in the order of
+    /// [`Model::inputs`].
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn run_tensors(&self, inputs: &[TensorProto]) -> Result<Vec<TensorProto>> {
+        self.execute(&self.feed(inputs)?, None, from_tract)
     }
 
     /// Runs the model once and shows each tapped value as it is computed: its name, dimensions and
@@ -122,7 +131,7 @@ impl Session {
                 tap(name, dims, values);
             }
         };
-        let outputs = self.execute(&inputs, Some(&mut see))?;
+        let outputs = self.execute(&inputs, Some(&mut see), to_output)?;
         match self.taps.iter().zip(&seen).find(|(_, seen)| !**seen) {
             Some(((name, _), _)) => Err(self.failed("run", format!("value {name} was not computed"))),
             None => Ok(outputs),
@@ -141,7 +150,12 @@ impl Session {
         inputs.iter().map(to_tract).collect()
     }
 
-    fn execute(&self, inputs: &[Tensor], see: Option<&mut See<'_>>) -> Result<Vec<Output>> {
+    fn execute<T>(
+        &self,
+        inputs: &[Tensor],
+        see: Option<&mut See<'_>>,
+        convert: impl Fn(&str, &Tensor) -> TractResult<T>,
+    ) -> Result<Vec<T>> {
         let shapes: Shapes =
             inputs.iter().map(|input| (input.datum_type(), input.shape().to_vec())).collect();
         let slot = self.slot(&shapes);
@@ -153,11 +167,7 @@ impl Session {
         let outputs = guarded(|| {
             let values = plan.run(inputs.iter().map(|input| input.clone().into_tvalue()).collect(), see)?;
             let named = self.outputs.iter().zip(values);
-            let output = |(name, value): (&String, TValue)| {
-                let values = with_floats(&value, <[f32]>::to_vec)?;
-                Ok(Output { name: name.clone(), dims: value.shape().to_vec(), values })
-            };
-            named.map(output).collect()
+            named.map(|(name, value)| convert(name, &value)).collect()
         });
         outputs.map_err(|problem| self.failed("run", problem))
     }
@@ -174,4 +184,9 @@ impl Session {
         plans.push((shapes.clone(), slot.clone()));
         slot
     }
+}
+
+fn to_output(name: &str, value: &Tensor) -> TractResult<Output> {
+    let values = with_floats(value, <[f32]>::to_vec)?;
+    Ok(Output { name: name.into(), dims: value.shape().to_vec(), values })
 }

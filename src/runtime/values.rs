@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use half::f16;
-use tract_onnx::prelude::{DatumType, Tensor, TractResult};
+use tract_onnx::prelude::{DatumType, Tensor, TractError, TractResult};
 
 use crate::error::{Error, Result};
 use crate::onnx::proto::TensorProto;
-use crate::onnx::{Dtype, dtype_name, element_count, floats, integers};
+use crate::onnx::{Dtype, dtype_name, element_count, floats, integers, tensor as proto_tensor};
 
 /// A tensor of the same type, dimensions and values for tract.
 pub(super) fn to_tract(tensor: &TensorProto) -> Result<Tensor> {
@@ -73,4 +73,29 @@ pub(super) fn with_floats<T>(tensor: &Tensor, take: impl FnOnce(&[f32]) -> T) ->
     };
     let plain = floats.try_as_plain_ram()?;
     Ok(take(plain.as_slice::<f32>()?))
+}
+
+/// A tensor of the same type, dimensions and values out of tract, called `name`.
+pub(super) fn from_tract(name: &str, tensor: &Tensor) -> TractResult<TensorProto> {
+    let tensor = match tensor.datum_type() == DatumType::TDim {
+        true => tensor.cast_to::<i64>()?,
+        false => Cow::Borrowed(tensor),
+    };
+    let dtype = match tensor.datum_type() {
+        DatumType::F32 => Dtype::Float,
+        DatumType::F16 => Dtype::Float16,
+        DatumType::F64 => Dtype::Double,
+        DatumType::Bool => Dtype::Bool,
+        DatumType::I64 => Dtype::Int64,
+        DatumType::I32 => Dtype::Int32,
+        DatumType::I16 => Dtype::Int16,
+        DatumType::I8 => Dtype::Int8,
+        DatumType::U64 => Dtype::Uint64,
+        DatumType::U32 => Dtype::Uint32,
+        DatumType::U16 => Dtype::Uint16,
+        DatumType::U8 => Dtype::Uint8,
+        other => return Err(TractError::msg(format!("value {name} is of type {other:?}"))),
+    };
+    let dims: Vec<i64> = tensor.shape().iter().map(|&dim| dim as i64).collect();
+    Ok(proto_tensor(name, dtype, &dims, tensor.try_as_plain_ram()?.as_bytes().to_vec()))
 }

@@ -1,9 +1,10 @@
-//! The policy: from sites and observations to decisions. It reads weights and statistics, and
+//! The policy: from sites and what was seen of them to decisions. It reads weights and statistics, and
 //! changes nothing.
 
 mod activations;
 mod balance;
 mod bias;
+mod compensated;
 mod residuals;
 mod terms;
 mod treatment;
@@ -11,15 +12,19 @@ mod weights;
 
 use rayon::prelude::*;
 
-pub use treatment::{Treatment, treatments};
-
 use crate::error::Result;
+use crate::mmse::Histogram;
 use crate::onnx::{Index, Model};
 use crate::options::Options;
-use crate::plan::{Analysis, Decision, Observations, Plan, Skip, Subject, VERSION};
+use crate::plan::{
+    ActivationDecision, ActivationSite, Analysis, Decision, Keep, Observations, Plan, Read, Skip, Subject,
+    VERSION, WeightDecision, WeightSite,
+};
+use crate::reconstruct::Moments;
+use treatment::Layer;
 
-/// Decides every scale and every code. Without observations activations stay float and biases are
-/// not corrected.
+/// Decides every scale and every code from weights and, where there are any, observations of the float network. Without
+/// them activations stay float and biases are not corrected.
 ///
 /// # Errors
 /// [`crate::error::Error::Options`] where the options name layers that are not there, or contradict one another, and
@@ -31,47 +36,153 @@ pub fn solve(
     options: &Options,
     subject: Subject,
 ) -> Result<Plan> {
-    let index = Index::new(model.graph());
-    let mut skips = analysis.skips.clone();
-    let mut decisions = Vec::new();
-    let treatments = treatments(analysis, &index, options)?;
-    let solved: Vec<_> = analysis
-        .weights
-        .par_iter()
-        .zip(&treatments)
-        .map(|(site, treatment)| weights::solve(site, &index, treatment, options, observations))
-        .collect::<Result<_>>()?;
-    for outcome in solved {
-        match outcome {
-            Ok(decision) => decisions.push(Decision::Weight(decision)),
-            Err(skip) => skips.push(skip),
+    let mut solver = Solver::new(model, analysis, options)?;
+    let all: Vec<usize> = (0..analysis.weights.len()).collect();
+    solver.by_weights(&all, observations)?;
+    if let Some(observations) = observations {
+        for site in &analysis.activations {
+            solver.activation(site, observations.histograms.get(&site.tensor))?;
         }
     }
-    if let Some(observations) = observations.filter(|_| options.quantizes_activations()) {
-        let inputs = activations::Inputs::new(analysis, &treatments, &decisions);
-        for site in &analysis.activations {
-            match activations::solve(site, &inputs, observations) {
-                Ok(decision) => decisions.push(Decision::Activation(decision)),
-                Err(reason) => skips.push(Skip {
+    Ok(solver.finish(subject))
+}
+
+/// Makes a plan site by site, in whatever order evidence of them comes in.
+#[derive(Debug)]
+pub struct Solver<'s> {
+    index: Index<'s>,
+    analysis: &'s Analysis,
+    options: &'s Options,
+    /// What is asked for each of the weight sites.
+    layers: Vec<Layer>,
+    decisions: Vec<Decision>,
+    skips: Vec<Skip>,
+}
+
+impl<'s> Solver<'s> {
+    /// Nothing decided yet but how each layer is to be treated.
+    ///
+    /// # Errors
+    /// As [`solve`].
+    pub fn new(model: &'s Model, analysis: &'s Analysis, options: &'s Options) -> Result<Self> {
+        let index = Index::new(model.graph());
+        let layers = treatment::layers(analysis, &index, options)?;
+        Ok(Self { index, analysis, options, layers, decisions: Vec::new(), skips: analysis.skips.clone() })
+    }
+
+    /// Decides on weights by themselves. Gives the decision on each of `sites`, `None` where it stays float.
+    ///
+    /// # Errors
+    /// As [`solve`].
+    pub fn by_weights(
+        &mut self,
+        sites: &[usize],
+        observations: Option<&Observations>,
+    ) -> Result<Vec<Option<WeightDecision>>> {
+        let solved = sites.par_iter().map(|&at| {
+            let site = &self.analysis.weights[at];
+            match &self.layers[at].weights {
+                Some(treatment) => weights::solve(site, &self.index, &treatment.alone(), observations),
+                None => Ok(Err(weights::skip(site, Keep::FloatAsked))),
+            }
+        });
+        let solved = solved.collect::<Result<Vec<_>>>()?;
+        Ok(solved.into_iter().map(|outcome| self.note(outcome)).collect())
+    }
+
+    /// Decides on weights by what they do to the output of their layer, from the moments of their inputs; by themselves where
+    /// there are none. Gives the decision on each of `sites`, `None` where it stays float.
+    ///
+    /// # Errors
+    /// As [`solve`].
+    pub fn by_output(
+        &mut self,
+        sites: &[usize],
+        moments: &[Option<Vec<Moments>>],
+    ) -> Result<Vec<Option<WeightDecision>>> {
+        let solved = sites.par_iter().zip(moments).map(|(&at, moments)| {
+            let site = &self.analysis.weights[at];
+            let Some(treatment) = &self.layers[at].weights else {
+                return Ok(Err(weights::skip(site, Keep::FloatAsked)));
+            };
+            let found = match moments {
+                Some(moments) => compensated::solve(site, &self.index, treatment, moments)?,
+                None => None,
+            };
+            let alone = || weights::solve(site, &self.index, &treatment.alone(), None);
+            found.map_or_else(alone, Ok)
+        });
+        let solved = solved.collect::<Result<Vec<_>>>()?;
+        Ok(solved.into_iter().map(|outcome| self.note(outcome)).collect())
+    }
+
+    fn note(&mut self, outcome: Result<WeightDecision, Skip>) -> Option<WeightDecision> {
+        match outcome {
+            Ok(decision) => {
+                self.decisions.push(Decision::Weight(decision.clone()));
+                Some(decision)
+            }
+            Err(skip) => {
+                self.skips.push(skip);
+                None
+            }
+        }
+    }
+
+    /// Decides on an activation from the histogram of its values; `None` where it stays float.
+    ///
+    /// # Errors
+    /// As [`solve`].
+    pub fn activation(
+        &mut self,
+        site: &ActivationSite,
+        histogram: Option<&Histogram>,
+    ) -> Result<Option<ActivationDecision>> {
+        let mut readers = Vec::new();
+        for read in &site.reads {
+            if let Some(at) = self.layer_of(read) {
+                let quantized = weights::obstacle(&self.analysis.weights[at], &self.index)?.is_none();
+                let layer = &self.layers[at];
+                readers.push((read, layer, quantized && layer.weights.is_some()));
+            }
+        }
+        match activations::solve(site, &readers, histogram) {
+            Ok(decision) => {
+                self.decisions.push(Decision::Activation(decision.clone()));
+                Ok(Some(decision))
+            }
+            Err(reason) => {
+                self.skips.push(Skip {
                     name: site.tensor.clone(),
                     operator: site.reads[0].operator.clone(),
                     dims: Vec::new(),
                     bytes: 0,
                     reason,
-                }),
+                });
+                Ok(None)
             }
         }
     }
-    decisions.sort_by_key(|decision| match decision {
-        Decision::Activation(activation) => (activation.reads[0].at, 0),
-        Decision::Weight(weight) => (weight.reads[0].at, 1),
-    });
-    Ok(Plan {
-        version: VERSION,
-        tool: concat!("fourbit ", env!("CARGO_PKG_VERSION")).into(),
-        subject,
-        precision: options.precision().to_string(),
-        decisions,
-        skips,
-    })
+
+    /// The site whose weights `read`'s node multiplies with.
+    fn layer_of(&self, read: &Read) -> Option<usize> {
+        let reads = |site: &WeightSite| site.reads.iter().any(|other| other.at == read.at);
+        self.analysis.weights.iter().position(reads)
+    }
+
+    /// The plan, in graph order.
+    pub fn finish(mut self, subject: Subject) -> Plan {
+        self.decisions.sort_by_key(|decision| match decision {
+            Decision::Activation(activation) => (activation.reads[0].at, 0),
+            Decision::Weight(weight) => (weight.reads[0].at, 1),
+        });
+        Plan {
+            version: VERSION,
+            tool: concat!("fourbit ", env!("CARGO_PKG_VERSION")).into(),
+            subject,
+            precision: self.options.precision().to_string(),
+            decisions: self.decisions,
+            skips: self.skips,
+        }
+    }
 }

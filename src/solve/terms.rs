@@ -2,7 +2,7 @@
 //! error (paper, section 3: constrained MMSE).
 
 use super::balance::balance;
-use crate::mmse::{Fit, Grid, NotFinite, Search, encode, fit_min_max};
+use crate::mmse::{Fit, Grid, MultiSearch, NotFinite, Search, Term, encode, encode_multi};
 use crate::options::Storage;
 use crate::plan::{Codes, Groups, Partition, WeightTerm};
 
@@ -23,8 +23,6 @@ pub(super) fn grids(storage: Storage) -> Vec<Grid> {
 
 /// `count` quantized tensors whose sum approximates `values`, in the groups of `partition`. With a `plane`, the rounding
 /// errors that are left in each group are made to cancel: `plane` is the number of neighbours that meet the same input.
-///
-/// More than one are fitted greedily, each to what is left; the joint optimum is better.
 pub(super) fn fit_terms(
     values: &[f32],
     storage: Storage,
@@ -35,14 +33,14 @@ pub(super) fn fit_terms(
 ) -> Result<Vec<WeightTerm>, NotFinite> {
     let mut terms = vec![empty(values.len(), storage, partition); count];
     let grids = grids(storage);
-    let mut search = Search::new();
+    let (mut search, mut together) = (Search::new(), MultiSearch::new());
     let mut kernel = Vec::new();
     for members in groups.members() {
         kernel.clear();
         kernel.extend(members.iter().map(|&at| values[at]));
         let parts = match count {
             1 => vec![part(&kernel, search.fit_best(&kernel, None, &grids)?, plane)],
-            _ => greedy(&kernel, &mut search, &grids, count, plane)?,
+            _ => several(&kernel, &mut together, &grids, count, plane)?,
         };
         for (term, part) in terms.iter_mut().zip(parts) {
             let zero_point = storage.range().0 - part.grid.lo();
@@ -76,40 +74,35 @@ fn part(values: &[f32], fit: Fit, plane: Option<usize>) -> Part {
     Part { scale: fit.scale, grid: fit.grid, codes }
 }
 
-/// Each part fits what the ones before leave. The first one is tried twice: at the scale that is best for itself, which
-/// clips, and at the one that clips nothing, which often leaves less to a second.
-fn greedy(
+/// Several parts, whose codes are chosen together.
+fn several(
     values: &[f32],
-    search: &mut Search,
+    search: &mut MultiSearch,
     grids: &[Grid],
     count: usize,
     plane: Option<usize>,
 ) -> Result<Vec<Part>, NotFinite> {
-    let best = search.fit_best(values, None, grids)?;
-    let mut firsts = vec![best];
-    for &grid in grids {
-        firsts.push(fit_min_max(values, grid)?);
-    }
-    let mut found: Option<(f64, Vec<Part>)> = None;
-    for first in firsts {
-        let mut parts = vec![part(values, first, None)];
-        let mut error = first.error;
+    let terms = search.fit(values, None, grids, count)?.terms;
+    let mut codes = Vec::new();
+    encode_multi(values, &terms, &mut codes);
+    let finest = (0..terms.len()).min_by(|&one, &other| terms[one].scale.total_cmp(&terms[other].scale));
+    if let (Some(plane), Some(finest)) = (plane, finest) {
         let mut left = values.to_vec();
-        while parts.len() < count {
-            if let Some(last) = parts.last() {
-                let decoded = last.codes.iter().map(|&code| code as f32 * last.scale);
-                left.iter_mut().zip(decoded).for_each(|(left, decoded)| *left -= decoded);
-            }
-            let fit = search.fit_best(&left, None, grids)?;
-            error = fit.error;
-            let plane = plane.filter(|_| parts.len() + 1 == count);
-            parts.push(part(&left, fit, plane));
+        for (term, codes) in
+            terms.iter().zip(&codes).enumerate().filter(|(at, _)| *at != finest).map(|(_, it)| it)
+        {
+            left.iter_mut().zip(codes).for_each(|(left, &code)| *left -= code as f32 * term.scale);
         }
-        if found.as_ref().is_none_or(|(least, _)| error < *least) {
-            found = Some((error, parts));
-        }
+        balance(&left, terms[finest].scale, terms[finest].grid, plane, &mut codes[finest]);
     }
-    Ok(found.map(|(_, parts)| parts).unwrap_or_default())
+    let part = |(term, codes): (&Term, Vec<i32>)| Part { scale: term.scale, grid: term.grid, codes };
+    Ok(terms.iter().zip(codes).map(part).collect())
+}
+
+/// Grids and scales of several terms that together approximate `values`.
+pub(super) fn scales_of_several(values: &[f32], storage: Storage, terms: usize) -> Option<Vec<(Grid, f64)>> {
+    let fit = MultiSearch::new().fit(values, None, &grids(storage), terms).ok()?;
+    Some(fit.terms.iter().map(|term| (term.grid, f64::from(term.scale))).collect())
 }
 
 /// Sum of squared differences, and of squares of the first.

@@ -4,30 +4,70 @@
 use super::residuals::measure;
 use crate::error::{Error, Result};
 use crate::onnx::Index;
-use crate::options::{Globs, Granularity, Keys, LayerRule, Options, Spelling, Storage};
+use crate::options::{Compensation, Globs, Granularity, Keys, LayerRule, Options, Spelling, Storage};
 use crate::plan::{Analysis, Partition, Residuals, WeightSite};
 
 use rayon::prelude::*;
 
 /// How one layer is treated.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Treatment {
-    /// Storage of the weights; `None` leaves them float.
-    pub weights: Option<Storage>,
-    /// Which weights share a scale.
-    pub partition: Partition,
-    /// How many quantized tensors the weights are the sum of.
-    pub terms: usize,
-    /// How more than one is written.
-    pub spelling: Spelling,
-    /// Storage of the activation that the layer reads; `None` leaves it float.
+pub(super) struct Layer {
+    /// What becomes of its weights; `None` leaves them float.
+    pub weights: Option<Treatment>,
+    /// Storage of the activation that it reads; `None` leaves it float.
     pub activation: Option<Storage>,
     /// One QuantizeLinear/DequantizeLinear pair on it, or two.
     pub activation_terms: usize,
-    /// Why the partition, the width and the number of terms, in words.
-    pub reason: String,
-    /// What other treatments would lose; `None` where the weights stay float or cannot be read as numbers.
+}
+
+/// How one weight tensor is to be quantized.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Treatment {
+    pub storage: Storage,
+    pub partition: Partition,
+    /// How many low-bit tensors are summed.
+    pub terms: usize,
+    pub spelling: Spelling,
+    /// Whether codes are chosen for the layer's output.
+    pub compensate: bool,
+    /// Whether the mean error of outputs is corrected.
+    pub correct_biases: bool,
+    /// What other treatments would lose; `None` where the weights cannot be read as numbers.
     pub residuals: Option<Residuals>,
+    /// Why the partition, the width and the number of terms, in words.
+    why: String,
+    compensation: Compensation,
+}
+
+impl Treatment {
+    /// The same for a layer of whose inputs nothing is known.
+    pub fn alone(&self) -> Self {
+        Self { compensate: false, ..self.clone() }
+    }
+
+    /// All of it in words.
+    pub fn reason(&self) -> String {
+        let zero = match self.storage {
+            Storage::Int4 => ", odd code on the better side",
+            Storage::Uint4 => ", best of 16 zero points",
+            Storage::Int8 | Storage::Uint8 => "",
+        };
+        let share = if matches!(self.partition, Partition::Block { .. }) { "block" } else { "kernel" };
+        let rest = match (self.compensate, self.compensation) {
+            (true, Compensation::Sequential) => {
+                ", output error compensated on the quantized network's inputs".into()
+            }
+            (true, _) => ", output error compensated on the float network's inputs".into(),
+            (false, _) if self.correct_biases => format!(", rounding errors of each {share} cancelled"),
+            _ => String::new(),
+        };
+        let method = match (self.compensate, self.terms) {
+            (true, _) => "least output error",
+            (false, 1) => "exact MMSE",
+            (false, _) => "MMSE",
+        };
+        format!("{method}, {}{zero}{rest}", self.why)
+    }
 }
 
 /// The treatment of each weight site, in their order.
@@ -35,18 +75,17 @@ pub struct Treatment {
 /// # Errors
 /// [`Error::Options`] for a pattern that fits no layer, or wishes that contradict one another;
 /// [`Error::Invalid`] where a weight's data does not fit its dimensions.
-pub fn treatments(analysis: &Analysis, index: &Index, options: &Options) -> Result<Vec<Treatment>> {
-    let rules =
-        Matches::new(options.layers.iter().map(|rule| rule.matching.clone()).collect(), &analysis.weights)?;
-    let named = Matches::new(options.dual.layers.clone(), &analysis.weights)?;
+pub(super) fn layers(analysis: &Analysis, index: &Index, options: &Options) -> Result<Vec<Layer>> {
+    let sites = &analysis.weights;
+    let rules = Matches::new(options.layers.iter().map(|rule| rule.matching.clone()).collect(), sites)?;
+    let named = Matches::new(options.dual.layers.clone(), sites)?;
     let mut wishes = Vec::new();
-    for site in &analysis.weights {
+    for site in sites {
         let rules = rules.of(site).into_iter().map(|at| &options.layers[at]);
         wishes.push(Wish::new(site, options, rules, !named.of(site).is_empty())?);
     }
     let dual_asked = options.dual.keys != Keys::None || wishes.iter().any(|wish| wish.dual == Some(true));
-    let residuals: Vec<Option<Residuals>> = analysis
-        .weights
+    let residuals: Vec<Option<Residuals>> = sites
         .par_iter()
         .zip(&wishes)
         .map(|(site, wish)| match wish.weights {
@@ -54,9 +93,9 @@ pub fn treatments(analysis: &Analysis, index: &Index, options: &Options) -> Resu
             None => Ok(None),
         })
         .collect::<Result<_>>()?;
-    let keys = keys(&options.dual.keys, &analysis.weights, &wishes, &residuals);
-    let treated = wishes.into_iter().zip(residuals).zip(keys);
-    Ok(treated.map(|((wish, residuals), key)| wish.treatment(residuals, key)).collect())
+    let keys = keys(&options.dual.keys, sites, &wishes, &residuals);
+    let layers = wishes.into_iter().zip(residuals).zip(keys);
+    Ok(layers.map(|((wish, residuals), key)| wish.layer(residuals, key, options)).collect())
 }
 
 /// Patterns, each of which must fit some layer's weights or node.
@@ -161,18 +200,21 @@ impl Wish {
         })
     }
 
-    fn treatment(mut self, residuals: Option<Residuals>, key: Option<String>) -> Treatment {
-        self.reasons.extend(key.iter().cloned());
-        Treatment {
-            weights: self.weights,
+    fn layer(self, residuals: Option<Residuals>, key: Option<String>, options: &Options) -> Layer {
+        let terms = if key.is_some() { 2 } else { 1 };
+        let why: Vec<String> = self.reasons.into_iter().chain(key).collect();
+        let weights = self.weights.map(|storage| Treatment {
+            storage,
             partition: self.partition,
-            terms: if key.is_some() { 2 } else { 1 },
+            terms,
             spelling: self.spelling,
-            activation: self.activation,
-            activation_terms: self.activation_terms,
-            reason: self.reasons.join(", "),
+            compensate: options.compensation != Compensation::None,
+            correct_biases: options.bias_correction,
             residuals,
-        }
+            why: why.join(", "),
+            compensation: options.compensation,
+        });
+        Layer { weights, activation: self.activation, activation_terms: self.activation_terms }
     }
 }
 

@@ -5,7 +5,6 @@ use super::terms::{fit_terms, losses};
 use super::treatment::Treatment;
 use crate::error::{Error, Result};
 use crate::onnx::{Index, floats};
-use crate::options::{Options, Storage};
 use crate::plan::{Keep, Observations, Partition, Skip, WeightDecision, WeightSite};
 
 /// Weights that stay float.
@@ -19,33 +18,40 @@ pub(super) fn skip(site: &WeightSite, reason: Keep) -> Skip {
     }
 }
 
-/// The decision on `site`, or why it stays float.
+/// Why the weights at `site` cannot be quantized, if they cannot.
+pub(super) fn obstacle(site: &WeightSite, index: &Index) -> Result<Option<Keep>> {
+    let Some(tensor) = index.constant(&site.tensor) else { return Ok(Some(Keep::CallersDefault)) };
+    let wrong = floats(tensor)?.iter().position(|value| !value.is_finite());
+    Ok(wrong.map(Keep::NotFinite))
+}
+
+/// Signal to noise in dB; `None` where there is no noise, or no signal.
+pub(super) fn sqnr_db((error, energy): (f64, f64)) -> Option<f64> {
+    (error > 0.0 && energy > 0.0).then(|| 10.0 * (energy / error).log10())
+}
+
+/// The decision on `site` by its weights alone, or why it stays float. With means of its inputs biases take up the mean
+/// error.
 pub(super) fn solve(
     site: &WeightSite,
     index: &Index,
     treatment: &Treatment,
-    options: &Options,
     observations: Option<&Observations>,
 ) -> Result<Result<WeightDecision, Skip>> {
-    let Some(storage) = treatment.weights else {
-        return Ok(Err(skip(site, Keep::FloatAsked)));
-    };
-    let Some(tensor) = index.constant(&site.tensor) else {
-        return Ok(Err(skip(site, Keep::CallersDefault)));
-    };
-    let values = floats(tensor)?;
-    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-        return Ok(Err(skip(site, Keep::NotFinite(at))));
+    if let Some(reason) = obstacle(site, index)? {
+        return Ok(Err(skip(site, reason)));
     }
+    let values = index.constant(&site.tensor).map(floats).transpose()?.unwrap_or_default();
     let partition = treatment.partition;
     let groups = partition.groups(&site.dims).filter(|groups| groups.elements() == values.len());
     let groups = groups.ok_or_else(|| {
-        let problem = format!("no scales by {partition:?} of {:?}", site.dims);
-        Error::invalid(format!("tensor {}", site.tensor), problem)
+        Error::invalid(
+            format!("tensor {}", site.tensor),
+            format!("no scales by {partition:?} of {:?}", site.dims),
+        )
     })?;
-    let balanced = options.bias_correction;
-    let plane = balanced.then(|| plane(site, partition));
-    let terms = match fit_terms(&values, storage, partition, &groups, treatment.terms, plane) {
+    let plane = treatment.correct_biases.then(|| plane(site, partition));
+    let terms = match fit_terms(&values, treatment.storage, partition, &groups, treatment.terms, plane) {
         Ok(terms) => terms,
         Err(fault) => return Ok(Err(skip(site, Keep::NotFinite(fault.index)))),
     };
@@ -56,13 +62,12 @@ pub(super) fn solve(
         terms,
         spelling: treatment.spelling,
         sqnr_db: None,
-        reason: reason(treatment, storage, balanced),
+        reason: treatment.reason(),
         residuals: treatment.residuals,
         biases: Vec::new(),
     };
-    let (error, energy) = losses(&values, &decision.decode());
-    decision.sqnr_db = (error > 0.0 && energy > 0.0).then(|| 10.0 * (energy / error).log10());
-    if let Some(observations) = observations.filter(|_| options.bias_correction) {
+    decision.sqnr_db = sqnr_db(losses(&values, &decision.decode()));
+    if let Some(observations) = observations.filter(|_| treatment.correct_biases) {
         decision.biases = bias::correct(site, &decision, &values, index, observations)?;
     }
     Ok(Ok(decision))
@@ -75,16 +80,4 @@ fn plane(site: &WeightSite, partition: Partition) -> usize {
         Partition::Block { .. } => 1,
         _ => site.dims.get(2..).map_or(1, |spatial| spatial.iter().product::<i64>()).max(1) as usize,
     }
-}
-
-fn reason(treatment: &Treatment, storage: Storage, balanced: bool) -> String {
-    let zero = match storage {
-        Storage::Int4 => ", odd code on the better side",
-        Storage::Uint4 => ", best of 16 zero points",
-        Storage::Int8 | Storage::Uint8 => "",
-    };
-    let share = if matches!(treatment.partition, Partition::Block { .. }) { "block" } else { "kernel" };
-    let sums = if balanced { format!(", rounding errors of each {share} cancelled") } else { String::new() };
-    let fit = if treatment.terms > 1 { "MMSE by turns" } else { "exact MMSE" };
-    format!("{fit}, {}{zero}{sums}", treatment.reason)
 }

@@ -2,6 +2,8 @@
 
 mod defined;
 mod exact;
+mod multi;
+mod range_multi;
 mod ranges;
 mod streams;
 

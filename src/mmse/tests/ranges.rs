@@ -71,6 +71,27 @@ fn four_bits_match_brute_force() {
 }
 
 #[test]
+fn four_bits_of_few_values_are_exact() {
+    for seed in 0..40 {
+        let mut noise = Noise::new(seed);
+        let shift = [0.0, 0.7, 5.0][seed as usize % 3];
+        let mut histogram = Histogram::new();
+        let values: Vec<f32> = (0..1 + seed % 17).map(|_| (noise.gauss() + shift) as f32).collect();
+        histogram.add_slice(&values);
+        let fit = fit_range(&histogram, 4);
+        assert_honest("few", &histogram, fit, 4);
+        let least = brute(&histogram, 4, 1, 1500);
+        assert!(
+            fit.error <= least * (1.0 + 1e-9) + 1e-13 * fit.energy,
+            "{seed}: {} above {least}",
+            fit.error
+        );
+        assert!(histogram.min() < Some(0.0) || fit.zero_point == 0, "{seed}: {fit:?}");
+        assert!(histogram.max() > Some(0.0) || fit.zero_point == 15, "{seed}: {fit:?}");
+    }
+}
+
+#[test]
 fn eight_bits_come_within_half_a_percent_of_brute_force() {
     for (name, histogram) in shapes(3000) {
         let fit = fit_range(&histogram, 8);

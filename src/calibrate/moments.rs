@@ -1,0 +1,123 @@
+//! Second moments of the inputs of the weights at the frontier.
+
+use rayon::prelude::*;
+
+use super::columns::Columns;
+use super::walk::{Network, Walk};
+use crate::error::Result;
+use crate::plan::{Layout, Read};
+use crate::reconstruct::Moments;
+
+/// Output positions taken over all samples: some for every layer, and more for every input element a kernel meets. Positions of
+/// one picture tell nearly the same, so that taking all of them costs much and changes little; those taken are spread evenly.
+const POSITIONS: usize = 65_536;
+const POSITIONS_PER_FEATURE: usize = 48;
+/// Memory for partial sums, in bytes; with more, samples are summed one after another.
+const PARTIAL_SUMS: usize = 128 << 20;
+/// Partial sums at most. Their number does not depend on the threads, so the order of summation does not either.
+const PARTS: usize = 8;
+
+/// One read whose input is looked at.
+struct Job<'w> {
+    read: &'w Read,
+    input: &'w str,
+    columns: Columns,
+}
+
+impl Walk<'_> {
+    /// Moments of what reaches the weights at `site`, one a group of channels: over all of its readers that have their input
+    /// at the frontier. `None` where no reader's input has the form that its kernel expects.
+    ///
+    /// # Errors
+    /// Whatever reading a sample gives.
+    pub fn moments(&self, site: usize) -> Result<Option<Vec<Moments>>> {
+        let site = &self.analysis.weights[site];
+        let mut jobs = Vec::new();
+        for ((read, kernel), input) in site.reads.iter().zip(&site.kernels).zip(&site.inputs) {
+            let Some(layout) = Layout::new(kernel, &site.dims) else { return Ok(None) };
+            let columns =
+                Columns { kernel: kernel.clone(), groups: layout.groups, features: layout.features };
+            if self.is_live(input) {
+                jobs.push(Job { read, input, columns });
+            }
+        }
+        let Some(first) = jobs.first() else { return Ok(None) };
+        let (groups, features) = (first.columns.groups, first.columns.features);
+        let asymmetric = jobs.iter().any(|job| self.differs(job.input));
+        let bytes = groups * Moments::bytes(features, asymmetric);
+        let parts = (PARTIAL_SUMS / bytes.max(1)).clamp(1, PARTS);
+        let most = (POSITIONS + POSITIONS_PER_FEATURE * features).div_ceil(self.count.max(1));
+        let share = self.count.div_ceil(parts).max(1);
+        let sums: Vec<Vec<Moments>> = (0..parts)
+            .into_par_iter()
+            .map(|part| {
+                let mut moments = vec![Moments::new(features, asymmetric); groups];
+                for at in part * share..self.count.min((part + 1) * share) {
+                    for job in &jobs {
+                        self.add(job, at, most, &mut moments)?;
+                    }
+                }
+                Ok(moments)
+            })
+            .collect::<Result<_>>()?;
+        let mut sums = sums.into_iter();
+        let mut whole = sums.next().unwrap_or_default();
+        for part in sums {
+            whole.iter_mut().zip(&part).for_each(|(whole, part)| whole.merge(part));
+        }
+        Ok(whole.iter().any(|moments| !moments.is_empty()).then_some(whole))
+    }
+
+    fn add(&self, job: &Job, at: usize, most: usize, moments: &mut [Moments]) -> Result<()> {
+        let (dims, own) = self.input(job.read, job.input, at, Network::Own)?;
+        let float = match self.differs(job.input) {
+            true => Some(self.input(job.read, job.input, at, Network::Float)?),
+            false => None,
+        };
+        let Some(field) = job.columns.field(&dims).filter(|field| field.positions() > 0) else {
+            return Ok(());
+        };
+        if float.as_ref().is_some_and(|(other, _)| *other != dims) {
+            return Ok(());
+        }
+        let positions = spread(field.positions(), most, at);
+        for (group, moments) in moments.iter_mut().enumerate() {
+            let columns = |values: &[f32]| field.fill(&job.columns, group, values, &positions);
+            let float = float.as_ref().map(|(_, values)| columns(values));
+            moments.add(&columns(&own), float.as_deref());
+        }
+        Ok(())
+    }
+}
+
+/// At most `most` of `count` positions: one of each stretch of equal length, at a place that depends on the sample.
+fn spread(count: usize, most: usize, sample: usize) -> Vec<usize> {
+    if count <= most {
+        return (0..count).collect();
+    }
+    let mut state = (sample as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (0..most)
+        .map(|stretch| {
+            let (start, end) = (stretch * count / most, (stretch + 1) * count / most);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            start + (state >> 33) as usize % (end - start).max(1)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_spread_without_repetition() {
+        for (count, most) in [(10, 20), (1000, 7), (1024, 129), (5, 5)] {
+            let positions = spread(count, most, 3);
+            assert_eq!(positions.len(), count.min(most));
+            assert!(
+                positions.windows(2).all(|pair| pair[0] < pair[1]) && positions.iter().all(|&at| at < count)
+            );
+        }
+        assert_ne!(spread(1000, 7, 3), spread(1000, 7, 4));
+    }
+}

@@ -1,0 +1,390 @@
+//! A walk through the network, layer after layer, in which the float network and the quantized one advance together.
+//!
+//! The graph is cut where weights are still to be decided. What later nodes need of the values on either side of the cut,
+//! the frontier, is kept for every sample; so each node is run once in the float network and once in the quantized
+//! one, however many layers there are. Memory is bounded: the frontier goes to temporary files where it is large.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::segment::{Changes, Segment};
+use super::spool::Spool;
+use crate::error::{Error, Result};
+use crate::mmse::Histogram;
+use crate::onnx::proto::TensorProto;
+use crate::onnx::{Index, Model, floats, outer_names, tensor_f32};
+use crate::plan::{ActivationDecision, Analysis, BiasChange, Read};
+use crate::progress::Progress;
+use crate::runtime::Session;
+
+/// Samples whose frontier is in memory at a time.
+const CHUNK: usize = 16;
+/// Samples that one task counts into one histogram.
+const COUNTED: usize = 32;
+
+/// Gives the inputs of a sample.
+pub type Feed<'f> = dyn Fn(usize) -> Result<Vec<TensorProto>> + Sync + 'f;
+
+/// One value of the frontier.
+#[derive(Clone, Debug)]
+struct Live {
+    float: Source,
+    own: Source,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    /// Position among the model's inputs.
+    Input(usize),
+    Kept(Arc<Spool>),
+}
+
+/// Which of the two networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Network {
+    Float,
+    /// The quantized one, as far as it is decided.
+    Own,
+}
+
+/// See the module.
+pub struct Walk<'w> {
+    pub(super) analysis: &'w Analysis,
+    pub(super) count: usize,
+    model: &'w Model,
+    index: Index<'w>,
+    feed: &'w Feed<'w>,
+    progress: &'w dyn Progress,
+    /// Whether layers see what the quantized layers before them give; otherwise all see the float network.
+    sequential: bool,
+    /// Nodes that decide the input of some weights, or read them, and have not run.
+    pending: BTreeSet<usize>,
+    /// Weights not decided yet, as positions in the analysis.
+    open: BTreeSet<usize>,
+    live: BTreeMap<String, Live>,
+    known: BTreeMap<String, TensorProto>,
+    changes: Changes,
+    /// How the low-bit form of a value is called, and what it is.
+    low_bit: BTreeMap<String, (String, ActivationDecision)>,
+}
+
+impl<'w> Walk<'w> {
+    /// At the inputs of `model`, whose sites are `analysis`; `feed` gives the inputs of `count` samples.
+    pub fn new(
+        model: &'w Model,
+        analysis: &'w Analysis,
+        count: usize,
+        feed: &'w Feed<'w>,
+        sequential: bool,
+        progress: &'w dyn Progress,
+    ) -> Self {
+        let index = Index::new(model.graph());
+        let inputs = model.inputs().enumerate();
+        let source = |at| Live { float: Source::Input(at), own: Source::Input(at) };
+        let live = inputs.map(|(at, input)| (input.name().to_owned(), source(at))).collect();
+        let pending = leading(&index, analysis);
+        progress.begin("walk", Some(pending.len() as u64));
+        Self {
+            analysis,
+            count,
+            model,
+            index,
+            feed,
+            progress,
+            sequential,
+            pending,
+            open: (0..analysis.weights.len()).collect(),
+            live,
+            known: BTreeMap::new(),
+            changes: Changes::default(),
+            low_bit: BTreeMap::new(),
+        }
+    }
+
+    /// Whether the two networks are told apart.
+    pub fn is_sequential(&self) -> bool {
+        self.sequential
+    }
+
+    /// Runs both networks up to the next weights to be decided, and gives their positions in the analysis; empty at the end.
+    ///
+    /// # Errors
+    /// Whatever reading a sample or running a part of the model gives.
+    pub fn advance(&mut self) -> Result<Vec<usize>> {
+        loop {
+            let nodes = self.runnable();
+            if !nodes.is_empty() {
+                self.run(&nodes)?;
+            }
+            let waiting = |reads: &mut dyn Iterator<Item = &String>, all: bool| {
+                let mut met = reads.map(|input| self.live.contains_key(input));
+                if all { met.all(|met| met) } else { met.any(|met| met) }
+            };
+            for all in [true, false] {
+                let weights = &self.analysis.weights;
+                let ready: Vec<usize> = self
+                    .open
+                    .iter()
+                    .copied()
+                    .filter(|&at| waiting(&mut weights[at].inputs.iter(), all))
+                    .collect();
+                if !ready.is_empty() {
+                    return Ok(ready);
+                }
+            }
+            if nodes.is_empty() {
+                self.progress.end();
+                return Ok(Vec::new());
+            }
+        }
+    }
+
+    /// The values of activation `tensor`, which is at the frontier, in the quantized network.
+    ///
+    /// # Errors
+    /// Whatever reading a sample gives.
+    pub fn histogram(&self, tensor: &str) -> Result<Histogram> {
+        let tasks: Vec<usize> = (0..self.count).step_by(COUNTED).collect();
+        let parts = tasks.into_par_iter().map(|start| {
+            let mut histogram = Histogram::new();
+            for at in start..self.count.min(start + COUNTED) {
+                histogram.add_slice(&floats(&self.get(tensor, at, Network::Own)?)?);
+            }
+            Ok(histogram)
+        });
+        let parts = parts.collect::<Result<Vec<Histogram>>>()?;
+        let mut whole = Histogram::new();
+        parts.iter().for_each(|part| whole.merge(part));
+        Ok(whole)
+    }
+
+    /// From here on the reads that `decision` lists see the low-bit form of its tensor.
+    pub fn quantize(&mut self, decision: ActivationDecision) {
+        let name = format!("{}/low bit", decision.tensor);
+        for read in &decision.reads {
+            self.changes.reads.insert((read.at, read.slot), name.clone());
+        }
+        self.low_bit.insert(decision.tensor.clone(), (name, decision));
+    }
+
+    /// From here on the quantized network has `values` for the weights at `site`, and the biases given.
+    pub fn settle(&mut self, site: usize, values: Option<&[f32]>, biases: &[BiasChange]) {
+        self.open.remove(&site);
+        let site = &self.analysis.weights[site];
+        if let Some(values) = values {
+            self.changes
+                .weights
+                .insert(site.tensor.clone(), tensor_f32(site.tensor.as_str(), &site.dims, values));
+        }
+        for change in biases {
+            let name = format!("{}/bias {}", change.read.node, change.read.slot);
+            let constant = tensor_f32(name, &[change.values.len() as i64], &change.values);
+            self.changes.constants.insert((change.read.at, change.read.slot), constant);
+        }
+    }
+
+    /// The value of `tensor`, at the frontier, on sample `at`.
+    fn get(&self, tensor: &str, at: usize, network: Network) -> Result<TensorProto> {
+        let live = self.live.get(tensor).ok_or_else(|| self.lost(tensor))?;
+        let source = if network == Network::Float { &live.float } else { &live.own };
+        match source {
+            Source::Input(input) => (self.feed)(at)?.into_iter().nth(*input).ok_or_else(|| self.lost(tensor)),
+            Source::Kept(spool) => spool.get(at),
+        }
+    }
+
+    fn lost(&self, tensor: &str) -> Error {
+        let problem = format!("value {tensor} is not at the frontier");
+        Error::Runtime { action: "calibrate", view: "float".into(), problem }
+    }
+
+    /// Dimensions and values of what the weights' reader `read` is given through `tensor` on sample `at`.
+    pub(super) fn input(
+        &self,
+        read: &Read,
+        tensor: &str,
+        at: usize,
+        network: Network,
+    ) -> Result<(Vec<usize>, Vec<f32>)> {
+        let value = self.get(tensor, at, network)?;
+        let dims = value.dims.iter().map(|&dim| dim.max(0) as usize).collect();
+        let mut values = floats(&value)?;
+        if let Some((_, decision)) = self.low_bit.get(tensor).filter(|_| network == Network::Own) {
+            // The data stand left of the weights: slot 0 in every rule.
+            if decision.reads.iter().any(|other| other.at == read.at && other.slot == 0) {
+                decision.round(&mut values);
+            }
+        }
+        Ok((dims, values))
+    }
+
+    /// Whether what reaches the weights' reader differs between the two networks.
+    pub(super) fn differs(&self, tensor: &str) -> bool {
+        let Some(live) = self.live.get(tensor) else { return true };
+        let same = match (&live.float, &live.own) {
+            (Source::Input(one), Source::Input(other)) => one == other,
+            (Source::Kept(one), Source::Kept(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        };
+        self.sequential && !(same && !self.low_bit.contains_key(tensor))
+    }
+
+    /// Whether `tensor` is at the frontier.
+    pub(super) fn is_live(&self, tensor: &str) -> bool {
+        self.live.contains_key(tensor)
+    }
+
+    /// Pending nodes that everything is there for.
+    fn runnable(&self) -> BTreeSet<usize> {
+        let graph = self.index.graph();
+        let blocked: BTreeSet<usize> = self
+            .open
+            .iter()
+            .flat_map(|&site| self.analysis.weights[site].reads.iter().map(|read| read.at))
+            .collect();
+        let mut made = BTreeSet::new();
+        let mut nodes = BTreeSet::new();
+        for &at in self.pending.difference(&blocked) {
+            let node = &graph.node[at];
+            let there = |name: &str| {
+                name.is_empty()
+                    || made.contains(name)
+                    || self.live.contains_key(name)
+                    || self.known.contains_key(name)
+                    || (self.index.producer_at(name).is_none() && !self.index.is_input(name))
+                    || self.index.initializer(name).is_some()
+            };
+            if node.input.iter().all(|name| there(name)) && outer_names(node).into_iter().all(there) {
+                nodes.insert(at);
+                made.extend(node.output.iter().map(String::as_str));
+            }
+        }
+        nodes
+    }
+
+    /// Runs `nodes` in both networks and moves the frontier behind them.
+    fn run(&mut self, nodes: &BTreeSet<usize>) -> Result<()> {
+        let graph = self.index.graph();
+        self.pending.retain(|at| !nodes.contains(at));
+        let wanted: BTreeSet<&str> = self
+            .pending
+            .iter()
+            .flat_map(|&at| {
+                graph.node[at].input.iter().map(String::as_str).chain(outer_names(&graph.node[at]))
+            })
+            .collect();
+        let outputs: Vec<String> = nodes
+            .iter()
+            .flat_map(|&at| graph.node[at].output.iter())
+            .filter(|name| wanted.contains(name.as_str()))
+            .cloned()
+            .collect();
+        if !outputs.is_empty() {
+            let plain = Changes::default();
+            let float = self.pass(nodes, &outputs, &plain, Network::Float)?;
+            let touched = self.sequential && self.touched(nodes);
+            let own = match touched {
+                true => Some(self.pass(nodes, &outputs, &self.changes, Network::Own)?),
+                false => None,
+            };
+            for (at, name) in outputs.into_iter().enumerate() {
+                let constant = float[at]
+                    .constant()
+                    .filter(|one| own.as_ref().is_none_or(|own| own[at].constant() == Some(one)));
+                if let Some(constant) = constant {
+                    self.known.insert(name, constant.clone());
+                    continue;
+                }
+                let float = Source::Kept(float[at].clone());
+                let own = own.as_ref().map_or_else(|| float.clone(), |own| Source::Kept(own[at].clone()));
+                self.live.insert(name, Live { float, own });
+            }
+        }
+        self.live.retain(|name, _| wanted.contains(name.as_str()));
+        nodes.iter().for_each(|_| self.progress.step());
+        Ok(())
+    }
+
+    /// Whether `nodes` give anything else in the quantized network than in the float one.
+    fn touched(&self, nodes: &BTreeSet<usize>) -> bool {
+        let graph = self.index.graph();
+        nodes.iter().any(|&at| {
+            let node = &graph.node[at];
+            let low = self.changes.reads.range((at, 0)..(at + 1, 0)).next().is_some();
+            let bias = self.changes.constants.range((at, 0)..(at + 1, 0)).next().is_some();
+            let mut names = node.input.iter().map(String::as_str).chain(outer_names(node));
+            low || bias
+                || names.any(|name| {
+                    self.changes.weights.contains_key(name)
+                        || (self.live.contains_key(name) && self.differs(name))
+                })
+        })
+    }
+
+    /// One network's values of `outputs` on all samples.
+    fn pass(
+        &self,
+        nodes: &BTreeSet<usize>,
+        outputs: &[String],
+        changes: &Changes,
+        network: Network,
+    ) -> Result<Vec<Arc<Spool>>> {
+        let segment = Segment::new(self.model, &self.index, nodes, outputs, changes, &self.known)?;
+        let view = if network == Network::Float { "float" } else { "quantized" };
+        let session = Session::new(&segment.model, view, &[])?;
+        let low_bit: BTreeMap<&str, &ActivationDecision> =
+            self.low_bit.values().map(|(name, decision)| (name.as_str(), decision)).collect();
+        let mut spools: Vec<Spool> = outputs.iter().map(|name| Spool::new(name)).collect();
+        for start in (0..self.count).step_by(CHUNK) {
+            let values: Vec<Vec<TensorProto>> = (start..self.count.min(start + CHUNK))
+                .into_par_iter()
+                .map(|at| {
+                    let inputs = segment.inputs.iter().map(|name| match low_bit.get(name.as_str()) {
+                        Some(decision) => {
+                            let value = self.get(&decision.tensor, at, network)?;
+                            let mut values = floats(&value)?;
+                            decision.round(&mut values);
+                            Ok(tensor_f32(name.as_str(), &value.dims, &values))
+                        }
+                        None => self.get(name, at, network),
+                    });
+                    session.run_tensors(&inputs.collect::<Result<Vec<_>>>()?)
+                })
+                .collect::<Result<_>>()?;
+            for values in values {
+                for (spool, value) in spools.iter_mut().zip(&values) {
+                    spool.push(value)?;
+                }
+            }
+        }
+        Ok(spools.into_iter().map(Arc::new).collect())
+    }
+}
+
+/// The nodes that lead to the input of any weights, and the readers of weights.
+fn leading(index: &Index, analysis: &Analysis) -> BTreeSet<usize> {
+    let graph = index.graph();
+    let mut found = BTreeSet::new();
+    let mut open: Vec<usize> =
+        analysis.weights.iter().flat_map(|site| site.reads.iter().map(|read| read.at)).collect();
+    while let Some(at) = open.pop() {
+        if found.insert(at) {
+            let node = &graph.node[at];
+            let names = node.input.iter().map(String::as_str).chain(outer_names(node));
+            open.extend(names.filter_map(|name| index.producer_at(name)));
+        }
+    }
+    found
+}
+
+impl std::fmt::Debug for Walk<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Walk")
+            .field("open", &self.open)
+            .field("pending", &self.pending)
+            .finish_non_exhaustive()
+    }
+}

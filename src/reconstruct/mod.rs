@@ -1,0 +1,28 @@
+//! Least error of a layer's *output*, from second moments alone.
+//!
+//! A layer multiplies rows of weights `w` with input vectors. Let `x` be the input in the float network and `x'` the input
+//! that the quantized layers before it really give. With `H = E[x' x'^T]` and `C = E[x x'^T]` the mean squared error of a
+//! row's output is quadratic in the quantized weights `v`:
+//!
+//! `E|w x - v x'|^2 = E|w x|^2 - 2 w C v^T + v H v^T`
+//!
+//! So everything here needs [`Statistics`] only, never the samples: the optimum over real weights ([`Statistics::targets`]), codes
+//! found one column after another with each rounding error spread over the columns still free ([`compensate`], after GPTQ,
+//! Frantar et al., arXiv 2210.17323), and scales refitted to the codes ([`Normal`], the paper's "OMSE + opt"). No gradient is
+//! propagated.
+//!
+//! Pure numbers: no files, no graph. The same input gives the same bits, whatever the number of threads.
+
+mod compensate;
+mod moments;
+mod polish;
+mod quantizer;
+mod refit;
+mod statistics;
+
+pub use compensate::{Factor, compensate};
+pub use moments::Moments;
+pub use polish::polish;
+pub use quantizer::{Quantizer, Term};
+pub use refit::Normal;
+pub use statistics::Statistics;
