@@ -1,7 +1,15 @@
 //! What a person can ask for, as plain data with its defaults.
 
+mod dual;
+mod globs;
+mod layers;
+
 use std::fmt;
 use std::str::FromStr;
+
+pub use dual::{DUAL_THRESHOLD, Dual, Keys};
+pub use globs::Globs;
+pub use layers::LayerRule;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +38,16 @@ impl Storage {
         }
     }
 
+    /// The type of the same sign with 4 or 8 bits.
+    pub fn with_bits(self, bits: u32) -> Self {
+        match (self.is_signed(), bits) {
+            (true, 4) => Self::Int4,
+            (false, 4) => Self::Uint4,
+            (true, _) => Self::Int8,
+            (false, _) => Self::Uint8,
+        }
+    }
+
     /// Whether codes below zero exist.
     pub fn is_signed(self) -> bool {
         matches!(self, Self::Int4 | Self::Int8)
@@ -52,6 +70,18 @@ impl Storage {
     }
 }
 
+impl FromStr for Storage {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let all = [Self::Int4, Self::Uint4, Self::Int8, Self::Uint8];
+        let found = all.into_iter().find(|storage| storage.name() == name);
+        found.ok_or_else(|| {
+            Error::options(format!("unknown type {name:?}"), "choose int4, uint4, int8 or uint8")
+        })
+    }
+}
+
 impl fmt::Display for Storage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.name())
@@ -59,8 +89,7 @@ impl fmt::Display for Storage {
 }
 
 /// How many weights share one scale.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Granularity {
     /// The whole tensor.
     Tensor,
@@ -68,6 +97,74 @@ pub enum Granularity {
     /// nothing (section 3 of the paper).
     #[default]
     Channel,
+    /// So many neighbours along the input channels of one output channel; at least 1.
+    Block(usize),
+}
+
+impl FromStr for Granularity {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let size = name.strip_prefix("block:").and_then(|size| size.parse().ok()).filter(|&size| size > 0);
+        match (name, size) {
+            ("tensor", _) => Ok(Self::Tensor),
+            ("channel", _) => Ok(Self::Channel),
+            (_, Some(size)) => Ok(Self::Block(size)),
+            _ => {
+                let remedy = "choose tensor, channel, or block:N with N from 1 up, as in block:32";
+                Err(Error::options(format!("unknown granularity {name:?}"), remedy))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Granularity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tensor => formatter.pad("tensor"),
+            Self::Channel => formatter.pad("channel"),
+            Self::Block(size) => formatter.pad(&format!("block:{size}")),
+        }
+    }
+}
+
+/// What becomes of the first and last layers: of their weights and of the activations that they read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edges {
+    /// 4 bits.
+    Four,
+    /// 8 bits.
+    Eight,
+    /// They stay float.
+    Float,
+}
+
+impl Edges {
+    /// Storage at an end of the graph for what is stored as `inside` elsewhere; what is float elsewhere stays so.
+    pub fn storage(self, inside: Option<Storage>) -> Option<Storage> {
+        let bits = match self {
+            Self::Four => 4,
+            Self::Eight => 8,
+            Self::Float => return None,
+        };
+        inside.map(|inside| inside.with_bits(bits))
+    }
+}
+
+impl FromStr for Edges {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "4" => Ok(Self::Four),
+            "8" => Ok(Self::Eight),
+            "float" => Ok(Self::Float),
+            _ => Err(Error::options(
+                format!("unknown width {name:?} of first and last layers"),
+                "choose 4, 8 or float",
+            )),
+        }
+    }
 }
 
 /// How the sum of several quantized tensors is written in the model.
@@ -115,7 +212,7 @@ pub struct Precision {
 
 impl Precision {
     /// The names that [`Precision::from_str`] takes.
-    pub const NAMES: [&'static str; 4] = ["w4", "w4a8", "w8", "w8a8"];
+    pub const NAMES: [&'static str; 5] = ["w4", "w4a8", "w4a4", "w8", "w8a8"];
 }
 
 impl Default for Precision {
@@ -131,6 +228,7 @@ impl FromStr for Precision {
         let (weights, activations) = match name {
             "w4" => (Storage::Int4, None),
             "w4a8" => (Storage::Int4, Some(Storage::Uint8)),
+            "w4a4" => (Storage::Int4, Some(Storage::Uint4)),
             "w8" => (Storage::Int8, None),
             "w8a8" => (Storage::Int8, Some(Storage::Uint8)),
             _ => {
@@ -168,6 +266,13 @@ pub struct Options {
     pub activations: Option<Storage>,
     /// Partition of the weights.
     pub granularity: Granularity,
+    /// First and last layers; `None` for [`Options::edges`] to choose.
+    pub edges: Option<Edges>,
+    /// Which layers' weights become the sum of two tensors.
+    pub dual: Dual,
+    /// What is different for single layers; of several rules that match, the last one that says anything of a thing
+    /// decides it.
+    pub layers: Vec<LayerRule>,
     /// Globs over tensor and node names: if any are given, only what matches is quantized.
     pub include: Vec<String>,
     /// Globs over tensor and node names: what matches stays float.
@@ -196,6 +301,9 @@ impl Options {
             weights: precision.weights,
             activations: precision.activations,
             granularity: Granularity::default(),
+            edges: None,
+            dual: Dual::default(),
+            layers: Vec::new(),
             include: Vec::new(),
             exclude: Vec::new(),
             op_types: Vec::new(),
@@ -203,6 +311,23 @@ impl Options {
             bias_correction: true,
             compensation: Compensation::default(),
         }
+    }
+
+    /// What becomes of first and last layers: as asked, or else 8 bits where activations have 4, at which these layers
+    /// lose most; `None` where they are like all others.
+    pub fn edges(&self) -> Option<Edges> {
+        let four = self.activations.is_some_and(|storage| storage.bits() == 4);
+        self.edges.or(four.then_some(Edges::Eight))
+    }
+
+    /// Whether any layer's weights may be quantized.
+    pub fn quantizes_weights(&self) -> bool {
+        self.weights.is_some() || self.layers.iter().any(|rule| matches!(rule.weights, Some(Some(_))))
+    }
+
+    /// Whether any activation may be quantized.
+    pub fn quantizes_activations(&self) -> bool {
+        self.activations.is_some() || self.layers.iter().any(|rule| matches!(rule.activations, Some(Some(_))))
     }
 
     /// The precision these options amount to.
@@ -219,6 +344,13 @@ mod tests {
     fn precision_names_return() {
         for name in Precision::NAMES {
             assert_eq!(name.parse::<Precision>().unwrap().to_string(), name);
+        }
+        for name in ["tensor", "channel", "block:1", "block:128"] {
+            assert_eq!(name.parse::<Granularity>().unwrap().to_string(), name);
+        }
+        for name in ["block", "block:", "block:0", "block:-1", "block:1.5", "kernel", ""] {
+            let error = name.parse::<Granularity>().unwrap_err().to_string();
+            assert!(error.contains(&format!("{name:?}")) && error.contains("block:N"), "{error}");
         }
         assert!("w3".parse::<Precision>().unwrap_err().to_string().contains("w4a8"));
     }

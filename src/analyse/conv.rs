@@ -15,6 +15,11 @@ pub(super) const RULE: Rule = Rule {
         if dims[0] % spatial.groups as i64 != 0 {
             return Err(format!("{} output channels in {} groups", dims[0], spatial.groups));
         }
-        Ok(Factor { axis: 0, bias: bias_slot(node, at, 2, dims[0], index), kernel: Kernel::Conv(spatial) })
+        Ok(Factor {
+            axis: 0,
+            input_axis: 1,
+            bias: bias_slot(node, at, 2, dims[0], index),
+            kernel: Kernel::Conv(spatial),
+        })
     },
 };

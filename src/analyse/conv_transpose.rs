@@ -22,6 +22,6 @@ pub(super) const RULE: Rule = Rule {
             && string(node, "auto_pad").is_none_or(|pad| pad == "NOTSET");
         let channels = dims[1].saturating_mul(spatial.groups as i64);
         let bias = if fixed { bias_slot(node, at, 2, channels, index) } else { None };
-        Ok(Factor { axis: 1, bias, kernel: Kernel::ConvTranspose(spatial) })
+        Ok(Factor { axis: 1, input_axis: 0, bias, kernel: Kernel::ConvTranspose(spatial) })
     },
 };

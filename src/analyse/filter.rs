@@ -1,17 +1,15 @@
 //! What the options let through.
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-
 use crate::error::{Error, Result};
 use crate::onnx::node_label;
 use crate::onnx::proto::NodeProto;
-use crate::options::Options;
+use crate::options::{Globs, Options};
 use crate::plan::Keep;
 
 pub(super) struct Filter<'o> {
     options: &'o Options,
-    include: GlobSet,
-    exclude: GlobSet,
+    include: Globs,
+    exclude: Globs,
 }
 
 impl<'o> Filter<'o> {
@@ -21,15 +19,15 @@ impl<'o> Filter<'o> {
             let remedy = format!("choose among {}", known.join(", "));
             return Err(Error::options(format!("no rule for operator {unknown:?}"), remedy));
         }
-        Ok(Self { options, include: globs(&options.include)?, exclude: globs(&options.exclude)? })
+        Ok(Self { options, include: Globs::new(&options.include)?, exclude: Globs::new(&options.exclude)? })
     }
 
     pub fn check(&self, tensor: &str, node: &NodeProto, dims: &[i64]) -> Result<(), Keep> {
         let names = [tensor, node_label(node)];
-        let hit = |set: &GlobSet| names.iter().any(|name| set.is_match(name));
+        let hit = |set: &Globs| names.iter().any(|name| set.is_match(name));
         let operator = || self.options.op_types.iter().any(|name| name == node.op_type());
         let elements = dims.iter().product::<i64>();
-        if self.options.weights.is_none() && self.options.activations.is_none() {
+        if !self.options.quantizes_weights() && !self.options.quantizes_activations() {
             Err(Keep::FloatAsked)
         } else if !self.options.include.is_empty() && !hit(&self.include)
             || hit(&self.exclude)
@@ -42,23 +40,4 @@ impl<'o> Filter<'o> {
             Ok(())
         }
     }
-}
-
-fn globs(patterns: &[String]) -> Result<GlobSet> {
-    let wrong = |pattern: &str, error: globset::Error| {
-        Error::options(
-            format!("{pattern:?} is no glob: {}", error.kind()),
-            "write * for any text, ? for one character",
-        )
-    };
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        set.add(
-            GlobBuilder::new(pattern)
-                .literal_separator(false)
-                .build()
-                .map_err(|error| wrong(pattern, error))?,
-        );
-    }
-    set.build().map_err(|error| wrong("the globs", error))
 }

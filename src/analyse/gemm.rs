@@ -18,6 +18,11 @@ pub(super) const RULE: Rule = Rule {
         let bias = bias_slot(node, at, 2, dims[axis], index).filter(|_| beta != 0.0);
         let input_transposed = int(node, "transA").unwrap_or(0) != 0;
         let alpha = float(node, "alpha").unwrap_or(1.0);
-        Ok(Factor { axis, bias, kernel: Kernel::Matrix { transposed, input_transposed, alpha, beta } })
+        Ok(Factor {
+            axis,
+            input_axis: 1 - axis,
+            bias,
+            kernel: Kernel::Matrix { transposed, input_transposed, alpha, beta },
+        })
     },
 };

@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
             return Err(format!("weights of {} axes", dims.len()));
         }
         let kernel = Kernel::Matrix { transposed: false, input_transposed: false, alpha: 1.0, beta: 1.0 };
-        Ok(Factor { axis: 1, kernel, bias: added(node, dims[1], index) })
+        Ok(Factor { axis: 1, input_axis: 0, kernel, bias: added(node, dims[1], index) })
     },
 };
 

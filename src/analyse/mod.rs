@@ -6,6 +6,7 @@
 
 mod conv;
 mod conv_transpose;
+mod ends;
 mod filter;
 mod gemm;
 mod matmul;
@@ -21,7 +22,7 @@ use crate::error::Result;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{Dtype, Index, Model, dtype_name, is_standard, node_label, operator_label, value_shape};
 use crate::options::Options;
-use crate::plan::{ActivationSite, Analysis, Keep, Read, Skip, WeightSite};
+use crate::plan::{ActivationSite, Analysis, Keep, Place, Read, Skip, WeightSite};
 
 /// Every operator whose weights are quantized.
 const RULES: &[Rule] = &[conv::RULE, conv_transpose::RULE, gemm::RULE, matmul::RULE];
@@ -50,6 +51,8 @@ pub fn analyse(model: &Model, options: &Options) -> Result<Analysis> {
                     tensor,
                     dims,
                     axis: Some(factor.axis),
+                    input_axis: Some(factor.input_axis),
+                    place: Place::default(),
                     reads: Vec::new(),
                     kernels: Vec::new(),
                     inputs: Vec::new(),
@@ -57,6 +60,9 @@ pub fn analyse(model: &Model, options: &Options) -> Result<Analysis> {
                 });
                 if site.axis != Some(factor.axis) {
                     site.axis = None;
+                }
+                if site.input_axis != Some(factor.input_axis) {
+                    site.input_axis = None;
                 }
                 site.reads.push(read(node, at, rule.weights));
                 site.kernels.push(factor.kernel);
@@ -80,8 +86,11 @@ pub fn analyse(model: &Model, options: &Options) -> Result<Analysis> {
             None => weights.push(site),
         }
     }
+    for (site, place) in ends::places(model.graph(), &weights).into_iter().enumerate() {
+        weights[site].place = place;
+    }
     let activations =
-        if options.activations.is_some() { activations(&weights, &index, &mut skips) } else { Vec::new() };
+        if options.quantizes_activations() { activations(&weights, &index, &mut skips) } else { Vec::new() };
     rest::collect(model, &index, &weights, &mut skips);
     Ok(Analysis { weights, activations, skips })
 }

@@ -19,7 +19,10 @@ pub(super) struct Rule {
 
 /// How one node multiplies with its weights.
 pub(super) struct Factor {
+    /// The axis of output channels.
     pub axis: usize,
+    /// The axis that is summed over, first of those there are.
+    pub input_axis: usize,
     pub kernel: Kernel,
     pub bias: Option<(Read, Option<String>)>,
 }

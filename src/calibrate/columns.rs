@@ -24,9 +24,20 @@ pub(super) struct Field {
 }
 
 enum Form {
-    Sliding { axes: Vec<AxisMap>, channels: usize, plane: usize, sizes: Vec<usize>, batch: usize },
+    Sliding {
+        axes: Vec<AxisMap>,
+        channels: usize,
+        plane: usize,
+        sizes: Vec<usize>,
+        batch: usize,
+    },
     /// Distance from one feature to the next, and from one position to the next.
-    Matrix { features: usize, feature: usize, position: usize, length: usize },
+    Matrix {
+        features: usize,
+        feature: usize,
+        position: usize,
+        length: usize,
+    },
 }
 
 impl Columns {
@@ -77,7 +88,9 @@ fn axis_map(spatial: &Spatial, at: usize, input: usize, transposed: bool) -> Axi
     let reach = (kernel.max(1) - 1) * dilation + 1;
     let (begin, end) = spatial.padding(at, input, transposed);
     let outputs = match transposed {
-        true => ((input.max(1) - 1) * stride + spatial.output_padding[at] + reach).saturating_sub(begin + end),
+        true => {
+            ((input.max(1) - 1) * stride + spatial.output_padding[at] + reach).saturating_sub(begin + end)
+        }
         false => (input + begin + end).checked_sub(reach).map_or(0, |room| room / stride + 1),
     };
     let meet = |offset: usize, output: usize| {
@@ -126,7 +139,8 @@ impl Field {
                         *place = met(axes, sizes, offset, position % outputs.max(1)).unwrap_or(usize::MAX);
                     }
                     for channel in 0..per_group {
-                        let row = &mut filled[(channel * offsets + offset) * positions.len()..][..positions.len()];
+                        let row =
+                            &mut filled[(channel * offsets + offset) * positions.len()..][..positions.len()];
                         let source = group * per_group + channel;
                         for ((slot, &place), &position) in row.iter_mut().zip(&places).zip(positions) {
                             if place != usize::MAX {

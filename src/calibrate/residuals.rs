@@ -72,8 +72,13 @@ impl Walk<'_> {
                         _ => dims[0],
                     };
                     // Anything but the output's own form would have been broadcast.
-                    let channels = if matches!(columns.kernel, Kernel::Matrix { .. }) { one.last() } else { one.get(1) };
-                    if one != two || float.len() != outputs * field.positions() || channels != Some(&outputs) || batch == 0 {
+                    let channels =
+                        if matches!(columns.kernel, Kernel::Matrix { .. }) { one.last() } else { one.get(1) };
+                    if one != two
+                        || float.len() != outputs * field.positions()
+                        || channels != Some(&outputs)
+                        || batch == 0
+                    {
                         return Ok(None);
                     }
                     let plane = field.positions() / batch;

@@ -77,7 +77,10 @@ impl Segment {
                 inputs.push(name);
             }
         }
-        graph.output = outputs.iter().map(|name| ValueInfoProto { name: Some(name.clone()), ..Default::default() }).collect();
+        graph.output = outputs
+            .iter()
+            .map(|name| ValueInfoProto { name: Some(name.clone()), ..Default::default() })
+            .collect();
         let proto = ModelProto {
             ir_version: model.proto.ir_version,
             opset_import: model.proto.opset_import.clone(),

@@ -124,8 +124,12 @@ impl<'w> Walk<'w> {
             };
             for all in [true, false] {
                 let weights = &self.analysis.weights;
-                let ready: Vec<usize> =
-                    self.open.iter().copied().filter(|&at| waiting(&mut weights[at].inputs.iter(), all)).collect();
+                let ready: Vec<usize> = self
+                    .open
+                    .iter()
+                    .copied()
+                    .filter(|&at| waiting(&mut weights[at].inputs.iter(), all))
+                    .collect();
                 if !ready.is_empty() {
                     return Ok(ready);
                 }
@@ -170,7 +174,9 @@ impl<'w> Walk<'w> {
         self.open.remove(&site);
         let site = &self.analysis.weights[site];
         if let Some(values) = values {
-            self.changes.weights.insert(site.tensor.clone(), tensor_f32(site.tensor.as_str(), &site.dims, values));
+            self.changes
+                .weights
+                .insert(site.tensor.clone(), tensor_f32(site.tensor.as_str(), &site.dims, values));
         }
         for change in biases {
             let name = format!("{}/bias {}", change.read.node, change.read.slot);
@@ -184,9 +190,7 @@ impl<'w> Walk<'w> {
         let live = self.live.get(tensor).ok_or_else(|| self.lost(tensor))?;
         let source = if network == Network::Float { &live.float } else { &live.own };
         match source {
-            Source::Input(input) => {
-                (self.feed)(at)?.into_iter().nth(*input).ok_or_else(|| self.lost(tensor))
-            }
+            Source::Input(input) => (self.feed)(at)?.into_iter().nth(*input).ok_or_else(|| self.lost(tensor)),
             Source::Kept(spool) => spool.get(at),
         }
     }
@@ -287,7 +291,9 @@ impl<'w> Walk<'w> {
         let wanted: BTreeSet<&str> = self
             .pending
             .iter()
-            .flat_map(|&at| graph.node[at].input.iter().map(String::as_str).chain(outer_names(&graph.node[at])))
+            .flat_map(|&at| {
+                graph.node[at].input.iter().map(String::as_str).chain(outer_names(&graph.node[at]))
+            })
             .collect();
         let outputs: Vec<String> = nodes
             .iter()
@@ -304,9 +310,9 @@ impl<'w> Walk<'w> {
                 false => None,
             };
             for (at, name) in outputs.into_iter().enumerate() {
-                let constant = float[at].constant().filter(|one| {
-                    own.as_ref().is_none_or(|own| own[at].constant() == Some(one))
-                });
+                let constant = float[at]
+                    .constant()
+                    .filter(|one| own.as_ref().is_none_or(|own| own[at].constant() == Some(one)));
                 if let Some(constant) = constant {
                     self.known.insert(name, constant.clone());
                     continue;
@@ -331,7 +337,8 @@ impl<'w> Walk<'w> {
             let mut names = node.input.iter().map(String::as_str).chain(outer_names(node));
             low || bias
                 || names.any(|name| {
-                    self.changes.weights.contains_key(name) || (self.live.contains_key(name) && self.differs(name))
+                    self.changes.weights.contains_key(name)
+                        || (self.live.contains_key(name) && self.differs(name))
                 })
         })
     }
@@ -394,6 +401,10 @@ fn leading(index: &Index, analysis: &Analysis) -> BTreeSet<usize> {
 
 impl std::fmt::Debug for Walk<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Walk").field("open", &self.open).field("pending", &self.pending).finish_non_exhaustive()
+        formatter
+            .debug_struct("Walk")
+            .field("open", &self.open)
+            .field("pending", &self.pending)
+            .finish_non_exhaustive()
     }
 }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 
-use crate::options::{self, Options, Precision, Storage};
+use super::dual::Dual;
+use crate::error::Result;
+use crate::options::{self, Edges, Granularity, LayerRule, Options, Precision, Storage};
 use crate::pipeline::Job;
 
 /// What to convert, and how.
@@ -32,8 +34,14 @@ pub struct Conversion {
     #[arg(long, value_enum, value_name = "TYPE", help_heading = "Precision")]
     pub activations: Option<Activations>,
     /// How many weights share one scale
-    #[arg(long, value_enum, default_value_t = Granularity::Channel, help_heading = "Precision")]
+    #[arg(long, value_name = "tensor|channel|block:N", default_value_t, help_heading = "Precision")]
     pub granularity: Granularity,
+    /// Weights and inputs of the first and last layers: 4 or 8 bits, or float [default: 8 with 4-bit activations]
+    #[arg(long, value_name = "4|8|float", help_heading = "Precision")]
+    pub edges: Option<Edges>,
+    /// What is different for single layers (TOML)
+    #[arg(long, value_name = "FILE", help_heading = "Precision")]
+    pub config: Option<PathBuf>,
     /// How weights are chosen where there are samples: for the output of their layer, on the inputs that the quantized
     /// layers before it give, or on those of the float network; or each for itself
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Compensation::Sequential, help_heading = "Precision")]
@@ -41,6 +49,9 @@ pub struct Conversion {
     /// Round each weight to its nearest code and leave the biases as they are
     #[arg(long, help_heading = "Precision")]
     pub no_bias_correction: bool,
+
+    #[command(flatten)]
+    pub dual: Dual,
 
     /// Quantize only what matches; may be repeated
     #[arg(long, value_name = "GLOB", help_heading = "What to quantize")]
@@ -116,15 +127,10 @@ pub enum Activations {
     Uint8,
     /// Signed, 8 bits
     Int8,
-}
-
-/// How many weights share one scale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Granularity {
-    /// All weights of a tensor
-    Tensor,
-    /// The weights of one output channel
-    Channel,
+    /// Unsigned with a zero point, 4 bits
+    Uint4,
+    /// Signed, 4 bits
+    Int4,
 }
 
 /// How weights are judged by the output of their layer.
@@ -140,7 +146,10 @@ pub enum Compensation {
 
 impl Conversion {
     /// The options asked for: --precision first, then what is said of weights and activations.
-    pub fn options(&self) -> Options {
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Options`] where they contradict one another, and those of [`LayerRule::read`].
+    pub fn options(&self) -> Result<Options> {
         let mut options = Options::new(self.precision.unwrap_or_default());
         if let Some(weights) = self.weights {
             options.weights = match weights {
@@ -154,13 +163,17 @@ impl Conversion {
             options.activations = match activations {
                 Activations::Uint8 => Some(Storage::Uint8),
                 Activations::Int8 => Some(Storage::Int8),
+                Activations::Uint4 => Some(Storage::Uint4),
+                Activations::Int4 => Some(Storage::Int4),
                 Activations::Float => None,
             };
         }
-        options.granularity = match self.granularity {
-            Granularity::Tensor => options::Granularity::Tensor,
-            Granularity::Channel => options::Granularity::Channel,
-        };
+        options.granularity = self.granularity;
+        options.edges = self.edges;
+        options.dual = self.dual.options()?;
+        if let Some(path) = &self.config {
+            options.layers = LayerRule::read(path)?;
+        }
         options.include.clone_from(&self.include);
         options.exclude.clone_from(&self.exclude);
         options.op_types.clone_from(&self.op_types);
@@ -171,21 +184,24 @@ impl Conversion {
             Compensation::Layerwise => options::Compensation::Layerwise,
             Compensation::Sequential => options::Compensation::Sequential,
         };
-        options
+        Ok(options)
     }
 
     /// The work asked for.
-    pub fn job(&self, validation: Option<PathBuf>) -> Job {
-        Job {
+    ///
+    /// # Errors
+    /// As [`Conversion::options`].
+    pub fn job(&self, validation: Option<PathBuf>) -> Result<Job> {
+        Ok(Job {
             input: self.input.clone(),
             output: self.output.clone(),
-            options: self.options(),
+            options: self.options()?,
             calibration: self.calibration.clone(),
             validation,
             preprocess: self.sampling.preprocess.clone(),
             samples: self.sampling.count,
             seed: self.sampling.seed.seed,
             overwrite: self.overwrite,
-        }
+        })
     }
 }

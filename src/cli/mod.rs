@@ -3,6 +3,7 @@
 mod apply;
 mod common;
 mod conversion;
+mod dual;
 mod inspect;
 mod plan;
 mod progress;
@@ -81,7 +82,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
-    use crate::options::{Granularity, Options, Storage};
+    use crate::options::{DUAL_THRESHOLD, Edges, Granularity, Keys, Options, Spelling, Storage};
 
     fn parse(line: &str) -> std::result::Result<Cli, clap::Error> {
         Cli::try_parse_from(line.split_whitespace())
@@ -89,8 +90,8 @@ mod tests {
 
     fn options(line: &str) -> Options {
         match parse(line).unwrap().command {
-            Command::Quantize(args) => args.conversion.options(),
-            Command::Plan(args) => args.conversion.options(),
+            Command::Quantize(args) => args.conversion.options().unwrap(),
+            Command::Plan(args) => args.conversion.options().unwrap(),
             _ => panic!("{line}"),
         }
     }
@@ -136,6 +137,26 @@ mod tests {
     }
 
     #[test]
+    fn forms_of_weights_and_activations() {
+        let found = options("fourbit plan m.onnx --precision w4a4 --granularity block:32");
+        assert_eq!((found.activations, found.granularity), (Some(Storage::Uint4), Granularity::Block(32)));
+        assert_eq!((found.edges, found.edges()), (None, Some(Edges::Eight)));
+        assert_eq!(options("fourbit plan m.onnx").edges(), None);
+        let float = options("fourbit plan m.onnx --activations int4 --edges float");
+        assert_eq!((float.activations, float.edges()), (Some(Storage::Int4), Some(Edges::Float)));
+
+        let keys = |line: &str| options(&format!("fourbit plan m.onnx {line}")).dual.keys;
+        assert_eq!(keys(""), Keys::None);
+        assert_eq!(keys("--dual auto"), Keys::Above(DUAL_THRESHOLD));
+        assert_eq!(keys("--dual all"), Keys::All);
+        assert_eq!(keys("--dual-threshold 0.5"), Keys::Above(0.5));
+        assert_eq!(keys("--dual auto --dual-budget 5%"), Keys::Share(0.05));
+        let dual =
+            options("fourbit plan m.onnx --dual-layers a* --dual-layers b --dual-spelling branches").dual;
+        assert_eq!((dual.keys, dual.layers.len(), dual.spelling), (Keys::None, 2, Spelling::Branches));
+    }
+
+    #[test]
     fn wrong_arguments_are_usage_errors() {
         for line in [
             "fourbit",
@@ -144,6 +165,13 @@ mod tests {
             "fourbit quantize m.onnx --jobs 0",
             "fourbit quantize m.onnx --samples 0",
             "fourbit quantize m.onnx -q -v",
+            "fourbit quantize m.onnx --granularity block:0",
+            "fourbit quantize m.onnx --granularity kernel",
+            "fourbit quantize m.onnx --edges 2",
+            "fourbit quantize m.onnx --dual-threshold NaN",
+            "fourbit quantize m.onnx --dual-threshold -0.1",
+            "fourbit quantize m.onnx --dual-threshold 1 --dual-budget 5%",
+            "fourbit quantize m.onnx --dual-budget 105%",
             "fourbit validate m.onnx",
             "fourbit apply m.onnx plan.json --first x",
             "fourbit unknown",

@@ -31,7 +31,7 @@ pub struct Args {
 /// # Errors
 /// Whatever stops the planning.
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
-    let planned = pipeline::plan(&args.conversion.job(None), &context.progress)?;
+    let planned = pipeline::plan(&args.conversion.job(None)?, &context.progress)?;
     context.print(|layout| plain::planned(&planned, layout), || data::planned(&planned))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -47,7 +47,7 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         Some(path) => Some((path, Sink::create(path, args.conversion.overwrite)?)),
         None => None,
     };
-    let outcome = pipeline::quantize(&args.conversion.job(args.validation.clone()), &context.progress)?;
+    let outcome = pipeline::quantize(&args.conversion.job(args.validation.clone())?, &context.progress)?;
     if let Some((path, mut sink)) = report {
         sink.write_all(data::outcome(&outcome).as_bytes()).map_err(Error::write(path))?;
         sink.commit()?;

@@ -12,7 +12,7 @@ use crate::options::{Compensation, Options};
 use crate::plan::{Analysis, Plan, Subject};
 use crate::progress::Progress;
 use crate::samples::Samples;
-use crate::solve::{Solver, solve};
+use crate::solve::{Evidence, Solver, solve};
 
 /// A plan, and how it came about.
 pub(super) struct Decided {
@@ -33,7 +33,7 @@ pub(super) fn decide(
     progress: &dyn Progress,
 ) -> Result<Decided> {
     let (model, mut warnings) = (&ready.model, Vec::new());
-    let wanted = options.compensation != Compensation::None && options.weights.is_some();
+    let wanted = options.compensation != Compensation::None && options.quantizes_weights();
     if let Some(samples) = samples.filter(|_| wanted) {
         match walked(model, analysis, samples, options, ready.subject.clone(), clock, progress) {
             Err(error @ Error::Runtime { .. }) => {
@@ -45,7 +45,7 @@ pub(super) fn decide(
     let observations = match samples {
         Some(samples) => {
             let get = |at: usize| Ok(samples.get(at)?.inputs);
-            let means = options.bias_correction && options.weights.is_some();
+            let means = options.bias_correction && options.quantizes_weights();
             match observe(model, analysis, samples.len(), &get, means, progress) {
                 Ok(observations) => Some(observations),
                 Err(error @ Error::Runtime { .. }) => {
@@ -66,12 +66,12 @@ pub(super) fn decide(
 
 /// A model that cannot be calibrated, which is an error where activations were to be quantized.
 pub(super) fn unable(options: &Options, problem: String) -> Result<()> {
-    match options.activations {
-        Some(_) => Err(Error::options(
+    match options.quantizes_activations() {
+        true => Err(Error::options(
             format!("calibration cannot run this model: {problem}"),
             "choose --precision w4, which needs no calibration",
         )),
-        None => Ok(()),
+        false => Ok(()),
     }
 }
 
@@ -88,7 +88,7 @@ fn walked(
     let feed = |at: usize| Ok(samples.get(at)?.inputs);
     let sequential = options.compensation == Compensation::Sequential;
     let mut walk = Walk::new(model, analysis, samples.len(), &feed, sequential, progress);
-    let mut solver = Solver::new(model, analysis, options);
+    let mut solver = Solver::new(model, analysis, options)?;
     let mut decided = HashSet::new();
     loop {
         let sites = walk.advance()?;
@@ -106,9 +106,12 @@ fn walked(
                 }
             }
         }
-        let moments = sites.iter().map(|&at| walk.moments(at)).collect::<Result<Vec<_>>>()?;
+        let evidence = sites
+            .iter()
+            .map(|&at| Ok(Evidence { moments: walk.moments(at)?, residuals: walk.residuals(at)? }));
+        let evidence = evidence.collect::<Result<Vec<_>>>()?;
         clock.add("moments");
-        for (&at, decision) in sites.iter().zip(solver.by_output(&sites, &moments)?) {
+        for (&at, decision) in sites.iter().zip(solver.by_output(&sites, &evidence)?) {
             match decision {
                 Some(decision) => walk.settle(at, Some(&decision.decode()), &decision.biases),
                 None => walk.settle(at, None, &[]),

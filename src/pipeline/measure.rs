@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{self, Dtype, Model, element_count};
+use crate::options::Spelling;
 use crate::plan::{Decision, Plan, Sizes};
 
 /// SHA-256 of the model as one message, in hexadecimal.
@@ -87,6 +88,7 @@ pub(super) fn sizes(before: u64, after: u64, prepared: &Model, written: &Model, 
     let standing = written.graph().initializer.iter().filter(|tensor| !integers.contains_key(tensor.name()));
     let stored: u64 = standing.map(bytes).sum();
     let (mut bits, mut elements) = (0u64, 0u64);
+    let (mut products, mut repeated) = (0u64, 0u64);
     for decision in &plan.decisions {
         let Decision::Weight(weight) = decision else { continue };
         for term in &weight.terms {
@@ -95,7 +97,13 @@ pub(super) fn sizes(before: u64, after: u64, prepared: &Model, written: &Model, 
             let width = u64::from(term.storage.bits());
             bits += width * (term.codes.values.len() as u64 + zero_points) + 32 * term.scales.len() as u64;
         }
-        elements += weight.dims.iter().product::<i64>().unsigned_abs();
+        let count = weight.dims.iter().product::<i64>().unsigned_abs();
+        elements += count;
+        let read = count * weight.reads.len() as u64;
+        products += read;
+        if weight.spelling == Spelling::Branches {
+            repeated += read * (weight.terms.len() as u64).saturating_sub(1);
+        }
     }
     Sizes {
         before,
@@ -103,5 +111,7 @@ pub(super) fn sizes(before: u64, after: u64, prepared: &Model, written: &Model, 
         ratio: after as f64 / before.max(1) as f64,
         effective_bits: 8.0 * stored as f64 / parameters(prepared).max(1) as f64,
         quantized_bits: (elements > 0).then(|| bits as f64 / elements as f64),
+        compression: (bits > 0).then(|| 32.0 * elements as f64 / bits as f64),
+        repeated: repeated as f64 / products.max(1) as f64,
     }
 }

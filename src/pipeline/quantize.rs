@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::decide::{decide, unable};
 use super::judge::{self, Judged};
 use super::measure::{Clock, peak_memory, sizes};
-use super::decide::{decide, unable};
 use super::{CALIBRATION_SAMPLES, Job, Ready, ready, target};
 use crate::analyse::analyse;
 use crate::error::{Error, Result};
@@ -96,7 +96,7 @@ fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     clock.lap("analyse");
     let samples = match source {
         Some(path) => calibration_samples(job, &ready, &path, preprocess.as_ref())?,
-        None if job.options.activations.is_some() => {
+        None if job.options.quantizes_activations() => {
             return Err(Error::options(
                 format!(
                     "{} needs calibration samples to find the ranges of activations",

@@ -119,6 +119,7 @@ mod tests {
             spelling: Spelling::Sum,
             sqnr_db: None,
             reason: String::new(),
+            residuals: None,
             biases: Vec::new(),
         }
     }

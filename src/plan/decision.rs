@@ -78,12 +78,20 @@ pub struct WeightDecision {
     pub sqnr_db: Option<f64>,
     /// Why this treatment.
     pub reason: String,
+    /// What other treatments would have lost.
+    #[serde(default)]
+    pub residuals: Option<Residuals>,
     /// New biases that take up the mean error of the products, one a reader at most.
     #[serde(default)]
     pub biases: Vec<BiasChange>,
 }
 
 impl WeightDecision {
+    /// The name that the value of one of several terms gets in the model; where it is taken a number follows.
+    pub fn term_name(&self, at: usize) -> String {
+        format!("{}_term_{}", self.tensor, at + 1)
+    }
+
     /// The values that the weights stand for: terms decoded and added in order, in f32, as ONNX does it. Meant for
     /// decisions without a [`WeightDecision::problem`].
     pub fn decode(&self) -> Vec<f32> {
@@ -94,6 +102,23 @@ impl WeightDecision {
         }
         sum
     }
+}
+
+/// Relative squared errors, `|w - q|^2 / |w|^2`, of one weight tensor at the scales of least error and nearest codes: what
+/// each treatment would lose. Rounding that looks further than the single weight may lose more than this, on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Residuals {
+    /// One scale a tensor.
+    pub tensor: f64,
+    /// One scale a kernel, where there is an axis of them.
+    pub channel: Option<f64>,
+    /// One scale a block, where these were asked for.
+    pub block: Option<f64>,
+    /// The partition that was chosen, one term.
+    pub single: f64,
+    /// The same with two terms, where these were asked about.
+    pub dual: Option<f64>,
 }
 
 /// One quantized tensor: `scale * (code - zero_point)`.

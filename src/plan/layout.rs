@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn every_layout_is_a_permutation() {
-        let matrix = |transposed| Kernel::Matrix { transposed, input_transposed: false, alpha: 1.0, beta: 1.0 };
+        let matrix =
+            |transposed| Kernel::Matrix { transposed, input_transposed: false, alpha: 1.0, beta: 1.0 };
         let cases = [
             (Kernel::Conv(spatial(2, &[3, 2])), vec![4, 5, 3, 2], (2, 2, 30)),
             (Kernel::ConvTranspose(spatial(2, &[3])), vec![6, 4, 3], (2, 4, 9)),

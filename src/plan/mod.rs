@@ -12,8 +12,8 @@ mod site;
 
 pub use codes::Codes;
 pub use decision::{
-    ActivationDecision, ActivationTerm, BiasChange, Decision, Plan, Subject, VERSION, WeightDecision,
-    WeightTerm,
+    ActivationDecision, ActivationTerm, BiasChange, Decision, Plan, Residuals, Subject, VERSION,
+    WeightDecision, WeightTerm,
 };
 pub use file::{read, write};
 pub use layout::Layout;
@@ -22,4 +22,4 @@ pub use outcome::{
     Applied, Inspection, Outcome, OutputError, Planned, Prepared, Score, SiteRow, Sizes, Validation, Verdict,
 };
 pub use partition::{Groups, Partition};
-pub use site::{ActivationSite, Analysis, Keep, Kernel, Read, Skip, Spatial, WeightSite};
+pub use site::{ActivationSite, Analysis, Keep, Kernel, Place, Read, Skip, Spatial, WeightSite};

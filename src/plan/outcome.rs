@@ -32,6 +32,13 @@ pub struct Sizes {
     pub effective_bits: f64,
     /// Bits a weight, over the quantized weights alone: codes, scales and zero points.
     pub quantized_bits: Option<f64>,
+    /// How many times smaller the quantized weights are than in 32 bits: `32 sum N / bits`, with all their terms, scales
+    /// and zero points.
+    pub compression: Option<f64>,
+    /// Products that are computed more than once because terms are written as branches, as a share of the quantized
+    /// weights, each counted once a reader: 1 where every layer is computed twice. How many multiplications that makes
+    /// depends on the sizes of the inputs, which a model need not say.
+    pub repeated: f64,
 }
 
 /// Whether the written file was judged.

@@ -80,6 +80,22 @@ pub enum Kernel {
     },
 }
 
+/// Whether a layer stands at an end of the graph; there may be several at either end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// No other layer's weights lie between the graph's inputs and it.
+    pub first: bool,
+    /// No other layer's weights lie between it and the graph's outputs.
+    pub last: bool,
+}
+
+impl Place {
+    /// Whether it is first or last.
+    pub fn is_edge(self) -> bool {
+        self.first || self.last
+    }
+}
+
 /// Constant weights that may be quantized: one tensor, all its readers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WeightSite {
@@ -89,6 +105,10 @@ pub struct WeightSite {
     pub dims: Vec<i64>,
     /// The axis of output channels; `None` where readers disagree, or there is but one scale.
     pub axis: Option<usize>,
+    /// The axis of input channels, along which blocks lie; `None` where readers disagree.
+    pub input_axis: Option<usize>,
+    /// Whether it stands at an end of the graph.
+    pub place: Place,
     /// Who reads it.
     pub reads: Vec<Read>,
     /// How each reader multiplies, in the order of `reads`.

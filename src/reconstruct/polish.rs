@@ -23,11 +23,14 @@ pub fn polish(statistics: &Statistics, target: &[f64], term: Term, codes: &mut [
             if wanted == 0.0 || !wanted.is_finite() {
                 continue;
             }
-            let code = (f64::from(codes[column]) + wanted).clamp(f64::from(term.lo), f64::from(term.hi)) as i32;
+            let code =
+                (f64::from(codes[column]) + wanted).clamp(f64::from(term.lo), f64::from(term.hi)) as i32;
             let step = f64::from(code - codes[column]);
             if step != 0.0 {
                 let change = step * term.scale;
-                pull.iter_mut().zip(metric.col_as_slice(column)).for_each(|(sum, entry)| *sum -= change * entry);
+                pull.iter_mut()
+                    .zip(metric.col_as_slice(column))
+                    .for_each(|(sum, entry)| *sum -= change * entry);
                 codes[column] = code;
                 any = true;
             }

@@ -28,7 +28,8 @@ impl Quantizer {
             for term in terms {
                 let longer = |(sum, codes): &(f64, Vec<i32>)| {
                     let (sum, codes) = (*sum, codes.clone());
-                    let add = move |code: i32| (sum + term.scale * f64::from(code), [&codes[..], &[code]].concat());
+                    let add =
+                        move |code: i32| (sum + term.scale * f64::from(code), [&codes[..], &[code]].concat());
                     (term.lo..=term.hi).map(add).collect::<Vec<_>>()
                 };
                 sums = sums.iter().flat_map(longer).collect();

@@ -56,7 +56,8 @@ impl Normal {
         if used.is_empty() {
             return kept;
         }
-        let matrix = Mat::from_fn(used.len(), used.len(), |row, column| self.matrix[(used[row], used[column])]);
+        let matrix =
+            Mat::from_fn(used.len(), used.len(), |row, column| self.matrix[(used[row], used[column])]);
         let Ok(factor) = matrix.llt(Side::Lower) else { return kept };
         let solved = factor.solve(Mat::from_fn(used.len(), 1, |row, _| self.right[used[row]]));
         let mut found = scales.to_vec();

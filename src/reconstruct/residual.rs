@@ -25,14 +25,18 @@ impl Residual {
     /// nothing.
     pub fn add(&mut self, errors: &[f64], input: &[f64]) {
         let positions = input.len() / self.features.max(1);
-        if positions == 0 || input.len() != positions * self.features || errors.len() != positions * self.rows {
+        if positions == 0 || input.len() != positions * self.features || errors.len() != positions * self.rows
+        {
             return;
         }
         let target = MatMut::from_row_major_slice_mut(&mut self.cross, self.rows, self.features);
         let left = MatRef::from_row_major_slice(errors, self.rows, positions);
         let right = MatRef::from_row_major_slice(input, self.features, positions);
         matmul(target, Accum::Add, left, right.transpose(), 1.0, Par::Seq);
-        self.sum.iter_mut().zip(errors.chunks(positions)).for_each(|(sum, row)| *sum += row.iter().sum::<f64>());
+        self.sum
+            .iter_mut()
+            .zip(errors.chunks(positions))
+            .for_each(|(sum, row)| *sum += row.iter().sum::<f64>());
     }
 
     /// Adds what `other`, of the same size, has seen.

@@ -123,7 +123,8 @@ impl Statistics {
 
     /// `E[w x] - E[v x']` of one row, and the mean error of the other branch: what the bias must take up.
     pub fn bias(&self, weights: &[f64], quantized: &[f64], residual: Option<(&Residual, usize)>) -> f64 {
-        let dot = |row: &[f64], mean: &[f64]| row.iter().zip(mean).map(|(one, other)| one * other).sum::<f64>();
+        let dot =
+            |row: &[f64], mean: &[f64]| row.iter().zip(mean).map(|(one, other)| one * other).sum::<f64>();
         let branch = residual.map_or(0.0, |(residual, row)| residual.sum[row] / self.positions);
         dot(weights, &self.mean_float) - dot(quantized, &self.mean_own) + branch
     }
@@ -132,7 +133,10 @@ impl Statistics {
     pub fn through(&self, row: &[f64]) -> Vec<f64> {
         let mut product = vec![0.0; self.features()];
         for (column, &value) in row.iter().enumerate().filter(|(_, value)| **value != 0.0) {
-            product.iter_mut().zip(self.metric.col_as_slice(column)).for_each(|(sum, entry)| *sum += value * entry);
+            product
+                .iter_mut()
+                .zip(self.metric.col_as_slice(column))
+                .for_each(|(sum, entry)| *sum += value * entry);
         }
         product
     }

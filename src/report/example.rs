@@ -3,8 +3,8 @@
 use crate::options::{Spelling, Storage};
 use crate::plan::{
     ActivationDecision, ActivationTerm, BiasChange, Codes, Decision, Inspection, Keep, Outcome, OutputError,
-    Partition, Plan, Prepared, Read, Score, SiteRow, Sizes, Skip, Subject, VERSION, Validation, Verdict,
-    WeightDecision, WeightTerm,
+    Partition, Plan, Prepared, Read, Residuals, Score, SiteRow, Sizes, Skip, Subject, VERSION, Validation,
+    Verdict, WeightDecision, WeightTerm,
 };
 
 fn read(slot: usize) -> Read {
@@ -31,6 +31,13 @@ pub fn outcome() -> Outcome {
         spelling: Spelling::Sum,
         sqnr_db: Some(21.5),
         reason: "least squared error".into(),
+        residuals: Some(Residuals {
+            tensor: 2.1e-2,
+            channel: Some(7.1e-3),
+            block: None,
+            single: 7.1e-3,
+            dual: Some(1.2e-4),
+        }),
         biases: vec![BiasChange {
             read: read(2),
             tensor: Some("layer1.conv.bias".into()),
@@ -75,6 +82,8 @@ pub fn outcome() -> Outcome {
             ratio: 0.147,
             effective_bits: 4.61,
             quantized_bits: Some(4.22),
+            compression: Some(7.58),
+            repeated: 0.25,
         },
         verdict: Verdict::Validated(validation()),
         warnings: vec!["input has a narrow range".into()],

@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::sites::operators;
 use crate::plan::{
-    ActivationDecision, Applied, Decision, Inspection, Outcome, Plan, Planned, Read, Skip, Verdict,
-    WeightDecision,
+    ActivationDecision, Applied, Decision, Inspection, Outcome, Partition, Plan, Planned, Read, Skip,
+    Verdict, WeightDecision, WeightTerm,
 };
 
 /// The version of every schema here.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A whole conversion, `fourbit.report`: one row a site, without codes and scales, which the plan
 /// holds.
@@ -120,14 +120,27 @@ fn weight_row(weight: &WeightDecision) -> Value {
         "operator": operators(&weight.reads),
         "nodes": nodes(&weight.reads),
         "dims": weight.dims,
-        "storage": weight.terms.first().map(|term| term.storage),
         "bits": weight.terms.iter().map(|term| term.storage.bits()).sum::<u32>(),
-        "granularity": weight.terms.first().map(|term| term.partition.name()),
-        "axis": weight.terms.first().and_then(|term| term.partition.axis()),
-        "scale_count": weight.terms.iter().map(|term| term.scales.len()).sum::<usize>(),
+        "terms": weight.terms.iter().map(weight_term).collect::<Vec<_>>(),
+        "spelling": (weight.terms.len() > 1).then_some(weight.spelling),
+        "residuals": weight.residuals,
         "sqnr_db": weight.sqnr_db,
         "biases_corrected": weight.biases.len(),
         "reason": weight.reason,
+    })
+}
+
+fn weight_term(term: &WeightTerm) -> Value {
+    let block = match term.partition {
+        Partition::Block { size, .. } => Some(size),
+        Partition::Tensor | Partition::Channel { .. } => None,
+    };
+    json!({
+        "storage": term.storage,
+        "granularity": term.partition.name(),
+        "axis": term.partition.axis(),
+        "block": block,
+        "scale_count": term.scales.len(),
     })
 }
 
@@ -137,11 +150,8 @@ fn activation_row(activation: &ActivationDecision) -> Value {
         "tensor": activation.tensor,
         "operator": operators(&activation.reads),
         "nodes": nodes(&activation.reads),
-        "storage": activation.terms.first().map(|term| term.storage),
         "bits": activation.terms.iter().map(|term| term.storage.bits()).sum::<u32>(),
-        "granularity": "tensor",
-        "scale": activation.terms.first().map(|term| term.scale),
-        "zero_point": activation.terms.first().map(|term| term.zero_point),
+        "terms": activation.terms,
         "range": activation.range,
         "sqnr_db": activation.sqnr_db,
         "reason": activation.reason,
@@ -178,11 +188,18 @@ mod tests {
     fn the_report_is_versioned_and_without_codes() {
         let text = outcome(&example::outcome());
         let report: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!((&report["schema"], &report["version"]), (&json!("fourbit.report"), &json!(1)));
+        assert_eq!((&report["schema"], &report["version"]), (&json!("fourbit.report"), &json!(2)));
         assert!(!text.contains("codes") && !text.contains("scales\""), "{text}");
         let [weight, activation] = report["sites"].as_array().unwrap().as_slice() else { panic!("{text}") };
         assert_eq!(weight["tensor"], "layer1.conv.weight");
-        assert_eq!((&weight["bits"], &weight["scale_count"]), (&json!(4), &json!(16)));
+        assert_eq!((&weight["bits"], &weight["spelling"]), (&json!(4), &Value::Null));
+        assert_eq!(
+            weight["terms"],
+            json!([{"storage": "int4", "granularity": "channel", "axis": 0, "block": null, "scale_count": 16}])
+        );
+        assert_eq!(weight["residuals"]["dual"], json!(1.2e-4));
+        assert_eq!(activation["terms"][0]["storage"], "uint8");
+        assert_eq!(report["sizes"]["compression"], json!(7.58));
         assert_eq!(activation["range"], json!([0.0, 6.125]));
         let codes: Vec<&Value> =
             report["kept"].as_array().unwrap().iter().map(|kept| &kept["code"]).collect();

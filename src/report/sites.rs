@@ -3,11 +3,22 @@
 use std::collections::BTreeMap;
 
 use super::{Detail, Layout, words};
-use crate::plan::{ActivationDecision, Decision, Partition, Plan, Read, Skip, WeightDecision};
+use crate::options::Spelling;
+use crate::plan::{ActivationDecision, Decision, Partition, Plan, Read, Skip, WeightDecision, WeightTerm};
 
 /// The operators among the readers.
 pub fn operators(reads: &[Read]) -> String {
     words::distinct(reads.iter().map(|read| read.operator.as_str()))
+}
+
+/// The partition, and how many scales that makes.
+fn scales(term: &WeightTerm) -> String {
+    let count = words::count(term.scales.len() as u64);
+    match term.partition {
+        Partition::Tensor => "tensor".into(),
+        Partition::Channel { .. } => format!("channel, {count}"),
+        Partition::Block { size, .. } => format!("block {size}, {count}"),
+    }
 }
 
 /// One word a term.
@@ -42,14 +53,11 @@ impl Layout {
 
     fn weight(&self, weight: &WeightDecision) -> Vec<String> {
         let bias = if weight.biases.is_empty() { "" } else { " + bias" };
-        let scales = match weight.terms.first() {
-            None => "none".into(),
-            Some(term) if term.partition == Partition::Tensor => "tensor".into(),
-            Some(term) => {
-                format!("{}, {}", term.partition.name(), words::count(term.scales.len() as u64))
-            }
-        };
-        let storage = joined(weight.terms.iter().map(|term| term.storage.to_string()));
+        let scales = weight.terms.first().map_or_else(String::new, scales);
+        let mut storage = joined(weight.terms.iter().map(|term| term.storage.to_string()));
+        if weight.terms.len() > 1 && weight.spelling == Spelling::Branches {
+            storage += " branches";
+        }
         let mut row = vec![
             words::name(&weight.tensor, self.name_limit()),
             operators(&weight.reads),

@@ -15,6 +15,7 @@ pub fn outcome(outcome: &Outcome, layout: Layout) -> String {
             text += &layout.table(&["Prepared by", "Count", "What it did"], &[1], rows);
         }
         text += &layout.decisions(&outcome.plan);
+        text += &layout.errors(&outcome.plan);
         text += &layout.kept(&outcome.plan.skips);
         text += &layout.pairs(&summary(outcome, layout));
         text.push('\n');
@@ -48,6 +49,7 @@ pub fn planned(planned: &Planned, layout: Layout) -> String {
     let mut text = String::new();
     if layout.detail != Detail::Brief {
         text += &layout.decisions(&planned.plan);
+        text += &layout.errors(&planned.plan);
         text += &layout.kept(&planned.plan.skips);
         let precision = format!("{}, {}", planned.plan.precision, totals(&planned.plan));
         let mut pairs = vec![("Precision".into(), precision)];
@@ -96,6 +98,17 @@ fn sizes(sizes: &Sizes, pairs: &mut Vec<(String, String)>) {
         None => whole,
     };
     pairs.push(("Bits a weight".into(), bits));
+    if let Some(compression) = sizes.compression {
+        let text = format!("{compression:.2} times, quantized weights alone, with their scales");
+        pairs.push(("Compression".into(), text));
+    }
+    if sizes.repeated > 0.0 {
+        let text = format!(
+            "{} of the quantized weights multiply once more, in branches",
+            words::percent(sizes.repeated)
+        );
+        pairs.push(("Extra products".into(), text));
+    }
 }
 
 fn time(stages: &[(String, f64)]) -> Option<(String, String)> {
@@ -123,6 +136,9 @@ mod tests {
             "1.06 MB -> 156 kB",
             "14.7 %",
             "4.22",
+            "7.58 times",
+            "25.00 % of the quantized weights",
+            "7.1e-3",
             "drop 0.50 ± 0.35 points",
             "solve 0.25",
             "240 MB",

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{container, folded, rebuilt, rounded};
+use super::{container, rebuilt, rounded, sums};
 use crate::error::Result;
 use crate::onnx::Model;
 
@@ -49,7 +49,7 @@ pub fn lower(model: &Model, dialect: Dialect) -> Result<Model> {
         Dialect::Int4 => {}
         Dialect::Int8Container => container::widen(graph)?,
         Dialect::Folded => {
-            folded::fold(graph)?;
+            sums::fold(graph)?;
             rounded::spell(graph, opset)?;
             container::widen(graph)?;
         }

@@ -2,6 +2,7 @@
 //! a patch, which is data, and one function applies all patches at once.
 
 mod activation;
+mod branches;
 mod container;
 mod dialect;
 mod folded;
@@ -10,6 +11,8 @@ mod patch;
 mod rounded;
 mod scene;
 mod stamp;
+mod sums;
+mod terms;
 mod weight;
 
 #[cfg(test)]

@@ -20,6 +20,38 @@ pub(super) struct Patch {
     pub(super) inserted: Vec<(usize, NodeProto)>,
     /// (Position, input slot, the value read from now on).
     pub(super) rewired: Vec<(usize, usize, String)>,
+    /// (Position, the name that the node's only output has from now on).
+    pub(super) renamed: Vec<(usize, String)>,
+    /// Copies of nodes, each right after its original.
+    pub(super) copied: Vec<Copied>,
+    /// New nodes, each after the node at its position and that node's copies, before all that is inserted there.
+    pub(super) following: Vec<(usize, NodeProto)>,
+}
+
+/// A copy of a node as it is once everything is rewired, so that it reads the same low-bit input.
+#[derive(Debug)]
+pub(super) struct Copied {
+    /// Position of the original.
+    pub(super) at: usize,
+    /// Name of the copy.
+    pub(super) name: String,
+    /// The input slot that differs; the inputs behind it are left out.
+    pub(super) slot: usize,
+    /// What the copy reads there.
+    pub(super) value: String,
+    /// Its only output.
+    pub(super) output: String,
+}
+
+impl Copied {
+    fn of(self, original: &NodeProto) -> NodeProto {
+        let mut copy = original.clone();
+        copy.name = Some(self.name);
+        copy.input.truncate(self.slot);
+        copy.input.push(self.value);
+        copy.output = vec![self.output];
+        copy
+    }
 }
 
 /// Applies `patches` together; new things appear in the order of the patches.
@@ -34,10 +66,20 @@ pub(super) fn apply_all(graph: &mut GraphProto, patches: Vec<Patch>) -> Result<(
         all.added.extend(patch.added);
         all.inserted.extend(patch.inserted);
         all.rewired.extend(patch.rewired);
+        all.renamed.extend(patch.renamed);
+        all.copied.extend(patch.copied);
+        all.following.extend(patch.following);
     }
     refuse_conflicts(&all)?;
     let unread = rewire(graph, all.rewired);
-    insert(graph, all.inserted);
+    let copies: Vec<_> = all.copied.into_iter().filter_map(|copy| copied(graph, copy)).collect();
+    for (at, name) in all.renamed {
+        if let Some(node) = graph.node.get_mut(at) {
+            node.output = vec![name];
+        }
+    }
+    // A stable sort keeps copies before what adds them up.
+    insert(graph, all.inserted, copies.into_iter().chain(all.following).collect());
     let mut gone: HashSet<String> = all.removed.into_iter().collect();
     for new in all.replaced {
         if let Some(old) = graph.initializer.iter_mut().find(|old| old.name() == new.name()) {
@@ -58,6 +100,10 @@ fn refuse_conflicts(all: &Patch) -> Result<()> {
         if !tensors.insert(name) {
             return Err(unfit(name, "two decisions change this tensor"));
         }
+    }
+    let mut renamed = HashSet::new();
+    if let Some((at, name)) = all.renamed.iter().find(|(at, _)| !renamed.insert(*at)) {
+        return Err(unfit(name, format!("the node at {at} is split twice")));
     }
     let mut places = HashSet::new();
     for (at, slot, name) in &all.rewired {
@@ -81,18 +127,28 @@ fn rewire(graph: &mut GraphProto, rewired: Vec<(usize, usize, String)>) -> HashS
     unread
 }
 
-fn insert(graph: &mut GraphProto, mut inserted: Vec<(usize, NodeProto)>) {
-    inserted.sort_by_key(|&(at, _)| at);
+fn copied(graph: &GraphProto, copy: Copied) -> Option<(usize, NodeProto)> {
+    let original = graph.node.get(copy.at)?;
+    Some((copy.at, copy.of(original)))
+}
+
+/// Puts `before` before and `after` after the nodes at their positions.
+fn insert(graph: &mut GraphProto, mut before: Vec<(usize, NodeProto)>, mut after: Vec<(usize, NodeProto)>) {
+    before.sort_by_key(|&(at, _)| at);
+    after.sort_by_key(|&(at, _)| at);
     let old = std::mem::take(&mut graph.node);
-    graph.node.reserve(old.len() + inserted.len());
-    let mut inserted = inserted.into_iter().peekable();
+    graph.node.reserve(old.len() + before.len() + after.len());
+    let (mut before, mut after) = (before.into_iter().peekable(), after.into_iter().peekable());
     for (at, node) in old.into_iter().enumerate() {
-        while let Some((_, new)) = inserted.next_if(|&(before, _)| before <= at) {
+        while let Some((_, new)) = before.next_if(|&(place, _)| place <= at) {
             graph.node.push(new);
         }
         graph.node.push(node);
+        while let Some((_, new)) = after.next_if(|&(place, _)| place <= at) {
+            graph.node.push(new);
+        }
     }
-    graph.node.extend(inserted.map(|(_, new)| new));
+    graph.node.extend(before.chain(after).map(|(_, new)| new));
 }
 
 /// Removes those constants among `candidates` that nothing reads, and returns them.

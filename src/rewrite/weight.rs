@@ -1,16 +1,17 @@
 //! Weights: codes, scales and a DequantizeLinear whose output bears the weights' own name, so
 //! that every reader, in subgraphs too, stays as it is.
 
+use super::branches;
 use super::names::NameSupply;
 use super::patch::Patch;
 use super::scene::Scene;
+use super::terms::{added, dequantized};
 use super::unfit;
 use crate::error::Result;
-use crate::onnx::build::node;
 use crate::onnx::proto::TensorProto;
-use crate::onnx::{Dtype, attr, dtype_name, element_count, pack, tensor, tensor_f32};
-use crate::options::Storage;
-use crate::plan::{BiasChange, Partition, WeightDecision, WeightTerm};
+use crate::onnx::{Dtype, dtype_name, element_count, tensor_f32};
+use crate::options::Spelling;
+use crate::plan::{BiasChange, WeightDecision};
 
 /// No operator that takes a bias has more inputs; a plan that asks for more is damaged.
 const MOST_INPUTS: usize = 16;
@@ -33,49 +34,29 @@ pub(super) fn patch(decision: &WeightDecision, scene: &Scene, names: &mut NameSu
     }
 
     let mut patch = Patch { removed: vec![name.to_owned()], ..Patch::default() };
-    let [term] = decision.terms.as_slice() else {
-        return Err(unfit(name, "several terms"));
-    };
-    dequantized(name, name, term, decision, scene.first_read(name), names, &mut patch)?;
+    let at = scene.first_read(name);
+    match (decision.terms.as_slice(), decision.spelling) {
+        ([term], _) => dequantized(name, name, term, decision, at, names, &mut patch)?,
+        (_, Spelling::Sum) => sum(decision, at, names, &mut patch)?,
+        (_, Spelling::Branches) => branches::split(decision, scene, names, &mut patch)?,
+    }
     for change in &decision.biases {
         bias(name, change, scene, names, &mut patch)?;
     }
     Ok(patch)
 }
 
-/// Adds `term` as constants and the DequantizeLinear that makes `output` of them; new names begin with `stem`.
-fn dequantized(
-    stem: &str,
-    output: &str,
-    term: &WeightTerm,
-    decision: &WeightDecision,
-    at: usize,
-    names: &mut NameSupply,
-    patch: &mut Patch,
-) -> Result<()> {
-    let Some(dims) = term.partition.scale_dims(&decision.dims) else {
-        return Err(unfit(&decision.tensor, format!("no scales by {:?}", term.partition)));
-    };
-    let codes = names.take(format!("{stem}_quantized"));
-    let scale = names.take(format!("{stem}_scale"));
-    patch.added.push(code_tensor(&codes, term.storage, &decision.dims, &term.codes.values));
-    patch.added.push(tensor_f32(&scale, &dims, &term.scales));
-    let mut inputs = vec![codes, scale];
-    if term.zero_points.iter().any(|&zero| zero != 0) {
-        let zero = names.take(format!("{stem}_zero_point"));
-        patch.added.push(code_tensor(&zero, term.storage, &dims, &term.zero_points));
-        inputs.push(zero);
+/// Several terms, added before anybody reads them.
+fn sum(decision: &WeightDecision, at: usize, names: &mut NameSupply, patch: &mut Patch) -> Result<()> {
+    let name = decision.tensor.as_str();
+    let mut values = Vec::new();
+    for (number, term) in decision.terms.iter().enumerate() {
+        let output = names.take(decision.term_name(number));
+        dequantized(&output, &output, term, decision, at, names, patch)?;
+        values.push(output);
     }
-    let attributes = match term.partition {
-        Partition::Tensor => Vec::new(),
-        Partition::Channel { axis } => vec![attr::int("axis", axis as i64)],
-        Partition::Block { axis, size } => {
-            vec![attr::int("axis", axis as i64), attr::int("block_size", size as i64)]
-        }
-    };
-    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-    let label = names.take(format!("{stem}_DequantizeLinear"));
-    patch.inserted.push((at, node("DequantizeLinear", &label, &inputs, &[output], &attributes)));
+    let added = added(&values, name, name, names);
+    patch.inserted.extend(added.into_iter().map(|node| (at, node)));
     Ok(())
 }
 
@@ -118,19 +99,4 @@ fn bias(
         }
     }
     Ok(())
-}
-
-/// Codes as an initializer, two to a byte where they have four bits.
-pub(super) fn code_tensor(name: &str, storage: Storage, dims: &[i64], codes: &[i16]) -> TensorProto {
-    let dtype = match storage {
-        Storage::Int4 => Dtype::Int4,
-        Storage::Uint4 => Dtype::Uint4,
-        Storage::Int8 => Dtype::Int8,
-        Storage::Uint8 => Dtype::Uint8,
-    };
-    let raw = match storage.bits() {
-        4 => pack(codes),
-        _ => codes.iter().map(|&code| code as u8).collect(),
-    };
-    tensor(name, dtype, dims, raw)
 }

@@ -5,6 +5,7 @@ mod activations;
 mod balance;
 mod bias;
 mod compensated;
+mod residuals;
 mod terms;
 mod treatment;
 mod weights;
@@ -17,15 +18,16 @@ use crate::onnx::{Index, Model};
 use crate::options::Options;
 use crate::plan::{
     ActivationDecision, ActivationSite, Analysis, Decision, Keep, Observations, Plan, Read, Skip, Subject,
-    VERSION, WeightDecision,
+    VERSION, WeightDecision, WeightSite,
 };
-use crate::reconstruct::Moments;
-use treatment::Treatment;
+use crate::reconstruct::{Moments, Residual};
+use treatment::Layer;
 
 /// Decides every scale and every code from weights and, where there are any, observations of the float network. Without
 /// them activations stay float and biases are not corrected.
 ///
 /// # Errors
+/// [`crate::error::Error::Options`] where the options name layers that are not there, or contradict one another, and
 /// [`crate::error::Error::Invalid`] where a weight's data does not fit its dimensions.
 pub fn solve(
     model: &Model,
@@ -34,7 +36,7 @@ pub fn solve(
     options: &Options,
     subject: Subject,
 ) -> Result<Plan> {
-    let mut solver = Solver::new(model, analysis, options);
+    let mut solver = Solver::new(model, analysis, options)?;
     let all: Vec<usize> = (0..analysis.weights.len()).collect();
     solver.by_weights(&all, observations)?;
     if let Some(observations) = observations {
@@ -45,21 +47,36 @@ pub fn solve(
     Ok(solver.finish(subject))
 }
 
+/// What the samples say of one weight site.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evidence {
+    /// Moments of its inputs, one a group of channels.
+    pub moments: Option<Vec<Moments>>,
+    /// The error of another branch that its output is added to, one a group of channels.
+    pub residuals: Option<Vec<Residual>>,
+}
+
 /// Makes a plan site by site, in whatever order evidence of them comes in.
 #[derive(Debug)]
 pub struct Solver<'s> {
     index: Index<'s>,
     analysis: &'s Analysis,
     options: &'s Options,
+    /// What is asked for each of the weight sites.
+    layers: Vec<Layer>,
     decisions: Vec<Decision>,
     skips: Vec<Skip>,
 }
 
 impl<'s> Solver<'s> {
-    /// Nothing decided yet.
-    pub fn new(model: &'s Model, analysis: &'s Analysis, options: &'s Options) -> Self {
+    /// Nothing decided yet but how each layer is to be treated.
+    ///
+    /// # Errors
+    /// As [`solve`].
+    pub fn new(model: &'s Model, analysis: &'s Analysis, options: &'s Options) -> Result<Self> {
         let index = Index::new(model.graph());
-        Self { index, analysis, options, decisions: Vec::new(), skips: analysis.skips.clone() }
+        let layers = treatment::layers(analysis, &index, options)?;
+        Ok(Self { index, analysis, options, layers, decisions: Vec::new(), skips: analysis.skips.clone() })
     }
 
     /// Decides on weights by themselves. Gives the decision on each of `sites`, `None` where it stays float.
@@ -73,8 +90,8 @@ impl<'s> Solver<'s> {
     ) -> Result<Vec<Option<WeightDecision>>> {
         let solved = sites.par_iter().map(|&at| {
             let site = &self.analysis.weights[at];
-            match Treatment::of(site, self.options, false) {
-                Some(treatment) => weights::solve(site, &self.index, &treatment, observations),
+            match &self.layers[at].weights {
+                Some(treatment) => weights::solve(site, &self.index, &treatment.alone(), observations),
                 None => Ok(Err(weights::skip(site, Keep::FloatAsked))),
             }
         });
@@ -82,29 +99,23 @@ impl<'s> Solver<'s> {
         Ok(solved.into_iter().map(|outcome| self.note(outcome)).collect())
     }
 
-    /// Decides on weights by what they do to the output of their layer, from the moments of their inputs; by themselves where
-    /// there are none. Gives the decision on each of `sites`, `None` where it stays float.
+    /// Decides on weights by what they do to the output of their layer, from evidence of their inputs; by themselves where
+    /// there is none. Gives the decision on each of `sites`, `None` where it stays float.
     ///
     /// # Errors
     /// As [`solve`].
     pub fn by_output(
         &mut self,
         sites: &[usize],
-        moments: &[Option<Vec<Moments>>],
+        evidence: &[Evidence],
     ) -> Result<Vec<Option<WeightDecision>>> {
-        let solved = sites.par_iter().zip(moments).map(|(&at, moments)| {
+        let solved = sites.par_iter().zip(evidence).map(|(&at, evidence)| {
             let site = &self.analysis.weights[at];
-            let Some(treatment) = Treatment::of(site, self.options, true) else {
+            let Some(treatment) = &self.layers[at].weights else {
                 return Ok(Err(weights::skip(site, Keep::FloatAsked)));
             };
-            let found = match moments {
-                Some(moments) => compensated::solve(site, &self.index, &treatment, moments)?,
-                None => None,
-            };
-            let alone = || {
-                let treatment = Treatment::of(site, self.options, false).unwrap_or(treatment.clone());
-                weights::solve(site, &self.index, &treatment, None)
-            };
+            let found = compensated::solve(site, &self.index, treatment, evidence)?;
+            let alone = || weights::solve(site, &self.index, &treatment.alone(), None);
             found.map_or_else(alone, Ok)
         });
         let solved = solved.collect::<Result<Vec<_>>>()?;
@@ -133,14 +144,15 @@ impl<'s> Solver<'s> {
         site: &ActivationSite,
         histogram: Option<&Histogram>,
     ) -> Result<Option<ActivationDecision>> {
-        let Some(storage) = self.options.activations else { return Ok(None) };
-        let mut reads: Vec<Read> = Vec::new();
+        let mut readers = Vec::new();
         for read in &site.reads {
-            if self.options.weights.is_none() || self.is_quantized(read)? {
-                reads.push(read.clone());
+            if let Some(at) = self.layer_of(read) {
+                let quantized = weights::obstacle(&self.analysis.weights[at], &self.index)?.is_none();
+                let layer = &self.layers[at];
+                readers.push((read, layer, quantized && layer.weights.is_some()));
             }
         }
-        match activations::solve(site, reads, storage, histogram) {
+        match activations::solve(site, &readers, histogram) {
             Ok(decision) => {
                 self.decisions.push(Decision::Activation(decision.clone()));
                 Ok(Some(decision))
@@ -158,14 +170,10 @@ impl<'s> Solver<'s> {
         }
     }
 
-    /// Whether the weights that `read`'s node multiplies with are quantized, or will be.
-    fn is_quantized(&self, read: &Read) -> Result<bool> {
-        for site in &self.analysis.weights {
-            if site.reads.iter().any(|other| other.at == read.at) {
-                return Ok(weights::obstacle(site, &self.index)?.is_none());
-            }
-        }
-        Ok(false)
+    /// The site whose weights `read`'s node multiplies with.
+    fn layer_of(&self, read: &Read) -> Option<usize> {
+        let reads = |site: &WeightSite| site.reads.iter().any(|other| other.at == read.at);
+        self.analysis.weights.iter().position(reads)
     }
 
     /// The plan, in graph order.

@@ -2,7 +2,7 @@
 //! error (paper, section 3: constrained MMSE).
 
 use super::balance::balance;
-use crate::mmse::{Grid, NotFinite, Search, encode};
+use crate::mmse::{Fit, Grid, MultiSearch, NotFinite, Search, Term, encode, encode_multi};
 use crate::options::Storage;
 use crate::plan::{Codes, Groups, Partition, WeightTerm};
 
@@ -21,59 +21,88 @@ pub(super) fn grids(storage: Storage) -> Vec<Grid> {
     }
 }
 
-/// One quantized tensor for `values`, in the groups of `partition`. With a `plane`, the rounding errors of each group
-/// are made to cancel: `plane` is the number of neighbours that meet the same input.
-pub(super) fn fit_term(
+/// `count` quantized tensors whose sum approximates `values`, in the groups of `partition`. With a `plane`, the rounding
+/// errors that are left in each group are made to cancel: `plane` is the number of neighbours that meet the same input.
+pub(super) fn fit_terms(
     values: &[f32],
     storage: Storage,
     partition: Partition,
     groups: &Groups,
+    count: usize,
     plane: Option<usize>,
-) -> Result<WeightTerm, NotFinite> {
+) -> Result<Vec<WeightTerm>, NotFinite> {
+    let mut terms = vec![empty(values.len(), storage, partition); count];
     let grids = grids(storage);
-    let (lowest, _) = storage.range();
-    let mut search = Search::new();
-    let (mut kernel, mut codes) = (Vec::new(), Vec::new());
-    let (mut scales, mut zero_points) = (Vec::new(), Vec::new());
-    let mut stored = vec![0i16; values.len()];
+    let (mut search, mut together) = (Search::new(), MultiSearch::new());
+    let mut kernel = Vec::new();
     for members in groups.members() {
         kernel.clear();
         kernel.extend(members.iter().map(|&at| values[at]));
-        let fit = search.fit_best(&kernel, None, &grids)?;
-        let zero_point = lowest - fit.grid.lo();
-        codes.clear();
-        encode(&kernel, fit.scale, fit.grid, &mut codes);
-        if let Some(plane) = plane {
-            balance(&kernel, fit.scale, fit.grid, plane, &mut codes);
+        let parts = match count {
+            1 => vec![part(&kernel, search.fit_best(&kernel, None, &grids)?, plane)],
+            _ => several(&kernel, &mut together, &grids, count, plane)?,
+        };
+        for (term, part) in terms.iter_mut().zip(parts) {
+            let zero_point = storage.range().0 - part.grid.lo();
+            let stored = members.iter().zip(&part.codes);
+            stored.for_each(|(&at, code)| term.codes.values[at] = (code + zero_point) as i16);
+            term.scales.push(part.scale);
+            term.zero_points.push(zero_point as i16);
         }
-        members.iter().zip(&codes).for_each(|(&at, code)| stored[at] = (code + zero_point) as i16);
-        scales.push(fit.scale);
-        zero_points.push(zero_point as i16);
     }
-    Ok(WeightTerm {
-        storage,
-        partition,
-        scales,
-        zero_points,
-        codes: Codes { bits: storage.bits(), values: stored },
-    })
+    Ok(terms)
 }
 
-/// Grids and scales of several terms that together approximate `values`: each fits what those before it leave.
-pub(super) fn scales_of_several(values: &[f32], storage: Storage, terms: usize) -> Option<Vec<(Grid, f64)>> {
-    let grids = grids(storage);
-    let mut search = Search::new();
-    let mut left = values.to_vec();
-    let mut found = Vec::new();
+fn empty(elements: usize, storage: Storage, partition: Partition) -> WeightTerm {
+    let codes = Codes { bits: storage.bits(), values: vec![0; elements] };
+    WeightTerm { storage, partition, scales: Vec::new(), zero_points: Vec::new(), codes }
+}
+
+/// One group of one term.
+struct Part {
+    scale: f32,
+    grid: Grid,
+    codes: Vec<i32>,
+}
+
+fn part(values: &[f32], fit: Fit, plane: Option<usize>) -> Part {
     let mut codes = Vec::new();
-    for _ in 0..terms {
-        let fit = search.fit_best(&left, None, &grids).ok()?;
-        codes.clear();
-        encode(&left, fit.scale, fit.grid, &mut codes);
-        left.iter_mut().zip(&codes).for_each(|(left, &code)| *left -= fit.scale * code as f32);
-        found.push((fit.grid, f64::from(fit.scale)));
+    encode(values, fit.scale, fit.grid, &mut codes);
+    if let Some(plane) = plane {
+        balance(values, fit.scale, fit.grid, plane, &mut codes);
     }
-    Some(found)
+    Part { scale: fit.scale, grid: fit.grid, codes }
+}
+
+/// Several parts, whose codes are chosen together.
+fn several(
+    values: &[f32],
+    search: &mut MultiSearch,
+    grids: &[Grid],
+    count: usize,
+    plane: Option<usize>,
+) -> Result<Vec<Part>, NotFinite> {
+    let terms = search.fit(values, None, grids, count)?.terms;
+    let mut codes = Vec::new();
+    encode_multi(values, &terms, &mut codes);
+    let finest = (0..terms.len()).min_by(|&one, &other| terms[one].scale.total_cmp(&terms[other].scale));
+    if let (Some(plane), Some(finest)) = (plane, finest) {
+        let mut left = values.to_vec();
+        for (term, codes) in
+            terms.iter().zip(&codes).enumerate().filter(|(at, _)| *at != finest).map(|(_, it)| it)
+        {
+            left.iter_mut().zip(codes).for_each(|(left, &code)| *left -= code as f32 * term.scale);
+        }
+        balance(&left, terms[finest].scale, terms[finest].grid, plane, &mut codes[finest]);
+    }
+    let part = |(term, codes): (&Term, Vec<i32>)| Part { scale: term.scale, grid: term.grid, codes };
+    Ok(terms.iter().zip(codes).map(part).collect())
+}
+
+/// Grids and scales of several terms that together approximate `values`.
+pub(super) fn scales_of_several(values: &[f32], storage: Storage, terms: usize) -> Option<Vec<(Grid, f64)>> {
+    let fit = MultiSearch::new().fit(values, None, &grids(storage), terms).ok()?;
+    Some(fit.terms.iter().map(|term| (term.grid, f64::from(term.scale))).collect())
 }
 
 /// Sum of squared differences, and of squares of the first.
@@ -82,4 +111,52 @@ pub(super) fn losses(values: &[f32], decoded: &[f32]) -> (f64, f64) {
     pairs.fold((0.0, 0.0), |(error, energy), (value, decoded)| {
         (error + (value - decoded).powi(2), energy + value * value)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bell-shaped values, the same each time.
+    fn bell(count: usize) -> Vec<f32> {
+        let mut state = 1u64;
+        let mut uniform = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1 << 24) as f32 - 0.5
+        };
+        (0..count).map(|_| (0..12).map(|_| uniform()).sum::<f32>()).collect()
+    }
+
+    fn relative(values: &[f32], dims: &[i64], partition: Partition, count: usize) -> f64 {
+        let groups = partition.groups(dims).unwrap();
+        let terms = fit_terms(values, Storage::Int4, partition, &groups, count, None).unwrap();
+        assert_eq!(terms.len(), count);
+        let mut sum = vec![0.0; values.len()];
+        for term in &terms {
+            sum.iter_mut().zip(term.decode(dims)).for_each(|(sum, value): (&mut f32, f32)| *sum += value);
+        }
+        let (error, energy) = losses(values, &sum);
+        error / energy
+    }
+
+    #[test]
+    fn one_term_of_a_gaussian_loses_what_theory_says_and_two_far_less() {
+        let values = bell(64 * 256);
+        let one = relative(&values, &[64, 256], Partition::Tensor, 1);
+        // 16 evenly spaced levels at their best leave 0.01154 of a Gaussian's energy.
+        assert!((one - 0.0115).abs() < 0.001, "{one}");
+        let two = relative(&values, &[64, 256], Partition::Tensor, 2);
+        assert!(two < one / 50.0, "{two}");
+    }
+
+    #[test]
+    fn finer_partitions_lose_less() {
+        let values = bell(16 * 64);
+        let lost = |partition| relative(&values, &[16, 64], partition, 1);
+        let [tensor, channel, block] =
+            [Partition::Tensor, Partition::Channel { axis: 0 }, Partition::Block { axis: 1, size: 8 }]
+                .map(lost);
+        assert!(tensor > channel && channel > block, "{tensor} {channel} {block}");
+        assert!(lost(Partition::Block { axis: 1, size: 1 }) < 1e-12, "one scale a weight is exact");
+    }
 }

@@ -1,7 +1,24 @@
-//! What is asked for each site, resolved from the options before anything is solved.
+//! What becomes of each layer, decided before any code is: storage, partition and number of terms, from the options and
+//! what analysis found. Whoever solves a layer reads its treatment and asks nothing else.
 
-use crate::options::{Compensation, Granularity, Options, Spelling, Storage};
-use crate::plan::{Partition, WeightSite};
+use super::residuals::measure;
+use crate::error::{Error, Result};
+use crate::onnx::Index;
+use crate::options::{Compensation, Globs, Granularity, Keys, LayerRule, Options, Spelling, Storage};
+use crate::plan::{Analysis, Partition, Residuals, WeightSite};
+
+use rayon::prelude::*;
+
+/// How one layer is treated.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Layer {
+    /// What becomes of its weights; `None` leaves them float.
+    pub weights: Option<Treatment>,
+    /// Storage of the activation that it reads; `None` leaves it float.
+    pub activation: Option<Storage>,
+    /// One QuantizeLinear/DequantizeLinear pair on it, or two.
+    pub activation_terms: usize,
+}
 
 /// How one weight tensor is to be quantized.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,47 +32,252 @@ pub(super) struct Treatment {
     pub compensate: bool,
     /// Whether the mean error of outputs is corrected.
     pub correct_biases: bool,
-    pub reason: String,
+    /// What other treatments would lose; `None` where the weights cannot be read as numbers.
+    pub residuals: Option<Residuals>,
+    /// Why the partition, the width and the number of terms, in words.
+    why: String,
+    compensation: Compensation,
 }
 
 impl Treatment {
-    /// What `options` ask for `site`; `None` where they leave weights float.
-    pub fn of(site: &WeightSite, options: &Options, with_samples: bool) -> Option<Self> {
-        let storage = options.weights?;
-        let axis = site.axis.filter(|_| options.granularity == Granularity::Channel);
-        let partition = axis.map_or(Partition::Tensor, |axis| Partition::Channel { axis });
-        let compensate = with_samples && options.compensation != Compensation::None;
-        let mut treatment = Self {
-            storage,
-            partition,
-            terms: 1,
-            spelling: Spelling::default(),
-            compensate,
-            correct_biases: options.bias_correction,
-            reason: String::new(),
-        };
-        treatment.reason = treatment.words(site, options);
-        Some(treatment)
+    /// The same for a layer of whose inputs nothing is known.
+    pub fn alone(&self) -> Self {
+        Self { compensate: false, ..self.clone() }
     }
 
-    fn words(&self, site: &WeightSite, options: &Options) -> String {
-        let partition = match (self.partition, options.granularity) {
-            (Partition::Channel { .. }, _) => "one scale a kernel",
-            (_, Granularity::Channel) if site.axis.is_none() => "one scale: its readers take different axes",
-            _ => "one scale a tensor",
-        };
+    /// All of it in words.
+    pub fn reason(&self) -> String {
         let zero = match self.storage {
             Storage::Int4 => ", odd code on the better side",
             Storage::Uint4 => ", best of 16 zero points",
             Storage::Int8 | Storage::Uint8 => "",
         };
-        let rest = match (self.compensate, options.compensation) {
-            (true, Compensation::Sequential) => ", output error compensated on the quantized network's inputs",
-            (true, _) => ", output error compensated on the float network's inputs",
-            (false, _) if self.correct_biases => ", rounding errors of each kernel cancelled",
-            _ => "",
+        let share = if matches!(self.partition, Partition::Block { .. }) { "block" } else { "kernel" };
+        let rest = match (self.compensate, self.compensation) {
+            (true, Compensation::Sequential) => {
+                ", output error compensated on the quantized network's inputs".into()
+            }
+            (true, _) => ", output error compensated on the float network's inputs".into(),
+            (false, _) if self.correct_biases => format!(", rounding errors of each {share} cancelled"),
+            _ => String::new(),
         };
-        let method = if self.compensate { "least output error" } else { "exact MMSE" };
-        format!("{method}, {partition}{zero}{rest}")
+        let method = match (self.compensate, self.terms) {
+            (true, _) => "least output error",
+            (false, 1) => "exact MMSE",
+            (false, _) => "MMSE",
+        };
+        format!("{method}, {}{zero}{rest}", self.why)
     }
+}
+
+/// The treatment of each weight site, in their order.
+///
+/// # Errors
+/// [`Error::Options`] for a pattern that fits no layer, or wishes that contradict one another;
+/// [`Error::Invalid`] where a weight's data does not fit its dimensions.
+pub(super) fn layers(analysis: &Analysis, index: &Index, options: &Options) -> Result<Vec<Layer>> {
+    let sites = &analysis.weights;
+    let rules = Matches::new(options.layers.iter().map(|rule| rule.matching.clone()).collect(), sites)?;
+    let named = Matches::new(options.dual.layers.clone(), sites)?;
+    let mut wishes = Vec::new();
+    for site in sites {
+        let rules = rules.of(site).into_iter().map(|at| &options.layers[at]);
+        wishes.push(Wish::new(site, options, rules, !named.of(site).is_empty())?);
+    }
+    let dual_asked = options.dual.keys != Keys::None || wishes.iter().any(|wish| wish.dual == Some(true));
+    let residuals: Vec<Option<Residuals>> = sites
+        .par_iter()
+        .zip(&wishes)
+        .map(|(site, wish)| match wish.weights {
+            Some(storage) => measure(site, index, storage, wish.partition, dual_asked),
+            None => Ok(None),
+        })
+        .collect::<Result<_>>()?;
+    let keys = keys(&options.dual.keys, sites, &wishes, &residuals);
+    let layers = wishes.into_iter().zip(residuals).zip(keys);
+    Ok(layers.map(|((wish, residuals), key)| wish.layer(residuals, key, options)).collect())
+}
+
+/// Patterns, each of which must fit some layer's weights or node.
+struct Matches {
+    globs: Globs,
+}
+
+impl Matches {
+    fn new(patterns: Vec<String>, sites: &[WeightSite]) -> Result<Self> {
+        let matches = Self { globs: Globs::new(&patterns)? };
+        let mut fits = vec![false; patterns.len()];
+        sites.iter().flat_map(|site| matches.of(site)).for_each(|at| fits[at] = true);
+        match fits.iter().position(|fits| !fits) {
+            None => Ok(matches),
+            Some(at) => Err(Error::options(
+                format!("no layer that can be quantized matches {:?}", patterns[at]),
+                "fourbit inspect -v lists tensors and nodes",
+            )),
+        }
+    }
+
+    /// The patterns that fit `site`, in their order.
+    fn of(&self, site: &WeightSite) -> Vec<usize> {
+        let names = std::iter::once(&site.tensor).chain(site.reads.iter().map(|read| &read.node));
+        let mut found: Vec<usize> = names.flat_map(|name| self.globs.matches(name)).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
+
+/// What the options say of one layer, before any weight is looked at.
+struct Wish {
+    weights: Option<Storage>,
+    partition: Partition,
+    /// Whether it was named as dual, or as not.
+    dual: Option<bool>,
+    spelling: Spelling,
+    activation: Option<Storage>,
+    activation_terms: usize,
+    reasons: Vec<String>,
+}
+
+impl Wish {
+    fn new<'r>(
+        site: &WeightSite,
+        options: &Options,
+        rules: impl Iterator<Item = &'r LayerRule>,
+        named: bool,
+    ) -> Result<Self> {
+        let mut rule = LayerRule::default();
+        for later in rules {
+            rule.weights = later.weights.or(rule.weights);
+            rule.activations = later.activations.or(rule.activations);
+            rule.granularity = later.granularity.or(rule.granularity);
+            rule.dual = later.dual.or(rule.dual);
+            rule.spelling = later.spelling.or(rule.spelling);
+            rule.activation_terms = later.activation_terms.or(rule.activation_terms);
+        }
+        let edges = options.edges().filter(|_| site.place.is_edge());
+        let at_edge = |inside: Option<Storage>| edges.map_or(inside, |edges| edges.storage(inside));
+        // Signed codes mean the same at 8 bits, where every runtime takes them for weights.
+        let at_edge_weights = at_edge(options.weights)
+            .map(|storage| if storage == Storage::Uint8 { Storage::Int8 } else { storage });
+        let mut weights = rule.weights.unwrap_or(at_edge_weights);
+        let mut reasons = Vec::new();
+        let dual = rule.dual.or(named.then_some(true));
+        if dual == Some(true) {
+            let wide = rule.weights.flatten().is_some_and(|storage| storage.bits() != 4);
+            weights = match weights {
+                Some(storage) if !wide => Some(storage.with_bits(4)),
+                _ => {
+                    let kept = weights.map_or("float", Storage::name);
+                    return Err(Error::options(
+                        format!("{} is to be dual, but its weights {kept}", site.tensor),
+                        "dual weights are two 4-bit tensors: choose int4 or uint4",
+                    ));
+                }
+            };
+        } else if weights != options.weights && rule.weights.is_some() {
+            reasons.push(format!("{} as its rule says", weights.map_or("float", Storage::name)));
+        } else if weights != options.weights {
+            let end = if site.place.first { "first" } else { "last" };
+            reasons.push(format!("{} as a {end} layer", weights.map_or("float", Storage::name)));
+        }
+        let (partition, why) = partition(site, rule.granularity.unwrap_or(options.granularity));
+        reasons.insert(0, why.into());
+        let activation = match rule.activations {
+            Some(asked) => asked,
+            // Where a layer's weights stay float though others do not, its input gains nothing.
+            None if weights.is_none() && options.weights.is_some() => None,
+            None => at_edge(options.activations),
+        };
+        Ok(Self {
+            weights,
+            partition,
+            dual,
+            spelling: rule.spelling.unwrap_or(options.dual.spelling),
+            activation,
+            activation_terms: rule.activation_terms.unwrap_or(1),
+            reasons,
+        })
+    }
+
+    fn layer(self, residuals: Option<Residuals>, key: Option<String>, options: &Options) -> Layer {
+        let terms = if key.is_some() { 2 } else { 1 };
+        let why: Vec<String> = self.reasons.into_iter().chain(key).collect();
+        let weights = self.weights.map(|storage| Treatment {
+            storage,
+            partition: self.partition,
+            terms,
+            spelling: self.spelling,
+            compensate: options.compensation != Compensation::None,
+            correct_biases: options.bias_correction,
+            residuals,
+            why: why.join(", "),
+            compensation: options.compensation,
+        });
+        Layer { weights, activation: self.activation, activation_terms: self.activation_terms }
+    }
+}
+
+/// The partition of a site's weights, and why it is not the one asked for where it is not.
+fn partition(site: &WeightSite, granularity: Granularity) -> (Partition, &'static str) {
+    let (by_kernel, why) = match site.axis {
+        Some(axis) => (Partition::Channel { axis }, "one scale a kernel"),
+        None => (Partition::Tensor, "one scale: its readers take different axes"),
+    };
+    match (granularity, site.input_axis) {
+        (Granularity::Tensor, _) => (Partition::Tensor, "one scale a tensor"),
+        (Granularity::Channel, _) => (by_kernel, why),
+        (Granularity::Block(_), None) => (by_kernel, why),
+        (Granularity::Block(_), Some(axis)) if site.dims.get(axis).is_none_or(|&dim| dim <= 1) => {
+            (by_kernel, "one scale a kernel, which has one input channel and no blocks")
+        }
+        (Granularity::Block(size), Some(axis)) => (Partition::Block { axis, size }, "one scale a block"),
+    }
+}
+
+/// For each site that is dual, why.
+fn keys(
+    keys: &Keys,
+    sites: &[WeightSite],
+    wishes: &[Wish],
+    residuals: &[Option<Residuals>],
+) -> Vec<Option<String>> {
+    let elements = |site: &WeightSite| site.dims.iter().product::<i64>().unsigned_abs();
+    let single = |at: usize| residuals[at].as_ref().map_or(0.0, |residuals| residuals.single);
+    let free = |at: &usize| {
+        wishes[*at].dual.is_none() && wishes[*at].weights.is_some_and(|storage| storage.bits() == 4)
+    };
+    let mut found: Vec<Option<String>> = wishes
+        .iter()
+        .map(|wish| (wish.dual == Some(true)).then(|| "two terms as asked".to_owned()))
+        .collect();
+    let mut order: Vec<usize> = (0..sites.len()).filter(free).collect();
+    match *keys {
+        Keys::None => {}
+        Keys::All => order.iter().for_each(|&at| found[at] = Some("two terms as asked for all".into())),
+        Keys::Above(threshold) => {
+            for at in order.into_iter().filter(|&at| single(at) > threshold) {
+                found[at] = Some(format!("two terms, as one loses {:.2e} of {threshold:.2e}", single(at)));
+            }
+        }
+        Keys::Share(share) => {
+            // A stable sort: among equals the graph's order.
+            order.sort_by(|&one, &other| single(other).total_cmp(&single(one)));
+            let whole: u64 = sites.iter().map(elements).sum();
+            let mut left = share * whole as f64;
+            for at in order {
+                let size = elements(&sites[at]) as f64;
+                if size > left {
+                    break;
+                }
+                left -= size;
+                found[at] = Some(format!(
+                    "two terms, as one loses {:.2e}, among the most in {} % of the weights",
+                    single(at),
+                    100.0 * share
+                ));
+            }
+        }
+    }
+    found
 }

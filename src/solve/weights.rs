@@ -1,11 +1,11 @@
 //! The decision on one weight tensor.
 
 use super::bias;
-use super::terms::{fit_term, losses};
+use super::terms::{fit_terms, losses};
 use super::treatment::Treatment;
 use crate::error::{Error, Result};
 use crate::onnx::{Index, floats};
-use crate::plan::{Keep, Observations, Skip, WeightDecision, WeightSite};
+use crate::plan::{Keep, Observations, Partition, Skip, WeightDecision, WeightSite};
 
 /// Weights that stay float.
 pub(super) fn skip(site: &WeightSite, reason: Keep) -> Skip {
@@ -50,21 +50,20 @@ pub(super) fn solve(
             format!("no scales by {partition:?} of {:?}", site.dims),
         )
     })?;
-    // The elements of a kernel that meet the same input channel lie side by side.
-    let plane = site.dims.get(2..).map_or(1, |spatial| spatial.iter().product::<i64>()).max(1) as usize;
-    let plane = treatment.correct_biases.then_some(plane);
-    let term = match fit_term(&values, treatment.storage, partition, &groups, plane) {
-        Ok(term) => term,
+    let plane = treatment.correct_biases.then(|| plane(site, partition));
+    let terms = match fit_terms(&values, treatment.storage, partition, &groups, treatment.terms, plane) {
+        Ok(terms) => terms,
         Err(fault) => return Ok(Err(skip(site, Keep::NotFinite(fault.index)))),
     };
     let mut decision = WeightDecision {
         tensor: site.tensor.clone(),
         dims: site.dims.clone(),
         reads: site.reads.clone(),
-        terms: vec![term],
+        terms,
         spelling: treatment.spelling,
         sqnr_db: None,
-        reason: treatment.reason.clone(),
+        reason: treatment.reason(),
+        residuals: treatment.residuals,
         biases: Vec::new(),
     };
     decision.sqnr_db = sqnr_db(losses(&values, &decision.decode()));
@@ -72,4 +71,13 @@ pub(super) fn solve(
         decision.biases = bias::correct(site, &decision, &values, index, observations)?;
     }
     Ok(Ok(decision))
+}
+
+/// How many neighbours in a group meet the same input channel: in a kernel the elements of one plane lie side by side, in
+/// a block each element has a channel of its own.
+fn plane(site: &WeightSite, partition: Partition) -> usize {
+    match partition {
+        Partition::Block { .. } => 1,
+        _ => site.dims.get(2..).map_or(1, |spatial| spatial.iter().product::<i64>()).max(1) as usize,
+    }
 }

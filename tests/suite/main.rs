@@ -2,6 +2,7 @@
 
 mod architecture;
 mod conversions;
+mod forms;
 mod oracle;
 mod passes;
 mod program;

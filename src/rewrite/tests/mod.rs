@@ -2,6 +2,7 @@
 
 mod apply;
 mod dump;
+mod forms;
 mod lower;
 mod refusals;
 
@@ -55,6 +56,7 @@ fn weight(
         spelling: Spelling::Sum,
         sqnr_db: None,
         reason: "test".into(),
+        residuals: None,
         biases: Vec::new(),
         dims,
     }

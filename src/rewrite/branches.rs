@@ -1,0 +1,78 @@
+//! Several terms as several products: each reader is repeated on the same input, once a term, each with its own
+//! weights, and the outputs are added. An integer runtime sees plain quantized operators and nothing to sum before them.
+
+use super::names::NameSupply;
+use super::patch::{Copied, Patch};
+use super::scene::Scene;
+use super::terms::{added, dequantized};
+use super::unfit;
+use crate::error::Result;
+use crate::onnx::{is_standard, node_label};
+use crate::plan::WeightDecision;
+
+/// The operators that are linear in the input at [`WEIGHTS`], up to the bias behind it.
+const LINEAR: &[&str] = &["Conv", "ConvTranspose", "Gemm", "MatMul"];
+/// Where they read their weights. What comes after is a bias, which only the first product may have.
+const WEIGHTS: usize = 1;
+
+/// Splits every reader of the weights.
+pub(super) fn split(
+    decision: &WeightDecision,
+    scene: &Scene,
+    names: &mut NameSupply,
+    patch: &mut Patch,
+) -> Result<()> {
+    let name = decision.tensor.as_str();
+    let index = &scene.index;
+    let outside = || index.is_captured(name) || index.is_output(name);
+    let listed = |read: &(usize, usize)| decision.reads.iter().any(|it| (it.at, it.slot) == *read);
+    if outside() || !index.consumers(name).iter().all(listed) {
+        return Err(unfit(
+            name,
+            "branches need every reader in the plan, and one has others; spell it as a sum",
+        ));
+    }
+    let at = scene.first_read(name);
+    let mut values = Vec::new();
+    for (number, term) in decision.terms.iter().enumerate() {
+        let output = names.take(decision.term_name(number));
+        dequantized(&output, &output, term, decision, at, names, patch)?;
+        values.push(output);
+    }
+    for read in &decision.reads {
+        let reader = scene.reader(name, read)?;
+        let linear = is_standard(reader.domain()) && LINEAR.contains(&reader.op_type());
+        let [output] = reader.output.as_slice() else {
+            return Err(unfit(name, format!("{} has not one output", read.node)));
+        };
+        if !linear || read.slot != WEIGHTS {
+            let place = format!("input {} of {} {}", read.slot, read.operator, read.node);
+            return Err(unfit(name, format!("{place} is no factor that can be split; spell it as a sum")));
+        }
+        let mut products = Vec::new();
+        for (number, value) in values.iter().enumerate() {
+            let product = names.take(format!("{output}_term_{}", number + 1));
+            match number {
+                0 => {
+                    patch.rewired.push((read.at, read.slot, value.clone()));
+                    patch.renamed.push((read.at, product.clone()));
+                }
+                _ => {
+                    let label = names.take(format!("{}_term_{}", node_label(reader), number + 1));
+                    patch.copied.push(Copied {
+                        at: read.at,
+                        name: label,
+                        slot: read.slot,
+                        value: value.clone(),
+                        output: product.clone(),
+                    });
+                }
+            }
+            products.push(product);
+        }
+        patch
+            .following
+            .extend(added(&products, output, output, names).into_iter().map(|node| (read.at, node)));
+    }
+    Ok(())
+}
