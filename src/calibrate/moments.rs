@@ -6,7 +6,7 @@ use super::columns::Columns;
 use super::walk::{Network, Walk};
 use crate::error::Result;
 use crate::plan::{Layout, Read};
-use crate::reconstruct::Moments;
+use crate::reconstruct::{MOST_FEATURES, Moments};
 
 /// Output positions taken over all samples: some for every layer, and more for every input element a kernel meets. Positions of
 /// one picture tell nearly the same, so that taking all of them costs much and changes little; those taken are spread evenly.
@@ -42,11 +42,13 @@ impl Walk<'_> {
             }
         }
         let Some(first) = jobs.first() else { return Ok(None) };
-        let (groups, features) = (first.columns.groups, first.columns.features);
+        let Some(layout) = Layout::new(&first.columns.kernel, &site.dims) else { return Ok(None) };
+        let split = layout.split(MOST_FEATURES);
+        let (groups, features) = (split.groups, split.features);
         let asymmetric = jobs.iter().any(|job| self.differs(job.input));
         let bytes = groups * Moments::bytes(features, asymmetric);
         let parts = (PARTIAL_SUMS / bytes.max(1)).clamp(1, PARTS);
-        let most = most_positions(features, self.count);
+        let most = most_positions(layout.features, self.count);
         let share = self.count.div_ceil(parts).max(1);
         let sums: Vec<Vec<Moments>> = (0..parts)
             .into_par_iter()
@@ -81,10 +83,16 @@ impl Walk<'_> {
             return Ok(());
         }
         let positions = spread(field.positions(), most, at);
-        for (group, moments) in moments.iter_mut().enumerate() {
+        let parts = (moments.len() / job.columns.groups).max(1);
+        for (group, moments) in moments.chunks_mut(parts).enumerate() {
             let columns = |values: &[f32]| field.fill(&job.columns, group, values, &positions);
+            let own = columns(&own);
             let float = float.as_ref().map(|(_, values)| columns(values));
-            moments.add(&columns(&own), float.as_deref());
+            let length = own.len() / parts;
+            for (part, moments) in moments.iter_mut().enumerate() {
+                let run = part * length..(part + 1) * length;
+                moments.add(&own[run.clone()], float.as_ref().map(|float| &float[run]));
+            }
         }
         Ok(())
     }

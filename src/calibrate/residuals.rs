@@ -8,7 +8,7 @@ use super::walk::{Network, Walk};
 use crate::error::Result;
 use crate::onnx::is_standard;
 use crate::plan::{Kernel, Layout};
-use crate::reconstruct::Residual;
+use crate::reconstruct::{MOST_FEATURES, Residual};
 
 /// Partial sums at most; see the same of moments.
 const PARTS: usize = 4;
@@ -57,7 +57,8 @@ impl Walk<'_> {
         let most = most_positions(layout.features, self.count);
         let share = self.count.div_ceil(PARTS).max(1);
         let outputs = layout.groups * layout.rows;
-        let empty = || vec![Residual::new(layout.rows, layout.features); layout.groups];
+        let split = layout.split(MOST_FEATURES);
+        let empty = || vec![Residual::new(split.rows, split.features); split.groups];
         let parts: Vec<Option<Vec<Residual>>> = (0..PARTS)
             .into_par_iter()
             .map(|part| {
@@ -83,7 +84,7 @@ impl Walk<'_> {
                     }
                     let plane = field.positions() / batch;
                     let positions = spread(field.positions(), most, at);
-                    for (group, sums) in sums.iter_mut().enumerate() {
+                    for (group, sums) in sums.chunks_mut(split.parts).enumerate() {
                         let input = field.fill(&columns, group, &own, &positions);
                         let mut errors = Vec::with_capacity(layout.rows * positions.len());
                         for row in 0..layout.rows {
@@ -94,7 +95,10 @@ impl Walk<'_> {
                                 if error.is_finite() { error } else { 0.0 }
                             }));
                         }
-                        sums.add(&errors, &input);
+                        let length = input.len() / split.parts;
+                        sums.iter_mut()
+                            .zip(input.chunks(length))
+                            .for_each(|(sums, run)| sums.add(&errors, run));
                     }
                 }
                 Ok(Some(sums))

@@ -12,6 +12,8 @@ pub struct Layout {
     pub rows: usize,
     /// Input elements that each output channel meets.
     pub features: usize,
+    /// Equal runs of features that each true group is cut into, each counted as a group of its own.
+    pub parts: usize,
     order: Order,
 }
 
@@ -34,19 +36,22 @@ impl Layout {
                 groups: spatial.groups,
                 rows: dims.first()?.checked_div(spatial.groups)?,
                 features: dims.get(1..)?.iter().product(),
+                parts: 1,
                 order: Order::Rows,
             },
             Kernel::ConvTranspose(spatial) => {
                 let offsets = dims.get(2..)?.iter().product();
                 let inputs = dims.first()?.checked_div(spatial.groups)?;
                 let order = Order::Transposed(offsets);
-                Self { groups: spatial.groups, rows: dims[1], features: inputs * offsets, order }
+                Self { groups: spatial.groups, rows: dims[1], features: inputs * offsets, parts: 1, order }
             }
             Kernel::Matrix { transposed, .. } => {
                 let &[first, second] = dims.as_slice() else { return None };
                 match transposed {
-                    true => Self { groups: 1, rows: first, features: second, order: Order::Rows },
-                    false => Self { groups: 1, rows: second, features: first, order: Order::Columns },
+                    true => Self { groups: 1, rows: first, features: second, parts: 1, order: Order::Rows },
+                    false => {
+                        Self { groups: 1, rows: second, features: first, parts: 1, order: Order::Columns }
+                    }
                 }
             }
         };
@@ -54,14 +59,28 @@ impl Layout {
         (elements > 0 && elements == dims.iter().product::<usize>()).then_some(layout)
     }
 
+    /// The same with features cut into the fewest equal runs of at most `most`.
+    pub fn split(self, most: usize) -> Self {
+        let least = self.features.div_ceil(most.max(1));
+        let parts = (least..=self.features).find(|parts| self.features.is_multiple_of(*parts)).unwrap_or(1);
+        Self {
+            groups: self.groups * parts,
+            features: self.features / parts,
+            parts: self.parts * parts,
+            ..self
+        }
+    }
+
     /// Position of a weight in the tensor's element order.
     pub fn element(&self, group: usize, row: usize, feature: usize) -> usize {
+        let (group, feature) = (group / self.parts, group % self.parts * self.features + feature);
+        let features = self.features * self.parts;
         match self.order {
-            Order::Rows => (group * self.rows + row) * self.features + feature,
+            Order::Rows => (group * self.rows + row) * features + feature,
             Order::Columns => feature * self.rows + row,
             Order::Transposed(offsets) => {
                 let (channel, offset) = (feature / offsets, feature % offsets);
-                ((group * (self.features / offsets) + channel) * self.rows + row) * offsets + offset
+                ((group * (features / offsets) + channel) * self.rows + row) * offsets + offset
             }
         }
     }
@@ -104,6 +123,15 @@ mod tests {
         for (kernel, dims, (groups, rows, features)) in cases {
             let layout = Layout::new(&kernel, &dims).unwrap();
             assert_eq!((layout.groups, layout.rows, layout.features), (groups, rows, features));
+            let split = layout.split(2);
+            assert!(split.features <= 2 && split.features * split.parts == features);
+            let whole: Vec<usize> =
+                (0..features).map(|feature| layout.element(groups - 1, 1, feature)).collect();
+            let cut = (0..features).map(|at| {
+                let group = (groups - 1) * split.parts + at / split.features;
+                split.element(group, 1, at % split.features)
+            });
+            assert_eq!(whole, cut.collect::<Vec<_>>());
             let mut seen = vec![false; groups * rows * features];
             for group in 0..groups {
                 for row in 0..rows {

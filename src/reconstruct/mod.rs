@@ -21,6 +21,10 @@ mod refit;
 mod residual;
 mod statistics;
 
+/// Widest metric that is solved in one piece: 42 MB, and a second or two. Wider layers are cut into runs of features whose
+/// correlations with one another are left out.
+pub const MOST_FEATURES: usize = 2304;
+
 pub use compensate::{Factor, compensate};
 pub use moments::Moments;
 pub use polish::polish;

@@ -12,7 +12,9 @@ use crate::error::Result;
 use crate::mmse::{Grid, Search, encode};
 use crate::onnx::{Index, floats};
 use crate::plan::{BiasChange, Codes, Kernel, Layout, Skip, WeightDecision, WeightSite, WeightTerm};
-use crate::reconstruct::{Factor, Normal, Quantizer, Residual, Statistics, Term, compensate, polish};
+use crate::reconstruct::{
+    Factor, MOST_FEATURES, Normal, Quantizer, Residual, Statistics, Term, compensate, polish,
+};
 
 /// Factors on a scale of least weight error that are tried too: compensation moves the weights, and with them the best scale.
 const STRETCHES: [f64; 3] = [1.0, 0.9, 1.1];
@@ -70,6 +72,10 @@ pub(super) fn solve(
     else {
         return Ok(None);
     };
+    let layout = layout.split(MOST_FEATURES);
+    if moments.len() != layout.groups {
+        return Ok(None);
+    }
     // One reader's bias takes up its own mean; the readers of shared weights have none in common.
     let centred = treatment.correct_biases && matches!(site.biases[..], [Some(_)]);
     let known = moments.par_iter().enumerate().map(|(group, moments)| {
@@ -358,17 +364,20 @@ fn biases(
     };
     let old = match tensor.as_ref().and_then(|name| index.constant(name)) {
         Some(tensor) => floats(tensor)?,
-        None => vec![0.0; layout.groups * layout.rows],
+        None => vec![0.0; layout.groups / layout.parts * layout.rows],
     };
     let mut values = Vec::with_capacity(old.len());
-    for (group, known) in known.iter().enumerate() {
-        for row in 0..layout.rows {
-            let residual = residuals.and_then(|all| all.get(group)).map(|residual| (residual, row));
+    for (channel, &old) in old.iter().enumerate() {
+        let (first, row) = (channel / layout.rows * layout.parts, channel % layout.rows);
+        let mut shift = 0.0;
+        for group in first..known.len().min(first + layout.parts) {
+            let known = &known[group];
+            // The other branch's mean is the same in every part.
+            let residual = residuals.and_then(|all| all.get(group)).filter(|_| group == first);
             let quantized: Vec<f64> = layout.row(decoded, group, row).into_iter().map(f64::from).collect();
-            let shift = known.statistics.bias(&known.weights[row], &quantized, residual) * factor;
-            let old = old.get(group * layout.rows + row).copied().unwrap_or(f32::NAN);
-            values.push((f64::from(old) + shift) as f32);
+            shift += known.statistics.bias(&known.weights[row], &quantized, residual.map(|all| (all, row)));
         }
+        values.push((f64::from(old) + shift * factor) as f32);
     }
     let sound = values.len() == old.len() && values.iter().all(|value| value.is_finite());
     let change = BiasChange { read: read.clone(), tensor: tensor.clone(), values };
