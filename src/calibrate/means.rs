@@ -1,6 +1,9 @@
 //! The mean of the input element that each weight element is multiplied with, padding counted
 //! as zero.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use crate::plan::{Kernel, Spatial};
 
 /// One read of weights whose input is averaged.
@@ -95,13 +98,10 @@ fn sliding(spatial: &Spatial, dims: &[usize], values: &[f32], transposed: bool) 
     let offsets: usize = spatial.kernel.iter().product();
     let mut sums = vec![0.0; channels * offsets];
     for (at, values) in values.chunks(plane).enumerate() {
-        // One axis at a time, the innermost first: what is left keeps its outer axes, followed by
-        // the offsets of the axes already summed.
+        // One axis at a time, the outermost first, so that the long sums are those of whole rows.
         let mut left: Vec<f64> = values.iter().map(|&value| finite(value)).collect();
-        let mut summed = 1;
-        for inner in (0..rank).rev() {
-            left = reduce(&left, dims[2 + inner], summed, &axes[inner]);
-            summed *= spatial.kernel[inner];
+        for (outer, axis) in axes.iter().enumerate() {
+            left = reduce(&left, dims[2 + outer], dims[3 + outer..].iter().product(), axis);
         }
         let channel = at % channels;
         sums[channel * offsets..][..offsets].iter_mut().zip(&left).for_each(|(sum, more)| *sum += more);
@@ -111,14 +111,33 @@ fn sliding(spatial: &Spatial, dims: &[usize], values: &[f32], transposed: bool) 
 }
 
 /// `[outer, length, tail]` to `[outer, offsets, tail]`: for each offset the sum over the positions
-/// it meets.
+/// it meets. Offsets that meet the same positions but for a few at the ends share their sum.
 fn reduce(values: &[f64], length: usize, tail: usize, axis: &Axis) -> Vec<f64> {
-    let mut sums = Vec::with_capacity(values.len() / length * axis.meets.len());
-    for block in values.chunks(length * tail) {
-        for &(first, step, count) in &axis.meets {
-            for at in 0..tail {
-                let met = (0..count).map(|nth| (first + nth * step) * tail + at);
-                sums.push(met.filter_map(|position| block.get(position)).sum());
+    let offsets = axis.meets.len();
+    let mut classes: BTreeMap<usize, Vec<(usize, Range<usize>)>> = BTreeMap::new();
+    for (offset, &(first, step, count)) in axis.meets.iter().enumerate().filter(|(_, meets)| meets.2 > 0) {
+        classes.entry(first % step).or_default().push((offset, first / step..first / step + count));
+    }
+    let step = axis.meets.first().map_or(1, |meets| meets.1);
+    let mut sums = vec![0.0; values.len() / length * offsets];
+    let mut shared = vec![0.0; tail];
+    for (block, sums) in values.chunks(length * tail).zip(sums.chunks_mut(offsets * tail)) {
+        for (residue, class) in &classes {
+            let add = |rows: Range<usize>, sum: &mut [f64]| {
+                for row in rows {
+                    let row = block.get((row * step + residue) * tail..).unwrap_or(&[]);
+                    sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+                }
+            };
+            let start = class.iter().map(|(_, rows)| rows.start).max().unwrap_or(0);
+            let end = class.iter().map(|(_, rows)| rows.end).min().unwrap_or(0).max(start);
+            shared.fill(0.0);
+            add(start..end, &mut shared);
+            for (offset, rows) in class {
+                let sum = &mut sums[offset * tail..][..tail];
+                sum.copy_from_slice(&shared);
+                add(rows.start..rows.end.min(start), sum);
+                add(rows.start.max(end)..rows.end, sum);
             }
         }
     }

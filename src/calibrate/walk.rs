@@ -228,7 +228,7 @@ impl<'w> Walk<'w> {
             (Source::Kept(one), Source::Kept(other)) => Arc::ptr_eq(one, other),
             _ => false,
         };
-        self.sequential && !(same && !self.low_bit.contains_key(tensor))
+        self.sequential && (!same || self.low_bit.contains_key(tensor))
     }
 
     /// Whether `tensor` is at the frontier.

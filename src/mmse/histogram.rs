@@ -8,6 +8,8 @@ pub const MAX_BINS: usize = 4096;
 const INDEX_REACH: f64 = 1_073_741_824.0;
 /// Exponent of the finest bin width, the spacing of the smallest f32 numbers.
 const FINEST: i32 = -149;
+/// 1.5 times 2^52: the last bit of what is near it counts units, and its low 32 bits are 0.
+const UNITS_LAST: f64 = 6_755_399_441_055_744.0;
 /// Values looked at in one go: they stay in the fastest memory between finding their range and counting them.
 const BLOCK: usize = 4096;
 /// Counters for what is not binned, taken in turn so that runs of zeros do not wait for one counter.
@@ -126,10 +128,12 @@ impl Histogram {
         for values in values.chunks(places.len()) {
             for (lane, (place, &value)) in places.iter_mut().zip(values).enumerate() {
                 let spill = (MAX_BINS + lane % SPILLS) as u32;
-                // Exact: an f32 times a power of two. Out of an i32 only for values that spill anyway.
+                // Exact: an f32 times a power of two. Where it is beyond 2^30, the value spills anyway. Adding
+                // rounds to an integer in the low bits; a conversion to i32 would not be done in lanes.
                 let position = f64::from(value) * scale;
-                let whole = position as i32;
-                let index = whole.wrapping_sub(i32::from(position < f64::from(whole)));
+                let shifted = position + UNITS_LAST;
+                let above = shifted - UNITS_LAST > position;
+                let index = (shifted.to_bits() as i32).wrapping_sub(i32::from(above));
                 let counted = value != 0.0 && value.abs() <= f32::MAX;
                 *place = if counted { index.wrapping_sub(self.base) as u32 } else { spill };
             }

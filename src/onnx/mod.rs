@@ -22,7 +22,7 @@ pub use packing::{pack, unpack};
 pub use read::{decode, read, read_tensor};
 pub use subgraphs::{bodies, bodies_mut, outer_names};
 pub use tensor::{Dtype, element_count, floats, integers, tensor, tensor_f32, tensor_i64};
-pub use write::{Sink, encode, write};
+pub use write::{Sink, encode, remove, write};
 
 /// The types that prost generates from `proto/onnx.proto`.
 #[allow(missing_docs, clippy::all, rustdoc::all)]

@@ -8,7 +8,7 @@ use prost::Message;
 use tempfile::NamedTempFile;
 
 use super::model::Model;
-use super::proto::{StringStringEntryProto, TensorProto, tensor_proto};
+use super::proto::{ModelProto, StringStringEntryProto, TensorProto, tensor_proto};
 use crate::error::{Error, Result};
 
 /// Largest file that protobuf readers take: 2 GiB less one byte.
@@ -39,8 +39,16 @@ impl Sink {
             return Err(Error::Exists { path: path.to_owned() });
         }
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file =
-            tempfile::Builder::new().prefix(".fourbit-").tempfile_in(folder).map_err(Error::write(path))?;
+        if !folder.is_dir() {
+            let problem = format!("there is no folder {}; make it first", folder.display());
+            let source = io::Error::new(io::ErrorKind::NotFound, problem);
+            return Err(Error::Write { path: path.to_owned(), source });
+        }
+        let file = tempfile::Builder::new().prefix(".fourbit-").tempfile_in(folder).map_err(|error| {
+            // Its own words name the temporary file, which means nothing to anybody.
+            let problem = format!("no file can be made in {}: {}", folder.display(), error.kind());
+            Error::Write { path: path.to_owned(), source: io::Error::new(error.kind(), problem) }
+        })?;
         Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
     }
 
@@ -81,6 +89,22 @@ impl Write for Sink {
     }
 }
 
+/// Removes a model that [`write`] wrote, with its side file where it has one: a file of that name
+/// that it does not refer to is somebody else's.
+pub fn remove(path: &Path) {
+    let model = std::fs::read(path).ok().and_then(|bytes| ModelProto::decode(bytes.as_slice()).ok());
+    let external = Some(tensor_proto::DataLocation::External as i32);
+    let graph = model.and_then(|model| model.graph).unwrap_or_default();
+    if graph.initializer.iter().any(|tensor| tensor.data_location == external) {
+        drop(std::fs::remove_file(path.with_file_name(side_name(path))));
+    }
+    drop(std::fs::remove_file(path));
+}
+
+fn side_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default() + ".data"
+}
+
 /// The model as one protobuf message.
 pub fn encode(model: &Model) -> Vec<u8> {
     model.proto.encode_to_vec()
@@ -106,7 +130,7 @@ fn write_bytes(bytes: &[u8], path: &Path, overwrite: bool) -> Result<u64> {
 }
 
 fn write_external(mut model: Model, path: &Path, overwrite: bool) -> Result<u64> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default() + ".data";
+    let name = side_name(path);
     let side = path.with_file_name(&name);
     let mut sink = Sink::create(&side, overwrite)?;
     let mut end = 0u64;
@@ -165,6 +189,20 @@ mod tests {
         let back = read(&path).unwrap();
         assert_eq!(back.proto, large().proto);
         assert_eq!(back.bytes_on_disk, total);
+    }
+
+    #[test]
+    fn a_side_file_is_removed_with_its_model_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, side) = (folder.path().join("m.onnx"), folder.path().join("m.onnx.data"));
+        std::fs::write(&side, "not ours").unwrap();
+        write(&large(), &path, false).unwrap();
+        remove(&path);
+        assert!(!path.exists() && side.exists(), "another's side file stays");
+        std::fs::remove_file(&side).unwrap();
+        write_external(large(), &path, false).unwrap();
+        remove(&path);
+        assert!(!path.exists() && !side.exists(), "its own goes");
     }
 
     #[test]

@@ -45,9 +45,12 @@ pub fn apply(
         other => other,
     })?;
     let after = onnx::write(&rewritten, &output, overwrite)?;
-    let back = onnx::read(&output)?;
-    prove(&plan, None, &lower(&back, Dialect::Folded)?)
-        .inspect_err(|_| drop(std::fs::remove_file(&output)))?;
+    let proven = || {
+        let back = onnx::read(&output)?;
+        prove(&plan, None, &lower(&back, Dialect::Folded)?)?;
+        Ok(back)
+    };
+    let back = proven().inspect_err(|_: &Error| onnx::remove(&output))?;
     let sizes = sizes(ready.float.bytes_on_disk, after, &ready.model, &back, &plan);
     Ok(Applied { output, decisions: plan.decisions.len(), of, sizes })
 }

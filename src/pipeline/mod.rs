@@ -2,11 +2,11 @@
 //! the library; the command line is a thin shell around them.
 
 mod apply;
+mod decide;
 mod inspect;
 mod judge;
 mod measure;
 mod quantize;
-mod walked;
 
 use std::path::{Path, PathBuf};
 

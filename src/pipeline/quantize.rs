@@ -2,21 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use super::decide::{decide, unable};
 use super::judge::{self, Judged};
 use super::measure::{Clock, peak_memory, sizes};
-use super::walked::walked;
 use super::{CALIBRATION_SAMPLES, Job, Ready, ready, target};
 use crate::analyse::analyse;
-use crate::calibrate::observe;
 use crate::error::{Error, Result};
 use crate::onnx::{self, Model};
-use crate::options::Compensation;
-use crate::plan::{self, Analysis, Outcome, Plan, Planned};
+use crate::plan::{self, Outcome, Plan, Planned};
 use crate::progress::Progress;
 use crate::rewrite;
 use crate::runtime::faults;
 use crate::samples::{Preprocess, Samples};
-use crate::solve::solve;
 
 struct Solved {
     ready: Ready,
@@ -34,6 +31,10 @@ struct Solved {
 pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
     let suffix = format!("{}.onnx", job.options.precision());
     let output = target(&job.input, job.output.as_deref(), &suffix, job.overwrite)?;
+    if let Some(path) = &job.validation {
+        // Told before the work; whether they fit is seen after it.
+        std::fs::metadata(path).map_err(Error::read(path))?;
+    }
     let Solved { ready, plan, calibration, preprocess, validation, mut clock } = solved(job, progress)?;
     let rewritten = rewrite::apply(&ready.model, &plan, None)?;
     let after = onnx::write(&rewritten, &output, job.overwrite)?;
@@ -49,12 +50,8 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         calibrated_on: validation.is_none() && job.calibration.is_some(),
         seed: job.seed,
     };
-    let (verdict, written) = judge::written(&judged, progress).inspect_err(|error| {
-        if matches!(error, Error::SelfCheck { .. }) {
-            // The file is not what the plan says: nobody should find it.
-            drop(std::fs::remove_file(&output));
-        }
-    })?;
+    // Nobody should find a file that was not judged as asked, or is not what the plan says.
+    let (verdict, written) = judge::written(&judged, progress).inspect_err(|_| onnx::remove(&output))?;
     clock.lap("validate");
     Ok(Outcome {
         input: job.input.clone(),
@@ -110,8 +107,11 @@ fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
         }
         None => None,
     };
-    let calibration = samples.as_ref().map(|samples| (samples.path().display().to_string(), samples.len()));
-    let plan = decide(job, &ready, &analysis, samples.as_ref(), &mut clock, progress)?;
+    let decided = decide(&job.options, &ready, &analysis, samples.as_ref(), &mut clock, progress)?;
+    let calibration = samples.filter(|_| decided.calibrated);
+    let calibration = calibration.map(|samples| (samples.path().display().to_string(), samples.len()));
+    ready.warnings.extend(decided.warnings);
+    let plan = decided.plan;
     if plan.decisions.is_empty() {
         ready.warnings.push("nothing in this model was quantized; the reasons are listed".into());
     }
@@ -125,36 +125,6 @@ fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     })
 }
 
-/// Every scale and every code.
-fn decide(
-    job: &Job,
-    ready: &Ready,
-    analysis: &Analysis,
-    samples: Option<&Samples>,
-    clock: &mut Clock,
-    progress: &dyn Progress,
-) -> Result<Plan> {
-    let subject = ready.subject.clone();
-    let options = &job.options;
-    if let Some(samples) =
-        samples.filter(|_| options.compensation != Compensation::None && options.quantizes_weights())
-    {
-        return walked(&ready.model, analysis, samples, options, subject, clock, progress);
-    }
-    let observations = match samples {
-        Some(samples) => {
-            let get = |at: usize| Ok(samples.get(at)?.inputs);
-            let means = options.bias_correction && options.quantizes_weights();
-            Some(observe(&ready.model, analysis, samples.len(), &get, means, progress)?)
-        }
-        None => None,
-    };
-    clock.lap("calibrate");
-    let plan = solve(&ready.model, analysis, observations.as_ref(), options, subject)?;
-    clock.lap("solve");
-    Ok(plan)
-}
-
 fn calibration_samples(
     job: &Job,
     ready: &Ready,
@@ -162,13 +132,7 @@ fn calibration_samples(
     preprocess: Option<&Preprocess>,
 ) -> Result<Option<Samples>> {
     if let Some(problem) = first_fault(&ready.model) {
-        return match job.options.quantizes_activations() {
-            true => Err(Error::options(
-                format!("calibration cannot run this model: {problem}"),
-                "choose --precision w4, which needs no calibration",
-            )),
-            false => Ok(None),
-        };
+        return unable(&job.options, problem).map(|()| None);
     }
     let samples = Samples::open(path, &ready.model, preprocess)?;
     Ok(Some(samples.choose(Some(job.samples.unwrap_or(CALIBRATION_SAMPLES)), job.seed)))

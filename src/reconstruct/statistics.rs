@@ -9,7 +9,10 @@ use super::Moments;
 
 /// Part of the mean diagonal that is added to the metric's diagonal. It keeps weights near their float values in directions
 /// that the samples hardly show: less follows the samples more closely, more generalises better from few of them.
-const DAMPING: f64 = 0.01;
+const DAMPING: f64 = 0.02;
+/// The same for moving weights to their best real values, with the gap between the two networks known from few samples: an
+/// estimate that follows them closely fits the gaps of these samples more than those of others.
+const SHIFT_DAMPING: f64 = 0.2;
 /// How much damping grows where the metric cannot be factorised, and how often it may.
 const DAMPING_GROWTH: f64 = 10.0;
 const DAMPING_ATTEMPTS: usize = 12;
@@ -20,6 +23,8 @@ pub struct Statistics {
     /// `E[x' x'^T]`, about the means where a bias takes them up, plus damping; symmetric and positive definite.
     pub(super) metric: Mat<f64>,
     pub(super) factor: Llt<f64>,
+    /// The metric's factor with [`SHIFT_DAMPING`].
+    held: Option<Llt<f64>>,
     /// `E[x x'^T] - E[x' x'^T]`, about the means likewise; `None` where it is 0.
     shift: Option<Mat<f64>>,
     mean_float: Vec<f64>,
@@ -70,7 +75,12 @@ impl Statistics {
         }
         for _ in 0..DAMPING_ATTEMPTS {
             if let Ok(factor) = metric.llt(Side::Lower) {
-                return Some(Self { metric, factor, shift, mean_float, mean_own });
+                let held = shift.as_ref().and_then(|_| {
+                    let mut held = metric.clone();
+                    (0..features).for_each(|at| held[(at, at)] += SHIFT_DAMPING * typical);
+                    held.llt(Side::Lower).ok()
+                });
+                return Some(Self { metric, factor, held, shift, mean_float, mean_own });
             }
             for at in 0..features {
                 metric[(at, at)] += damping * (DAMPING_GROWTH - 1.0);
@@ -93,10 +103,10 @@ impl Statistics {
     /// The real weights of least output error on the quantized network's inputs, `W + W (C - H) (H + damping)^-1`, a row an
     /// output channel. The ridge holds them to `weights`, `[rows, features]` row-major, not to 0.
     pub fn targets(&self, weights: &Mat<f64>) -> Mat<f64> {
-        let Some(shift) = &self.shift else { return weights.clone() };
+        let (Some(shift), Some(held)) = (&self.shift, &self.held) else { return weights.clone() };
         let mut moved = Mat::zeros(weights.nrows(), self.features());
         matmul(&mut moved, Accum::Replace, weights, shift, 1.0, Par::Seq);
-        let moved = self.factor.solve(moved.transpose());
+        let moved = held.solve(moved.transpose());
         weights + moved.transpose()
     }
 

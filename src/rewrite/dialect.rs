@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{container, rebuilt, sums};
+use super::{container, rebuilt, rounded, sums};
 use crate::error::Result;
 use crate::onnx::Model;
 
@@ -14,7 +14,8 @@ pub enum Dialect {
     Int4,
     /// The same codes, one to a byte, for runtimes that do not know 4-bit types.
     Int8Container,
-    /// Constants dequantized to floats, for runtimes that do not know blocks either.
+    /// Constants dequantized to floats, and the rounding of activations spelled in float
+    /// operators, for runtimes that do not know blocks either or round in ways of their own.
     Folded,
 }
 
@@ -41,6 +42,7 @@ impl fmt::Display for Dialect {
 /// [`crate::error::Error::Invalid`] naming the node or tensor whose shapes or data contradict one
 /// another, or that has no equal in the dialect.
 pub fn lower(model: &Model, dialect: Dialect) -> Result<Model> {
+    let opset = model.opset();
     let mut proto = model.proto.clone();
     let graph = proto.graph.get_or_insert_default();
     match dialect {
@@ -48,6 +50,7 @@ pub fn lower(model: &Model, dialect: Dialect) -> Result<Model> {
         Dialect::Int8Container => container::widen(graph)?,
         Dialect::Folded => {
             sums::fold(graph)?;
+            rounded::spell(graph, opset)?;
             container::widen(graph)?;
         }
     }

@@ -8,6 +8,7 @@ mod dialect;
 mod folded;
 mod names;
 mod patch;
+mod rounded;
 mod scene;
 mod stamp;
 mod sums;

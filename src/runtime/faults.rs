@@ -9,6 +9,7 @@ use crate::onnx::proto::{
 };
 use crate::onnx::{
     Dtype, Index, Model, bodies, dtype_name, float, int, is_standard, node_label, operator_label, string,
+    value_shape,
 };
 
 /// Longest chain of element-wise nodes that is followed.
@@ -143,12 +144,24 @@ fn semantic_problem(node: &NodeProto, index: &Index<'_>) -> Option<String> {
         "QuantizeLinear" if !given(2) && !matches!(int(node, "output_dtype"), None | Some(0 | 2)) => {
             "tract ignores output_dtype"
         }
+        "If" if has_unlike_branches(node) => {
+            "its branches give values of different rank, of which tract can make no output"
+        }
         "Softmax" | "LogSoftmax" if is_tabulated(node, index) => {
             "between DequantizeLinear and QuantizeLinear tract replaces it by a table, wrongly"
         }
         _ => return None,
     };
     Some(problem.into())
+}
+
+/// Whether an output of an If has one declared rank in one branch and another in the other.
+fn has_unlike_branches(node: &NodeProto) -> bool {
+    let ranks = |body: &GraphProto| -> Vec<Option<usize>> {
+        body.output.iter().map(|value| value_shape(value).map(|(_, dims)| dims.len())).collect()
+    };
+    let [one, other] = bodies(node).map(ranks).collect::<Vec<_>>().try_into().unwrap_or_default();
+    one.iter().zip(&other).any(|(one, other)| one.is_some() && other.is_some() && one != other)
 }
 
 fn is_half(index: &Index<'_>, value: &str) -> bool {

@@ -35,6 +35,11 @@ pub(super) struct Pictures {
 impl Pictures {
     /// The pictures of `folder`: those that `labels.csv` lists, or one class a sub-folder, or all.
     pub(super) fn open(folder: &Path, inputs: &[Input], preprocess: Option<&Preprocess>) -> Result<Self> {
+        let (files, labels) = find(folder)?;
+        if files.is_empty() {
+            let expected = format!("samples: pictures ({}) or folders test_data_set_N", ENDINGS.join(", "));
+            return Err(Error::samples(folder, "folder", expected, "none"));
+        }
         let Some(preprocess) = preprocess else {
             let expected = "--preprocess FILE, which says how pictures become the input";
             return Err(Error::samples(folder, "folder", expected, "none"));
@@ -44,12 +49,9 @@ impl Pictures {
             return Err(Error::samples(folder, "folder", "a model of one input for pictures", found));
         };
         let dtype = preprocess.check_input(input.dtype).map_err(Misfit::at(folder, &input.name))?;
-        let (files, labels) = find(folder)?;
         if files.len() < input.pictures() {
-            let expected = match input.pictures() {
-                1 => format!("pictures ({})", ENDINGS.join(", ")),
-                batch => format!("at least {batch} pictures, the batch of input {}", input.name),
-            };
+            let expected =
+                format!("at least {} pictures, the batch of input {}", input.pictures(), input.name);
             return Err(Error::samples(folder, "folder", expected, files.len().to_string()));
         }
         let pictures = Self { files, labels, preprocess: preprocess.clone(), input: input.clone(), dtype };

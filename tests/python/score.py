@@ -14,6 +14,8 @@ for case in json.load(open(sys.argv[1])):
     onnx.checker.check_model(case["model"], full_check=True)
     options = ort.SessionOptions()
     options.log_severity_level = 3
+    # What the file says: optimizing the graph moves single answers, by a third of a point on these models.
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = ort.InferenceSession(case["model"], options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     with np.load(case["samples"]) as archive:

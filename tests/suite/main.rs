@@ -6,4 +6,5 @@ mod forms;
 mod oracle;
 mod passes;
 mod program;
+mod rounding;
 mod upgrade;

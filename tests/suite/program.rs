@@ -64,6 +64,56 @@ fn wrong_inputs_are_named() {
 }
 
 #[test]
+fn wrong_samples_are_named_and_leave_no_output() {
+    let whole = std::fs::read(model()).expect("the model");
+    let good = model().with_file_name("calibration.npz").to_string_lossy().into_owned();
+    let inputs = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| inputs.path().join(name);
+    std::fs::create_dir(path("nothing")).expect("a folder");
+    std::fs::write(path("empty.npz"), "").expect("it can be written");
+    std::fs::write(path("cut.npz"), &std::fs::read(&good).expect("samples")[..1000])
+        .expect("it can be written");
+    let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/shapes_resnet/validation.npz");
+    std::fs::copy(other, path("other.npz")).expect("a copy");
+    for (name, words) in [
+        ("nothing", "expected samples: pictures"),
+        ("empty.npz", "damaged"),
+        ("cut.npz", "damaged"),
+        ("other.npz", "expected"),
+        ("missing.npz", "No such file"),
+    ] {
+        let bad = path(name).to_string_lossy().into_owned();
+        refuses(Some(&whole), &["quantize", "m.onnx", "--calibration", &bad], 1, &[&bad, words]);
+        // Seen after the conversion, when there is a file to take away again.
+        let arguments =
+            ["quantize", "m.onnx", "--calibration", &good, "--samples", "2", "--validation", &bad];
+        refuses(Some(&whole), &arguments, 1, &[&bad, words]);
+    }
+}
+
+#[test]
+fn unwritable_outputs_are_named_without_temporary_files() {
+    let whole = std::fs::read(model()).expect("the model");
+    let start = ["quantize", "m.onnx", "--precision", "w4"];
+    for arguments in [["-o", "no/where.onnx"], ["--report", "no/where.json"]] {
+        refuses(
+            Some(&whole),
+            &[&start[..], &arguments].concat(),
+            1,
+            &[arguments[1], "no folder no; make it first"],
+        );
+    }
+    if cfg!(target_os = "linux") {
+        refuses(
+            Some(&whole),
+            &[&start[..], &["-o", "/proc/x.onnx"]].concat(),
+            1,
+            &["/proc/x.onnx: no file can be made"],
+        );
+    }
+}
+
+#[test]
 fn wrong_usage_is_told_apart() {
     refuses(None, &["quantize"], 2, &["Usage"]);
     refuses(None, &["quantize", "m.onnx", "--precision", "w5"], 2, &["w5"]);

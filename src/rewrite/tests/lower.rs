@@ -158,6 +158,58 @@ fn four_bit_constants_widen_and_rounding_to_four_bits_is_refused() {
     let q = graph.node("QuantizeLinear", &[&x, &s, &z], &[]);
     let y = graph.node("DequantizeLinear", &[&q, &s, &z], &[]);
     graph.output(&y);
-    let error = lower(&graph.model(), Dialect::Int8Container).unwrap_err().to_string();
+    let model = graph.model();
+    let error = lower(&model, Dialect::Int8Container).unwrap_err().to_string();
     assert!(error.contains("quantizelinear_0_node"), "{error}");
+    golden("rounded", &lower(&model, Dialect::Folded).unwrap());
+}
+
+/// QuantizeLinear and DequantizeLinear of INT8, changed by `change` before they are lowered:
+/// whether they are still there then.
+fn stays(opset: i64, change: impl FnOnce(&mut Model)) -> bool {
+    let mut graph = GraphBuilder::new(opset);
+    let x = graph.input("x", &[2]);
+    let s = graph.initializer(tensor_f32("s", &[], &[0.3]));
+    let z = graph.initializer(tensor("z", Dtype::Int8, &[], vec![5]));
+    let other = graph.initializer(tensor("other", Dtype::Int8, &[], vec![6]));
+    let q = graph.node("QuantizeLinear", &[&x, &s, &z], &[]);
+    let y = graph.node("DequantizeLinear", &[&q, &s, &z], &[]);
+    graph.push(node("Identity", "last", &[&y], &["end"], &[]));
+    graph.output("end");
+    let mut model = graph.model();
+    model.graph_mut().value_info = vec![
+        crate::onnx::build::value(&q, Dtype::Int8, &[2]),
+        crate::onnx::build::value(&y, Dtype::Float, &[2]),
+    ];
+    change(&mut model);
+    let view = lower(&model, Dialect::Folded).unwrap();
+    let there = |operator: &str| view.graph().node.iter().any(|node| node.op_type() == operator);
+    assert_eq!(there("QuantizeLinear"), there("DequantizeLinear"));
+    assert_eq!(view.graph().value_info.len(), if there("QuantizeLinear") { 2 } else { 1 });
+    let kept =
+        [&other, &s].into_iter().filter(|name| view.graph().initializer.iter().any(|it| it.name() == *name));
+    assert_eq!(kept.count(), if there("QuantizeLinear") { 2 } else { 1 }, "nothing dead, nothing else gone");
+    there("QuantizeLinear")
+}
+
+#[test]
+fn only_plain_rounding_is_spelled_in_floats() {
+    assert!(!stays(21, |_| {}));
+    assert!(!stays(13, |_| {}));
+    assert!(stays(10, |_| {}), "opset 10 has no Round");
+    assert!(stays(21, |model| model.graph_mut().node[1].input[2] = "other".into()));
+    assert!(stays(21, |model| model.graph_mut().node[1].input[1] = "x".into()));
+    assert!(stays(21, |model| model.graph_mut().node[0].domain = Some("com.microsoft".into())));
+    assert!(stays(21, |model| model.graph_mut().node[0].attribute.push(attr::int("block_size", 2))));
+    assert!(
+        stays(21, |model| model.graph_mut().input[0] = crate::onnx::build::value("x", Dtype::Float16, &[2]))
+    );
+    assert!(stays(21, |model| {
+        let codes = model.graph().node[0].output[0].clone();
+        model.graph_mut().node[2].input[0] = codes;
+    }));
+    assert!(stays(21, |model| {
+        let codes = model.graph().node[0].output[0].clone();
+        model.graph_mut().output.push(crate::onnx::build::value(&codes, Dtype::Int8, &[2]));
+    }));
 }

@@ -100,6 +100,20 @@ fn bodies_are_searched() {
     one(&of("If", &[branch]), "n", "RoiAlign");
 }
 
+#[test]
+fn branches_of_different_rank() {
+    let branch = |name: &str, dims: &[i64]| {
+        let mut graph = GraphBuilder::new(21);
+        graph.push(node("Relu", "inner", &["x"], &["z"], &[]));
+        let mut body = graph.proto().graph;
+        body.iter_mut().for_each(|body| body.output = vec![value("z", Dtype::Float, dims)]);
+        AttributeProto { g: body, i: None, ..attr::int(name, 0) }
+    };
+    let choice = |other: &[i64]| of("If", &[branch("then_branch", &[-1, 4]), branch("else_branch", other)]);
+    one(&choice(&[-1, 4, -1]), "n", "different rank");
+    assert_eq!(faults(&choice(&[2, -1])), []);
+}
+
 /// The one case where tract's result is not merely inexact but useless.
 #[test]
 fn tabulated_softmax() {

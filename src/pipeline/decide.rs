@@ -1,0 +1,120 @@
+//! From what is known of a model to a plan: with samples layer after layer, calibrating and solving in turns, so that each
+//! layer is decided on what the layers before it, as decided, really give.
+
+use std::collections::HashSet;
+
+use super::Ready;
+use super::measure::Clock;
+use crate::calibrate::{Walk, observe};
+use crate::error::{Error, Result};
+use crate::onnx::Model;
+use crate::options::{Compensation, Options};
+use crate::plan::{Analysis, Plan, Subject};
+use crate::progress::Progress;
+use crate::samples::Samples;
+use crate::solve::{Solver, solve};
+
+/// A plan, and how it came about.
+pub(super) struct Decided {
+    pub plan: Plan,
+    /// Whether the samples were used.
+    pub calibrated: bool,
+    pub warnings: Vec<String>,
+}
+
+/// Every scale and every code. Where tract cannot run parts of the model by themselves, layers are decided on the float
+/// network's activations; where it cannot run the model at all, on their weights, and a warning says so.
+pub(super) fn decide(
+    options: &Options,
+    ready: &Ready,
+    analysis: &Analysis,
+    samples: Option<&Samples>,
+    clock: &mut Clock,
+    progress: &dyn Progress,
+) -> Result<Decided> {
+    let (model, mut warnings) = (&ready.model, Vec::new());
+    let wanted = options.compensation != Compensation::None && options.quantizes_weights();
+    if let Some(samples) = samples.filter(|_| wanted) {
+        match walked(model, analysis, samples, options, ready.subject.clone(), clock, progress) {
+            Err(error @ Error::Runtime { .. }) => {
+                warnings.push(format!("output errors are not compensated: {error}"));
+            }
+            other => return other.map(|plan| Decided { plan, calibrated: true, warnings }),
+        }
+    }
+    let observations = match samples {
+        Some(samples) => {
+            let get = |at: usize| Ok(samples.get(at)?.inputs);
+            let means = options.bias_correction && options.quantizes_weights();
+            match observe(model, analysis, samples.len(), &get, means, progress) {
+                Ok(observations) => Some(observations),
+                Err(error @ Error::Runtime { .. }) => {
+                    unable(options, error.to_string())?;
+                    warnings.push(format!("the samples were not used: {error}"));
+                    None
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        None => None,
+    };
+    clock.add("calibrate");
+    let plan = solve(model, analysis, observations.as_ref(), options, ready.subject.clone())?;
+    clock.add("solve");
+    Ok(Decided { plan, calibrated: observations.is_some(), warnings })
+}
+
+/// A model that cannot be calibrated, which is an error where activations were to be quantized.
+pub(super) fn unable(options: &Options, problem: String) -> Result<()> {
+    match options.quantizes_activations() {
+        true => Err(Error::options(
+            format!("calibration cannot run this model: {problem}"),
+            "choose --precision w4, which needs no calibration",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Walks through the network and decides on each layer when it comes up.
+fn walked(
+    model: &Model,
+    analysis: &Analysis,
+    samples: &Samples,
+    options: &Options,
+    subject: Subject,
+    clock: &mut Clock,
+    progress: &dyn Progress,
+) -> Result<Plan> {
+    let feed = |at: usize| Ok(samples.get(at)?.inputs);
+    let sequential = options.compensation == Compensation::Sequential;
+    let mut walk = Walk::new(model, analysis, samples.len(), &feed, sequential, progress);
+    let mut solver = Solver::new(model, analysis, options)?;
+    let mut decided = HashSet::new();
+    loop {
+        let sites = walk.advance()?;
+        clock.add("calibrate");
+        if sites.is_empty() {
+            break;
+        }
+        let inputs: HashSet<&str> =
+            sites.iter().flat_map(|&at| analysis.weights[at].inputs.iter().map(String::as_str)).collect();
+        for site in &analysis.activations {
+            if inputs.contains(site.tensor.as_str()) && decided.insert(site.tensor.as_str()) {
+                let histogram = walk.histogram(&site.tensor)?;
+                if let Some(decision) = solver.activation(site, Some(&histogram))? {
+                    walk.quantize(decision);
+                }
+            }
+        }
+        let moments = sites.iter().map(|&at| walk.moments(at)).collect::<Result<Vec<_>>>()?;
+        clock.add("moments");
+        for (&at, decision) in sites.iter().zip(solver.by_output(&sites, &moments)?) {
+            match decision {
+                Some(decision) => walk.settle(at, Some(&decision.decode()), &decision.biases),
+                None => walk.settle(at, None, &[]),
+            }
+        }
+        clock.add("solve");
+    }
+    Ok(solver.finish(subject))
+}

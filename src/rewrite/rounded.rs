@@ -1,0 +1,231 @@
+//! QuantizeLinear and DequantizeLinear of activations, spelled in float operators.
+//!
+//! ONNX rounds `x / scale` to f32 before it rounds to a code. tract turns every float division into a
+//! product with the reciprocal, which falls on the other side of a tie now and then. In f64 that
+//! costs nothing: the exact quotient of two f32 numbers keeps a relative distance of more than
+//! 2^-50 from every midpoint between two f32 numbers, and the product with the reciprocal, both
+//! rounded to f64, an error of less than 2^-51; so both round to the same f32.
+
+use std::collections::{HashMap, HashSet};
+
+use super::names::NameSupply;
+use super::patch::{forget, prune};
+use crate::error::Result;
+use crate::onnx::build::node;
+use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
+use crate::onnx::{
+    Dtype, Index, attr, bodies_mut, element_count, floats, int, integers, is_standard, node_label, tensor,
+    tensor_f32, value_shape,
+};
+
+/// The opset in which Round enters and Clip takes its bounds as inputs.
+const OPSET_ROUND: i64 = 11;
+
+/// Spells every QuantizeLinear of a float value that only DequantizeLinear reads, and these, as
+/// float operators with the same results, in `graph` and its subgraphs. What has another form
+/// stays.
+///
+/// # Errors
+/// [`crate::error::Error::Invalid`] where data is not as long as its dimensions say.
+pub(super) fn spell(graph: &mut GraphProto, opset: i64) -> Result<()> {
+    if opset < OPSET_ROUND {
+        return Ok(());
+    }
+    spell_within(graph, &mut New { names: NameSupply::new(graph), constants: Vec::new() })
+}
+
+fn spell_within(graph: &mut GraphProto, new: &mut New) -> Result<()> {
+    let index = Index::new(graph);
+    let mut spelled: HashMap<usize, Vec<NodeProto>> = HashMap::new();
+    let (mut codes, mut unread) = (HashSet::new(), HashSet::new());
+    for (at, node) in graph.node.iter().enumerate() {
+        let Some(rounding) = Rounding::of(node, &index)? else { continue };
+        codes.insert(rounding.codes.to_owned());
+        unread.extend(node.input.iter().skip(1).cloned());
+        spelled.insert(at, rounding.quantize(node, new));
+        for (reader, scale) in &rounding.readers {
+            let node = &graph.node[*reader];
+            unread.extend(node.input.iter().skip(1).cloned());
+            spelled.insert(*reader, vec![new.dequantize(node, scale)]);
+        }
+    }
+    let old = std::mem::take(&mut graph.node);
+    for (at, node) in old.into_iter().enumerate() {
+        graph.node.extend(spelled.remove(&at).unwrap_or_else(|| vec![node]));
+    }
+    graph.initializer.append(&mut new.constants);
+    // They are floats now.
+    graph.value_info.retain(|value| !codes.contains(value.name()));
+    let gone = prune(graph, unread);
+    forget(graph, &gone);
+    graph.node.iter_mut().flat_map(bodies_mut).try_for_each(|body| spell_within(body, new))
+}
+
+/// One value, or one for each index of an axis, and the dimensions that broadcast it there.
+struct Parameter {
+    dims: Vec<i64>,
+    values: Vec<f32>,
+}
+
+/// What a QuantizeLinear or DequantizeLinear has besides its first input.
+struct Operands {
+    scale: Parameter,
+    zeros: Vec<i64>,
+    dtype: Dtype,
+}
+
+impl Operands {
+    /// `None` where they are no constants, or ask for what float operators do not say. `rank` is
+    /// that of the first input, where known.
+    fn of(node: &NodeProto, index: &Index, rank: Option<usize>) -> Result<Option<Self>> {
+        let plain = |name: &str, most: i64| int(node, name).is_none_or(|value| (0..=most).contains(&value));
+        let quantize = node.op_type() == "QuantizeLinear";
+        let asked = int(node, "output_dtype").filter(|&dtype| dtype != 0);
+        let float = Dtype::Float as i64;
+        if !is_standard(node.domain())
+            || !plain("block_size", 0)
+            || !plain("precision", float)
+            || (!quantize && asked.is_some_and(|dtype| dtype != float))
+        {
+            return Ok(None);
+        }
+        let input = |slot: usize| node.input.get(slot).filter(|name| !name.is_empty());
+        let Some(scale) = input(1).and_then(|name| index.constant(name)) else { return Ok(None) };
+        let zero = input(2).map(|name| index.constant(name));
+        if zero == Some(None) || scale.data_type() != Dtype::Float as i32 {
+            return Ok(None);
+        }
+        let count = element_count(scale)?;
+        let zeros = zero.flatten().map_or(Ok(vec![0; count]), integers)?;
+        let code = zero.flatten().map_or(asked.unwrap_or(Dtype::Uint8 as i64), |it| it.data_type().into());
+        let dtype = i32::try_from(code).ok().and_then(|code| Dtype::try_from(code).ok());
+        let dims = match scale.dims.as_slice() {
+            [] | [1] => Some(Vec::new()),
+            &[length] => behind(int(node, "axis").unwrap_or(1), rank)
+                .map(|ones| std::iter::once(length).chain(std::iter::repeat_n(1, ones)).collect()),
+            _ => None,
+        };
+        let (Some(dims), Some(dtype), true) = (dims, dtype, zeros.len() == count) else { return Ok(None) };
+        Ok(Some(Self { scale: Parameter { dims, values: floats(scale)? }, zeros, dtype }))
+    }
+}
+
+/// How many axes come after `axis`.
+fn behind(axis: i64, rank: Option<usize>) -> Option<usize> {
+    match axis < 0 {
+        true => usize::try_from(-1 - axis).ok(),
+        false => rank?.checked_sub(usize::try_from(axis).ok()?)?.checked_sub(1),
+    }
+}
+
+/// The least and the largest code of a type.
+fn range(dtype: Dtype) -> Option<(i64, i64)> {
+    match dtype {
+        Dtype::Int4 => Some((-8, 7)),
+        Dtype::Uint4 => Some((0, 15)),
+        Dtype::Int8 => Some((-128, 127)),
+        Dtype::Uint8 => Some((0, 255)),
+        Dtype::Int16 => Some((-32768, 32767)),
+        Dtype::Uint16 => Some((0, 65535)),
+        _ => None,
+    }
+}
+
+/// A QuantizeLinear, and the DequantizeLinear nodes that read it.
+struct Rounding<'g> {
+    codes: &'g str,
+    operands: Operands,
+    range: (i64, i64),
+    /// Position and scale of each reader.
+    readers: Vec<(usize, Parameter)>,
+}
+
+impl<'g> Rounding<'g> {
+    fn of(node: &'g NodeProto, index: &Index<'g>) -> Result<Option<Self>> {
+        let ([x, ..], [codes]) = (node.input.as_slice(), node.output.as_slice()) else { return Ok(None) };
+        if node.op_type() != "QuantizeLinear" || index.is_output(codes) || index.is_captured(codes) {
+            return Ok(None);
+        }
+        let declared = index.info(x).and_then(value_shape).map(|(dtype, dims)| (dtype, dims.len()));
+        let stored = index.initializer(x).map(|tensor| (tensor.data_type(), tensor.dims.len()));
+        let known = declared.or(stored);
+        if known.is_some_and(|(dtype, _)| dtype != Dtype::Float as i32) {
+            return Ok(None);
+        }
+        let rank = known.map(|(_, rank)| rank);
+        let Some(operands) = Operands::of(node, index, rank)? else { return Ok(None) };
+        let Some(range) = range(operands.dtype) else { return Ok(None) };
+        let mut readers = Vec::new();
+        for &(at, slot) in index.consumers(codes) {
+            let reader = &index.graph().node[at];
+            if slot != 0 || reader.op_type() != "DequantizeLinear" || reader.output.len() != 1 {
+                return Ok(None);
+            }
+            match Operands::of(reader, index, rank)? {
+                Some(its) if its.zeros == operands.zeros && its.scale.dims == operands.scale.dims => {
+                    readers.push((at, its.scale));
+                }
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(Self { codes, operands, range, readers }))
+    }
+
+    /// Nodes that give the codes less the zero point, as floats, under the codes' name.
+    fn quantize(&self, old: &NodeProto, new: &mut New) -> Vec<NodeProto> {
+        let (codes, scale) = (self.codes, &self.operands.scale);
+        let reciprocals = scale.values.iter().flat_map(|&scale| f64::from(scale).recip().to_le_bytes());
+        let reciprocals: Vec<u8> = reciprocals.collect();
+        let reciprocal = new.constant(format!("{codes}_reciprocal"), |name| {
+            tensor(name, Dtype::Double, &scale.dims, reciprocals)
+        });
+        let mut bound = |which: &str, code: i64| {
+            let values: Vec<f32> = self.operands.zeros.iter().map(|zero| (code - zero) as f32).collect();
+            new.constant(format!("{codes}_{which}"), |name| tensor_f32(name, &scale.dims, &values))
+        };
+        let (lowest, highest) = (bound("lowest", self.range.0), bound("highest", self.range.1));
+        let to = |dtype: Dtype| vec![attr::int("to", dtype as i64)];
+        let mut value = old.input[0].clone();
+        let mut step = |operator: &str, other: Option<&String>, attributes: Vec<_>, last: bool| {
+            let inputs = [Some(&value), other].map(|input| input.map(String::as_str));
+            let inputs: Vec<&str> = inputs.into_iter().flatten().collect();
+            let output = match last {
+                true => codes.to_owned(),
+                false => new.names.take(format!("{codes}_{}", operator.to_lowercase())),
+            };
+            let name = new.names.take(format!("{}_{operator}", node_label(old)));
+            let made = node(operator, &name, &inputs, &[&output], &attributes);
+            value = output;
+            made
+        };
+        vec![
+            step("Cast", None, to(Dtype::Double), false),
+            step("Mul", Some(&reciprocal), Vec::new(), false),
+            step("Cast", None, to(Dtype::Float), false),
+            step("Round", None, Vec::new(), false),
+            step("Max", Some(&lowest), Vec::new(), false),
+            step("Min", Some(&highest), Vec::new(), true),
+        ]
+    }
+}
+
+/// What is new besides nodes.
+struct New {
+    names: NameSupply,
+    constants: Vec<TensorProto>,
+}
+
+impl New {
+    fn constant(&mut self, wanted: String, make: impl FnOnce(&str) -> TensorProto) -> String {
+        let name = self.names.take(wanted);
+        self.constants.push(make(&name));
+        name
+    }
+
+    fn dequantize(&mut self, old: &NodeProto, scale: &Parameter) -> NodeProto {
+        let [codes, old_scale, ..] = old.input.as_slice() else { return old.clone() };
+        let shaped = self
+            .constant(format!("{old_scale}_of_{codes}"), |name| tensor_f32(name, &scale.dims, &scale.values));
+        node("Mul", old.name(), &[codes, &shaped], &[&old.output[0]], &[])
+    }
+}
