@@ -4,6 +4,7 @@
 mod columns;
 mod means;
 mod moments;
+mod residuals;
 mod segment;
 mod spool;
 mod walk;

@@ -46,7 +46,7 @@ impl Walk<'_> {
         let asymmetric = jobs.iter().any(|job| self.differs(job.input));
         let bytes = groups * Moments::bytes(features, asymmetric);
         let parts = (PARTIAL_SUMS / bytes.max(1)).clamp(1, PARTS);
-        let most = (POSITIONS + POSITIONS_PER_FEATURE * features).div_ceil(self.count.max(1));
+        let most = most_positions(features, self.count);
         let share = self.count.div_ceil(parts).max(1);
         let sums: Vec<Vec<Moments>> = (0..parts)
             .into_par_iter()
@@ -90,8 +90,13 @@ impl Walk<'_> {
     }
 }
 
+/// Positions that are taken of each of `count` samples.
+pub(super) fn most_positions(features: usize, count: usize) -> usize {
+    (POSITIONS + POSITIONS_PER_FEATURE * features).div_ceil(count.max(1))
+}
+
 /// At most `most` of `count` positions: one of each stretch of equal length, at a place that depends on the sample.
-fn spread(count: usize, most: usize, sample: usize) -> Vec<usize> {
+pub(super) fn spread(count: usize, most: usize, sample: usize) -> Vec<usize> {
     if count <= most {
         return (0..count).collect();
     }

@@ -231,6 +231,26 @@ impl<'w> Walk<'w> {
         self.sequential && (!same || self.low_bit.contains_key(tensor))
     }
 
+    /// The same of `tensor` as it is, not rounded.
+    pub(super) fn differs_untouched(&self, tensor: &str) -> bool {
+        let Some(live) = self.live.get(tensor) else { return false };
+        match (&live.float, &live.own) {
+            (Source::Kept(one), Source::Kept(other)) => !Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
+    /// Dimensions and values of `tensor`, at the frontier, on sample `at`.
+    pub(super) fn raw(&self, tensor: &str, at: usize, network: Network) -> Result<(Vec<usize>, Vec<f32>)> {
+        let value = self.get(tensor, at, network)?;
+        Ok((value.dims.iter().map(|&dim| dim.max(0) as usize).collect(), floats(&value)?))
+    }
+
+    /// Who makes and reads what.
+    pub(super) fn index(&self) -> &Index<'_> {
+        &self.index
+    }
+
     /// Whether `tensor` is at the frontier.
     pub(super) fn is_live(&self, tensor: &str) -> bool {
         self.live.contains_key(tensor)

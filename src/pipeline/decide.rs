@@ -12,7 +12,7 @@ use crate::options::{Compensation, Options};
 use crate::plan::{Analysis, Plan, Subject};
 use crate::progress::Progress;
 use crate::samples::Samples;
-use crate::solve::{Solver, solve};
+use crate::solve::{Evidence, Solver, solve};
 
 /// A plan, and how it came about.
 pub(super) struct Decided {
@@ -106,9 +106,12 @@ fn walked(
                 }
             }
         }
-        let moments = sites.iter().map(|&at| walk.moments(at)).collect::<Result<Vec<_>>>()?;
+        let evidence = sites
+            .iter()
+            .map(|&at| Ok(Evidence { moments: walk.moments(at)?, residuals: walk.residuals(at)? }));
+        let evidence = evidence.collect::<Result<Vec<_>>>()?;
         clock.add("moments");
-        for (&at, decision) in sites.iter().zip(solver.by_output(&sites, &moments)?) {
+        for (&at, decision) in sites.iter().zip(solver.by_output(&sites, &evidence)?) {
             match decision {
                 Some(decision) => walk.settle(at, Some(&decision.decode()), &decision.biases),
                 None => walk.settle(at, None, &[]),

@@ -18,6 +18,7 @@ mod moments;
 mod polish;
 mod quantizer;
 mod refit;
+mod residual;
 mod statistics;
 
 pub use compensate::{Factor, compensate};
@@ -25,4 +26,5 @@ pub use moments::Moments;
 pub use polish::polish;
 pub use quantizer::{Quantizer, Term};
 pub use refit::Normal;
+pub use residual::Residual;
 pub use statistics::Statistics;

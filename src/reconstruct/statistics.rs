@@ -5,7 +5,7 @@ use faer::linalg::solvers::Llt;
 use faer::prelude::*;
 use faer::{Accum, Mat, Par, Side};
 
-use super::Moments;
+use super::{Moments, Residual};
 
 /// Part of the mean diagonal that is added to the metric's diagonal. It keeps weights near their float values in directions
 /// that the samples hardly show: less follows the samples more closely, more generalises better from few of them.
@@ -29,6 +29,8 @@ pub struct Statistics {
     shift: Option<Mat<f64>>,
     mean_float: Vec<f64>,
     mean_own: Vec<f64>,
+    positions: f64,
+    about: f64,
 }
 
 impl Statistics {
@@ -80,7 +82,7 @@ impl Statistics {
                     (0..features).for_each(|at| held[(at, at)] += SHIFT_DAMPING * typical);
                     held.llt(Side::Lower).ok()
                 });
-                return Some(Self { metric, factor, held, shift, mean_float, mean_own });
+                return Some(Self { metric, factor, held, shift, mean_float, mean_own, positions, about });
             }
             for at in 0..features {
                 metric[(at, at)] += damping * (DAMPING_GROWTH - 1.0);
@@ -102,19 +104,29 @@ impl Statistics {
 
     /// The real weights of least output error on the quantized network's inputs, `W + W (C - H) (H + damping)^-1`, a row an
     /// output channel. The ridge holds them to `weights`, `[rows, features]` row-major, not to 0.
-    pub fn targets(&self, weights: &Mat<f64>) -> Mat<f64> {
+    ///
+    /// With a `residual` the layer also makes up for the errors of another branch, as far as they can be told from its input:
+    /// the sum of both is matched.
+    pub fn targets(&self, weights: &Mat<f64>, residual: Option<&Residual>) -> Mat<f64> {
         let (Some(shift), Some(held)) = (&self.shift, &self.held) else { return weights.clone() };
         let mut moved = Mat::zeros(weights.nrows(), self.features());
         matmul(&mut moved, Accum::Replace, weights, shift, 1.0, Par::Seq);
+        if let Some(residual) = residual {
+            moved += Mat::from_fn(weights.nrows(), self.features(), |row, feature| {
+                let cross = residual.cross[row * self.features() + feature] / self.positions;
+                cross - self.about * residual.sum[row] / self.positions * self.mean_own[feature]
+            });
+        }
         let moved = held.solve(moved.transpose());
         weights + moved.transpose()
     }
 
-    /// `E[w x] - E[v x']` of one row: what the bias must take up.
-    pub fn bias(&self, weights: &[f64], quantized: &[f64]) -> f64 {
+    /// `E[w x] - E[v x']` of one row, and the mean error of the other branch: what the bias must take up.
+    pub fn bias(&self, weights: &[f64], quantized: &[f64], residual: Option<(&Residual, usize)>) -> f64 {
         let dot =
             |row: &[f64], mean: &[f64]| row.iter().zip(mean).map(|(one, other)| one * other).sum::<f64>();
-        dot(weights, &self.mean_float) - dot(quantized, &self.mean_own)
+        let branch = residual.map_or(0.0, |(residual, row)| residual.sum[row] / self.positions);
+        dot(weights, &self.mean_float) - dot(quantized, &self.mean_own) + branch
     }
 
     /// `H v` of one row.

@@ -4,14 +4,15 @@
 use faer::Mat;
 use rayon::prelude::*;
 
+use super::Evidence;
 use super::terms::{grids, losses, scales_of_several};
 use super::treatment::Treatment;
-use super::weights::{skip, sqnr_db};
+use super::weights::{obstacle, skip, sqnr_db};
 use crate::error::Result;
 use crate::mmse::{Grid, Search, encode};
 use crate::onnx::{Index, floats};
-use crate::plan::{BiasChange, Codes, Keep, Kernel, Layout, Skip, WeightDecision, WeightSite, WeightTerm};
-use crate::reconstruct::{Factor, Moments, Normal, Quantizer, Statistics, Term, compensate, polish};
+use crate::plan::{BiasChange, Codes, Kernel, Layout, Skip, WeightDecision, WeightSite, WeightTerm};
+use crate::reconstruct::{Factor, Normal, Quantizer, Residual, Statistics, Term, compensate, polish};
 
 /// Factors on a scale of least weight error that are tried too: compensation moves the weights, and with them the best scale.
 const STRETCHES: [f64; 3] = [1.0, 0.9, 1.1];
@@ -51,21 +52,19 @@ struct Solution {
     codes: Vec<Vec<i32>>,
 }
 
-/// The decision on `site`, whose inputs have `moments`; or why it stays float. `None` where the moments say nothing, so that
+/// The decision on `site` from `evidence` of its inputs; or why it stays float. `None` where that says nothing, so that
 /// weights have to be judged by themselves.
 pub(super) fn solve(
     site: &WeightSite,
     index: &Index,
     treatment: &Treatment,
-    moments: &[Moments],
+    evidence: &Evidence,
 ) -> Result<Option<Result<WeightDecision, Skip>>> {
-    let Some(tensor) = index.constant(&site.tensor) else {
-        return Ok(Some(Err(skip(site, Keep::CallersDefault))));
-    };
-    let values = floats(tensor)?;
-    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-        return Ok(Some(Err(skip(site, Keep::NotFinite(at)))));
+    let Some(moments) = &evidence.moments else { return Ok(None) };
+    if let Some(reason) = obstacle(site, index)? {
+        return Ok(Some(Err(skip(site, reason))));
     }
+    let values = index.constant(&site.tensor).map(floats).transpose()?.unwrap_or_default();
     let (Some(layout), Some(groups)) =
         (Layout::new(&site.kernels[0], &site.dims), treatment.partition.groups(&site.dims))
     else {
@@ -78,7 +77,8 @@ pub(super) fn solve(
         let rows = |row| layout.row(&values, group, row).into_iter().map(f64::from).collect();
         let weights: Vec<Vec<f64>> = (0..layout.rows).map(rows).collect();
         let matrix = Mat::from_fn(layout.rows, layout.features, |row, feature| weights[row][feature]);
-        let targets = statistics.targets(&matrix);
+        let residual = evidence.residuals.as_ref().and_then(|all| all.get(group));
+        let targets = statistics.targets(&matrix, residual);
         let targets = (0..layout.rows).map(|row| targets.row(row).iter().copied().collect()).collect();
         let factor = if treatment.compensate { Factor::new(&statistics) } else { None };
         Some(Known { diagonal: statistics.diagonal(), statistics, factor, targets, weights })
@@ -131,7 +131,8 @@ pub(super) fn solve(
     let decoded = decision.decode();
     decision.sqnr_db = sqnr_db(losses(&values, &decoded));
     if centred {
-        decision.biases = biases(site, index, &layout, &known, &decoded)?;
+        let residuals = evidence.residuals.as_deref();
+        decision.biases = biases(site, index, &layout, &known, residuals, &decoded)?;
     }
     Ok(Some(Ok(decision)))
 }
@@ -347,6 +348,7 @@ fn biases(
     index: &Index,
     layout: &Layout,
     known: &[Known],
+    residuals: Option<&[Residual]>,
     decoded: &[f32],
 ) -> Result<Vec<BiasChange>> {
     let [Some((read, tensor))] = &site.biases[..] else { return Ok(Vec::new()) };
@@ -361,8 +363,9 @@ fn biases(
     let mut values = Vec::with_capacity(old.len());
     for (group, known) in known.iter().enumerate() {
         for row in 0..layout.rows {
+            let residual = residuals.and_then(|all| all.get(group)).map(|residual| (residual, row));
             let quantized: Vec<f64> = layout.row(decoded, group, row).into_iter().map(f64::from).collect();
-            let shift = known.statistics.bias(&known.weights[row], &quantized) * factor;
+            let shift = known.statistics.bias(&known.weights[row], &quantized, residual) * factor;
             let old = old.get(group * layout.rows + row).copied().unwrap_or(f32::NAN);
             values.push((f64::from(old) + shift) as f32);
         }

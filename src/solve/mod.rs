@@ -20,7 +20,7 @@ use crate::plan::{
     ActivationDecision, ActivationSite, Analysis, Decision, Keep, Observations, Plan, Read, Skip, Subject,
     VERSION, WeightDecision, WeightSite,
 };
-use crate::reconstruct::Moments;
+use crate::reconstruct::{Moments, Residual};
 use treatment::Layer;
 
 /// Decides every scale and every code from weights and, where there are any, observations of the float network. Without
@@ -45,6 +45,15 @@ pub fn solve(
         }
     }
     Ok(solver.finish(subject))
+}
+
+/// What the samples say of one weight site.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evidence {
+    /// Moments of its inputs, one a group of channels.
+    pub moments: Option<Vec<Moments>>,
+    /// The error of another branch that its output is added to, one a group of channels.
+    pub residuals: Option<Vec<Residual>>,
 }
 
 /// Makes a plan site by site, in whatever order evidence of them comes in.
@@ -90,25 +99,22 @@ impl<'s> Solver<'s> {
         Ok(solved.into_iter().map(|outcome| self.note(outcome)).collect())
     }
 
-    /// Decides on weights by what they do to the output of their layer, from the moments of their inputs; by themselves where
-    /// there are none. Gives the decision on each of `sites`, `None` where it stays float.
+    /// Decides on weights by what they do to the output of their layer, from evidence of their inputs; by themselves where
+    /// there is none. Gives the decision on each of `sites`, `None` where it stays float.
     ///
     /// # Errors
     /// As [`solve`].
     pub fn by_output(
         &mut self,
         sites: &[usize],
-        moments: &[Option<Vec<Moments>>],
+        evidence: &[Evidence],
     ) -> Result<Vec<Option<WeightDecision>>> {
-        let solved = sites.par_iter().zip(moments).map(|(&at, moments)| {
+        let solved = sites.par_iter().zip(evidence).map(|(&at, evidence)| {
             let site = &self.analysis.weights[at];
             let Some(treatment) = &self.layers[at].weights else {
                 return Ok(Err(weights::skip(site, Keep::FloatAsked)));
             };
-            let found = match moments {
-                Some(moments) => compensated::solve(site, &self.index, treatment, moments)?,
-                None => None,
-            };
+            let found = compensated::solve(site, &self.index, treatment, evidence)?;
             let alone = || weights::solve(site, &self.index, &treatment.alone(), None);
             found.map_or_else(alone, Ok)
         });

@@ -1,0 +1,110 @@
+//! Errors that meet the output of a layer in an Add: what another branch has got wrong, this layer can put right in part.
+
+use rayon::prelude::*;
+
+use super::columns::Columns;
+use super::moments::{most_positions, spread};
+use super::walk::{Network, Walk};
+use crate::error::Result;
+use crate::onnx::is_standard;
+use crate::plan::{Kernel, Layout};
+use crate::reconstruct::Residual;
+
+/// Partial sums at most; see the same of moments.
+const PARTS: usize = 4;
+
+impl Walk<'_> {
+    /// The other summand of the Add that alone reads the output of the weights at `site`, where it is at the frontier and
+    /// differs between the two networks.
+    fn other_branch(&self, site: usize) -> Option<&str> {
+        let site = &self.analysis.weights[site];
+        let ([read], [input]) = (&site.reads[..], &site.inputs[..]) else { return None };
+        if !self.is_live(input) || matches!(&site.kernels[0], Kernel::Matrix { alpha, .. } if *alpha != 1.0) {
+            return None;
+        }
+        let graph = self.index().graph();
+        let mut output = graph.node.get(read.at)?.output.first()?;
+        // A bias added to a product comes before the branch.
+        for _ in 0..2 {
+            let &[(at, slot)] = self.index().consumers(output) else { return None };
+            if self.index().is_captured(output) || self.index().is_output(output) {
+                return None;
+            }
+            let add = &graph.node[at];
+            if !is_standard(add.domain()) || add.op_type() != "Add" || add.input.len() != 2 {
+                return None;
+            }
+            let other = &add.input[1 - slot.min(1)];
+            if self.index().initializer(other).is_none() {
+                let there = other != input && self.is_live(other) && self.differs_untouched(other);
+                return there.then_some(other.as_str());
+            }
+            output = add.output.first()?;
+        }
+        None
+    }
+
+    /// For each group of channels the moments of the error in the other branch with the layer's input.
+    ///
+    /// # Errors
+    /// Whatever reading a sample gives.
+    pub fn residuals(&self, site: usize) -> Result<Option<Vec<Residual>>> {
+        let Some(other) = self.other_branch(site).filter(|_| self.is_sequential()) else { return Ok(None) };
+        let site = &self.analysis.weights[site];
+        let Some(layout) = Layout::new(&site.kernels[0], &site.dims) else { return Ok(None) };
+        let columns =
+            Columns { kernel: site.kernels[0].clone(), groups: layout.groups, features: layout.features };
+        let most = most_positions(layout.features, self.count);
+        let share = self.count.div_ceil(PARTS).max(1);
+        let outputs = layout.groups * layout.rows;
+        let empty = || vec![Residual::new(layout.rows, layout.features); layout.groups];
+        let parts: Vec<Option<Vec<Residual>>> = (0..PARTS)
+            .into_par_iter()
+            .map(|part| {
+                let mut sums = empty();
+                for at in part * share..self.count.min((part + 1) * share) {
+                    let (dims, own) = self.input(&site.reads[0], &site.inputs[0], at, Network::Own)?;
+                    let Some(field) = columns.field(&dims) else { return Ok(None) };
+                    let (one, float) = self.raw(other, at, Network::Float)?;
+                    let (two, quantized) = self.raw(other, at, Network::Own)?;
+                    let batch = match columns.kernel {
+                        Kernel::Matrix { .. } => field.positions(),
+                        _ => dims[0],
+                    };
+                    // Anything but the output's own form would have been broadcast.
+                    let channels =
+                        if matches!(columns.kernel, Kernel::Matrix { .. }) { one.last() } else { one.get(1) };
+                    if one != two
+                        || float.len() != outputs * field.positions()
+                        || channels != Some(&outputs)
+                        || batch == 0
+                    {
+                        return Ok(None);
+                    }
+                    let plane = field.positions() / batch;
+                    let positions = spread(field.positions(), most, at);
+                    for (group, sums) in sums.iter_mut().enumerate() {
+                        let input = field.fill(&columns, group, &own, &positions);
+                        let mut errors = Vec::with_capacity(layout.rows * positions.len());
+                        for row in 0..layout.rows {
+                            let channel = group * layout.rows + row;
+                            errors.extend(positions.iter().map(|&position| {
+                                let place = (position / plane * outputs + channel) * plane + position % plane;
+                                let error = f64::from(float[place]) - f64::from(quantized[place]);
+                                if error.is_finite() { error } else { 0.0 }
+                            }));
+                        }
+                        sums.add(&errors, &input);
+                    }
+                }
+                Ok(Some(sums))
+            })
+            .collect::<Result<_>>()?;
+        let mut whole = empty();
+        for part in parts {
+            let Some(part) = part else { return Ok(None) };
+            whole.iter_mut().zip(&part).for_each(|(whole, part)| whole.merge(part));
+        }
+        Ok(Some(whole))
+    }
+}
