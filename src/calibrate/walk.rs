@@ -160,6 +160,42 @@ impl<'w> Walk<'w> {
         Ok(whole)
     }
 
+    /// The same with the values of each channel along `axis` counted as often as `worth` says; a value of another form gives
+    /// nothing.
+    ///
+    /// # Errors
+    /// Whatever reading a sample gives.
+    pub fn weighted_histogram(&self, tensor: &str, axis: usize, worth: &[u64]) -> Result<Histogram> {
+        let tasks: Vec<usize> = (0..self.count).step_by(COUNTED).collect();
+        let parts = tasks.into_par_iter().map(|start| {
+            let mut histogram = Histogram::new();
+            for at in start..self.count.min(start + COUNTED) {
+                let (dims, values) = self.raw(tensor, at, Network::Own)?;
+                let axis = if axis == usize::MAX { dims.len().saturating_sub(1) } else { axis };
+                if dims.get(axis) != Some(&worth.len()) || values.is_empty() {
+                    continue;
+                }
+                let inner: usize = dims[axis + 1..].iter().product();
+                if inner == 1 {
+                    // Channels innermost: gathered, so that each is counted in one go.
+                    for (channel, &times) in worth.iter().enumerate() {
+                        let row: Vec<f32> = values[channel..].iter().step_by(worth.len()).copied().collect();
+                        histogram.add_slice_times(&row, times);
+                    }
+                } else {
+                    for (plane, values) in values.chunks(inner).enumerate() {
+                        histogram.add_slice_times(values, worth[plane % worth.len()]);
+                    }
+                }
+            }
+            Ok(histogram)
+        });
+        let parts = parts.collect::<Result<Vec<Histogram>>>()?;
+        let mut whole = Histogram::new();
+        parts.iter().for_each(|part| whole.merge(part));
+        Ok(whole)
+    }
+
     /// From here on the reads that `decision` lists see the low-bit form of its tensor.
     pub fn quantize(&mut self, decision: ActivationDecision) {
         let name = format!("{}/low bit", decision.tensor);

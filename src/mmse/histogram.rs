@@ -53,8 +53,13 @@ impl Histogram {
 
     /// Counts every value of `values`.
     pub fn add_slice(&mut self, values: &[f32]) {
-        for block in values.chunks(BLOCK) {
-            self.add_block(block);
+        self.add_slice_times(values, 1);
+    }
+
+    /// Counts every value of `values` so many times: as much as each is worth. No times adds nothing, not even to the range.
+    pub fn add_slice_times(&mut self, values: &[f32], times: u64) {
+        for block in values.chunks(BLOCK).filter(|_| times > 0) {
+            self.add_block(block, times);
         }
     }
 
@@ -111,15 +116,15 @@ impl Histogram {
         })
     }
 
-    fn add_block(&mut self, values: &[f32]) {
+    fn add_block(&mut self, values: &[f32], times: u64) {
         let seen = Extent::of(values);
         if seen.min <= seen.max {
             self.cover(seen.min, seen.max);
         }
         let finite = (values.len() as u64).saturating_sub(seen.non_finite);
-        self.non_finite = self.non_finite.saturating_add(seen.non_finite);
-        self.zeros = self.zeros.saturating_add(seen.zeros);
-        self.others = self.others.saturating_add(finite.saturating_sub(seen.zeros));
+        self.non_finite = self.non_finite.saturating_add(times.saturating_mul(seen.non_finite));
+        self.zeros = self.zeros.saturating_add(times.saturating_mul(seen.zeros));
+        self.others = self.others.saturating_add(times.saturating_mul(finite.saturating_sub(seen.zeros)));
         if finite == seen.zeros {
             return;
         }
@@ -139,7 +144,7 @@ impl Histogram {
             }
             for &place in places.iter().take(values.len()) {
                 if let Some(count) = self.bins.get_mut(place as usize) {
-                    *count = count.saturating_add(1);
+                    *count = count.saturating_add(times);
                 }
             }
         }

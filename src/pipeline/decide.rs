@@ -101,7 +101,12 @@ fn walked(
         for site in &analysis.activations {
             if inputs.contains(site.tensor.as_str()) && decided.insert(site.tensor.as_str()) {
                 let histogram = walk.histogram(&site.tensor)?;
-                if let Some(decision) = solver.activation(site, Some(&histogram))? {
+                let worth = solver.worth_of_channels(site)?;
+                let weighted = match &worth {
+                    Some((axis, worth)) => Some(walk.weighted_histogram(&site.tensor, *axis, worth)?),
+                    None => None,
+                };
+                if let Some(decision) = solver.activation(site, Some(&histogram), weighted.as_ref())? {
                     walk.quantize(decision);
                 }
             }

@@ -3,8 +3,12 @@
 
 use super::treatment::Layer;
 use crate::mmse::{Histogram, fit_range_multi};
+use crate::error::Result;
+use crate::onnx::{Index, floats};
 use crate::options::Storage;
-use crate::plan::{ActivationDecision, ActivationSite, ActivationTerm, Keep, Read};
+use crate::plan::{
+    ActivationDecision, ActivationSite, ActivationTerm, Keep, Kernel, Layout, Read, WeightSite,
+};
 
 /// One read of an activation, the layer that reads it, and whether that layer's weights are quantized or will be.
 pub(super) type Reader<'l> = (&'l Read, &'l Layer, bool);
@@ -14,7 +18,8 @@ pub(super) fn solve(
     site: &ActivationSite,
     readers: &[Reader],
     histogram: Option<&Histogram>,
-) -> Result<ActivationDecision, Keep> {
+    weighted: Option<&Histogram>,
+) -> std::result::Result<ActivationDecision, Keep> {
     let asked: Vec<_> = readers
         .iter()
         .filter_map(|&(read, layer, met)| Some((read, layer, met, layer.activation?)))
@@ -30,7 +35,8 @@ pub(super) fn solve(
     };
     let count = taken.iter().map(|(_, layer, _, _)| layer.activation_terms).max().unwrap_or(1);
     let histogram = histogram.filter(|histogram| histogram.count() > 0).ok_or(Keep::NoStatistics)?;
-    let fit = fit_range_multi(histogram, storage.bits(), count);
+    let weighted = weighted.filter(|weighted| weighted.count() > 0);
+    let fit = fit_range_multi(weighted.unwrap_or(histogram), storage.bits(), count);
     let (lowest, _) = storage.range();
     let term = |&(scale, zero_point): &(f32, i32)| ActivationTerm {
         storage,
@@ -38,6 +44,9 @@ pub(super) fn solve(
         zero_point: (zero_point + lowest) as i16,
     };
     let mut reason = "MMSE range on the calibration samples".to_owned();
+    if weighted.is_some() {
+        reason += ", channels weighted by what their errors do to the output";
+    }
     if count > 1 {
         reason += ", two terms as asked";
     }
@@ -52,6 +61,50 @@ pub(super) fn solve(
         sqnr_db: (fit.error > 0.0 && fit.energy > 0.0).then(|| 10.0 * (fit.energy / fit.error).log10()),
         reason,
     })
+}
+
+/// Parts of the largest channel's worth in which others are counted.
+const PARTS: f64 = 64.0;
+
+/// See [`super::Solver::worth_of_channels`]: for weights and the position of the reader that multiplies with them.
+pub(super) fn worth_of_channels(
+    sites: &[(&WeightSite, usize)],
+    index: &Index,
+) -> Result<Option<(usize, Vec<u64>)>> {
+    let mut whole: Option<(usize, Vec<f64>)> = None;
+    for (site, at) in sites {
+        let kernel = site.reads.iter().position(|read| read.at == *at).map(|place| &site.kernels[place]);
+        let (Some(kernel), Some(tensor)) = (kernel, index.constant(&site.tensor)) else { return Ok(None) };
+        let Some(layout) = Layout::new(kernel, &site.dims) else { return Ok(None) };
+        let values = floats(tensor)?;
+        let (axis, offsets) = match kernel {
+            Kernel::Conv(_) | Kernel::ConvTranspose(_) => (1, site.dims[2..].iter().product::<i64>() as usize),
+            Kernel::Matrix { input_transposed: true, .. } => (0, 1),
+            Kernel::Matrix { .. } => (usize::MAX, 1),
+        };
+        let channels = layout.features / offsets.max(1);
+        let mut worth = vec![0.0; layout.groups * channels];
+        for group in 0..layout.groups {
+            for row in 0..layout.rows {
+                for (feature, value) in layout.row(&values, group, row).into_iter().enumerate() {
+                    worth[group * channels + feature / offsets] += f64::from(value).powi(2);
+                }
+            }
+        }
+        match &mut whole {
+            None => whole = Some((axis, worth)),
+            Some((other, sums)) if *other == axis && sums.len() == worth.len() => {
+                sums.iter_mut().zip(&worth).for_each(|(sum, worth)| *sum += worth);
+            }
+            Some(_) => return Ok(None),
+        }
+    }
+    Ok(whole.and_then(|(axis, worth)| {
+        let largest = worth.iter().copied().fold(0.0, f64::max);
+        let sound = largest > 0.0 && largest.is_finite();
+        let parts = worth.iter().map(|worth| (PARTS * worth / largest).ceil() as u64).collect();
+        sound.then_some((axis, parts))
+    }))
 }
 
 /// The first of those with the most bits: one form serves all readers.

@@ -41,7 +41,7 @@ pub fn solve(
     solver.by_weights(&all, observations)?;
     if let Some(observations) = observations {
         for site in &analysis.activations {
-            solver.activation(site, observations.histograms.get(&site.tensor))?;
+            solver.activation(site, observations.histograms.get(&site.tensor), None)?;
         }
     }
     Ok(solver.finish(subject))
@@ -135,7 +135,28 @@ impl<'s> Solver<'s> {
         }
     }
 
-    /// Decides on an activation from the histogram of its values; `None` where it stays float.
+    /// How much an error in each channel of a coarse activation moves the output of its readers: the axis of channels
+    /// (`usize::MAX` for the last) and the squared norm of the weights that each meets, in whole parts of the largest.
+    /// `None` where the form that is asked for is fine enough without, or channels are not to be told apart.
+    ///
+    /// # Errors
+    /// As [`solve`].
+    pub fn worth_of_channels(&self, site: &ActivationSite) -> Result<Option<(usize, Vec<u64>)>> {
+        let mut sites = Vec::new();
+        for read in &site.reads {
+            if let Some(at) = self.layer_of(read) {
+                let layer = &self.layers[at];
+                if layer.activation.is_none_or(|storage| storage.bits() > 4) {
+                    return Ok(None);
+                }
+                sites.push((&self.analysis.weights[at], read.at));
+            }
+        }
+        activations::worth_of_channels(&sites, &self.index)
+    }
+
+    /// Decides on an activation from the histogram of its values, and from another in which each counts by its effect, if there is
+    /// one; `None` where it stays float.
     ///
     /// # Errors
     /// As [`solve`].
@@ -143,6 +164,7 @@ impl<'s> Solver<'s> {
         &mut self,
         site: &ActivationSite,
         histogram: Option<&Histogram>,
+        weighted: Option<&Histogram>,
     ) -> Result<Option<ActivationDecision>> {
         let mut readers = Vec::new();
         for read in &site.reads {
@@ -152,7 +174,7 @@ impl<'s> Solver<'s> {
                 readers.push((read, layer, quantized && layer.weights.is_some()));
             }
         }
-        match activations::solve(site, &readers, histogram) {
+        match activations::solve(site, &readers, histogram, weighted) {
             Ok(decision) => {
                 self.decisions.push(Decision::Activation(decision.clone()));
                 Ok(Some(decision))
