@@ -264,7 +264,7 @@ impl<'w> Walk<'w> {
             (Source::Kept(one), Source::Kept(other)) => Arc::ptr_eq(one, other),
             _ => false,
         };
-        self.sequential && !(same && !self.low_bit.contains_key(tensor))
+        self.sequential && (!same || self.low_bit.contains_key(tensor))
     }
 
     /// The same of `tensor` as it is, not rounded.

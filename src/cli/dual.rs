@@ -15,7 +15,7 @@ pub struct Dual {
     /// Those whose weights lose more than T, as a share of their energy [default: 0.017]
     #[arg(long, value_name = "T", value_parser = threshold, allow_negative_numbers = true, conflicts_with = "dual_budget")]
     pub dual_threshold: Option<Keys>,
-    /// Those that lose most, as many as hold so much of all weights, as in 5%
+    /// Those that lose most, as far as they fit into a share of all weights, as in 5%
     #[arg(long, value_name = "PERCENT", value_parser = Keys::share)]
     pub dual_budget: Option<Keys>,
     /// These too, by name; may be repeated

@@ -17,7 +17,7 @@ pub enum Keys {
     None,
     /// Every layer with a larger relative squared error.
     Above(f64),
-    /// In falling order of that error, as many layers as hold this share of all weights, from 0 to 1.
+    /// In falling order of that error, the layers that fit into this share of all weights, from 0 to 1.
     Share(f64),
     /// Every layer that has 4-bit weights.
     All,

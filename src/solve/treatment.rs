@@ -267,8 +267,9 @@ fn keys(
             let mut left = share * whole as f64;
             for at in order {
                 let size = elements(&sites[at]) as f64;
+                // One that does not fit leaves its room to smaller ones.
                 if size > left {
-                    break;
+                    continue;
                 }
                 left -= size;
                 found[at] = Some(format!(

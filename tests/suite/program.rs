@@ -60,6 +60,10 @@ fn wrong_inputs_are_named() {
         1,
         &["Conf", "ConvTranspose"],
     );
+    let dual = |more: &[&'static str]| [&["quantize", "m.onnx", "--precision", "w4"], more].concat();
+    refuses(Some(&whole), &dual(&["--dual-layers", "nowhere*"]), 1, &["nowhere*", "inspect"]);
+    refuses(Some(&whole), &dual(&["--dual", "none", "--dual-budget", "5%"]), 1, &["--dual auto"]);
+    refuses(Some(&whole), &dual(&["--config", "layers.toml"]), 1, &["layers.toml"]);
     refuses(Some(&whole), &["apply", "m.onnx", "m.onnx"], 1, &["m.onnx"]);
 }
 
@@ -117,6 +121,8 @@ fn unwritable_outputs_are_named_without_temporary_files() {
 fn wrong_usage_is_told_apart() {
     refuses(None, &["quantize"], 2, &["Usage"]);
     refuses(None, &["quantize", "m.onnx", "--precision", "w5"], 2, &["w5"]);
+    refuses(None, &["quantize", "m.onnx", "--granularity", "block:0"], 2, &["block:0", "block:N"]);
+    refuses(None, &["quantize", "m.onnx", "--dual-threshold", "NaN"], 2, &["threshold"]);
     refuses(None, &["squash", "m.onnx"], 2, &["squash"]);
 }
 
