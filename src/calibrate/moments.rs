@@ -35,7 +35,8 @@ impl Walk<'_> {
         let mut jobs = Vec::new();
         for ((read, kernel), input) in site.reads.iter().zip(&site.kernels).zip(&site.inputs) {
             let Some(layout) = Layout::new(kernel, &site.dims) else { return Ok(None) };
-            let columns = Columns { kernel: kernel.clone(), groups: layout.groups, features: layout.features };
+            let columns =
+                Columns { kernel: kernel.clone(), groups: layout.groups, features: layout.features };
             if self.is_live(input) {
                 jobs.push(Job { read, input, columns });
             }
@@ -73,13 +74,15 @@ impl Walk<'_> {
             true => Some(self.input(job.read, job.input, at, Network::Float)?),
             false => None,
         };
-        let Some(field) = job.columns.field(&dims).filter(|field| field.positions() > 0) else { return Ok(()) };
+        let Some(field) = job.columns.field(&dims).filter(|field| field.positions() > 0) else {
+            return Ok(());
+        };
         if float.as_ref().is_some_and(|(other, _)| *other != dims) {
             return Ok(());
         }
-        let positions = spread(field.positions(), most, at);
+        let places = field.places(&spread(field.positions(), most, at));
         for (group, moments) in moments.iter_mut().enumerate() {
-            let columns = |values: &[f32]| field.fill(&job.columns, group, values, &positions);
+            let columns = |values: &[f32]| field.fill(&job.columns, group, values, &places);
             let float = float.as_ref().map(|(_, values)| columns(values));
             moments.add(&columns(&own), float.as_deref());
         }
@@ -111,7 +114,9 @@ mod tests {
         for (count, most) in [(10, 20), (1000, 7), (1024, 129), (5, 5)] {
             let positions = spread(count, most, 3);
             assert_eq!(positions.len(), count.min(most));
-            assert!(positions.windows(2).all(|pair| pair[0] < pair[1]) && positions.iter().all(|&at| at < count));
+            assert!(
+                positions.windows(2).all(|pair| pair[0] < pair[1]) && positions.iter().all(|&at| at < count)
+            );
         }
         assert_ne!(spread(1000, 7, 3), spread(1000, 7, 4));
     }
