@@ -9,10 +9,10 @@ use super::Moments;
 
 /// Part of the mean diagonal that is added to the metric's diagonal. It keeps weights near their float values in directions
 /// that the samples hardly show: less follows the samples more closely, more generalises better from few of them.
-const DAMPING: f64 = 0.02;
+pub(super) const DAMPING: f64 = 0.02;
 /// The same for moving weights to their best real values, with the gap between the two networks known from few samples: an
 /// estimate that follows them closely fits the gaps of these samples more than those of others.
-const SHIFT_DAMPING: f64 = 0.2;
+pub(super) const SHIFT_DAMPING: f64 = 0.2;
 /// How much damping grows where the metric cannot be factorised, and how often it may.
 const DAMPING_GROWTH: f64 = 10.0;
 const DAMPING_ATTEMPTS: usize = 12;
@@ -112,7 +112,8 @@ impl Statistics {
 
     /// `E[w x] - E[v x']` of one row: what the bias must take up.
     pub fn bias(&self, weights: &[f64], quantized: &[f64]) -> f64 {
-        let dot = |row: &[f64], mean: &[f64]| row.iter().zip(mean).map(|(one, other)| one * other).sum::<f64>();
+        let dot =
+            |row: &[f64], mean: &[f64]| row.iter().zip(mean).map(|(one, other)| one * other).sum::<f64>();
         dot(weights, &self.mean_float) - dot(quantized, &self.mean_own)
     }
 
@@ -120,7 +121,10 @@ impl Statistics {
     pub fn through(&self, row: &[f64]) -> Vec<f64> {
         let mut product = vec![0.0; self.features()];
         for (column, &value) in row.iter().enumerate().filter(|(_, value)| **value != 0.0) {
-            product.iter_mut().zip(self.metric.col_as_slice(column)).for_each(|(sum, entry)| *sum += value * entry);
+            product
+                .iter_mut()
+                .zip(self.metric.col_as_slice(column))
+                .for_each(|(sum, entry)| *sum += value * entry);
         }
         product
     }

@@ -28,6 +28,8 @@ struct Known {
     factor: Option<Factor>,
     /// Best real weights, a row an output channel.
     targets: Vec<Vec<f64>>,
+    /// The metric times each of the targets.
+    through: Vec<Vec<f64>>,
     weights: Vec<Vec<f64>>,
     diagonal: Vec<f64>,
 }
@@ -79,18 +81,21 @@ pub(super) fn solve(
         let weights: Vec<Vec<f64>> = (0..layout.rows).map(rows).collect();
         let matrix = Mat::from_fn(layout.rows, layout.features, |row, feature| weights[row][feature]);
         let targets = statistics.targets(&matrix);
-        let targets = (0..layout.rows).map(|row| targets.row(row).iter().copied().collect()).collect();
+        let targets: Vec<Vec<f64>> =
+            (0..layout.rows).map(|row| targets.row(row).iter().copied().collect()).collect();
+        let through = targets.par_iter().map(|target| statistics.through(target)).collect();
         let factor = if treatment.compensate { Factor::new(&statistics) } else { None };
-        Some(Known { diagonal: statistics.diagonal(), statistics, factor, targets, weights })
+        Some(Known { diagonal: statistics.diagonal(), statistics, factor, targets, through, weights })
     });
     let known: Vec<Option<Known>> = known.collect();
-    if known.iter().any(|known| known.as_ref().is_none_or(|known| known.targets.iter().flatten().any(|x| !x.is_finite()))) {
+    if known.iter().any(|known| {
+        known.as_ref().is_none_or(|known| known.targets.iter().flatten().any(|x| !x.is_finite()))
+    }) {
         return Ok(None);
     }
     let known: Vec<Known> = known.into_iter().flatten().collect();
     let units = units(&layout, |at| groups.of(at));
-    let solutions: Vec<Solution> =
-        units.par_iter().map(|unit| best(unit, &known, treatment)).collect();
+    let solutions: Vec<Solution> = units.par_iter().map(|unit| best(unit, &known, treatment)).collect();
 
     let lowest = treatment.storage.range().0;
     let empty = WeightTerm {
@@ -164,10 +169,16 @@ fn best(unit: &Unit, known: &[Known], treatment: &Treatment) -> Solution {
         if better {
             best = Some(winner);
         }
-        let Some(best) = best.as_ref().filter(|_| better && treatment.compensate && round + 1 < ROUNDS) else { break };
+        let Some(best) = best.as_ref().filter(|_| better && treatment.compensate && round + 1 < ROUNDS)
+        else {
+            break;
+        };
         let again = best.scales.iter().zip(&best.grids);
-        candidates =
-            vec![again.map(|(scales, grids)| grids.iter().copied().zip(scales.iter().copied()).collect()).collect()];
+        candidates = vec![
+            again
+                .map(|(scales, grids)| grids.iter().copied().zip(scales.iter().copied()).collect())
+                .collect(),
+        ];
     }
     best.unwrap_or_else(|| Solution { error: 0.0, scales: Vec::new(), grids: Vec::new(), codes: Vec::new() })
 }
@@ -195,7 +206,8 @@ fn candidates(unit: &Unit, known: &[Known], treatment: &Treatment) -> Vec<Candid
         each.collect::<Option<Candidate>>()
     };
     if treatment.terms > 1 {
-        let several = covered.iter().map(|(values, _)| scales_of_several(values, treatment.storage, treatment.terms));
+        let several =
+            covered.iter().map(|(values, _)| scales_of_several(values, treatment.storage, treatment.terms));
         return several.collect::<Option<Candidate>>().into_iter().collect();
     }
     if !treatment.compensate {
@@ -225,7 +237,10 @@ fn candidates(unit: &Unit, known: &[Known], treatment: &Treatment) -> Vec<Candid
             let stretches = if features <= SMALL { &STRETCHES_SMALL[..] } else { &STRETCHES[..] };
             let stretches = if weighted { stretches } else { &stretches[..1] };
             found.extend(stretches.iter().map(|stretch| {
-                plain.iter().map(|terms| terms.iter().map(|&(grid, scale)| (grid, scale * stretch)).collect()).collect()
+                plain
+                    .iter()
+                    .map(|terms| terms.iter().map(|&(grid, scale)| (grid, scale * stretch)).collect())
+                    .collect()
             }));
         }
     }
@@ -255,12 +270,14 @@ fn try_all(unit: &Unit, known: &[Known], treatment: &Treatment, candidates: &[Ca
         codes.iter_mut().zip(all.chunks(length)).for_each(|(codes, found)| codes.push(found.to_vec()));
     }
     let solution = |(candidate, mut codes): (&Candidate, Vec<Vec<i32>>)| {
-        let scales: Vec<f64> = candidate.iter().flat_map(|terms| terms.iter().map(|&(_, scale)| scale)).collect();
+        let scales: Vec<f64> =
+            candidate.iter().flat_map(|terms| terms.iter().map(|&(_, scale)| scale)).collect();
         let equations = |codes: &[Vec<i32>]| {
             let mut normal = Normal::new(scales.len());
             for (&(group, row), codes) in unit.rows.iter().zip(codes) {
                 let known = &known[group];
-                normal.add(&known.statistics, &known.targets[row], &vectors(unit, codes, treatment.terms));
+                let vectors = vectors(unit, codes, treatment.terms);
+                normal.add(&known.statistics, &known.targets[row], &known.through[row], &vectors);
             }
             normal
         };
