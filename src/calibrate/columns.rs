@@ -36,8 +36,17 @@ enum Form {
         features: usize,
         feature: usize,
         position: usize,
-        length: usize,
     },
+}
+
+/// In the padding.
+const NOWHERE: usize = usize::MAX;
+
+/// See [`Field::places`].
+pub(super) struct Places {
+    /// `[offsets, positions]`: distances from where a channel, or feature, begins.
+    places: Vec<usize>,
+    positions: usize,
 }
 
 impl Columns {
@@ -52,12 +61,12 @@ impl Columns {
             Kernel::ConvTranspose(spatial) => self.sliding(spatial, dims, true),
             Kernel::Matrix { input_transposed: true, .. } => {
                 let &[features, positions] = dims else { return None };
-                let form = Form::Matrix { features, feature: positions, position: 1, length: count };
+                let form = Form::Matrix { features, feature: positions, position: 1 };
                 (features == self.features).then_some(Field { positions, form })
             }
             Kernel::Matrix { .. } => {
                 let features = *dims.last()?;
-                let form = Form::Matrix { features, feature: 1, position: features, length: count };
+                let form = Form::Matrix { features, feature: 1, position: features };
                 (features == self.features).then_some(Field { positions: count / features, form })
             }
         }
@@ -113,47 +122,48 @@ impl Field {
         self.positions
     }
 
-    /// The input at `positions` as `[features, positions]` of one group. What is not finite counts as 0.
-    pub fn fill(&self, columns: &Columns, group: usize, values: &[f32], positions: &[usize]) -> Vec<f64> {
-        match &self.form {
-            Form::Matrix { features, feature, position, length } => {
-                let mut filled = Vec::with_capacity(features * positions.len());
-                for at in 0..*features {
-                    filled.extend(positions.iter().map(|&place| {
-                        let met = at * feature + place * position;
-                        debug_assert!(met < *length);
-                        values.get(met).copied().map_or(0.0, finite)
+    /// Where in the input each kernel offset meets each of `positions`; the same for all channels and groups.
+    pub fn places(&self, positions: &[usize]) -> Places {
+        let places = match &self.form {
+            Form::Matrix { position, .. } => positions.iter().map(|&place| place * position).collect(),
+            Form::Sliding { axes, channels, plane, sizes, batch } => {
+                let outputs = axes.iter().map(|axis| axis.outputs).product::<usize>().max(1);
+                let offsets: usize = axes.iter().map(|axis| axis.offsets).product();
+                let mut places = Vec::with_capacity(offsets * positions.len());
+                for offset in 0..offsets {
+                    places.extend(positions.iter().map(|&position| {
+                        let image = (position / outputs).min(batch - 1);
+                        let met = met(axes, sizes, offset, position % outputs);
+                        met.map_or(NOWHERE, |place| image * channels * plane + place)
                     }));
                 }
-                filled
+                places
             }
-            Form::Sliding { axes, channels, plane, sizes, batch } => {
-                let outputs: usize = axes.iter().map(|axis| axis.outputs).product();
+        };
+        Places { places, positions: positions.len() }
+    }
+
+    /// The input at `places` as `[features, positions]` of one group. What is not finite counts as 0.
+    pub fn fill(&self, columns: &Columns, group: usize, values: &[f32], places: &Places) -> Vec<f64> {
+        let positions = places.positions;
+        let mut filled = Vec::with_capacity(columns.features * positions);
+        let mut gather = |from: usize, places: &[usize]| {
+            let values = values.get(from..).unwrap_or_default();
+            filled.extend(places.iter().map(|&place| values.get(place).copied().map_or(0.0, finite)));
+        };
+        match &self.form {
+            Form::Matrix { features, feature, .. } => {
+                (0..*features).for_each(|at| gather(at * feature, &places.places))
+            }
+            Form::Sliding { axes, plane, .. } => {
                 let offsets: usize = axes.iter().map(|axis| axis.offsets).product();
                 let per_group = columns.features / offsets.max(1);
-                let mut filled = vec![0.0; columns.features * positions.len()];
-                // Where each offset meets the plane at each position; the same for all channels.
-                let mut places = vec![usize::MAX; positions.len()];
-                for offset in 0..offsets {
-                    for (place, &position) in places.iter_mut().zip(positions) {
-                        *place = met(axes, sizes, offset, position % outputs.max(1)).unwrap_or(usize::MAX);
-                    }
-                    for channel in 0..per_group {
-                        let row =
-                            &mut filled[(channel * offsets + offset) * positions.len()..][..positions.len()];
-                        let source = group * per_group + channel;
-                        for ((slot, &place), &position) in row.iter_mut().zip(&places).zip(positions) {
-                            if place != usize::MAX {
-                                let image = (position / outputs.max(1)).min(batch - 1);
-                                let at = (image * channels + source) * plane + place;
-                                *slot = values.get(at).copied().map_or(0.0, finite);
-                            }
-                        }
-                    }
+                for channel in group * per_group..(group + 1) * per_group {
+                    places.places.chunks(positions.max(1)).for_each(|places| gather(channel * plane, places));
                 }
-                filled
             }
         }
+        filled
     }
 }
 

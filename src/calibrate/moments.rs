@@ -82,10 +82,10 @@ impl Walk<'_> {
         if float.as_ref().is_some_and(|(other, _)| *other != dims) {
             return Ok(());
         }
-        let positions = spread(field.positions(), most, at);
+        let places = field.places(&spread(field.positions(), most, at));
         let parts = (moments.len() / job.columns.groups).max(1);
         for (group, moments) in moments.chunks_mut(parts).enumerate() {
-            let columns = |values: &[f32]| field.fill(&job.columns, group, values, &positions);
+            let columns = |values: &[f32]| field.fill(&job.columns, group, values, &places);
             let own = columns(&own);
             let float = float.as_ref().map(|(_, values)| columns(values));
             let length = own.len() / parts;

@@ -84,8 +84,9 @@ impl Walk<'_> {
                     }
                     let plane = field.positions() / batch;
                     let positions = spread(field.positions(), most, at);
+                    let places = field.places(&positions);
                     for (group, sums) in sums.chunks_mut(split.parts).enumerate() {
-                        let input = field.fill(&columns, group, &own, &positions);
+                        let input = field.fill(&columns, group, &own, &places);
                         let mut errors = Vec::with_capacity(layout.rows * positions.len());
                         for row in 0..layout.rows {
                             let channel = group * layout.rows + row;

@@ -13,7 +13,7 @@ const TILE: usize = 96;
 pub struct Moments {
     features: usize,
     pub(super) positions: f64,
-    /// `sum y y^T`, row-major.
+    /// `sum y y^T`, row-major. It is symmetric, so only the half up to the diagonal is summed to the end.
     pub(super) own: Vec<f64>,
     /// `sum x y^T`, row-major; empty where both inputs are the same.
     pub(super) cross: Vec<f64>,
@@ -73,18 +73,21 @@ impl Moments {
         self.sum_own.iter_mut().zip(own.chunks(positions)).for_each(sum);
         self.sum_float.iter_mut().zip(other.chunks(positions)).for_each(sum);
         let right = MatRef::from_row_major_slice(own, features, positions);
-        let tiles = |sums: &mut [f64], left: &[f64]| {
-            let rows = sums.par_chunks_mut(TILE * features).zip(left.par_chunks(TILE * positions));
-            rows.for_each(|(sums, left)| {
+        let tiles = |sums: &mut [f64], left: &[f64], symmetric: bool| {
+            let rows =
+                sums.par_chunks_mut(TILE * features).zip(left.par_chunks(TILE * positions)).enumerate();
+            rows.for_each(|(tile, (sums, left))| {
                 let count = left.len() / positions;
+                let columns = if symmetric { tile * TILE + count } else { features };
                 let target = MatMut::from_row_major_slice_mut(sums, count, features);
                 let left = MatRef::from_row_major_slice(left, count, positions);
-                matmul(target, Accum::Add, left, right.transpose(), 1.0, Par::Seq);
+                let right = right.subrows(0, columns).transpose();
+                matmul(target.subcols_mut(0, columns), Accum::Add, left, right, 1.0, Par::Seq);
             });
         };
-        tiles(&mut self.own, own);
+        tiles(&mut self.own, own, true);
         if !self.cross.is_empty() {
-            tiles(&mut self.cross, other);
+            tiles(&mut self.cross, other, false);
         }
     }
 

@@ -20,12 +20,11 @@ impl Normal {
         Self { matrix: Mat::zeros(scales, scales), right: vec![0.0; scales], energy: 0.0 }
     }
 
-    /// Adds a row: its target and, for each scale, the integers that it multiplies.
-    pub fn add(&mut self, statistics: &Statistics, target: &[f64], vectors: &[Vec<f64>]) {
-        let through = statistics.through(target);
-        self.energy += dot(target, &through);
+    /// Adds a row: its target `t`, `H t`, and for each scale the integers that it multiplies.
+    pub fn add(&mut self, statistics: &Statistics, target: &[f64], through: &[f64], vectors: &[Vec<f64>]) {
+        self.energy += dot(target, through);
         for (one, vector) in vectors.iter().enumerate() {
-            self.right[one] += dot(vector, &through);
+            self.right[one] += dot(vector, through);
             let product = statistics.through(vector);
             for (other, next) in vectors.iter().enumerate().take(one + 1) {
                 let sum = dot(&product, next);

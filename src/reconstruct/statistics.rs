@@ -9,10 +9,10 @@ use super::{Moments, Residual};
 
 /// Part of the mean diagonal that is added to the metric's diagonal. It keeps weights near their float values in directions
 /// that the samples hardly show: less follows the samples more closely, more generalises better from few of them.
-const DAMPING: f64 = 0.02;
+pub(super) const DAMPING: f64 = 0.02;
 /// The same for moving weights to their best real values, with the gap between the two networks known from few samples: an
 /// estimate that follows them closely fits the gaps of these samples more than those of others.
-const SHIFT_DAMPING: f64 = 0.2;
+pub(super) const SHIFT_DAMPING: f64 = 0.2;
 /// How much damping grows where the metric cannot be factorised, and how often it may.
 const DAMPING_GROWTH: f64 = 10.0;
 const DAMPING_ATTEMPTS: usize = 12;

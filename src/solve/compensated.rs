@@ -31,6 +31,8 @@ struct Known {
     factor: Option<Factor>,
     /// Best real weights, a row an output channel.
     targets: Vec<Vec<f64>>,
+    /// The metric times each of the targets.
+    through: Vec<Vec<f64>>,
     weights: Vec<Vec<f64>>,
     diagonal: Vec<f64>,
 }
@@ -85,9 +87,11 @@ pub(super) fn solve(
         let matrix = Mat::from_fn(layout.rows, layout.features, |row, feature| weights[row][feature]);
         let residual = evidence.residuals.as_ref().and_then(|all| all.get(group));
         let targets = statistics.targets(&matrix, residual);
-        let targets = (0..layout.rows).map(|row| targets.row(row).iter().copied().collect()).collect();
+        let targets: Vec<Vec<f64>> =
+            (0..layout.rows).map(|row| targets.row(row).iter().copied().collect()).collect();
+        let through = targets.par_iter().map(|target| statistics.through(target)).collect();
         let factor = if treatment.compensate { Factor::new(&statistics) } else { None };
-        Some(Known { diagonal: statistics.diagonal(), statistics, factor, targets, weights })
+        Some(Known { diagonal: statistics.diagonal(), statistics, factor, targets, through, weights })
     });
     let known: Vec<Option<Known>> = known.collect();
     if known.iter().any(|known| {
@@ -280,7 +284,8 @@ fn try_all(unit: &Unit, known: &[Known], treatment: &Treatment, candidates: &[Ca
             let mut normal = Normal::new(scales.len());
             for (&(group, row), codes) in unit.rows.iter().zip(codes) {
                 let known = &known[group];
-                normal.add(&known.statistics, &known.targets[row], &vectors(unit, codes, treatment.terms));
+                let vectors = vectors(unit, codes, treatment.terms);
+                normal.add(&known.statistics, &known.targets[row], &known.through[row], &vectors);
             }
             normal
         };
