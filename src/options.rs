@@ -188,12 +188,26 @@ impl Spelling {
     }
 }
 
+/// How scales are chosen before anything is judged by outputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scales {
+    /// Least mean squared error.
+    #[default]
+    Mmse,
+    /// The smallest at which nothing clips: what is to be compared with.
+    MinMax,
+}
+
 /// How weights are judged by the output of their layer, where there are samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compensation {
     /// Not at all: each weight is rounded for itself.
     None,
+    /// Codes as without, scales refitted to the layer's output on the inputs that the quantized layers before it give: the
+    /// paper's "OMSE + opt".
+    Scales,
     /// Each layer on the inputs that the float network gives it.
     Layerwise,
     /// Each layer on the inputs that the quantized layers before it really give.
@@ -286,6 +300,8 @@ pub struct Options {
     pub bias_correction: bool,
     /// Whether codes are chosen for the layer's output, on samples.
     pub compensation: Compensation,
+    /// How scales are chosen.
+    pub scales: Scales,
 }
 
 impl Default for Options {
@@ -310,6 +326,7 @@ impl Options {
             min_elements: MIN_ELEMENTS,
             bias_correction: true,
             compensation: Compensation::default(),
+            scales: Scales::default(),
         }
     }
 

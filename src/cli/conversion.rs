@@ -46,6 +46,9 @@ pub struct Conversion {
     /// layers before it give, or on those of the float network; or each for itself
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Compensation::Sequential, help_heading = "Precision")]
     pub compensation: Compensation,
+    /// How scales are chosen: least squared error, or the smallest that clips nothing, to compare with
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Scales::Mmse, help_heading = "Precision")]
+    pub scales: Scales,
     /// Round each weight to its nearest code and leave the biases as they are
     #[arg(long, help_heading = "Precision")]
     pub no_bias_correction: bool,
@@ -133,11 +136,22 @@ pub enum Activations {
     Int4,
 }
 
+/// How scales are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Scales {
+    /// Least squared error
+    Mmse,
+    /// Nothing clips
+    MinMax,
+}
+
 /// How weights are judged by the output of their layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Compensation {
     /// Each weight for itself
     None,
+    /// Codes for themselves, scales for their layer's output
+    Scales,
     /// Each layer on the float network's inputs
     Layerwise,
     /// Each layer on the quantized network's inputs
@@ -181,8 +195,13 @@ impl Conversion {
         options.bias_correction = !self.no_bias_correction;
         options.compensation = match self.compensation {
             Compensation::None => options::Compensation::None,
+            Compensation::Scales => options::Compensation::Scales,
             Compensation::Layerwise => options::Compensation::Layerwise,
             Compensation::Sequential => options::Compensation::Sequential,
+        };
+        options.scales = match self.scales {
+            Scales::Mmse => options::Scales::Mmse,
+            Scales::MinMax => options::Scales::MinMax,
         };
         Ok(options)
     }

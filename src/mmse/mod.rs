@@ -26,7 +26,7 @@ pub use fit::{Fit, NotFinite, fit, fit_best, fit_min_max};
 pub use grid::Grid;
 pub use histogram::{Histogram, MAX_BINS};
 pub use multi::{MultiFit, MultiSearch, Term, encode_multi};
-pub use range::{RangeFit, fit_range, fit_range_symmetric};
+pub use range::{RangeFit, fit_range, fit_range_min_max, fit_range_symmetric};
 pub use range_multi::{MultiRangeFit, fit_range_multi};
 pub use search::Search;
 

@@ -2,7 +2,7 @@
 
 use super::outline::Outline;
 use super::samples::Samples;
-use super::{Fit, Grid, Histogram, Search};
+use super::{Fit, Grid, Histogram, MultiRangeFit, Search};
 
 /// A scale and a zero point for the values of a histogram, and what they cost on it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,6 +54,24 @@ pub fn fit_range_symmetric(h: &Histogram, bits: u32) -> RangeFit {
     let bits = bits.clamp(2, 16);
     let middle = 1i32 << (bits - 1);
     fit_zero_points(h, bits, middle, middle)
+}
+
+/// The naive baseline: the smallest scale at which nothing clips, from the smallest to the largest value and 0, with the
+/// zero point nearest to where 0 then falls; as one term. Scale 1 where nothing but zeros was counted.
+pub fn fit_range_min_max(h: &Histogram, bits: u32) -> MultiRangeFit {
+    let bits = bits.clamp(2, 16);
+    let top = f64::from(Grid::offset(bits, 0).hi());
+    let (min, max) = (f64::from(h.min().unwrap_or(0.0).min(0.0)), f64::from(h.max().unwrap_or(0.0).max(0.0)));
+    let step = (max - min) / top;
+    let scale = if step > 0.0 { (step as f32).max(f32::MIN_POSITIVE) } else { 1.0 };
+    let zero = (-min / f64::from(scale)).round_ties_even().clamp(0.0, top);
+    let (mut error, mut energy) = (0.0, 0.0);
+    for (centre, count) in h.bins() {
+        let code = (centre / f64::from(scale)).round_ties_even().clamp(-zero, top - zero);
+        error += count as f64 * (centre - code * f64::from(scale)).powi(2);
+        energy += count as f64 * centre * centre;
+    }
+    MultiRangeFit { terms: vec![(scale, zero as i32)], error, energy }
 }
 
 /// The best fit among the zero points `first..=last`.

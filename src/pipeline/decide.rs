@@ -86,7 +86,7 @@ fn walked(
     progress: &dyn Progress,
 ) -> Result<Plan> {
     let feed = |at: usize| Ok(samples.get(at)?.inputs);
-    let sequential = options.compensation == Compensation::Sequential;
+    let sequential = matches!(options.compensation, Compensation::Scales | Compensation::Sequential);
     let mut walk = Walk::new(model, analysis, samples.len(), &feed, sequential, progress);
     let mut solver = Solver::new(model, analysis, options)?;
     let mut decided = HashSet::new();

@@ -3,7 +3,7 @@
 
 use super::treatment::Layer;
 use crate::error::Result;
-use crate::mmse::{Histogram, fit_range_multi};
+use crate::mmse::{Histogram, fit_range_min_max, fit_range_multi};
 use crate::onnx::{Index, floats};
 use crate::options::Storage;
 use crate::plan::{
@@ -19,6 +19,7 @@ pub(super) fn solve(
     readers: &[Reader],
     histogram: Option<&Histogram>,
     weighted: Option<&Histogram>,
+    min_max: bool,
 ) -> std::result::Result<ActivationDecision, Keep> {
     let asked: Vec<_> = readers
         .iter()
@@ -36,18 +37,21 @@ pub(super) fn solve(
     let count = taken.iter().map(|(_, layer, _, _)| layer.activation_terms).max().unwrap_or(1);
     let histogram = histogram.filter(|histogram| histogram.count() > 0).ok_or(Keep::NoStatistics)?;
     let weighted = weighted.filter(|weighted| weighted.count() > 0);
-    let fit = fit_range_multi(weighted.unwrap_or(histogram), storage.bits(), count);
+    let fit = match min_max {
+        true => fit_range_min_max(histogram, storage.bits()),
+        false => fit_range_multi(weighted.unwrap_or(histogram), storage.bits(), count),
+    };
     let (lowest, _) = storage.range();
     let term = |&(scale, zero_point): &(f32, i32)| ActivationTerm {
         storage,
         scale,
         zero_point: (zero_point + lowest) as i16,
     };
-    let mut reason = "MMSE range on the calibration samples".to_owned();
-    if weighted.is_some() {
+    let mut reason = if min_max { "range" } else { "MMSE range" }.to_owned() + " on the calibration samples";
+    if weighted.is_some() && !min_max {
         reason += ", channels weighted by what their errors do to the output";
     }
-    if count > 1 {
+    if count > 1 && !min_max {
         reason += ", two terms as asked";
     }
     if taken.iter().any(|&(_, _, _, other)| other != storage) {

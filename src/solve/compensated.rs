@@ -9,7 +9,7 @@ use super::terms::{grids, losses, scales_of_several};
 use super::treatment::Treatment;
 use super::weights::{obstacle, skip, sqnr_db};
 use crate::error::Result;
-use crate::mmse::{Grid, Search, encode};
+use crate::mmse::{Grid, Search, encode, fit_min_max};
 use crate::onnx::{Index, floats};
 use crate::plan::{BiasChange, Codes, Kernel, Layout, Skip, WeightDecision, WeightSite, WeightTerm};
 use crate::reconstruct::{
@@ -213,13 +213,21 @@ fn candidates(unit: &Unit, known: &[Known], treatment: &Treatment) -> Vec<Candid
         });
         each.collect::<Option<Candidate>>()
     };
+    let unclipped = |grid: &Grid| {
+        let each = covered.iter().map(|(values, _)| {
+            let fit = fit_min_max(values, *grid).ok()?;
+            Some(vec![(fit.grid, f64::from(fit.scale))])
+        });
+        each.collect::<Option<Candidate>>()
+    };
     if treatment.terms > 1 {
         let several =
             covered.iter().map(|(values, _)| scales_of_several(values, treatment.storage, treatment.terms));
         return several.collect::<Option<Candidate>>().into_iter().collect();
     }
     if !treatment.compensate {
-        return fit(&mut search, &grids, false).into_iter().collect();
+        let scales = if treatment.min_max { unclipped(&grids[0]) } else { fit(&mut search, &grids, false) };
+        return scales.into_iter().collect();
     }
     let mut found = Vec::new();
     // All sides of the odd code of a symmetric type; of a type with zero points those that fit the values best.
@@ -228,18 +236,10 @@ fn candidates(unit: &Unit, known: &[Known], treatment: &Treatment) -> Vec<Candid
         _ => vec![grids.clone(), vec![grids[0]], vec![grids[1]]],
     };
     for side in &sides {
-        let unclipped: Candidate = covered
-            .iter()
-            .map(|(values, _)| {
-                let grid = side[0];
-                let reach = values.iter().fold(0.0f64, |reach, &value| {
-                    let limit = if value < 0.0 { grid.lo() } else { grid.hi() };
-                    if limit == 0 { reach } else { reach.max(f64::from(value) / f64::from(limit)) }
-                });
-                vec![(grid, if reach > 0.0 { reach } else { 1.0 })]
-            })
-            .collect();
-        found.push(unclipped);
+        found.extend(unclipped(&side[0]));
+        if treatment.min_max {
+            continue;
+        }
         for weighted in [true, false] {
             let Some(plain) = fit(&mut search, side, weighted) else { continue };
             let stretches = if features <= SMALL { &STRETCHES_SMALL[..] } else { &STRETCHES[..] };

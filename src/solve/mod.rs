@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use crate::error::Result;
 use crate::mmse::Histogram;
 use crate::onnx::{Index, Model};
-use crate::options::Options;
+use crate::options::{Options, Scales};
 use crate::plan::{
     ActivationDecision, ActivationSite, Analysis, Decision, Keep, Observations, Plan, Read, Skip, Subject,
     VERSION, WeightDecision, WeightSite,
@@ -174,7 +174,7 @@ impl<'s> Solver<'s> {
                 readers.push((read, layer, quantized && layer.weights.is_some()));
             }
         }
-        match activations::solve(site, &readers, histogram, weighted) {
+        match activations::solve(site, &readers, histogram, weighted, self.options.scales == Scales::MinMax) {
             Ok(decision) => {
                 self.decisions.push(Decision::Activation(decision.clone()));
                 Ok(Some(decision))

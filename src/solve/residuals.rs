@@ -22,7 +22,7 @@ pub(super) fn measure(
     let values = floats(tensor)?;
     let lost = |partition: Partition, terms: usize| {
         let groups = partition.groups(&site.dims).filter(|groups| groups.elements() == values.len())?;
-        let terms = fit_terms(&values, storage, partition, &groups, terms, None).ok()?;
+        let terms = fit_terms(&values, storage, partition, &groups, terms, None, false).ok()?;
         Some(relative(&values, &terms, &site.dims))
     };
     let channel = site.axis.map(|axis| Partition::Channel { axis });

@@ -2,7 +2,7 @@
 //! error (paper, section 3: constrained MMSE).
 
 use super::balance::balance;
-use crate::mmse::{Fit, Grid, MultiSearch, NotFinite, Search, Term, encode, encode_multi};
+use crate::mmse::{Fit, Grid, MultiSearch, NotFinite, Search, Term, encode, encode_multi, fit_min_max};
 use crate::options::Storage;
 use crate::plan::{Codes, Groups, Partition, WeightTerm};
 
@@ -30,6 +30,7 @@ pub(super) fn fit_terms(
     groups: &Groups,
     count: usize,
     plane: Option<usize>,
+    min_max: bool,
 ) -> Result<Vec<WeightTerm>, NotFinite> {
     let mut terms = vec![empty(values.len(), storage, partition); count];
     let grids = grids(storage);
@@ -39,6 +40,7 @@ pub(super) fn fit_terms(
         kernel.clear();
         kernel.extend(members.iter().map(|&at| values[at]));
         let parts = match count {
+            1 if min_max => vec![part(&kernel, least_of_min_max(&kernel, &grids)?, plane)],
             1 => vec![part(&kernel, search.fit_best(&kernel, None, &grids)?, plane)],
             _ => several(&kernel, &mut together, &grids, count, plane)?,
         };
@@ -51,6 +53,13 @@ pub(super) fn fit_terms(
         }
     }
     Ok(terms)
+}
+
+/// The grid that a scale at which nothing clips fits best.
+fn least_of_min_max(values: &[f32], grids: &[Grid]) -> Result<Fit, NotFinite> {
+    let fits = grids.iter().map(|&grid| fit_min_max(values, grid)).collect::<Result<Vec<Fit>, _>>()?;
+    let best = fits.into_iter().min_by(|one, other| one.error.total_cmp(&other.error));
+    best.map_or_else(|| fit_min_max(values, Grid::signed(4)), Ok)
 }
 
 fn empty(elements: usize, storage: Storage, partition: Partition) -> WeightTerm {
@@ -129,7 +138,7 @@ mod tests {
 
     fn relative(values: &[f32], dims: &[i64], partition: Partition, count: usize) -> f64 {
         let groups = partition.groups(dims).unwrap();
-        let terms = fit_terms(values, Storage::Int4, partition, &groups, count, None).unwrap();
+        let terms = fit_terms(values, Storage::Int4, partition, &groups, count, None, false).unwrap();
         assert_eq!(terms.len(), count);
         let mut sum = vec![0.0; values.len()];
         for term in &terms {

@@ -4,7 +4,7 @@
 use super::residuals::measure;
 use crate::error::{Error, Result};
 use crate::onnx::Index;
-use crate::options::{Compensation, Globs, Granularity, Keys, LayerRule, Options, Spelling, Storage};
+use crate::options::{Compensation, Globs, Granularity, Keys, LayerRule, Options, Scales, Spelling, Storage};
 use crate::plan::{Analysis, Partition, Residuals, WeightSite};
 
 use rayon::prelude::*;
@@ -30,6 +30,8 @@ pub(super) struct Treatment {
     pub spelling: Spelling,
     /// Whether codes are chosen for the layer's output.
     pub compensate: bool,
+    /// Whether nothing may clip, whatever that costs.
+    pub min_max: bool,
     /// Whether the mean error of outputs is corrected.
     pub correct_biases: bool,
     /// What other treatments would lose; `None` where the weights cannot be read as numbers.
@@ -42,7 +44,7 @@ pub(super) struct Treatment {
 impl Treatment {
     /// The same for a layer of whose inputs nothing is known.
     pub fn alone(&self) -> Self {
-        Self { compensate: false, ..self.clone() }
+        Self { compensate: false, compensation: Compensation::None, ..self.clone() }
     }
 
     /// All of it in words.
@@ -58,11 +60,13 @@ impl Treatment {
                 ", output error compensated on the quantized network's inputs".into()
             }
             (true, _) => ", output error compensated on the float network's inputs".into(),
+            (false, Compensation::Scales) => ", scales refitted to the output".into(),
             (false, _) if self.correct_biases => format!(", rounding errors of each {share} cancelled"),
             _ => String::new(),
         };
         let method = match (self.compensate, self.terms) {
             (true, _) => "least output error",
+            (false, _) if self.min_max => "min-max scales",
             (false, 1) => "exact MMSE",
             (false, _) => "MMSE",
         };
@@ -208,7 +212,8 @@ impl Wish {
             partition: self.partition,
             terms,
             spelling: self.spelling,
-            compensate: options.compensation != Compensation::None,
+            compensate: matches!(options.compensation, Compensation::Layerwise | Compensation::Sequential),
+            min_max: options.scales == Scales::MinMax,
             correct_biases: options.bias_correction,
             residuals,
             why: why.join(", "),

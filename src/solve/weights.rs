@@ -51,7 +51,15 @@ pub(super) fn solve(
         )
     })?;
     let plane = treatment.correct_biases.then(|| plane(site, partition));
-    let terms = match fit_terms(&values, treatment.storage, partition, &groups, treatment.terms, plane) {
+    let terms = match fit_terms(
+        &values,
+        treatment.storage,
+        partition,
+        &groups,
+        treatment.terms,
+        plane,
+        treatment.min_max,
+    ) {
         Ok(terms) => terms,
         Err(fault) => return Ok(Err(skip(site, Keep::NotFinite(fault.index)))),
     };
