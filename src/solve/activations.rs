@@ -2,8 +2,8 @@
 //! saw, zero exactly representable (paper, section 3; padding relies on the exact zero).
 
 use super::treatment::Layer;
-use crate::mmse::{Histogram, fit_range_multi};
 use crate::error::Result;
+use crate::mmse::{Histogram, fit_range_multi};
 use crate::onnx::{Index, floats};
 use crate::options::Storage;
 use crate::plan::{
@@ -78,7 +78,9 @@ pub(super) fn worth_of_channels(
         let Some(layout) = Layout::new(kernel, &site.dims) else { return Ok(None) };
         let values = floats(tensor)?;
         let (axis, offsets) = match kernel {
-            Kernel::Conv(_) | Kernel::ConvTranspose(_) => (1, site.dims[2..].iter().product::<i64>() as usize),
+            Kernel::Conv(_) | Kernel::ConvTranspose(_) => {
+                (1, site.dims[2..].iter().product::<i64>() as usize)
+            }
             Kernel::Matrix { input_transposed: true, .. } => (0, 1),
             Kernel::Matrix { .. } => (usize::MAX, 1),
         };
