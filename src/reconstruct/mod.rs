@@ -26,3 +26,6 @@ pub use polish::polish;
 pub use quantizer::{Quantizer, Term};
 pub use refit::Normal;
 pub use statistics::Statistics;
+
+#[cfg(test)]
+mod tests;
