@@ -22,6 +22,9 @@ use crate::plan::{Analysis, Observations};
 use crate::progress::Progress;
 use crate::runtime::Session;
 
+#[cfg(test)]
+mod tests;
+
 use means::Gather;
 pub use walk::{Feed, Walk};
 

@@ -32,3 +32,6 @@ pub use quantizer::{Quantizer, Term};
 pub use refit::Normal;
 pub use residual::Residual;
 pub use statistics::Statistics;
+
+#[cfg(test)]
+mod tests;

@@ -156,3 +156,19 @@ fn the_report_has_what_it_promises() {
     let inspected = fourbit(&["inspect", &output, "--format", "json"]);
     assert!(String::from_utf8_lossy(&inspected.stdout).contains("int4"));
 }
+
+#[test]
+fn a_plan_does_not_depend_on_the_number_of_threads() {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/shapes_mobile");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let plan = |jobs: &str| {
+        let written = folder.path().join(jobs);
+        let path = |path: &Path| path.to_str().expect("a path in UTF-8").to_owned();
+        let (network, samples) = (path(&model.join("model.onnx")), path(&model.join("calibration.npz")));
+        let output = path(&written);
+        let done = fourbit(&["plan", &network, "--calibration", &samples, "--jobs", jobs, "-o", &output]);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        std::fs::read(written).expect("the plan")
+    };
+    assert!(plan("1") == plan("4"));
+}

@@ -1,0 +1,4 @@
+//! Columns and walks against tract.
+
+mod columns;
+mod walk;
