@@ -4,6 +4,7 @@
 mod columns;
 mod means;
 mod moments;
+mod resume;
 mod segment;
 mod spool;
 mod walk;
@@ -22,6 +23,7 @@ use crate::progress::Progress;
 use crate::runtime::Session;
 
 use means::Gather;
+pub use resume::{Resume, frontier};
 pub use walk::{Feed, Walk};
 
 /// Samples whose sums are held at a time. The sums are added in the order of the samples, so that
