@@ -1,6 +1,6 @@
-//! The arguments that shape a plan, shared by `quantize` and `plan`.
+//! The arguments that shape a plan, shared by `quantize`, `plan` and `sensitivity`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
@@ -20,7 +20,13 @@ pub struct Conversion {
     /// Replace the output where it exists
     #[arg(long)]
     pub overwrite: bool,
+    #[command(flatten)]
+    pub choices: Choices,
+}
 
+/// What shapes a plan.
+#[derive(Debug, Args)]
+pub struct Choices {
     /// Bits of weights (w) and activations (a) [default: w4a8]
     #[arg(long, value_name = "NAME", help_heading = "Precision",
         value_parser = PossibleValuesParser::new(Precision::NAMES).try_map(|name| name.parse::<Precision>()))]
@@ -138,7 +144,7 @@ pub enum Compensation {
     Sequential,
 }
 
-impl Conversion {
+impl Choices {
     /// The options asked for: --precision first, then what is said of weights and activations.
     pub fn options(&self) -> Options {
         let mut options = Options::new(self.precision.unwrap_or_default());
@@ -174,18 +180,26 @@ impl Conversion {
         options
     }
 
-    /// The work asked for.
-    pub fn job(&self, validation: Option<PathBuf>) -> Job {
+    /// The work asked for, on `input`, with outputs beside it.
+    pub fn job(&self, input: &Path, validation: Option<PathBuf>) -> Job {
         Job {
-            input: self.input.clone(),
-            output: self.output.clone(),
+            input: input.to_owned(),
+            output: None,
             options: self.options(),
             calibration: self.calibration.clone(),
             validation,
             preprocess: self.sampling.preprocess.clone(),
             samples: self.sampling.count,
             seed: self.sampling.seed.seed,
-            overwrite: self.overwrite,
+            overwrite: false,
         }
+    }
+}
+
+impl Conversion {
+    /// The work asked for.
+    pub fn job(&self, validation: Option<PathBuf>) -> Job {
+        let job = self.choices.job(&self.input, validation);
+        Job { output: self.output.clone(), overwrite: self.overwrite, ..job }
     }
 }

@@ -7,6 +7,7 @@ mod inspect;
 mod plan;
 mod progress;
 mod quantize;
+mod sensitivity;
 mod validate;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ Examples:
   fourbit quantize net.onnx --precision w4
   fourbit validate net.onnx net.w4a8.onnx --samples test.npz
   fourbit inspect net.onnx
+  fourbit sensitivity net.onnx --calibration calib.npz --validation test.npz
 
 Exit status:
   0  done
@@ -44,6 +46,7 @@ enum Command {
     Inspect(inspect::Args),
     Plan(plan::Args),
     Apply(apply::Args),
+    Sensitivity(sensitivity::Args),
 }
 
 /// Reads the arguments of the process, does what they ask, and gives the exit code.
@@ -73,6 +76,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Inspect(args) => inspect::run(args, &context),
         Command::Plan(args) => plan::run(args, &context),
         Command::Apply(args) => apply::run(args, &context),
+        Command::Sensitivity(args) => sensitivity::run(args, &context),
     }
 }
 
@@ -89,8 +93,9 @@ mod tests {
 
     fn options(line: &str) -> Options {
         match parse(line).unwrap().command {
-            Command::Quantize(args) => args.conversion.options(),
-            Command::Plan(args) => args.conversion.options(),
+            Command::Quantize(args) => args.conversion.choices.options(),
+            Command::Plan(args) => args.conversion.choices.options(),
+            Command::Sensitivity(args) => args.choices.options(),
             _ => panic!("{line}"),
         }
     }
@@ -116,6 +121,10 @@ mod tests {
         assert_eq!(options("fourbit quantize m.onnx"), Options::default());
         let w8 = options("fourbit quantize m.onnx --activations float --precision w8a8");
         assert_eq!((w8.weights, w8.activations), (Some(Storage::Int8), None));
+        assert_eq!(
+            options("fourbit sensitivity m.onnx --precision w8"),
+            options("fourbit plan m.onnx --precision w8")
+        );
         let mixed = options("fourbit plan m.onnx --precision w4 --weights uint4 --activations int8");
         assert_eq!((mixed.weights, mixed.activations), (Some(Storage::Uint4), Some(Storage::Int8)));
         let float = options("fourbit plan m.onnx --weights float");
@@ -145,6 +154,8 @@ mod tests {
             "fourbit quantize m.onnx --samples 0",
             "fourbit quantize m.onnx -q -v",
             "fourbit validate m.onnx",
+            "fourbit sensitivity m.onnx --measure 0",
+            "fourbit sensitivity m.onnx -o out.onnx",
             "fourbit apply m.onnx plan.json --first x",
             "fourbit unknown",
         ] {
