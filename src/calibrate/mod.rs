@@ -5,6 +5,7 @@ mod columns;
 mod means;
 mod moments;
 mod residuals;
+mod resume;
 mod segment;
 mod spool;
 mod walk;
@@ -26,6 +27,7 @@ use crate::runtime::Session;
 mod tests;
 
 use means::Gather;
+pub use resume::{Resume, frontier};
 pub use walk::{Feed, Walk};
 
 /// Samples whose sums are held at a time. The sums are added in the order of the samples, so that

@@ -1,6 +1,6 @@
-//! The arguments that shape a plan, shared by `quantize` and `plan`.
+//! The arguments that shape a plan, shared by `quantize`, `plan` and `sensitivity`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
@@ -22,7 +22,13 @@ pub struct Conversion {
     /// Replace the output where it exists
     #[arg(long)]
     pub overwrite: bool,
+    #[command(flatten)]
+    pub choices: Choices,
+}
 
+/// What shapes a plan.
+#[derive(Debug, Args)]
+pub struct Choices {
     /// Bits of weights (w) and activations (a) [default: w4a8]
     #[arg(long, value_name = "NAME", help_heading = "Precision",
         value_parser = PossibleValuesParser::new(Precision::NAMES).try_map(|name| name.parse::<Precision>()))]
@@ -158,7 +164,7 @@ pub enum Compensation {
     Sequential,
 }
 
-impl Conversion {
+impl Choices {
     /// The options asked for: --precision first, then what is said of weights and activations.
     ///
     /// # Errors
@@ -206,21 +212,32 @@ impl Conversion {
         Ok(options)
     }
 
-    /// The work asked for.
+    /// The work asked for, on `input`, with outputs beside it.
     ///
     /// # Errors
-    /// As [`Conversion::options`].
-    pub fn job(&self, validation: Option<PathBuf>) -> Result<Job> {
+    /// As [`Choices::options`].
+    pub fn job(&self, input: &Path, validation: Option<PathBuf>) -> Result<Job> {
         Ok(Job {
-            input: self.input.clone(),
-            output: self.output.clone(),
+            input: input.to_owned(),
+            output: None,
             options: self.options()?,
             calibration: self.calibration.clone(),
             validation,
             preprocess: self.sampling.preprocess.clone(),
             samples: self.sampling.count,
             seed: self.sampling.seed.seed,
-            overwrite: self.overwrite,
+            overwrite: false,
         })
+    }
+}
+
+impl Conversion {
+    /// The work asked for.
+    ///
+    /// # Errors
+    /// As [`Choices::options`].
+    pub fn job(&self, validation: Option<PathBuf>) -> Result<Job> {
+        let job = self.choices.job(&self.input, validation)?;
+        Ok(Job { output: self.output.clone(), overwrite: self.overwrite, ..job })
     }
 }

@@ -8,6 +8,7 @@ mod inspect;
 mod plan;
 mod progress;
 mod quantize;
+mod sensitivity;
 mod validate;
 
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ Examples:
   fourbit quantize net.onnx --precision w4
   fourbit validate net.onnx net.w4a8.onnx --samples test.npz
   fourbit inspect net.onnx
+  fourbit sensitivity net.onnx --calibration calib.npz --validation test.npz
 
 Exit status:
   0  done
@@ -45,6 +47,7 @@ enum Command {
     Inspect(inspect::Args),
     Plan(plan::Args),
     Apply(apply::Args),
+    Sensitivity(sensitivity::Args),
 }
 
 /// Reads the arguments of the process, does what they ask, and gives the exit code.
@@ -74,6 +77,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Inspect(args) => inspect::run(args, &context),
         Command::Plan(args) => plan::run(args, &context),
         Command::Apply(args) => apply::run(args, &context),
+        Command::Sensitivity(args) => sensitivity::run(args, &context),
     }
 }
 
@@ -90,8 +94,9 @@ mod tests {
 
     fn options(line: &str) -> Options {
         match parse(line).unwrap().command {
-            Command::Quantize(args) => args.conversion.options().unwrap(),
-            Command::Plan(args) => args.conversion.options().unwrap(),
+            Command::Quantize(args) => args.conversion.choices.options().unwrap(),
+            Command::Plan(args) => args.conversion.choices.options().unwrap(),
+            Command::Sensitivity(args) => args.choices.options().unwrap(),
             _ => panic!("{line}"),
         }
     }
@@ -117,6 +122,10 @@ mod tests {
         assert_eq!(options("fourbit quantize m.onnx"), Options::default());
         let w8 = options("fourbit quantize m.onnx --activations float --precision w8a8");
         assert_eq!((w8.weights, w8.activations), (Some(Storage::Int8), None));
+        assert_eq!(
+            options("fourbit sensitivity m.onnx --precision w8"),
+            options("fourbit plan m.onnx --precision w8")
+        );
         let mixed = options("fourbit plan m.onnx --precision w4 --weights uint4 --activations int8");
         assert_eq!((mixed.weights, mixed.activations), (Some(Storage::Uint4), Some(Storage::Int8)));
         let float = options("fourbit plan m.onnx --weights float");
@@ -173,6 +182,8 @@ mod tests {
             "fourbit quantize m.onnx --dual-threshold 1 --dual-budget 5%",
             "fourbit quantize m.onnx --dual-budget 105%",
             "fourbit validate m.onnx",
+            "fourbit sensitivity m.onnx --measure 0",
+            "fourbit sensitivity m.onnx -o out.onnx",
             "fourbit apply m.onnx plan.json --first x",
             "fourbit unknown",
         ] {

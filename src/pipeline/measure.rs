@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{self, Dtype, Model, element_count};
 use crate::options::Spelling;
-use crate::plan::{Decision, Plan, Sizes};
+use crate::plan::{Decision, Plan, Sizes, WeightDecision};
 
 /// SHA-256 of the model as one message, in hexadecimal.
 pub(super) fn sha256(model: &Model) -> String {
@@ -76,6 +76,17 @@ pub(super) fn parameters(model: &Model) -> u64 {
     floats.map(|tensor| element_count(tensor).unwrap_or(0) as u64).sum()
 }
 
+/// Bits that the codes, scales and zero points of weights take.
+pub(super) fn weight_bits(weight: &WeightDecision) -> u64 {
+    let bits = weight.terms.iter().map(|term| {
+        let written = term.zero_points.iter().any(|&zero| zero != 0);
+        let zero_points = if written { term.zero_points.len() as u64 } else { 0 };
+        let width = u64::from(term.storage.bits());
+        width * (term.codes.values.len() as u64 + zero_points) + 32 * term.scales.len() as u64
+    });
+    bits.sum()
+}
+
 /// What the conversion did to the files' sizes.
 pub(super) fn sizes(before: u64, after: u64, prepared: &Model, written: &Model, plan: &Plan) -> Sizes {
     let integers: HashMap<&str, ()> = prepared
@@ -91,12 +102,7 @@ pub(super) fn sizes(before: u64, after: u64, prepared: &Model, written: &Model, 
     let (mut products, mut repeated) = (0u64, 0u64);
     for decision in &plan.decisions {
         let Decision::Weight(weight) = decision else { continue };
-        for term in &weight.terms {
-            let written = term.zero_points.iter().any(|&zero| zero != 0);
-            let zero_points = if written { term.zero_points.len() as u64 } else { 0 };
-            let width = u64::from(term.storage.bits());
-            bits += width * (term.codes.values.len() as u64 + zero_points) + 32 * term.scales.len() as u64;
-        }
+        bits += weight_bits(weight);
         let count = weight.dims.iter().product::<i64>().unsigned_abs();
         elements += count;
         let read = count * weight.reads.len() as u64;

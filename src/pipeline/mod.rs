@@ -7,6 +7,7 @@ mod inspect;
 mod judge;
 mod measure;
 mod quantize;
+mod sensitivity;
 
 use std::path::{Path, PathBuf};
 
@@ -14,8 +15,9 @@ pub use apply::apply;
 pub use inspect::inspect;
 pub use judge::validate;
 pub use quantize::{plan, quantize};
+pub use sensitivity::{MEASURED_SAMPLES, sensitivities, sensitivity};
 
-pub use crate::plan::{Applied, Inspection, Planned, SiteRow};
+pub use crate::plan::{Applied, Inspection, Planned, Sensitivities, Sensitivity, SiteRow};
 
 use crate::error::{Error, Result};
 use crate::onnx::{self, Model};

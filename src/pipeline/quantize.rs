@@ -9,19 +9,21 @@ use super::{CALIBRATION_SAMPLES, Job, Ready, ready, target};
 use crate::analyse::analyse;
 use crate::error::{Error, Result};
 use crate::onnx::{self, Model};
-use crate::plan::{self, Outcome, Plan, Planned};
+use crate::plan::{self, Analysis, Outcome, Plan, Planned};
 use crate::progress::Progress;
 use crate::rewrite;
 use crate::runtime::faults;
 use crate::samples::{Preprocess, Samples};
 
-struct Solved {
-    ready: Ready,
-    plan: Plan,
-    calibration: Option<(String, usize)>,
-    preprocess: Option<Preprocess>,
-    validation: Option<PathBuf>,
-    clock: Clock,
+/// A plan, and everything that it came from.
+pub(super) struct Solved {
+    pub ready: Ready,
+    pub analysis: Analysis,
+    pub plan: Plan,
+    pub calibration: Option<(String, usize)>,
+    pub preprocess: Option<Preprocess>,
+    pub validation: Option<PathBuf>,
+    pub clock: Clock,
 }
 
 /// Converts a model, writes it, and judges what was written.
@@ -35,7 +37,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         // Told before the work; whether they fit is seen after it.
         std::fs::metadata(path).map_err(Error::read(path))?;
     }
-    let Solved { ready, plan, calibration, preprocess, validation, mut clock } = solved(job, progress)?;
+    let Solved { ready, plan, calibration, preprocess, validation, mut clock, .. } = solved(job, progress)?;
     let rewritten = rewrite::apply(&ready.model, &plan, None)?;
     let after = onnx::write(&rewritten, &output, job.overwrite)?;
     drop(rewritten);
@@ -80,7 +82,8 @@ pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
     Ok(Planned { plan, path, warnings: ready.warnings, seconds: clock.seconds })
 }
 
-fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
+/// Everything up to the plan.
+pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     let mut clock = Clock::start();
     let mut ready = ready(&job.input)?;
     clock.lap("prepare");
@@ -117,6 +120,7 @@ fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     }
     Ok(Solved {
         ready,
+        analysis,
         plan,
         calibration,
         preprocess,

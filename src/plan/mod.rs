@@ -8,6 +8,7 @@ mod layout;
 mod observations;
 mod outcome;
 mod partition;
+mod sensitivity;
 mod site;
 
 pub use codes::Codes;
@@ -22,4 +23,5 @@ pub use outcome::{
     Applied, Inspection, Outcome, OutputError, Planned, Prepared, Score, SiteRow, Sizes, Validation, Verdict,
 };
 pub use partition::{Groups, Partition};
+pub use sensitivity::{Layer, LayerSensitivity, Loss, Sensitivities, Sensitivity};
 pub use site::{ActivationSite, Analysis, Keep, Kernel, Place, Read, Skip, Spatial, WeightSite};

@@ -2,9 +2,9 @@
 
 use crate::options::{Spelling, Storage};
 use crate::plan::{
-    ActivationDecision, ActivationTerm, BiasChange, Codes, Decision, Inspection, Keep, Outcome, OutputError,
-    Partition, Plan, Prepared, Read, Residuals, Score, SiteRow, Sizes, Skip, Subject, VERSION, Validation,
-    Verdict, WeightDecision, WeightTerm,
+    ActivationDecision, ActivationTerm, BiasChange, Codes, Decision, Inspection, Keep, LayerSensitivity,
+    Loss, Outcome, OutputError, Partition, Plan, Prepared, Read, Residuals, Score, Sensitivity, SiteRow,
+    Sizes, Skip, Subject, VERSION, Validation, Verdict, WeightDecision, WeightTerm,
 };
 
 fn read(slot: usize) -> Read {
@@ -138,5 +138,44 @@ pub fn inspection() -> Inspection {
         skips: vec![skip("layer1.conv.bias", Keep::Bias)],
         faults: vec!["node boxes: NonMaxSuppression is not supported".into()],
         warnings: Vec::new(),
+    }
+}
+
+/// Two layers, of which the second is guilty.
+pub fn sensitivity() -> Sensitivity {
+    let loss = |noise: f64, drop_points: f64| Loss {
+        noise,
+        sqnr_db: Some(-10.0 * noise.log10()),
+        drop_points: Some(drop_points),
+        drop_error: Some(0.75),
+        broken: 0,
+    };
+    let layer = |tensor: &str, alone: Loss, without: Loss, share: f64| LayerSensitivity {
+        tensor: tensor.into(),
+        node: format!("{tensor} node"),
+        operator: "Gemm".into(),
+        weights: 1000,
+        bytes_float: 4000,
+        bytes_low: 564,
+        alone,
+        without,
+        guilt: 0.08 * share,
+        share: Some(share),
+    };
+    let broken = Loss { broken: 3, ..loss(0.01, 0.0) };
+    Sensitivity {
+        input: "net.onnx".into(),
+        precision: "w4a8".into(),
+        calibration: Some(("calib.npz".into(), 512)),
+        source: "test.npz".into(),
+        samples: 64,
+        calibrated_on: false,
+        whole: loss(0.08, 3.5),
+        layers: vec![
+            layer("layer2.weight", loss(0.0562, 3.0), loss(0.01, 0.5), 0.812),
+            layer("layer1.weight", loss(0.01, 0.5), broken, 0.188),
+        ],
+        warnings: Vec::new(),
+        seconds: vec![("measure".into(), 2.0)],
     }
 }

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::sites::operators;
 use crate::plan::{
-    ActivationDecision, Applied, Decision, Inspection, Outcome, Partition, Plan, Planned, Read, Skip,
-    Verdict, WeightDecision, WeightTerm,
+    ActivationDecision, Applied, Decision, Inspection, Outcome, Partition, Plan, Planned, Read, Sensitivity,
+    Skip, Verdict, WeightDecision, WeightTerm,
 };
 
 /// The version of every schema here.
@@ -79,6 +79,25 @@ pub fn inspection(inspection: &Inspection) -> String {
         ("warnings", json!(inspection.warnings)),
     ];
     written("fourbit.inspection", report)
+}
+
+/// What each layer costs, `fourbit.sensitivity`: the guiltiest layer first.
+pub fn sensitivity(sensitivity: &Sensitivity) -> String {
+    let calibration = sensitivity.calibration.as_ref();
+    let calibration = calibration.map(|(source, samples)| json!({"source": source, "samples": samples}));
+    let report = vec![
+        ("input", json!(sensitivity.input.display().to_string())),
+        ("precision", json!(sensitivity.precision)),
+        ("calibration", json!(calibration)),
+        ("source", json!(sensitivity.source)),
+        ("samples", json!(sensitivity.samples)),
+        ("calibrated_on", json!(sensitivity.calibrated_on)),
+        ("whole", json!(sensitivity.whole)),
+        ("layers", json!(sensitivity.layers)),
+        ("warnings", json!(sensitivity.warnings)),
+        ("seconds", stages(&sensitivity.seconds)),
+    ];
+    written("fourbit.sensitivity", report)
 }
 
 /// Kept in order, so that the schema comes first in the text.
@@ -214,9 +233,15 @@ mod tests {
         let whole = example::outcome();
         let made = Planned { plan: whole.plan.clone(), path: "p".into(), warnings: vec![], seconds: vec![] };
         let done = Applied { output: "o".into(), decisions: 1, of: 2, sizes: whole.sizes };
-        let texts =
-            [planned(&made), applied(&done), verdict(&whole.verdict), inspection(&example::inspection())];
-        for (text, name) in texts.iter().zip(["planned", "applied", "verdict", "inspection"]) {
+        let texts = [
+            planned(&made),
+            applied(&done),
+            verdict(&whole.verdict),
+            inspection(&example::inspection()),
+            sensitivity(&example::sensitivity()),
+        ];
+        let names = ["planned", "applied", "verdict", "inspection", "sensitivity"];
+        for (text, name) in texts.iter().zip(names) {
             let report: Value = serde_json::from_str(text).unwrap();
             assert_eq!(report["schema"], format!("fourbit.{name}"));
             assert_eq!(report["version"], VERSION);

@@ -4,6 +4,7 @@
 mod errors;
 mod inspection;
 mod json;
+mod sensitivity;
 mod sites;
 mod table;
 mod text;
@@ -16,13 +17,14 @@ pub use table::terminal_width;
 /// The reports for people.
 pub mod plain {
     pub use crate::report::inspection::inspection;
+    pub use crate::report::sensitivity::sensitivity;
     pub use crate::report::text::{applied, outcome, planned};
     pub use crate::report::verdict::verdict;
 }
 
 /// The reports for programs: one JSON object each, with its `schema` and `version`.
 pub mod data {
-    pub use crate::report::json::{applied, inspection, outcome, planned, verdict};
+    pub use crate::report::json::{applied, inspection, outcome, planned, sensitivity, verdict};
 }
 
 /// How much to tell.

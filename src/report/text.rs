@@ -37,7 +37,7 @@ fn summary(outcome: &Outcome, layout: Layout) -> Vec<(String, String)> {
         pairs.push(("Calibration".into(), format!("{} from {source}", words::things(*samples, "sample"))));
     }
     pairs.extend(layout.judgement(&outcome.verdict));
-    pairs.extend(time(&outcome.seconds));
+    pairs.extend(words::time(&outcome.seconds));
     if let Some(bytes) = outcome.peak_memory {
         pairs.push(("Peak memory".into(), words::bytes(bytes)));
     }
@@ -53,7 +53,7 @@ pub fn planned(planned: &Planned, layout: Layout) -> String {
         text += &layout.kept(&planned.plan.skips);
         let precision = format!("{}, {}", planned.plan.precision, totals(&planned.plan));
         let mut pairs = vec![("Precision".into(), precision)];
-        pairs.extend(time(&planned.seconds));
+        pairs.extend(words::time(&planned.seconds));
         text += &layout.pairs(&pairs);
         text.push('\n');
     }
@@ -109,12 +109,6 @@ fn sizes(sizes: &Sizes, pairs: &mut Vec<(String, String)>) {
         );
         pairs.push(("Extra products".into(), text));
     }
-}
-
-fn time(stages: &[(String, f64)]) -> Option<(String, String)> {
-    let total: f64 = stages.iter().map(|(_, seconds)| seconds).sum();
-    let list: Vec<String> = stages.iter().map(|(stage, seconds)| format!("{stage} {seconds:.2}")).collect();
-    (!stages.is_empty()).then(|| ("Time".into(), format!("{}: {}", words::seconds(total), list.join(", "))))
 }
 
 #[cfg(test)]

@@ -76,6 +76,13 @@ pub fn seconds(value: f64) -> String {
     format!("{value:.decimals$} s")
 }
 
+/// Seconds a stage as a labelled line; nothing without stages.
+pub fn time(stages: &[(String, f64)]) -> Option<(String, String)> {
+    let total: f64 = stages.iter().map(|(_, seconds)| seconds).sum();
+    let list: Vec<String> = stages.iter().map(|(stage, seconds)| format!("{stage} {seconds:.2}")).collect();
+    (!stages.is_empty()).then(|| ("Time".into(), format!("{}: {}", seconds(total), list.join(", "))))
+}
+
 /// A name that fits into `limit` characters: the middle goes, since names in models differ at their ends.
 /// Control characters, which could move a terminal's cursor, become a replacement mark.
 pub fn name(name: &str, limit: usize) -> String {

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::scores::Tally;
 use crate::error::{Error, Result};
-use crate::plan::{OutputError, Validation};
+use crate::plan::{Loss, OutputError, Validation};
 use crate::progress::Progress;
 use crate::runtime::{Output, Session};
 use crate::samples::Samples;
@@ -23,6 +23,45 @@ struct Sums {
     broken: u64,
 }
 
+/// Outputs of a network beside the float network's, sample after sample.
+#[derive(Clone, Debug, Default)]
+pub struct Differences {
+    tally: Tally,
+    sums: Vec<Sums>,
+}
+
+impl Differences {
+    /// Counts the outputs of one sample, of which the first may hold class scores; `labels` may be empty.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] where an output's dimensions differ.
+    pub fn add(&mut self, float: &[Output], quantized: &[Output], labels: &[i64]) -> Result<()> {
+        add(&mut self.sums, float, quantized)?;
+        if let (Some(float), Some(quantized)) = (float.first(), quantized.first()) {
+            self.tally.count(float, quantized, labels);
+        }
+        Ok(())
+    }
+
+    /// What the differences amount to. Each output counts the same, however large its values are.
+    pub fn loss(&self) -> Loss {
+        // Of an output that is zero throughout, whatever differs is all noise.
+        let ratio = |sums: &Sums| match sums.signal > 0.0 {
+            true => sums.noise / sums.signal,
+            false => f64::from(u8::from(sums.noise > 0.0)),
+        };
+        let noise = self.sums.iter().map(ratio).sum::<f64>() / self.sums.len().max(1) as f64;
+        let score = self.tally.score();
+        Loss {
+            noise,
+            sqnr_db: (noise > 0.0).then(|| -10.0 * noise.log10()),
+            drop_points: score.map(|score| score.drop_points),
+            drop_error: score.map(|score| score.standard_error),
+            broken: self.sums.iter().map(|sums| sums.broken).sum(),
+        }
+    }
+}
+
 /// Runs both models on every sample. `view` names the form of the written file that is run.
 ///
 /// # Errors
@@ -35,8 +74,7 @@ pub fn compare(
     progress: &dyn Progress,
 ) -> Result<Validation> {
     progress.begin("validate", Some(samples.len() as u64));
-    let mut tally = Tally::default();
-    let mut sums: Vec<Sums> = Vec::new();
+    let mut differences = Differences::default();
     for start in (0..samples.len()).step_by(CHUNK) {
         let end = samples.len().min(start + CHUNK);
         let pairs: Vec<_> = (start..end)
@@ -49,13 +87,11 @@ pub fn compare(
             })
             .collect::<Result<_>>()?;
         for (float, quantized, labels) in pairs {
-            add(&mut sums, &float, &quantized)?;
-            if let (Some(float), Some(quantized)) = (float.first(), quantized.first()) {
-                tally.count(float, quantized, &labels);
-            }
+            differences.add(&float, &quantized, &labels)?;
         }
     }
     progress.end();
+    let Differences { tally, sums } = differences;
     let decibels = |sums: &Sums| {
         (sums.noise > 0.0).then(|| 10.0 * (sums.signal.max(f64::MIN_POSITIVE) / sums.noise).log10())
     };
@@ -102,4 +138,37 @@ fn add(sums: &mut Vec<Sums>, float: &[Output], quantized: &[Output]) -> Result<(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outputs(scores: [f32; 2], other: f32) -> [Output; 2] {
+        let output = |name: &str, values: &[f32]| Output {
+            name: name.into(),
+            dims: vec![1, values.len()],
+            values: values.to_vec(),
+        };
+        [output("scores", &scores), output("other", &[other])]
+    }
+
+    #[test]
+    fn a_loss_is_the_mean_over_the_outputs() {
+        let mut differences = Differences::default();
+        differences.add(&outputs([3.0, 1.0], 100.0), &outputs([1.0, 3.0], 100.0), &[0]).unwrap();
+        differences.add(&outputs([3.0, 1.0], 100.0), &outputs([3.0, 1.0], f32::NAN), &[0]).unwrap();
+        let loss = differences.loss();
+        assert!((loss.noise - 0.5 * 8.0 / 20.0).abs() < 1e-12, "{loss:?}");
+        assert!((loss.sqnr_db.unwrap() - 10.0 * 5.0f64.log10()).abs() < 1e-9, "{loss:?}");
+        assert_eq!((loss.drop_points, loss.broken), (Some(50.0), 1));
+    }
+
+    #[test]
+    fn noise_on_nothing_is_finite() {
+        let mut differences = Differences::default();
+        differences.add(&outputs([0.0, 0.0], 1.0), &outputs([1.0, 0.0], 1.0), &[]).unwrap();
+        let loss = differences.loss();
+        assert_eq!((loss.noise, loss.drop_points), (0.5, None));
+    }
 }

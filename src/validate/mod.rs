@@ -6,5 +6,5 @@ mod compare;
 mod proof;
 mod scores;
 
-pub use compare::compare;
+pub use compare::{Differences, compare};
 pub use proof::prove;

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use fourbit::onnx::build::GraphBuilder;
+use fourbit::onnx::{Dtype, attr};
+
 fn fourbit(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_fourbit")).args(arguments).output().expect("the program starts")
 }
@@ -171,4 +174,62 @@ fn a_plan_does_not_depend_on_the_number_of_threads() {
         std::fs::read(written).expect("the plan")
     };
     assert!(plan("1") == plan("4"));
+}
+
+#[test]
+fn layers_are_listed_by_guilt() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let input = model().to_string_lossy().into_owned();
+    let file = folder.path().join("layers.json");
+    let report = file.to_string_lossy().into_owned();
+    let arguments = [
+        "sensitivity",
+        &input,
+        "--precision",
+        "w4",
+        "--samples",
+        "20",
+        "--measure",
+        "8",
+        "--report",
+        &report,
+    ];
+    let done = fourbit(&arguments);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let written: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&file).expect("the report")).expect("JSON");
+    assert_eq!((&written["schema"], &written["version"]), (&"fourbit.sensitivity".into(), &1.into()));
+    assert_eq!((&written["samples"], &written["calibration"]["samples"]), (&8.into(), &20.into()));
+    let layers = written["layers"].as_array().expect("layers");
+    let guilt: Vec<f64> = layers.iter().map(|layer| layer["guilt"].as_f64().expect("a number")).collect();
+    assert!(guilt.len() > 1 && guilt.is_sorted_by(|one, other| one >= other), "{guilt:?}");
+    let first = layers[0]["tensor"].as_str().expect("a name");
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(text.ends_with(&format!("Guiltiest: {first}\n")) && text.contains("Without dB"), "{text}");
+    for field in ["alone", "without"] {
+        assert!(layers[0][field]["noise"].as_f64().is_some_and(|noise| noise > 0.0), "{written}");
+        assert!(layers[0][field]["drop_points"].is_number(), "{written}");
+    }
+    let again = fourbit(&arguments);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("--overwrite"));
+}
+
+#[test]
+fn layers_that_cannot_be_measured_say_why() {
+    let whole = std::fs::read(model()).expect("the model");
+    let sensitivity = ["sensitivity", "m.onnx", "--precision", "w4"];
+    refuses(Some(&whole), &sensitivity, 1, &["needs samples", "--calibration"]);
+    let missing = [&sensitivity[..], &["--validation", "nowhere.npz"]].concat();
+    refuses(Some(&whole), &missing, 1, &["nowhere.npz", "No such file"]);
+    let mut graph = GraphBuilder::new(21);
+    let x = graph.input("x", &[1, 16]);
+    let weights = graph.weights("w", &[16, 16]);
+    let product = graph.node("MatMul", &[&x, &weights], &[]);
+    let half = graph.node("Cast", &[&product], &[attr::int("to", Dtype::Bfloat16 as i64)]);
+    let y = graph.node("Cast", &[&half], &[attr::int("to", Dtype::Float as i64)]);
+    graph.output(&y);
+    let odd = fourbit::onnx::encode(&graph.model());
+    let samples = [&sensitivity[..], &["--validation", "m.onnx"]].concat();
+    refuses(Some(&odd), &samples, 1, &["cannot be run", "cast_1_node", "BFLOAT16", "fourbit inspect"]);
 }
