@@ -8,6 +8,7 @@ mod residuals;
 mod resume;
 mod segment;
 mod spool;
+mod values;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};

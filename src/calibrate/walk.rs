@@ -21,21 +21,19 @@ use crate::runtime::Session;
 
 /// Samples whose frontier is in memory at a time.
 const CHUNK: usize = 16;
-/// Samples that one task counts into one histogram.
-const COUNTED: usize = 32;
 
 /// Gives the inputs of a sample.
 pub type Feed<'f> = dyn Fn(usize) -> Result<Vec<TensorProto>> + Sync + 'f;
 
 /// One value of the frontier.
 #[derive(Clone, Debug)]
-struct Live {
-    float: Source,
-    own: Source,
+pub(super) struct Live {
+    pub float: Source,
+    pub own: Source,
 }
 
 #[derive(Clone, Debug)]
-enum Source {
+pub(super) enum Source {
     /// Position among the model's inputs.
     Input(usize),
     Kept(Arc<Spool>),
@@ -55,19 +53,19 @@ pub struct Walk<'w> {
     pub(super) count: usize,
     model: &'w Model,
     index: Index<'w>,
-    feed: &'w Feed<'w>,
+    pub(super) feed: &'w Feed<'w>,
     progress: &'w dyn Progress,
     /// Whether layers see what the quantized layers before them give; otherwise all see the float network.
-    sequential: bool,
+    pub(super) sequential: bool,
     /// Nodes that decide the input of some weights, or read them, and have not run.
     pending: BTreeSet<usize>,
     /// Weights not decided yet, as positions in the analysis.
     open: BTreeSet<usize>,
-    live: BTreeMap<String, Live>,
+    pub(super) live: BTreeMap<String, Live>,
     known: BTreeMap<String, TensorProto>,
     changes: Changes,
     /// How the low-bit form of a value is called, and what it is.
-    low_bit: BTreeMap<String, (String, ActivationDecision)>,
+    pub(super) low_bit: BTreeMap<String, (String, ActivationDecision)>,
 }
 
 impl<'w> Walk<'w> {
@@ -141,61 +139,6 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// The values of activation `tensor`, which is at the frontier, in the quantized network.
-    ///
-    /// # Errors
-    /// Whatever reading a sample gives.
-    pub fn histogram(&self, tensor: &str) -> Result<Histogram> {
-        let tasks: Vec<usize> = (0..self.count).step_by(COUNTED).collect();
-        let parts = tasks.into_par_iter().map(|start| {
-            let mut histogram = Histogram::new();
-            for at in start..self.count.min(start + COUNTED) {
-                histogram.add_slice(&floats(&self.get(tensor, at, Network::Own)?)?);
-            }
-            Ok(histogram)
-        });
-        let parts = parts.collect::<Result<Vec<Histogram>>>()?;
-        let mut whole = Histogram::new();
-        parts.iter().for_each(|part| whole.merge(part));
-        Ok(whole)
-    }
-
-    /// The same with the values of each channel along `axis` counted as often as `worth` says; a value of another form gives
-    /// nothing.
-    ///
-    /// # Errors
-    /// Whatever reading a sample gives.
-    pub fn weighted_histogram(&self, tensor: &str, axis: usize, worth: &[u64]) -> Result<Histogram> {
-        let tasks: Vec<usize> = (0..self.count).step_by(COUNTED).collect();
-        let parts = tasks.into_par_iter().map(|start| {
-            let mut histogram = Histogram::new();
-            for at in start..self.count.min(start + COUNTED) {
-                let (dims, values) = self.raw(tensor, at, Network::Own)?;
-                let axis = if axis == usize::MAX { dims.len().saturating_sub(1) } else { axis };
-                if dims.get(axis) != Some(&worth.len()) || values.is_empty() {
-                    continue;
-                }
-                let inner: usize = dims[axis + 1..].iter().product();
-                if inner == 1 {
-                    // Channels innermost: gathered, so that each is counted in one go.
-                    for (channel, &times) in worth.iter().enumerate() {
-                        let row: Vec<f32> = values[channel..].iter().step_by(worth.len()).copied().collect();
-                        histogram.add_slice_times(&row, times);
-                    }
-                } else {
-                    for (plane, values) in values.chunks(inner).enumerate() {
-                        histogram.add_slice_times(values, worth[plane % worth.len()]);
-                    }
-                }
-            }
-            Ok(histogram)
-        });
-        let parts = parts.collect::<Result<Vec<Histogram>>>()?;
-        let mut whole = Histogram::new();
-        parts.iter().for_each(|part| whole.merge(part));
-        Ok(whole)
-    }
-
     /// From here on the reads that `decision` lists see the low-bit form of its tensor.
     pub fn quantize(&mut self, decision: ActivationDecision) {
         let name = format!("{}/low bit", decision.tensor);
@@ -221,75 +164,9 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// The value of `tensor`, at the frontier, on sample `at`.
-    fn get(&self, tensor: &str, at: usize, network: Network) -> Result<TensorProto> {
-        let live = self.live.get(tensor).ok_or_else(|| self.lost(tensor))?;
-        let source = if network == Network::Float { &live.float } else { &live.own };
-        match source {
-            Source::Input(input) => (self.feed)(at)?.into_iter().nth(*input).ok_or_else(|| self.lost(tensor)),
-            Source::Kept(spool) => spool.get(at),
-        }
-    }
-
-    fn lost(&self, tensor: &str) -> Error {
-        let problem = format!("value {tensor} is not at the frontier");
-        Error::Runtime { action: "calibrate", view: "float".into(), problem }
-    }
-
-    /// Dimensions and values of what the weights' reader `read` is given through `tensor` on sample `at`.
-    pub(super) fn input(
-        &self,
-        read: &Read,
-        tensor: &str,
-        at: usize,
-        network: Network,
-    ) -> Result<(Vec<usize>, Vec<f32>)> {
-        let value = self.get(tensor, at, network)?;
-        let dims = value.dims.iter().map(|&dim| dim.max(0) as usize).collect();
-        let mut values = floats(&value)?;
-        if let Some((_, decision)) = self.low_bit.get(tensor).filter(|_| network == Network::Own) {
-            // The data stand left of the weights: slot 0 in every rule.
-            if decision.reads.iter().any(|other| other.at == read.at && other.slot == 0) {
-                decision.round(&mut values);
-            }
-        }
-        Ok((dims, values))
-    }
-
-    /// Whether what reaches the weights' reader differs between the two networks.
-    pub(super) fn differs(&self, tensor: &str) -> bool {
-        let Some(live) = self.live.get(tensor) else { return true };
-        let same = match (&live.float, &live.own) {
-            (Source::Input(one), Source::Input(other)) => one == other,
-            (Source::Kept(one), Source::Kept(other)) => Arc::ptr_eq(one, other),
-            _ => false,
-        };
-        self.sequential && (!same || self.low_bit.contains_key(tensor))
-    }
-
-    /// The same of `tensor` as it is, not rounded.
-    pub(super) fn differs_untouched(&self, tensor: &str) -> bool {
-        let Some(live) = self.live.get(tensor) else { return false };
-        match (&live.float, &live.own) {
-            (Source::Kept(one), Source::Kept(other)) => !Arc::ptr_eq(one, other),
-            _ => false,
-        }
-    }
-
-    /// Dimensions and values of `tensor`, at the frontier, on sample `at`.
-    pub(super) fn raw(&self, tensor: &str, at: usize, network: Network) -> Result<(Vec<usize>, Vec<f32>)> {
-        let value = self.get(tensor, at, network)?;
-        Ok((value.dims.iter().map(|&dim| dim.max(0) as usize).collect(), floats(&value)?))
-    }
-
     /// Who makes and reads what.
     pub(super) fn index(&self) -> &Index<'_> {
         &self.index
-    }
-
-    /// Whether `tensor` is at the frontier.
-    pub(super) fn is_live(&self, tensor: &str) -> bool {
-        self.live.contains_key(tensor)
     }
 
     /// Pending nodes that everything is there for.

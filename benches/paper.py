@@ -1,0 +1,106 @@
+"""The paper's steps one after another, on every labelled model of a folder, as a table in Markdown.
+
+    python benches/paper.py FOLDER --fourbit target/release/fourbit > docs/paper.md
+
+FOLDER and its samples are as in zoo.py. Each step converts each model at w4, w4a8 and w4a4; the figures are those of
+fourbit's report on validation samples that were not used for calibration: top-1, SQNR of the outputs in dB, how much smaller
+the quantized weights are than float ones (scales counted), and what share of weights is stored twice, which is also the
+share of multiplications that integer hardware does twice for them.
+
+The steps: scales at which nothing clips, one a tensor; the scale of least squared error, one a tensor; one a kernel; two tensors where one
+approximates poorly, within a budget; scales refitted to the layers' outputs, layer after layer; biases that take up the mean error; and
+in place of the last two the program's default, which also chooses codes for the layers' outputs.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import zoo
+
+PLAIN = ["--no-bias-correction"]
+DUAL = ["--dual-budget", "25%"]
+STEPS = [
+    ("min-max, one scale a tensor", ["--scales", "min-max", "--granularity", "tensor", "--compensation", "none", *PLAIN]),
+    ("MMSE, one scale a tensor", ["--granularity", "tensor", "--compensation", "none", *PLAIN]),
+    ("MMSE, one scale a kernel", ["--compensation", "none", *PLAIN]),
+    ("+ two tensors for key layers", ["--compensation", "none", *PLAIN, *DUAL]),
+    ("+ refitted scales", ["--compensation", "scales", *PLAIN, *DUAL]),
+    ("+ corrected biases", ["--compensation", "scales", *DUAL]),
+    ("default (compensated codes, one tensor)", []),
+    ("default, two tensors for key layers", DUAL),
+]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="a zoo, or a folder with index.json")
+    parser.add_argument("--fourbit", type=Path, default=Path("target/release/fourbit"), help="the program")
+    parser.add_argument("--precision", default="w4,w4a8,w4a4", help="comma-separated (default: %(default)s)")
+    parser.add_argument("--only", default="*", metavar="GLOB[,GLOB]", help="models by name")
+    parser.add_argument("--samples", type=int, default=256, metavar="N", help="calibration samples (default: %(default)s)")
+    parser.add_argument("--limit", type=int, default=1000, metavar="N", help="validation samples (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("target/paper"), help="for files made (default: %(default)s)")
+    return parser.parse_args()
+
+
+def convert(options, case, precision, step):
+    output = options.out / "model.onnx"
+    report = options.out / "report.json"
+    command = [options.fourbit, "quantize", case.model, "-o", output, "--overwrite", "-q", "--precision", precision]
+    command += ["--calibration", case.calibration, "--samples", options.samples, "--validation", case.validation]
+    command += ["--report", report, *step]
+    report.unlink(missing_ok=True)
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+    return json.loads(report.read_text())
+
+
+def twice(report):
+    """Share of the quantized weights that are stored as two tensors."""
+    weights = [site for site in report["sites"] if site["kind"] == "weight"]
+    sizes = [zoo.np.prod(site["dims"]) for site in weights]
+    double = sum(size for site, size in zip(weights, sizes) if len(site["terms"]) > 1)
+    return double / max(sum(sizes), 1)
+
+
+def main():
+    options = arguments()
+    options.out.mkdir(parents=True, exist_ok=True)
+    wanted, options.only = options.only.split(","), "*"
+    print("# The paper's steps\n")
+    print(" ".join(__doc__.split("\n\n", 2)[2].split("\n\n")[0].split()) + "\n")
+    print(f"Made by `python benches/paper.py FOLDER --samples {options.samples} --limit {options.limit}`.\n")
+    failed = 0
+    for name, make in zoo.cases(options):
+        if not any(zoo.fnmatch.fnmatch(name, glob) for glob in wanted):
+            continue
+        case = make()
+        first = True
+        for precision in options.precision.split(","):
+            for words, step in STEPS:
+                try:
+                    report = convert(options, case, precision, step)
+                except RuntimeError as error:
+                    failed += 1
+                    print(f"| {precision} | {words} | failed: {error} | | | |", flush=True)
+                    continue
+                scores = report["verdict"]["scores"]
+                if first:
+                    first = False
+                    print(f"## {name}\n\nFloat top-1 {100 * scores['float_top1']:.1f} on {scores['rows']} samples, "
+                          f"{report['calibration']['samples']} others for calibration.\n")
+                    print("| precision | step | top-1 | SQNR, dB | smaller by | stored twice |")
+                    print("| --- | --- | --- | --- | --- | --- |")
+                noise = report["verdict"]["outputs"][0]["sqnr_db"]
+                print(f"| {precision} | {words} | {100 * scores['quantized_top1']:.1f} | {noise or 0:.1f} | "
+                      f"{report['sizes']['compression'] or 0:.2f} | {100 * twice(report):.0f} % |", flush=True)
+        print(flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
