@@ -11,11 +11,10 @@ use rayon::prelude::*;
 
 use super::segment::{Changes, Segment};
 use super::spool::Spool;
-use crate::error::{Error, Result};
-use crate::mmse::Histogram;
+use crate::error::Result;
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{Index, Model, floats, outer_names, tensor_f32};
-use crate::plan::{ActivationDecision, Analysis, BiasChange, Read};
+use crate::plan::{ActivationDecision, Analysis, BiasChange};
 use crate::progress::Progress;
 use crate::runtime::Session;
 
