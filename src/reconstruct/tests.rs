@@ -93,7 +93,7 @@ fn features_that_were_never_seen_keep_their_weights() {
     float.iter_mut().for_each(|value| *value *= 1.2);
     let statistics = Statistics::new(&moments(&own, Some(&float), 4), true).unwrap();
     let weights = Mat::from_fn(1, 4, |_, at| at as f64 - 1.6);
-    let targets = statistics.targets(&weights);
+    let targets = statistics.targets(&weights, None);
     assert!((targets[(0, 1)] - weights[(0, 1)]).abs() < 1e-9, "{targets:?}");
     assert!(targets.row(0).iter().all(|value| value.is_finite()));
     assert!(Factor::new(&statistics).is_some());
@@ -107,7 +107,7 @@ fn targets_are_stationary_for_the_error_of_the_output() {
         own.iter().zip(numbers(40, own.len())).map(|(own, noise)| own + 0.3 * noise).collect();
     let statistics = Statistics::new(&moments(&own, Some(&float), features), false).unwrap();
     let weights = Mat::from_fn(2, features, |row, at| (row + 1) as f64 * 0.1 * (at as f64 - 2.2));
-    let targets = statistics.targets(&weights);
+    let targets = statistics.targets(&weights, None);
     let square =
         |at: usize| own[at * positions..][..positions].iter().map(|value| value * value).sum::<f64>();
     let typical = (0..features).map(square).sum::<f64>() / (features * positions) as f64;
@@ -207,7 +207,37 @@ fn a_bias_takes_up_the_gap_between_the_means() {
             (0..3).map(|f| weights[f] * float[f * 40 + at] - quantized[f] * own[f * 40 + at]).sum::<f64>()
         })
         .sum();
-    assert!((statistics.bias(&weights, &quantized) - gap / 40.0).abs() < 1e-12);
+    assert!((statistics.bias(&weights, &quantized, None) - gap / 40.0).abs() < 1e-12);
+}
+
+#[test]
+fn errors_of_another_branch_are_made_up_for() {
+    let (features, positions) = (4, 500);
+    let own = inputs(21, features, positions);
+    let float: Vec<f64> = own.iter().map(|value| 1.02 * value).collect();
+    // What the other branch lacks is nearly told by the layer's input.
+    let noise = numbers(22, positions);
+    let errors: Vec<f64> =
+        (0..positions).map(|at| 0.5 * own[at] - 0.3 * own[positions + at] + 0.05 * noise[at] + 0.2).collect();
+    let statistics = Statistics::new(&moments(&own, Some(&float), features), true).unwrap();
+    let mut residual = Residual::new(1, features);
+    residual.add(&errors, &own);
+    let weights = Mat::from_fn(1, features, |_, at| 0.3 * at as f64 - 0.4);
+    let row: Vec<f64> = weights.row(0).iter().copied().collect();
+    let error = |target: &Mat<f64>| {
+        let target: Vec<f64> = target.row(0).iter().copied().collect();
+        let bias = statistics.bias(&row, &target, Some((&residual, 0)));
+        let gap = |at: usize| {
+            let term = |f: usize| row[f] * float[f * positions + at] - target[f] * own[f * positions + at];
+            (0..features).map(term).sum::<f64>() + errors[at] - bias
+        };
+        let mean = (0..positions).map(gap).sum::<f64>() / positions as f64;
+        assert!(mean.abs() < 1e-9, "the bias takes up the mean of both: {mean}");
+        (0..positions).map(|at| gap(at).powi(2)).sum::<f64>()
+    };
+    let (alone, matched) =
+        (statistics.targets(&weights, None), statistics.targets(&weights, Some(&residual)));
+    assert!(error(&matched) < 0.2 * error(&alone), "{} {}", error(&matched), error(&alone));
 }
 
 #[test]

@@ -198,7 +198,7 @@ fn layers_are_listed_by_guilt() {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let written: serde_json::Value =
         serde_json::from_slice(&std::fs::read(&file).expect("the report")).expect("JSON");
-    assert_eq!((&written["schema"], &written["version"]), (&"fourbit.sensitivity".into(), &1.into()));
+    assert_eq!((&written["schema"], &written["version"]), (&"fourbit.sensitivity".into(), &2.into()));
     assert_eq!((&written["samples"], &written["calibration"]["samples"]), (&8.into(), &20.into()));
     let layers = written["layers"].as_array().expect("layers");
     let guilt: Vec<f64> = layers.iter().map(|layer| layer["guilt"].as_f64().expect("a number")).collect();

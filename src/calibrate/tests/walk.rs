@@ -53,6 +53,8 @@ fn analysis(model: &Model) -> Analysis {
             tensor: tensor.clone(),
             dims,
             axis: None,
+            input_axis: None,
+            place: crate::plan::Place::default(),
             reads: vec![Read { node: node.name().to_owned(), operator, at, slot: 1 }],
             kernels: vec![kernel],
             inputs: vec![node.input[0].clone()],
