@@ -80,7 +80,7 @@ impl Walk<'_> {
         }
     }
 
-    fn lost(&self, tensor: &str) -> Error {
+    pub(super) fn lost(&self, tensor: &str) -> Error {
         let problem = format!("value {tensor} is not at the frontier");
         Error::Runtime { action: "calibrate", view: "float".into(), problem }
     }

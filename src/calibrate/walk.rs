@@ -133,7 +133,11 @@ impl<'w> Walk<'w> {
             }
             if nodes.is_empty() {
                 self.progress.end();
-                return Ok(Vec::new());
+                return match self.open.first() {
+                    None => Ok(Vec::new()),
+                    // Behind a constant, or in a circle: nothing that runs leads there.
+                    Some(&site) => Err(self.lost(&self.analysis.weights[site].inputs.join(", "))),
+                };
             }
         }
     }
@@ -157,7 +161,7 @@ impl<'w> Walk<'w> {
                 .insert(site.tensor.clone(), tensor_f32(site.tensor.as_str(), &site.dims, values));
         }
         for change in biases {
-            let name = format!("{}/bias {}", change.read.node, change.read.slot);
+            let name = format!("bias of node {}, input {}", change.read.at, change.read.slot);
             let constant = tensor_f32(name, &[change.values.len() as i64], &change.values);
             self.changes.constants.insert((change.read.at, change.read.slot), constant);
         }
