@@ -75,7 +75,7 @@ def onnxruntime_seconds(options, feeds, folder):
 def fourbit_seconds(options, calibration, samples, folder):
     command = [options.fourbit, "quantize", options.model, "-o", folder / "fourbit.onnx", "--precision", "w4a8"]
     command += ["--calibration", calibration, "--samples", samples, "--overwrite", "-q"]
-    command += ["--report", folder / "report.json"]
+    command += ["--report", folder / "report.json", "--compensation", options.compensation]
     start = time.monotonic()
     result = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     seconds = time.monotonic() - start
@@ -93,6 +93,8 @@ def main():
     parser.add_argument("--fourbit", type=Path, default=Path("target/release/fourbit"), help="the program")
     parser.add_argument("--samples", type=int, default=512, metavar="N", help="default: %(default)s")
     parser.add_argument("--batch", type=int, default=50, metavar="N", help="for onnxruntime (default: %(default)s)")
+    parser.add_argument("--compensation", default="none", metavar="HOW", help="fourbit's; none does what the other does\
+ (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="of each (default: %(default)s)")
     options = parser.parse_args()
     logging.disable(logging.WARNING)

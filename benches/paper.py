@@ -1,6 +1,6 @@
-"""The paper's steps one after another, on every labelled model of a folder, as a table in Markdown.
+"""The paper's steps one after another, on every labelled model of a folder, as tables in Markdown.
 
-    python benches/paper.py FOLDER --fourbit target/release/fourbit > docs/paper.md
+    python benches/paper.py FOLDER --fourbit target/release/fourbit 
 
 FOLDER and its samples are as in zoo.py. Each step converts each model at w4, w4a8 and w4a4; the figures are those of
 fourbit's report on validation samples that were not used for calibration: top-1, SQNR of the outputs in dB, how much smaller
@@ -71,8 +71,6 @@ def main():
     options = arguments()
     options.out.mkdir(parents=True, exist_ok=True)
     wanted, options.only = options.only.split(","), "*"
-    print("# The paper's steps\n")
-    print(" ".join(__doc__.split("\n\n", 2)[2].split("\n\n")[0].split()) + "\n")
     print(f"Made by `python benches/paper.py FOLDER --samples {options.samples} --limit {options.limit}`.\n")
     failed = 0
     for name, make in zoo.cases(options):
