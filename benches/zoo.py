@@ -52,8 +52,8 @@ def arguments():
     parser.add_argument("--limit", type=int, metavar="N", help="score the first N validation samples only")
     parser.add_argument("--no-calibration", action="store_true", help="give weight-only conversions no samples")
     parser.add_argument("--tolerance", type=float, default=0.3, metavar="POINTS", help="default: %(default)s")
-    parser.add_argument("--optimized", action="store_true", help="let onnxruntime optimize the graph, which rounds biases of\
- quantized layers to integers and reorders sums; otherwise it runs what the file says")
+    parser.add_argument("--as-written", action="store_true", help="switch onnxruntime's optimizations off, which round\
+ biases of quantized layers to integers and reorder sums, so that it runs what the file says")
     parser.add_argument("--out", type=Path, default=Path("target/zoo"), help="for files made (default: %(default)s)")
     return parser.parse_args()
 
@@ -264,8 +264,8 @@ def line(options, case, precision, weights, floats):
     report, seconds = convert(options, case, precision, weights, output)
     rows, reported = scores(report)
     if rows not in floats:
-        floats[rows] = top1(case.model, case.validation, rows, options.optimized)
-    measured = top1(output, case.validation, rows, options.optimized)
+        floats[rows] = top1(case.model, case.validation, rows, not options.as_written)
+    measured = top1(output, case.validation, rows, not options.as_written)
     difference = measured - reported
     peak = report.get("peak_memory")
     print(
