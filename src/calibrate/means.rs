@@ -89,22 +89,33 @@ fn axis(spatial: &Spatial, at: usize, input: usize, transposed: bool) -> Axis {
 
 fn sliding(spatial: &Spatial, dims: &[usize], values: &[f32], transposed: bool) -> (Vec<f64>, f64) {
     let rank = spatial.kernel.len();
-    if dims.len() != rank + 2 || values.is_empty() || values.len() != dims.iter().product::<usize>() {
+    if rank == 0
+        || dims.len() != rank + 2
+        || values.is_empty()
+        || values.len() != dims.iter().product::<usize>()
+    {
         return Default::default();
     }
     let (batch, channels) = (dims[0], dims[1]);
     let axes: Vec<Axis> = (0..rank).map(|at| axis(spatial, at, dims[2 + at], transposed)).collect();
+    // One axis at a time, the outermost first, so that the long sums are those of whole rows.
+    let mut reductions: Vec<Reduction> = Vec::with_capacity(rank);
+    for (outer, axis) in axes.iter().enumerate() {
+        let before: usize = spatial.kernel[..outer].iter().product();
+        let tail = dims[3 + outer..].iter().product();
+        reductions.push(Reduction::new(axis, before, dims[2 + outer], tail));
+    }
+    let Some((first, rest)) = reductions.split_first_mut() else { return Default::default() };
     let plane: usize = dims[2..].iter().product();
     let offsets: usize = spatial.kernel.iter().product();
     let mut sums = vec![0.0; channels * offsets];
     for (at, values) in values.chunks(plane).enumerate() {
-        // One axis at a time, the outermost first, so that the long sums are those of whole rows.
-        let mut left: Vec<f64> = values.iter().map(|&value| finite(value)).collect();
-        for (outer, axis) in axes.iter().enumerate() {
-            left = reduce(&left, dims[2 + outer], dims[3 + outer..].iter().product(), axis);
+        let mut left = first.run(values, finite);
+        for reduction in &mut *rest {
+            left = reduction.run(left, |value| value);
         }
         let channel = at % channels;
-        sums[channel * offsets..][..offsets].iter_mut().zip(&left).for_each(|(sum, more)| *sum += more);
+        sums[channel * offsets..][..offsets].iter_mut().zip(left).for_each(|(sum, more)| *sum += more);
     }
     let outputs: usize = axes.iter().map(|axis| axis.outputs).product();
     (sums, (batch * outputs) as f64)
@@ -112,36 +123,76 @@ fn sliding(spatial: &Spatial, dims: &[usize], values: &[f32], transposed: bool) 
 
 /// `[outer, length, tail]` to `[outer, offsets, tail]`: for each offset the sum over the positions
 /// it meets. Offsets that meet the same positions but for a few at the ends share their sum.
-fn reduce(values: &[f64], length: usize, tail: usize, axis: &Axis) -> Vec<f64> {
-    let offsets = axis.meets.len();
-    let mut classes: BTreeMap<usize, Vec<(usize, Range<usize>)>> = BTreeMap::new();
-    for (offset, &(first, step, count)) in axis.meets.iter().enumerate().filter(|(_, meets)| meets.2 > 0) {
-        classes.entry(first % step).or_default().push((offset, first / step..first / step + count));
-    }
-    let step = axis.meets.first().map_or(1, |meets| meets.1);
-    let mut sums = vec![0.0; values.len() / length * offsets];
-    let mut shared = vec![0.0; tail];
-    for (block, sums) in values.chunks(length * tail).zip(sums.chunks_mut(offsets * tail)) {
-        for (residue, class) in &classes {
-            let add = |rows: Range<usize>, sum: &mut [f64]| {
-                for row in rows {
-                    let row = block.get((row * step + residue) * tail..).unwrap_or(&[]);
-                    sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-                }
-            };
-            let start = class.iter().map(|(_, rows)| rows.start).max().unwrap_or(0);
-            let end = class.iter().map(|(_, rows)| rows.end).min().unwrap_or(0).max(start);
-            shared.fill(0.0);
-            add(start..end, &mut shared);
-            for (offset, rows) in class {
-                let sum = &mut sums[offset * tail..][..tail];
-                sum.copy_from_slice(&shared);
-                add(rows.start..rows.end.min(start), sum);
-                add(rows.start.max(end)..rows.end, sum);
-            }
+struct Reduction {
+    step: usize,
+    classes: Vec<Class>,
+    length: usize,
+    tail: usize,
+    offsets: usize,
+    shared: Vec<f64>,
+    sums: Vec<f64>,
+}
+
+/// Offsets whose positions leave the same remainder by the step.
+struct Class {
+    remainder: usize,
+    /// Rows, in steps, that all of them meet.
+    common: Range<usize>,
+    /// Each offset, and the rows that it meets.
+    offsets: Vec<(usize, Range<usize>)>,
+}
+
+impl Reduction {
+    fn new(axis: &Axis, outer: usize, length: usize, tail: usize) -> Self {
+        let step = axis.meets.first().map_or(1, |meets| meets.1);
+        let mut classes: BTreeMap<usize, Vec<(usize, Range<usize>)>> = BTreeMap::new();
+        for (offset, &(first, step, count)) in axis.meets.iter().enumerate().filter(|(_, meets)| meets.2 > 0)
+        {
+            classes.entry(first % step).or_default().push((offset, first / step..first / step + count));
+        }
+        let class = |(remainder, offsets): (usize, Vec<(usize, Range<usize>)>)| {
+            let start = offsets.iter().map(|(_, rows)| rows.start).max().unwrap_or(0);
+            let end = offsets.iter().map(|(_, rows)| rows.end).min().unwrap_or(0).max(start);
+            Class { remainder, common: start..end, offsets }
+        };
+        let offsets = axis.meets.len();
+        Self {
+            step,
+            classes: classes.into_iter().map(class).collect(),
+            length,
+            tail,
+            offsets,
+            shared: vec![0.0; tail],
+            sums: vec![0.0; outer * offsets * tail],
         }
     }
-    sums
+
+    /// The sums, valid until the next run. `read` gives what a value counts for.
+    fn run<T: Copy>(&mut self, values: &[T], read: impl Fn(T) -> f64) -> &[f64] {
+        let Self { step, classes, length, tail, offsets, shared, sums } = self;
+        let (tail, step) = (*tail, *step);
+        sums.fill(0.0);
+        for (block, sums) in values.chunks(*length * tail).zip(sums.chunks_mut(*offsets * tail)) {
+            for class in &*classes {
+                let add = |rows: Range<usize>, sum: &mut [f64]| {
+                    for row in rows {
+                        let row = block.get((row * step + class.remainder) * tail..).unwrap_or(&[]);
+                        sum.iter_mut().zip(row).for_each(|(sum, &value)| *sum += read(value));
+                    }
+                };
+                let common = &class.common;
+                shared.fill(0.0);
+                add(common.clone(), shared);
+                for (offset, rows) in &class.offsets {
+                    let sum = &mut sums[offset * tail..][..tail];
+                    sum.copy_from_slice(shared);
+                    add(rows.start..rows.end.min(common.start), sum);
+                    add(rows.start.max(common.end)..rows.end, sum);
+                }
+            }
+        }
+        sums
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The policy: from sites and what was seen of them to decisions. It reads weights and statistics, and
 //! changes nothing.
 
+mod accumulator;
 mod activations;
 mod balance;
 mod bias;
@@ -38,12 +39,12 @@ pub fn solve(
 ) -> Result<Plan> {
     let mut solver = Solver::new(model, analysis, options)?;
     let all: Vec<usize> = (0..analysis.weights.len()).collect();
-    solver.by_weights(&all, observations)?;
     if let Some(observations) = observations {
         for site in &analysis.activations {
             solver.activation(site, observations.histograms.get(&site.tensor), None)?;
         }
     }
+    solver.by_weights(&all, observations)?;
     Ok(solver.finish(subject))
 }
 
@@ -79,7 +80,8 @@ impl<'s> Solver<'s> {
         Ok(Self { index, analysis, options, layers, decisions: Vec::new(), skips: analysis.skips.clone() })
     }
 
-    /// Decides on weights by themselves. Gives the decision on each of `sites`, `None` where it stays float.
+    /// Decides on weights by themselves, once activations are decided. Gives the decision on each of `sites`, `None` where it
+    /// stays float.
     ///
     /// # Errors
     /// As [`solve`].
@@ -96,11 +98,11 @@ impl<'s> Solver<'s> {
             }
         });
         let solved = solved.collect::<Result<Vec<_>>>()?;
-        Ok(solved.into_iter().map(|outcome| self.note(outcome)).collect())
+        sites.iter().zip(solved).map(|(&at, outcome)| self.note(at, outcome)).collect()
     }
 
     /// Decides on weights by what they do to the output of their layer, from evidence of their inputs; by themselves where
-    /// there is none. Gives the decision on each of `sites`, `None` where it stays float.
+    /// there is none. The activations that they meet are decided before. Gives the decision on each of `sites`, `None` where it stays float.
     ///
     /// # Errors
     /// As [`solve`].
@@ -119,20 +121,31 @@ impl<'s> Solver<'s> {
             found.map_or_else(alone, Ok)
         });
         let solved = solved.collect::<Result<Vec<_>>>()?;
-        Ok(solved.into_iter().map(|outcome| self.note(outcome)).collect())
+        sites.iter().zip(solved).map(|(&at, outcome)| self.note(at, outcome)).collect()
     }
 
-    fn note(&mut self, outcome: Result<WeightDecision, Skip>) -> Option<WeightDecision> {
-        match outcome {
-            Ok(decision) => {
-                self.decisions.push(Decision::Weight(decision.clone()));
-                Some(decision)
-            }
+    fn note(&mut self, at: usize, outcome: Result<WeightDecision, Skip>) -> Result<Option<WeightDecision>> {
+        let mut decision = match outcome {
+            Ok(decision) => decision,
             Err(skip) => {
                 self.skips.push(skip);
-                None
+                return Ok(None);
             }
+        };
+        let met = |tensor: &str| {
+            self.decisions.iter().find_map(|decision| match decision {
+                Decision::Activation(activation) if activation.tensor == tensor => Some(activation),
+                _ => None,
+            })
+        };
+        let (biases, rounded) =
+            accumulator::rounded(&self.analysis.weights[at], &decision, met, &self.index)?;
+        decision.biases = biases;
+        if rounded {
+            decision.reason += ", bias in steps of an integer accumulator";
         }
+        self.decisions.push(Decision::Weight(decision.clone()));
+        Ok(Some(decision))
     }
 
     /// How much an error in each channel of a coarse activation moves the output of its readers: the axis of channels
