@@ -34,8 +34,8 @@ pub struct Conversion {
     /// How many weights share one scale
     #[arg(long, value_enum, default_value_t = Granularity::Channel, help_heading = "Precision")]
     pub granularity: Granularity,
-    /// How weights are chosen where there are samples: for the output of their layer, on the inputs that the quantized
-    /// layers before it give, or on those of the float network; or each for itself
+    /// How weights are chosen: for the output of their layer, on the inputs that the quantized layers before it give, or on
+    /// those of the float network (both alike without samples, where inputs are assumed); or each for itself
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Compensation::Sequential, help_heading = "Precision")]
     pub compensation: Compensation,
     /// Round each weight to its nearest code and leave the biases as they are

@@ -15,6 +15,7 @@
 
 mod compensate;
 mod moments;
+mod normal;
 mod polish;
 mod quantizer;
 mod refit;
@@ -22,6 +23,7 @@ mod statistics;
 
 pub use compensate::{Factor, compensate};
 pub use moments::Moments;
+pub use normal::{clipped, leaky};
 pub use polish::polish;
 pub use quantizer::{Quantizer, Term};
 pub use refit::Normal;

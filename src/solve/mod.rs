@@ -5,6 +5,8 @@ mod activations;
 mod balance;
 mod bias;
 mod compensated;
+mod expect;
+mod prior;
 mod terms;
 mod treatment;
 mod weights;
@@ -14,16 +16,16 @@ use rayon::prelude::*;
 use crate::error::Result;
 use crate::mmse::Histogram;
 use crate::onnx::{Index, Model};
-use crate::options::Options;
+use crate::options::{Compensation, Options, Storage};
 use crate::plan::{
-    ActivationDecision, ActivationSite, Analysis, Decision, Keep, Observations, Plan, Read, Skip, Subject,
-    VERSION, WeightDecision,
+    ActivationDecision, ActivationSite, Analysis, Decision, Expected, Keep, Observations, Plan, Read, Skip,
+    Subject, VERSION, WeightDecision, WeightSite,
 };
 use crate::reconstruct::Moments;
-use treatment::Treatment;
+use treatment::{Evidence, Treatment};
 
 /// Decides every scale and every code from weights and, where there are any, observations of the float network. Without
-/// them activations stay float and biases are not corrected.
+/// them activations stay float, and `expected` stands in: what the model itself says of its activations.
 ///
 /// # Errors
 /// [`crate::error::Error::Invalid`] where a weight's data does not fit its dimensions.
@@ -32,9 +34,10 @@ pub fn solve(
     analysis: &Analysis,
     observations: Option<&Observations>,
     options: &Options,
+    expected: &Expected,
     subject: Subject,
 ) -> Result<Plan> {
-    let mut solver = Solver::new(model, analysis, options);
+    let mut solver = Solver::new(model, analysis, options).expecting(expected.clone());
     let all: Vec<usize> = (0..analysis.weights.len()).collect();
     solver.by_weights(&all, observations)?;
     if let Some(observations) = observations {
@@ -51,6 +54,7 @@ pub struct Solver<'s> {
     index: Index<'s>,
     analysis: &'s Analysis,
     options: &'s Options,
+    expected: Expected,
     decisions: Vec<Decision>,
     skips: Vec<Skip>,
 }
@@ -59,7 +63,20 @@ impl<'s> Solver<'s> {
     /// Nothing decided yet.
     pub fn new(model: &'s Model, analysis: &'s Analysis, options: &'s Options) -> Self {
         let index = Index::new(model.graph());
-        Self { index, analysis, options, decisions: Vec::new(), skips: analysis.skips.clone() }
+        Self {
+            index,
+            analysis,
+            options,
+            expected: Expected::new(),
+            decisions: Vec::new(),
+            skips: analysis.skips.clone(),
+        }
+    }
+
+    /// What the model's own parameters say of its activations, used where there are no samples.
+    #[must_use]
+    pub fn expecting(self, expected: Expected) -> Self {
+        Self { expected, ..self }
     }
 
     /// Decides on weights by themselves. Gives the decision on each of `sites`, `None` where it stays float.
@@ -71,15 +88,41 @@ impl<'s> Solver<'s> {
         sites: &[usize],
         observations: Option<&Observations>,
     ) -> Result<Vec<Option<WeightDecision>>> {
+        let expected = expect::expect(&self.index, &self.expected)?;
         let solved = sites.par_iter().map(|&at| {
             let site = &self.analysis.weights[at];
-            match Treatment::of(site, self.options, false) {
+            if observations.is_none()
+                && let Some(found) = self.foreseen(site, &expected)?
+            {
+                return Ok(found);
+            }
+            match Treatment::of(site, self.options, Evidence::None) {
                 Some(treatment) => weights::solve(site, &self.index, &treatment, observations),
                 None => Ok(Err(weights::skip(site, Keep::FloatAsked))),
             }
         });
         let solved = solved.collect::<Result<Vec<_>>>()?;
         Ok(solved.into_iter().map(|outcome| self.note(outcome)).collect())
+    }
+
+    /// The decision on `site` by what it is foreseen to do to the output of its layer; `None` where nothing is foreseen, or it
+    /// is not asked for.
+    fn foreseen(
+        &self,
+        site: &WeightSite,
+        expected: &Expected,
+    ) -> Result<Option<Result<WeightDecision, Skip>>> {
+        let wanted = self.options.compensation != Compensation::None && self.options.bias_correction;
+        let Some(prior) = wanted.then(|| prior::prior(site, &self.index, expected)).flatten() else {
+            return Ok(None);
+        };
+        let evidence = if prior.known { Evidence::Normalisation } else { Evidence::Usual };
+        // With more codes, or sixteen zero points to choose from, a rough guess gains nothing.
+        if !prior.known && self.options.weights != Some(Storage::Int4) {
+            return Ok(None);
+        }
+        let Some(treatment) = Treatment::of(site, self.options, evidence) else { return Ok(None) };
+        compensated::solve(site, &self.index, &treatment, &prior.moments)
     }
 
     /// Decides on weights by what they do to the output of their layer, from the moments of their inputs; by themselves where
@@ -94,7 +137,7 @@ impl<'s> Solver<'s> {
     ) -> Result<Vec<Option<WeightDecision>>> {
         let solved = sites.par_iter().zip(moments).map(|(&at, moments)| {
             let site = &self.analysis.weights[at];
-            let Some(treatment) = Treatment::of(site, self.options, true) else {
+            let Some(treatment) = Treatment::of(site, self.options, Evidence::Samples) else {
                 return Ok(Err(weights::skip(site, Keep::FloatAsked)));
             };
             let found = match moments {
@@ -102,7 +145,8 @@ impl<'s> Solver<'s> {
                 None => None,
             };
             let alone = || {
-                let treatment = Treatment::of(site, self.options, false).unwrap_or(treatment.clone());
+                let treatment =
+                    Treatment::of(site, self.options, Evidence::None).unwrap_or(treatment.clone());
                 weights::solve(site, &self.index, &treatment, None)
             };
             found.map_or_else(alone, Ok)

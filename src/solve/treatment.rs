@@ -3,6 +3,19 @@
 use crate::options::{Compensation, Granularity, Options, Spelling, Storage};
 use crate::plan::{Partition, WeightSite};
 
+/// What is known of the inputs that a weight tensor meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Evidence {
+    /// Nothing that is made use of.
+    None,
+    /// What is usual.
+    Usual,
+    /// Means and variances of channels, from a BatchNormalization.
+    Normalisation,
+    /// Samples.
+    Samples,
+}
+
 /// How one weight tensor is to be quantized.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Treatment {
@@ -20,25 +33,25 @@ pub(super) struct Treatment {
 
 impl Treatment {
     /// What `options` ask for `site`; `None` where they leave weights float.
-    pub fn of(site: &WeightSite, options: &Options, with_samples: bool) -> Option<Self> {
+    pub fn of(site: &WeightSite, options: &Options, evidence: Evidence) -> Option<Self> {
         let storage = options.weights?;
         let axis = site.axis.filter(|_| options.granularity == Granularity::Channel);
         let partition = axis.map_or(Partition::Tensor, |axis| Partition::Channel { axis });
-        let compensate = with_samples && options.compensation != Compensation::None;
+        let compensate = evidence != Evidence::None && options.compensation != Compensation::None;
         let mut treatment = Self {
             storage,
             partition,
             terms: 1,
             spelling: Spelling::default(),
             compensate,
-            correct_biases: options.bias_correction,
+            correct_biases: options.bias_correction && evidence != Evidence::Usual,
             reason: String::new(),
         };
-        treatment.reason = treatment.words(site, options);
+        treatment.reason = treatment.words(site, options, evidence);
         Some(treatment)
     }
 
-    fn words(&self, site: &WeightSite, options: &Options) -> String {
+    fn words(&self, site: &WeightSite, options: &Options, evidence: Evidence) -> String {
         let partition = match (self.partition, options.granularity) {
             (Partition::Channel { .. }, _) => "one scale a kernel",
             (_, Granularity::Channel) if site.axis.is_none() => "one scale: its readers take different axes",
@@ -50,7 +63,15 @@ impl Treatment {
             Storage::Int8 | Storage::Uint8 => "",
         };
         let rest = match (self.compensate, options.compensation) {
-            (true, Compensation::Sequential) => ", output error compensated on the quantized network's inputs",
+            (true, _) if evidence == Evidence::Usual => {
+                ", output error compensated on inputs as they usually are"
+            }
+            (true, _) if evidence == Evidence::Normalisation => {
+                ", output error compensated on inputs as batch normalisation makes them"
+            }
+            (true, Compensation::Sequential) => {
+                ", output error compensated on the quantized network's inputs"
+            }
             (true, _) => ", output error compensated on the float network's inputs",
             (false, _) if self.correct_biases => ", rounding errors of each kernel cancelled",
             _ => "",
