@@ -199,7 +199,7 @@ pub enum Scales {
     MinMax,
 }
 
-/// How weights are judged by the output of their layer, where there are samples.
+/// How weights are judged by the output of their layer, on samples, or without them on inputs as they are assumed to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compensation {
@@ -298,7 +298,7 @@ pub struct Options {
     /// Whether the mean error that weight rounding puts on each output channel is corrected: by
     /// rounding a few elements of each kernel the other way, and with samples by the biases too.
     pub bias_correction: bool,
-    /// Whether codes are chosen for the layer's output, on samples.
+    /// Whether codes are chosen for the layer's output.
     pub compensation: Compensation,
     /// How scales are chosen.
     pub scales: Scales,

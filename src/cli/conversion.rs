@@ -48,8 +48,8 @@ pub struct Choices {
     /// What is different for single layers (TOML)
     #[arg(long, value_name = "FILE", help_heading = "Precision")]
     pub config: Option<PathBuf>,
-    /// How weights are chosen where there are samples: for the output of their layer, on the inputs that the quantized
-    /// layers before it give, or on those of the float network; or each for itself
+    /// How weights are chosen: for the output of their layer, on the inputs that the quantized layers before it give, or on
+    /// those of the float network (both alike without samples, where inputs are assumed); or each for itself
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Compensation::Sequential, help_heading = "Precision")]
     pub compensation: Compensation,
     /// How scales are chosen: least squared error, or the smallest that clips nothing, to compare with

@@ -59,7 +59,8 @@ pub(super) fn decide(
         None => None,
     };
     clock.add("calibrate");
-    let plan = solve(model, analysis, observations.as_ref(), options, ready.subject.clone())?;
+    let plan =
+        solve(model, analysis, observations.as_ref(), options, &ready.expected, ready.subject.clone())?;
     clock.add("solve");
     Ok(Decided { plan, calibrated: observations.is_some(), warnings })
 }

@@ -22,7 +22,7 @@ pub use crate::plan::{Applied, Inspection, Planned, Sensitivities, Sensitivity, 
 use crate::error::{Error, Result};
 use crate::onnx::{self, Model};
 use crate::options::{OPSET, Options};
-use crate::plan::{Prepared, Subject};
+use crate::plan::{Expected, Prepared, Subject};
 
 /// Calibration samples used where no number is asked for: more of them change the ranges little.
 pub const CALIBRATION_SAMPLES: usize = 512;
@@ -54,6 +54,8 @@ pub struct Job {
 pub(crate) struct Ready {
     pub model: Model,
     pub prepared: Vec<Prepared>,
+    /// What folded normalisations say of activations.
+    pub expected: Expected,
     pub opset: i64,
     pub subject: Subject,
     pub warnings: Vec<String>,
@@ -74,12 +76,12 @@ pub(crate) fn ready(path: &Path) -> Result<Ready> {
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let subject = Subject { file, sha256: measure::sha256(&float) };
     let opset = float.opset();
-    let (model, changes) = crate::prepare::prepare(float.clone(), OPSET)?;
+    let (model, changes, expected) = crate::prepare::with_statistics(float.clone(), OPSET)?;
     let prepared = changes
         .into_iter()
         .map(|change| Prepared { pass: change.pass.into(), count: change.count, detail: change.detail })
         .collect();
-    Ok(Ready { model, prepared, opset, subject, warnings, float })
+    Ok(Ready { model, prepared, expected, opset, subject, warnings, float })
 }
 
 /// `output`, or the input's name with `suffix` in place of `.onnx`, checked against the input.

@@ -254,7 +254,8 @@ mod tests {
         let feed = |at: usize| Ok(samples.get(at)?.inputs);
         let observed = observe(model, &analysis, samples.len(), &feed, true, &Silent).unwrap();
         let subject = Subject { file: "m".into(), sha256: String::new() };
-        let plan = solve(model, &analysis, Some(&observed), &options, subject).unwrap();
+        let plan = solve(model, &analysis, Some(&observed), &options, &crate::plan::Expected::new(), subject)
+            .unwrap();
         (analysis, plan)
     }
 

@@ -3,6 +3,7 @@
 mod check;
 mod codes;
 mod decision;
+mod expected;
 mod file;
 mod layout;
 mod observations;
@@ -16,6 +17,7 @@ pub use decision::{
     ActivationDecision, ActivationTerm, BiasChange, Decision, Plan, Residuals, Subject, VERSION,
     WeightDecision, WeightTerm,
 };
+pub use expected::{Channels, Expected};
 pub use file::{read, write};
 pub use layout::Layout;
 pub use observations::Observations;

@@ -10,6 +10,7 @@ use crate::onnx::{
     Dtype, Index, Model, element_count, float, floats, int, is_standard, node_label, tensor_f32,
     without_attribute,
 };
+use crate::plan::{Channels as Statistics, Expected};
 
 /// BatchNormalization's `epsilon` where the node gives none.
 const EPSILON: f32 = 1e-5;
@@ -17,7 +18,7 @@ const EPSILON: f32 = 1e-5;
 /// Folds each BatchNormalization with constant parameters into the Conv, ConvTranspose or Gemm
 /// whose output it alone reads. Computed in f64, rounded once to f32. The layer's output takes
 /// the normalisation's name.
-pub(super) fn fold(model: &mut Model) -> Result<Option<Change>> {
+pub(super) fn fold(model: &mut Model, expected: &mut Expected) -> Result<Option<Change>> {
     let mut names = Names::of(model.graph());
     let mut count = 0;
     // A second round only where one normalisation followed another.
@@ -31,6 +32,10 @@ pub(super) fn fold(model: &mut Model) -> Result<Option<Change>> {
             break;
         }
         count += folds.len();
+        for fold in &folds {
+            let output = &model.graph().node[fold.normalisation].output[0];
+            expected.insert(output.clone(), fold.channels.clone());
+        }
         apply(model, folds);
     }
     Ok(changed("fold-batchnorm", count, || {
@@ -44,10 +49,12 @@ struct Fold {
     normalisation: usize,
     weight: TensorProto,
     bias: TensorProto,
+    channels: Statistics,
 }
 
 /// What multiplies and what is added, by output channel.
 struct Affine {
+    scale: Vec<f64>,
     factor: Vec<f64>,
     mean: Vec<f64>,
     shift: Vec<f64>,
@@ -85,7 +92,9 @@ fn plan(index: &Index, at: usize, node: &NodeProto, names: &mut Names) -> Result
     let bias_name = producer.input.get(2).map(String::as_str).filter(|name| !name.is_empty());
     let weight = tensor_f32(owned(Some(weight.name()), "weight"), &weight.dims, &scaled);
     let bias = tensor_f32(owned(bias_name, "bias"), &[channel.count as i64], &bias);
-    Ok(Some(Fold { layer, normalisation: at, weight, bias }))
+    let variance = affine.scale.iter().map(|scale| scale * scale).collect();
+    let channels = Statistics { mean: affine.shift, variance };
+    Ok(Some(Fold { layer, normalisation: at, weight, bias, channels }))
 }
 
 /// The layer that `node` normalises, and its weight, where nothing else sees the layer's output.
@@ -162,7 +171,7 @@ fn affine(index: &Index, node: &NodeProto, count: usize) -> Result<Option<Affine
     let Ok([scale, shift, mean, variance]) = <[Vec<f64>; 4]>::try_from(parameters) else { return Ok(None) };
     let epsilon = f64::from(float(node, "epsilon").unwrap_or(EPSILON));
     let factor = scale.iter().zip(&variance).map(|(scale, variance)| scale / (variance + epsilon).sqrt());
-    Ok(Some(Affine { factor: factor.collect(), mean, shift }))
+    Ok(Some(Affine { factor: factor.collect(), scale, mean, shift }))
 }
 
 /// The bias that the layer adds to each channel; `None` where it is not one number a channel.
@@ -255,7 +264,7 @@ mod tests {
         graph.output(&y);
         graph.output(&plain);
         let mut model = graph.model();
-        assert_eq!(fold(&mut model).unwrap().unwrap().count, 1);
+        assert_eq!(fold(&mut model, &mut Expected::new()).unwrap().unwrap().count, 1);
         let conv = &model.graph().node[0];
         assert_eq!(conv.output, [y]);
         assert_eq!(conv.input, ["x", "w_folded", "conv_0_node_bias"]);
@@ -275,7 +284,7 @@ mod tests {
         let y = normalise(&mut graph, &gemm, 2, 1.0);
         graph.output(&y);
         let mut model = graph.model();
-        fold(&mut model).unwrap();
+        fold(&mut model, &mut Expected::new()).unwrap();
         // (0.5 b - 3) * 2 + 1
         assert_eq!(found(&model, "b"), [-1.0, 3.0]);
         assert_eq!(found(&model, "w"), [2.0, 4.0]);
@@ -294,7 +303,7 @@ mod tests {
             if returned {
                 graph.output(&conv);
             }
-            assert_eq!(fold(&mut graph.model()).unwrap(), None);
+            assert_eq!(fold(&mut graph.model(), &mut Expected::new()).unwrap(), None);
         }
     }
 
@@ -308,7 +317,7 @@ mod tests {
         let twice = normalise(&mut graph, &once, 2, 1.0);
         graph.output(&twice);
         let mut model = graph.model();
-        assert_eq!(fold(&mut model).unwrap().unwrap().count, 2);
+        assert_eq!(fold(&mut model, &mut Expected::new()).unwrap().unwrap().count, 2);
         assert_eq!(model.graph().node.len(), 1);
     }
 

@@ -9,8 +9,11 @@ mod names;
 mod shadowed;
 pub mod upgrade;
 
+use std::cell::RefCell;
+
 use crate::error::Result;
 use crate::onnx::Model;
+use crate::plan::Expected;
 
 /// One exact change to the model, for the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +35,17 @@ type Pass<'p> = dyn Fn(&mut Model) -> Result<Option<Change>> + 'p;
 /// # Errors
 /// [`crate::error::Error::NoConversion`] where an operator's way to `opset` is not known,
 /// [`crate::error::Error::Invalid`] where a tensor that a pass reads is damaged.
-pub fn prepare(mut model: Model, opset: i64) -> Result<(Model, Vec<Change>)> {
+pub fn prepare(model: Model, opset: i64) -> Result<(Model, Vec<Change>)> {
+    with_statistics(model, opset).map(|(model, changes, _)| (model, changes))
+}
+
+/// [`prepare`], and what the BatchNormalization nodes that it folds say of the values they made.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn with_statistics(mut model: Model, opset: i64) -> Result<(Model, Vec<Change>, Expected)> {
+    let expected = RefCell::new(Expected::new());
+    let fold = |model: &mut Model| batchnorm::fold(model, &mut expected.borrow_mut());
     let upgrade = |model: &mut Model| upgrade::upgrade(model, opset);
     let passes: [&Pass; 6] = [
         // First: until an initializer is no longer an input, nothing may take it for a constant.
@@ -44,7 +57,7 @@ pub fn prepare(mut model: Model, opset: i64) -> Result<(Model, Vec<Change>)> {
         // Before folding: an Identity or Dropout may stand between convolution and BatchNormalization.
         &identities::remove,
         // Leaves the normalisation's parameters without a reader.
-        &batchnorm::fold,
+        &fold,
         // Last: sweeps up after all others.
         &dead::remove,
     ];
@@ -52,7 +65,7 @@ pub fn prepare(mut model: Model, opset: i64) -> Result<(Model, Vec<Change>)> {
     for pass in passes {
         changes.extend(pass(&mut model)?);
     }
-    Ok((model, changes))
+    Ok((model, changes, expected.into_inner()))
 }
 
 /// A change of `count` things, or nothing.

@@ -15,6 +15,7 @@
 
 mod compensate;
 mod moments;
+mod normal;
 mod polish;
 mod quantizer;
 mod refit;
@@ -27,6 +28,7 @@ pub const MOST_FEATURES: usize = 2304;
 
 pub use compensate::{Factor, compensate};
 pub use moments::Moments;
+pub use normal::{clipped, leaky};
 pub use polish::polish;
 pub use quantizer::{Quantizer, Term};
 pub use refit::Normal;

@@ -36,6 +36,18 @@ impl Moments {
         }
     }
 
+    /// Moments that are assumed, not seen: the mean of each feature, and `E[x x^T]`, row-major.
+    pub fn assumed(mean: Vec<f64>, second: Vec<f64>) -> Self {
+        Self {
+            features: mean.len(),
+            positions: 1.0,
+            own: second,
+            cross: Vec::new(),
+            sum_float: mean.clone(),
+            sum_own: mean,
+        }
+    }
+
     /// Length of an input vector.
     pub fn features(&self) -> usize {
         self.features

@@ -3,8 +3,6 @@
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 
-use super::Statistics;
-
 /// The normal equations of scales that one or more rows share: with the integer vectors `q_j` that the scales `a_j` multiply,
 /// `sum_k (q_j H q_k) a_k = q_j H t`, summed over the rows.
 #[derive(Clone, Debug)]
@@ -20,14 +18,13 @@ impl Normal {
         Self { matrix: Mat::zeros(scales, scales), right: vec![0.0; scales], energy: 0.0 }
     }
 
-    /// Adds a row: its target `t`, `H t`, and for each scale the integers that it multiplies.
-    pub fn add(&mut self, statistics: &Statistics, target: &[f64], through: &[f64], vectors: &[Vec<f64>]) {
+    /// Adds a row: its target `t`, `H t`, and for each scale the integers that it multiplies and `H` times those.
+    pub fn add(&mut self, target: &[f64], through: &[f64], vectors: &[Vec<f64>], products: &[Vec<f64>]) {
         self.energy += dot(target, through);
-        for (one, vector) in vectors.iter().enumerate() {
+        for (one, (vector, product)) in vectors.iter().zip(products).enumerate() {
             self.right[one] += dot(vector, through);
-            let product = statistics.through(vector);
             for (other, next) in vectors.iter().enumerate().take(one + 1) {
-                let sum = dot(&product, next);
+                let sum = dot(product, next);
                 self.matrix[(one, other)] += sum;
                 if other < one {
                     self.matrix[(other, one)] += sum;

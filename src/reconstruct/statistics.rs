@@ -141,6 +141,20 @@ impl Statistics {
         product
     }
 
+    /// `H v` of each of several rows.
+    pub fn products(&self, rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let entries: usize = rows.iter().map(Vec::len).sum();
+        let used = rows.iter().flatten().filter(|value| **value != 0.0).count();
+        // Rows of which most is 0 (the integers of one scale of many) cost less one by one.
+        if rows.len() < 2 || 2 * used < entries {
+            return rows.iter().map(|row| self.through(row)).collect();
+        }
+        let columns = Mat::from_fn(self.features(), rows.len(), |feature, row| rows[row][feature]);
+        let mut products = Mat::zeros(self.features(), rows.len());
+        matmul(&mut products, Accum::Replace, &self.metric, &columns, 1.0, Par::Seq);
+        (0..rows.len()).map(|row| products.col_as_slice(row).to_vec()).collect()
+    }
+
     /// `(t - v) H (t - v)^T` of one row.
     pub fn error(&self, target: &[f64], quantized: &[f64]) -> f64 {
         let difference: Vec<f64> = target.iter().zip(quantized).map(|(one, other)| one - other).collect();

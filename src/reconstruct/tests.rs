@@ -154,16 +154,21 @@ fn compensation_and_refits_lower_the_error_of_the_output() {
         plain += error(&near, term.scale);
         let before = error(&codes, term.scale);
         better += before;
-        polish(&statistics, &target, term, &mut codes);
+        let integers = |codes: &[i32]| scaled(codes, 1.0);
+        let mut product = statistics.through(&integers(&codes));
+        polish(&statistics, &through, term, &mut codes, &mut product);
+        let anew = statistics.through(&integers(&codes));
+        assert!(product.iter().zip(&anew).all(|(kept, anew)| (kept - anew).abs() < 1e-9));
         let after = error(&codes, term.scale);
         assert!(after <= before * (1.0 + 1e-9));
         polished += after;
         let mut moved = near.clone();
-        polish(&statistics, &target, term, &mut moved);
+        polish(&statistics, &through, term, &mut moved, &mut statistics.through(&integers(&near)));
         assert!(error(&moved, term.scale) <= error(&near, term.scale) * (1.0 + 1e-9));
         for codes in [near, codes] {
             let mut normal = Normal::new(1);
-            normal.add(&statistics, &target, &through, &[scaled(&codes, 1.0)]);
+            let rows = [integers(&codes)];
+            normal.add(&target, &through, &rows, &statistics.products(&rows));
             let (scales, less) = normal.solve(&[term.scale]);
             assert!((less - error(&codes, scales[0])).abs() < 1e-9);
             assert!(less <= error(&codes, term.scale) + 1e-12);
@@ -173,6 +178,20 @@ fn compensation_and_refits_lower_the_error_of_the_output() {
         }
     }
     assert!(better < 0.6 * plain && polished <= better, "{plain} {better} {polished}");
+}
+
+#[test]
+fn products_are_the_same_together_and_one_by_one() {
+    let statistics = Statistics::new(&moments(&inputs(5, 20, 90), None, 20), true).unwrap();
+    let dense: Vec<Vec<f64>> = (0..7).map(|seed| numbers(seed, 20)).collect();
+    let sparse: Vec<Vec<f64>> =
+        (0..7).map(|at| (0..20).map(|place| if place == at { 2.0 } else { 0.0 }).collect()).collect();
+    for rows in [&dense, &sparse] {
+        for (row, product) in rows.iter().zip(statistics.products(rows)) {
+            let alone = statistics.through(row);
+            assert!(product.iter().zip(&alone).all(|(one, other)| (one - other).abs() < 1e-9));
+        }
+    }
 }
 
 #[test]
@@ -192,7 +211,8 @@ fn a_refit_without_codes_or_with_a_negative_answer_keeps_its_scales() {
     let target = [0.5, -0.25, 1.0];
     for vector in [vec![0.0; 3], vec![-1.0, 0.5, -2.0]] {
         let mut normal = Normal::new(1);
-        normal.add(&statistics, &target, &statistics.through(&target), &[vector]);
+        let products = statistics.products(std::slice::from_ref(&vector));
+        normal.add(&target, &statistics.through(&target), &[vector], &products);
         assert_eq!(normal.solve(&[0.125]).0, [0.125]);
     }
 }

@@ -3,9 +3,12 @@
 
 mod accumulator;
 mod activations;
+mod attempts;
 mod balance;
 mod bias;
 mod compensated;
+mod expect;
+mod prior;
 mod residuals;
 mod terms;
 mod treatment;
@@ -18,14 +21,14 @@ use crate::mmse::Histogram;
 use crate::onnx::{Index, Model};
 use crate::options::{Options, Scales};
 use crate::plan::{
-    ActivationDecision, ActivationSite, Analysis, Decision, Keep, Observations, Plan, Read, Skip, Subject,
-    VERSION, WeightDecision, WeightSite,
+    ActivationDecision, ActivationSite, Analysis, Decision, Expected, Keep, Observations, Plan, Read, Skip,
+    Subject, VERSION, WeightDecision, WeightSite,
 };
 use crate::reconstruct::{Moments, Residual};
-use treatment::Layer;
+use treatment::{Layer, Treatment};
 
 /// Decides every scale and every code from weights and, where there are any, observations of the float network. Without
-/// them activations stay float and biases are not corrected.
+/// them activations stay float, and `expected` stands in: what the model itself says of its activations.
 ///
 /// # Errors
 /// [`crate::error::Error::Options`] where the options name layers that are not there, or contradict one another, and
@@ -35,9 +38,10 @@ pub fn solve(
     analysis: &Analysis,
     observations: Option<&Observations>,
     options: &Options,
+    expected: &Expected,
     subject: Subject,
 ) -> Result<Plan> {
-    let mut solver = Solver::new(model, analysis, options)?;
+    let mut solver = Solver::new(model, analysis, options)?.expecting(expected.clone());
     let all: Vec<usize> = (0..analysis.weights.len()).collect();
     if let Some(observations) = observations {
         for site in &analysis.activations {
@@ -65,6 +69,7 @@ pub struct Solver<'s> {
     options: &'s Options,
     /// What is asked for each of the weight sites.
     layers: Vec<Layer>,
+    expected: Expected,
     decisions: Vec<Decision>,
     skips: Vec<Skip>,
 }
@@ -77,7 +82,14 @@ impl<'s> Solver<'s> {
     pub fn new(model: &'s Model, analysis: &'s Analysis, options: &'s Options) -> Result<Self> {
         let index = Index::new(model.graph());
         let layers = treatment::layers(analysis, &index, options)?;
-        Ok(Self { index, analysis, options, layers, decisions: Vec::new(), skips: analysis.skips.clone() })
+        let (expected, skips) = (Expected::new(), analysis.skips.clone());
+        Ok(Self { index, analysis, options, layers, expected, decisions: Vec::new(), skips })
+    }
+
+    /// What the model's own parameters say of its activations, used where there are no samples.
+    #[must_use]
+    pub fn expecting(self, expected: Expected) -> Self {
+        Self { expected, ..self }
     }
 
     /// Decides on weights by themselves, once activations are decided. Gives the decision on each of `sites`, `None` where it
@@ -90,15 +102,41 @@ impl<'s> Solver<'s> {
         sites: &[usize],
         observations: Option<&Observations>,
     ) -> Result<Vec<Option<WeightDecision>>> {
+        let expected = match observations {
+            Some(_) => Expected::new(),
+            None => expect::expect(&self.index, &self.expected)?,
+        };
         let solved = sites.par_iter().map(|&at| {
             let site = &self.analysis.weights[at];
-            match &self.layers[at].weights {
-                Some(treatment) => weights::solve(site, &self.index, &treatment.alone(), observations),
-                None => Ok(Err(weights::skip(site, Keep::FloatAsked))),
+            let Some(treatment) = &self.layers[at].weights else {
+                return Ok(Err(weights::skip(site, Keep::FloatAsked)));
+            };
+            if observations.is_none()
+                && let Some(found) = self.foreseen(site, treatment, &expected)?
+            {
+                return Ok(found);
             }
+            weights::solve(site, &self.index, &treatment.alone(), observations)
         });
         let solved = solved.collect::<Result<Vec<_>>>()?;
         sites.iter().zip(solved).map(|(&at, outcome)| self.note(at, outcome)).collect()
+    }
+
+    /// The decision on `site` by what it is foreseen to do to the output of its layer; `None` where nothing is foreseen, or it
+    /// is not asked for.
+    fn foreseen(
+        &self,
+        site: &WeightSite,
+        treatment: &Treatment,
+        expected: &Expected,
+    ) -> Result<Option<Result<WeightDecision, Skip>>> {
+        if treatment.foreseen(true).is_none() {
+            return Ok(None);
+        }
+        let Some(prior) = prior::prior(site, &self.index, expected) else { return Ok(None) };
+        let Some(treatment) = treatment.foreseen(prior.known) else { return Ok(None) };
+        let evidence = Evidence { moments: Some(prior.moments), residuals: None };
+        compensated::solve(site, &self.index, &treatment, &evidence)
     }
 
     /// Decides on weights by what they do to the output of their layer, from evidence of their inputs; by themselves where

@@ -39,12 +39,33 @@ pub(super) struct Treatment {
     /// Why the partition, the width and the number of terms, in words.
     why: String,
     compensation: Compensation,
+    inputs: Inputs,
+}
+
+/// What is known of the inputs that a weight tensor meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Inputs {
+    /// What samples show, or nothing.
+    Seen,
+    /// Without samples: means and variances of channels, from a BatchNormalization.
+    Normalised,
+    /// Without samples: what is usual.
+    Usual,
 }
 
 impl Treatment {
     /// The same for a layer of whose inputs nothing is known.
     pub fn alone(&self) -> Self {
         Self { compensate: false, compensation: Compensation::None, ..self.clone() }
+    }
+
+    /// The same for a layer of whose inputs something is foreseen without samples: that they are `normalised`, or only
+    /// what is usual, whose means are no ground to correct biases on. `None` where that is not to be made use of.
+    pub fn foreseen(&self, normalised: bool) -> Option<Self> {
+        // With more codes, or sixteen zero points to choose from, a rough guess gains nothing.
+        let wanted = self.compensate && self.correct_biases && (normalised || self.storage == Storage::Int4);
+        let inputs = if normalised { Inputs::Normalised } else { Inputs::Usual };
+        wanted.then(|| Self { correct_biases: normalised, inputs, ..self.clone() })
     }
 
     /// All of it in words.
@@ -56,6 +77,12 @@ impl Treatment {
         };
         let share = if matches!(self.partition, Partition::Block { .. }) { "block" } else { "kernel" };
         let rest = match (self.compensate, self.compensation) {
+            (true, _) if self.inputs == Inputs::Usual => {
+                ", output error compensated on inputs as they usually are".into()
+            }
+            (true, _) if self.inputs == Inputs::Normalised => {
+                ", output error compensated on inputs as batch normalisation makes them".into()
+            }
             (true, Compensation::Sequential) => {
                 ", output error compensated on the quantized network's inputs".into()
             }
@@ -218,6 +245,7 @@ impl Wish {
             residuals,
             why: why.join(", "),
             compensation: options.compensation,
+            inputs: Inputs::Seen,
         });
         Layer { weights, activation: self.activation, activation_terms: self.activation_terms }
     }

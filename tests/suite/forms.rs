@@ -10,7 +10,7 @@ use fourbit::onnx::build::GraphBuilder;
 use fourbit::onnx::{Model, attr, read, write};
 use fourbit::options::{Edges, Granularity, Keys, LayerRule, Options, Precision, Spelling, Storage};
 use fourbit::pipeline::{Job, apply, plan, quantize};
-use fourbit::plan::{Decision, Observations, Partition, Plan, Subject, Verdict, WeightDecision};
+use fourbit::plan::{Decision, Expected, Observations, Partition, Plan, Subject, Verdict, WeightDecision};
 use fourbit::progress::Silent;
 use fourbit::rewrite::{self, Dialect, lower};
 use fourbit::solve::solve;
@@ -217,7 +217,7 @@ fn with_activations(model: &Model, options: &Options, low: f32, high: f32) -> Pl
         analysis.activations.iter().map(|site| (site.tensor.clone(), histogram.clone())).collect();
     let observations = Observations { samples: 1, histograms, ..Observations::default() };
     let subject = Subject { file: "m.onnx".into(), sha256: String::new() };
-    solve(model, &analysis, Some(&observations), options, subject).expect("a plan")
+    solve(model, &analysis, Some(&observations), options, &Expected::new(), subject).expect("a plan")
 }
 
 #[test]
@@ -302,7 +302,8 @@ fn wishes_that_cannot_be_are_named() {
         let options = options(|it| change(it));
         let analysis = analyse(&model, &options).expect("sites");
         let subject = Subject { file: "m.onnx".into(), sha256: String::new() };
-        let error = solve(&model, &analysis, None, &options, subject).expect_err("a contradiction");
+        let error =
+            solve(&model, &analysis, None, &options, &Expected::new(), subject).expect_err("a contradiction");
         assert!(matches!(error, Error::Options { .. }), "{error}");
         error.to_string()
     };
