@@ -57,6 +57,7 @@ pub fn analyse(model: &Model, options: &Options) -> Result<Analysis> {
                     kernels: Vec::new(),
                     inputs: Vec::new(),
                     biases: Vec::new(),
+                    macs: None,
                 });
                 if site.axis != Some(factor.axis) {
                     site.axis = None;

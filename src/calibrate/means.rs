@@ -31,6 +31,26 @@ impl Gather {
     }
 }
 
+/// How often each weight of `kernel` is multiplied for an input of `dims`: a position of the output, or for ConvTranspose of the
+/// input, each. `None` where the input does not have the form that the kernel expects.
+pub(super) fn outputs(kernel: &Kernel, dims: &[usize]) -> Option<u64> {
+    let positions = match kernel {
+        Kernel::Conv(spatial) => {
+            let rank = spatial.kernel.len();
+            let (&[batch, _], sizes) = dims.split_first_chunk::<2>()?;
+            let each = |at| axis(spatial, at, sizes[at], false).outputs;
+            (sizes.len() == rank).then(|| batch * (0..rank).map(each).product::<usize>())?
+        }
+        Kernel::ConvTranspose(spatial) => {
+            let (&[batch, _], sizes) = dims.split_first_chunk::<2>()?;
+            (sizes.len() == spatial.kernel.len()).then(|| batch * sizes.iter().product::<usize>())?
+        }
+        Kernel::Matrix { input_transposed: true, .. } => *dims.last()?,
+        Kernel::Matrix { .. } => dims.split_last()?.1.iter().product(),
+    };
+    Some(positions as u64)
+}
+
 fn finite(value: f32) -> f64 {
     if value.is_finite() { f64::from(value) } else { 0.0 }
 }

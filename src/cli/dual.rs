@@ -7,7 +7,7 @@ use crate::options::{self, DUAL_THRESHOLD, Keys};
 
 /// Which layers' weights become the sum of two 4-bit tensors.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Dual weights")]
+#[command(next_help_heading = "Two low-bit tensors instead of one")]
 pub struct Dual {
     /// Which 4-bit layers get a second 4-bit tensor for what the first one leaves [default: none]
     #[arg(long, value_enum, value_name = "WHICH")]
@@ -21,6 +21,9 @@ pub struct Dual {
     /// These too, by name; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub dual_layers: Vec<String>,
+    /// Give activations a second low-bit form too, for what the first one leaves
+    #[arg(long)]
+    pub dual_activations: bool,
     /// Add the two tensors, or repeat the operator and add its outputs
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Spelling::Sum)]
     pub dual_spelling: Spelling,
@@ -75,6 +78,7 @@ impl Dual {
             Spelling::Sum => options::Spelling::Sum,
             Spelling::Branches => options::Spelling::Branches,
         };
-        Ok(options::Dual { keys, layers: self.dual_layers.clone(), spelling })
+        let activations = self.dual_activations;
+        Ok(options::Dual { keys, layers: self.dual_layers.clone(), spelling, activations })
     }
 }

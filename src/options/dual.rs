@@ -63,6 +63,8 @@ pub struct Dual {
     pub layers: Vec<String>,
     /// How the two tensors are written.
     pub spelling: Spelling,
+    /// Whether activations get two forms too.
+    pub activations: bool,
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use sha2::{Digest, Sha256};
 
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{self, Dtype, Model, element_count};
-use crate::options::Spelling;
 use crate::plan::{Decision, Plan, Sizes, WeightDecision};
 
 /// SHA-256 of the model as one message, in hexadecimal.
@@ -99,17 +98,14 @@ pub(super) fn sizes(before: u64, after: u64, prepared: &Model, written: &Model, 
     let standing = written.graph().initializer.iter().filter(|tensor| !integers.contains_key(tensor.name()));
     let stored: u64 = standing.map(bytes).sum();
     let (mut bits, mut elements) = (0u64, 0u64);
-    let (mut products, mut repeated) = (0u64, 0u64);
+    let (mut macs, mut extra) = (Some(0u64), Some(0u64));
     for decision in &plan.decisions {
         let Decision::Weight(weight) = decision else { continue };
         bits += weight_bits(weight);
-        let count = weight.dims.iter().product::<i64>().unsigned_abs();
-        elements += count;
-        let read = count * weight.reads.len() as u64;
-        products += read;
-        if weight.spelling == Spelling::Branches {
-            repeated += read * (weight.terms.len() as u64).saturating_sub(1);
-        }
+        elements += weight.dims.iter().product::<i64>().unsigned_abs();
+        let add = |sum: Option<u64>, times: usize| Some(sum? + weight.macs? * times as u64);
+        macs = add(macs, 1);
+        extra = add(extra, weight.terms.len().saturating_sub(1));
     }
     Sizes {
         before,
@@ -118,6 +114,7 @@ pub(super) fn sizes(before: u64, after: u64, prepared: &Model, written: &Model, 
         effective_bits: 8.0 * stored as f64 / parameters(prepared).max(1) as f64,
         quantized_bits: (elements > 0).then(|| bits as f64 / elements as f64),
         compression: (bits > 0).then(|| 32.0 * elements as f64 / bits as f64),
-        repeated: repeated as f64 / products.max(1) as f64,
+        macs: macs.filter(|_| elements > 0),
+        extra_macs: extra.filter(|_| elements > 0),
     }
 }

@@ -7,6 +7,7 @@ use super::judge::{self, Judged};
 use super::measure::{Clock, peak_memory, sizes};
 use super::{CALIBRATION_SAMPLES, Job, Ready, ready, target};
 use crate::analyse::analyse;
+use crate::calibrate::macs;
 use crate::error::{Error, Result};
 use crate::onnx::{self, Model};
 use crate::plan::{self, Analysis, Outcome, Plan, Planned};
@@ -87,7 +88,7 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     let mut clock = Clock::start();
     let mut ready = ready(&job.input)?;
     clock.lap("prepare");
-    let analysis = analyse(&ready.model, &job.options)?;
+    let mut analysis = analyse(&ready.model, &job.options)?;
     let beside = Samples::discover(&job.input);
     let preprocess = job.preprocess.clone().or_else(|| {
         // A file that lies there by itself is meant for pictures, not for model-ready arrays.
@@ -110,6 +111,8 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
         }
         None => None,
     };
+    count_macs(job, &ready, &mut analysis, samples.as_ref())?;
+    clock.add("analyse");
     let decided = decide(&job.options, &ready, &analysis, samples.as_ref(), &mut clock, progress)?;
     let calibration = samples.filter(|_| decided.calibrated);
     let calibration = calibration.map(|samples| (samples.path().display().to_string(), samples.len()));
@@ -127,6 +130,24 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
         validation: job.validation.clone().or(beside.validation),
         clock,
     })
+}
+
+/// Notes how many multiplications each layer takes, where tract can run the model on a sample, or on a made-up one.
+fn count_macs(job: &Job, ready: &Ready, analysis: &mut Analysis, samples: Option<&Samples>) -> Result<()> {
+    if analysis.weights.is_empty() || first_fault(&ready.model).is_some() {
+        return Ok(());
+    }
+    let inputs = match samples {
+        Some(samples) => samples.get(0)?.inputs,
+        None => match Samples::synthetic(&ready.model, 1, job.seed).and_then(|samples| samples.get(0)) {
+            Ok(sample) => sample.inputs,
+            Err(_) => return Ok(()),
+        },
+    };
+    if let Ok(macs) = macs(&ready.model, analysis, &inputs) {
+        analysis.weights.iter_mut().zip(macs).for_each(|(site, macs)| site.macs = macs);
+    }
+    Ok(())
 }
 
 fn calibration_samples(

@@ -120,6 +120,7 @@ mod tests {
             sqnr_db: None,
             reason: String::new(),
             residuals: None,
+            macs: None,
             biases: Vec::new(),
         }
     }

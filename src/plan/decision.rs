@@ -81,6 +81,10 @@ pub struct WeightDecision {
     /// What other treatments would have lost.
     #[serde(default)]
     pub residuals: Option<Residuals>,
+    /// Multiplications of one run that these weights take part in, over all readers and for one term; `None` where no run
+    /// showed the sizes of their inputs.
+    #[serde(default)]
+    pub macs: Option<u64>,
     /// New biases that take up the mean error of the products, one a reader at most.
     #[serde(default)]
     pub biases: Vec<BiasChange>,

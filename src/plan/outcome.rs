@@ -35,10 +35,12 @@ pub struct Sizes {
     /// How many times smaller the quantized weights are than in 32 bits: `32 sum N / bits`, with all their terms, scales
     /// and zero points.
     pub compression: Option<f64>,
-    /// Products that are computed more than once because terms are written as branches, as a share of the quantized
-    /// weights, each counted once a reader: 1 where every layer is computed twice. How many multiplications that makes
-    /// depends on the sizes of the inputs, which a model need not say.
-    pub repeated: f64,
+    /// Multiplications of one run in the layers whose weights were quantized, before; `None` where no run showed the sizes of
+    /// their inputs.
+    pub macs: Option<u64>,
+    /// Multiplications that second terms add, where they are computed by themselves: in branches, and on integer hardware in
+    /// sums too.
+    pub extra_macs: Option<u64>,
 }
 
 /// Whether the written file was judged.

@@ -118,6 +118,8 @@ pub struct WeightSite {
     /// For each reader the bias that is added to its product: the read that takes it, and the
     /// tensor if there is one already. `None` where the graph offers no place for one.
     pub biases: Vec<Option<(Read, Option<String>)>>,
+    /// Multiplications of one run over all readers, where a run showed their inputs' sizes.
+    pub macs: Option<u64>,
 }
 
 /// An activation that may be quantized: one tensor, the reads that take the low-bit form.

@@ -38,6 +38,7 @@ pub fn outcome() -> Outcome {
             single: 7.1e-3,
             dual: Some(1.2e-4),
         }),
+        macs: Some(442_368),
         biases: vec![BiasChange {
             read: read(2),
             tensor: Some("layer1.conv.bias".into()),
@@ -83,7 +84,8 @@ pub fn outcome() -> Outcome {
             effective_bits: 4.61,
             quantized_bits: Some(4.22),
             compression: Some(7.58),
-            repeated: 0.25,
+            macs: Some(442_368),
+            extra_macs: Some(110_592),
         },
         verdict: Verdict::Validated(validation()),
         warnings: vec!["input has a narrow range".into()],

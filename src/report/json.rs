@@ -143,6 +143,7 @@ fn weight_row(weight: &WeightDecision) -> Value {
         "terms": weight.terms.iter().map(weight_term).collect::<Vec<_>>(),
         "spelling": (weight.terms.len() > 1).then_some(weight.spelling),
         "residuals": weight.residuals,
+        "macs": weight.macs,
         "sqnr_db": weight.sqnr_db,
         "biases_corrected": weight.biases.len(),
         "reason": weight.reason,

@@ -102,12 +102,14 @@ fn sizes(sizes: &Sizes, pairs: &mut Vec<(String, String)>) {
         let text = format!("{compression:.2} times, quantized weights alone, with their scales");
         pairs.push(("Compression".into(), text));
     }
-    if sizes.repeated > 0.0 {
+    if let (Some(macs), Some(extra @ 1..)) = (sizes.macs, sizes.extra_macs) {
         let text = format!(
-            "{} of the quantized weights multiply once more, in branches",
-            words::percent(sizes.repeated)
+            "{} more than {} (+{}) where second tensors multiply by themselves",
+            words::count(extra),
+            words::count(macs),
+            words::percent(extra as f64 / macs.max(1) as f64)
         );
-        pairs.push(("Extra products".into(), text));
+        pairs.push(("MACs a run".into(), text));
     }
 }
 

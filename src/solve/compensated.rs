@@ -7,7 +7,7 @@ use super::Evidence;
 use super::attempts::{Known, Solution, Unit, best};
 use super::terms::losses;
 use super::treatment::Treatment;
-use super::weights::{obstacle, skip, sqnr_db};
+use super::weights::{decision, obstacle, skip, sqnr_db};
 use crate::error::Result;
 use crate::onnx::{Index, floats};
 use crate::plan::{BiasChange, Codes, Kernel, Layout, Skip, WeightDecision, WeightSite, WeightTerm};
@@ -84,17 +84,7 @@ pub(super) fn solve(
             }
         }
     }
-    let mut decision = WeightDecision {
-        tensor: site.tensor.clone(),
-        dims: site.dims.clone(),
-        reads: site.reads.clone(),
-        terms,
-        spelling: treatment.spelling,
-        sqnr_db: None,
-        reason: treatment.reason(),
-        residuals: treatment.residuals,
-        biases: Vec::new(),
-    };
+    let mut decision = decision(site, treatment, terms);
     let decoded = decision.decode();
     decision.sqnr_db = sqnr_db(losses(&values, &decoded));
     if centred {

@@ -226,7 +226,7 @@ impl Wish {
             dual,
             spelling: rule.spelling.unwrap_or(options.dual.spelling),
             activation,
-            activation_terms: rule.activation_terms.unwrap_or(1),
+            activation_terms: rule.activation_terms.unwrap_or(if options.dual.activations { 2 } else { 1 }),
             reasons,
         })
     }

@@ -5,7 +5,7 @@ use super::terms::{fit_terms, losses};
 use super::treatment::Treatment;
 use crate::error::{Error, Result};
 use crate::onnx::{Index, floats};
-use crate::plan::{Keep, Observations, Partition, Skip, WeightDecision, WeightSite};
+use crate::plan::{Keep, Observations, Partition, Skip, WeightDecision, WeightSite, WeightTerm};
 
 /// Weights that stay float.
 pub(super) fn skip(site: &WeightSite, reason: Keep) -> Skip {
@@ -15,6 +15,22 @@ pub(super) fn skip(site: &WeightSite, reason: Keep) -> Skip {
         dims: site.dims.clone(),
         bytes: 4 * site.dims.iter().product::<i64>().unsigned_abs(),
         reason,
+    }
+}
+
+/// The decision that `treatment` of `site` came to these `terms`, without what is known only once it is looked at.
+pub(super) fn decision(site: &WeightSite, treatment: &Treatment, terms: Vec<WeightTerm>) -> WeightDecision {
+    WeightDecision {
+        tensor: site.tensor.clone(),
+        dims: site.dims.clone(),
+        reads: site.reads.clone(),
+        terms,
+        spelling: treatment.spelling,
+        sqnr_db: None,
+        reason: treatment.reason(),
+        residuals: treatment.residuals,
+        macs: site.macs,
+        biases: Vec::new(),
     }
 }
 
@@ -63,17 +79,7 @@ pub(super) fn solve(
         Ok(terms) => terms,
         Err(fault) => return Ok(Err(skip(site, Keep::NotFinite(fault.index)))),
     };
-    let mut decision = WeightDecision {
-        tensor: site.tensor.clone(),
-        dims: site.dims.clone(),
-        reads: site.reads.clone(),
-        terms,
-        spelling: treatment.spelling,
-        sqnr_db: None,
-        reason: treatment.reason(),
-        residuals: treatment.residuals,
-        biases: Vec::new(),
-    };
+    let mut decision = decision(site, treatment, terms);
     decision.sqnr_db = sqnr_db(losses(&values, &decision.decode()));
     if let Some(observations) = observations.filter(|_| treatment.correct_biases) {
         decision.biases = bias::correct(site, &decision, &values, index, observations)?;

@@ -59,6 +59,7 @@ fn analysis(model: &Model) -> Analysis {
             kernels: vec![kernel],
             inputs: vec![node.input[0].clone()],
             biases: vec![None],
+            macs: None,
         });
     }
     Analysis { weights, ..Analysis::default() }

@@ -57,6 +57,7 @@ fn weight(
         sqnr_db: None,
         reason: "test".into(),
         residuals: None,
+        macs: None,
         biases: Vec::new(),
         dims,
     }
