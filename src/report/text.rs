@@ -133,7 +133,7 @@ mod tests {
             "14.7 %",
             "4.22",
             "7.58 times",
-            "25.00 % of the quantized weights",
+            "110,592 more than 442,368 (+25.00 %)",
             "7.1e-3",
             "drop 0.50 ± 0.35 points",
             "solve 0.25",
