@@ -178,7 +178,7 @@ fn activations(weights: &[WeightSite], index: &Index, skips: &mut Vec<Skip>) -> 
             None
         };
         match reason {
-            None => found.push(ActivationSite { tensor: tensor.to_owned(), reads }),
+            None => found.push(ActivationSite { tensor: tensor.to_owned(), reads, elements: None }),
             Some(reason) => skips.push(Skip {
                 name: tensor.to_owned(),
                 operator: reads[0].operator.clone(),

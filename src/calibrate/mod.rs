@@ -2,7 +2,7 @@
 //! histogram each, and the mean input of each weight. Memory is bounded by the samples in flight.
 
 mod columns;
-mod macs;
+mod count;
 mod means;
 mod moments;
 mod residuals;
@@ -28,7 +28,7 @@ use crate::runtime::Session;
 #[cfg(test)]
 mod tests;
 
-pub use macs::macs;
+pub use count::count;
 use means::Gather;
 pub use resume::{Resume, frontier};
 pub use walk::{Feed, Walk};

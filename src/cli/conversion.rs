@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 
+use super::budget::Budget;
 use super::dual::Dual;
 use crate::error::Result;
 use crate::options::{self, Edges, Granularity, LayerRule, Options, Precision, Storage};
@@ -61,6 +62,8 @@ pub struct Choices {
 
     #[command(flatten)]
     pub dual: Dual,
+    #[command(flatten)]
+    pub budget: Budget,
 
     /// Quantize only what matches; may be repeated
     #[arg(long, value_name = "GLOB", help_heading = "What to quantize")]
@@ -140,6 +143,8 @@ pub enum Activations {
     Uint4,
     /// Signed, 4 bits
     Int4,
+    /// Signed, 16 bits
+    Int16,
 }
 
 /// How scales are chosen.
@@ -185,12 +190,14 @@ impl Choices {
                 Activations::Int8 => Some(Storage::Int8),
                 Activations::Uint4 => Some(Storage::Uint4),
                 Activations::Int4 => Some(Storage::Int4),
+                Activations::Int16 => Some(Storage::Int16),
                 Activations::Float => None,
             };
         }
         options.granularity = self.granularity;
         options.edges = self.edges;
         options.dual = self.dual.options()?;
+        options.budget = self.budget.options();
         if let Some(path) = &self.config {
             options.layers = LayerRule::read(path)?;
         }

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each with its arguments and a `run`.
 
 mod apply;
+mod budget;
 mod common;
 mod conversion;
 mod dual;

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::budget::exit_code;
 use super::common::Context;
 use super::conversion::Conversion;
 use crate::error::Result;
@@ -20,7 +21,8 @@ Examples:
 Exit status:
   0  the plan was written
   1  an error; no plan was written
-  2  wrong arguments")]
+  2  wrong arguments
+  3  the plan was written, but none keeps the limits: it is the best that was found")]
 pub struct Args {
     #[command(flatten)]
     pub conversion: Conversion,
@@ -33,5 +35,5 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     let planned = pipeline::plan(&args.conversion.job(None)?, &context.progress)?;
     context.print(|layout| plain::planned(&planned, layout), || data::planned(&planned))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(exit_code(planned.budget.as_ref()))
 }

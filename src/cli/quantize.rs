@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::budget::exit_code;
 use super::common::Context;
 use super::conversion::Conversion;
 use crate::error::{Error, Result};
@@ -20,12 +21,14 @@ Examples:
   fourbit quantize net.onnx --calibration calib.npz --validation test.npz
   fourbit quantize net.onnx -o small.onnx --precision w4
   fourbit quantize net.onnx --weights uint4 --activations float --exclude 'head*'
+  fourbit quantize net.onnx --calibration calib.npz --max-drop 1.0 --max-size 300kB
   fourbit quantize net.onnx --calibration pictures/ --preprocess pixels.toml --report net.json
 
 Exit status:
   0  the file was written
   1  an error
-  2  wrong arguments")]
+  2  wrong arguments
+  3  the file was written, but no plan keeps the limits: it is the best that was found")]
 pub struct Args {
     #[command(flatten)]
     pub conversion: Conversion,
@@ -53,5 +56,5 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         sink.commit()?;
     }
     context.print(|layout| plain::outcome(&outcome, layout), || data::outcome(&outcome))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(exit_code(outcome.budget.as_ref()))
 }

@@ -30,6 +30,11 @@ impl Globs {
         Ok(Self { set: set.build().map_err(|error| wrong("the globs", error))? })
     }
 
+    /// The pattern that fits `name` and nothing else.
+    pub fn literal(name: &str) -> String {
+        globset::escape(name)
+    }
+
     /// Whether any pattern fits `name`.
     pub fn is_match(&self, name: &str) -> bool {
         self.set.is_match(name)

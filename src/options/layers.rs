@@ -30,6 +30,12 @@ pub struct LayerRule {
     pub spelling: Option<Spelling>,
     /// Whether the activation that the layer reads is rounded once, or what that leaves once more: 1 or 2.
     pub activation_terms: Option<usize>,
+    /// Why the weights are to be so; `None` where a person says it.
+    #[serde(skip)]
+    pub weights_why: Option<String>,
+    /// The same of the activation.
+    #[serde(skip)]
+    pub activations_why: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +63,9 @@ impl LayerRule {
             wrong(place, error.message())
         })?;
         for rule in &rules.layer {
+            if rule.weights == Some(Some(Storage::Int16)) {
+                return Err(wrong(format!("layer {:?}", rule.matching), "int16 is a type for activations"));
+            }
             if let Some(terms) = rule.activation_terms.filter(|terms| !matches!(terms, 1 | 2)) {
                 return Err(wrong(
                     format!("layer {:?}", rule.matching),

@@ -2,7 +2,10 @@
 //! the library; the command line is a thin shell around them.
 
 mod apply;
+mod bench;
+mod budget;
 mod decide;
+mod forms;
 mod inspect;
 mod judge;
 mod measure;

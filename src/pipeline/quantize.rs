@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use super::budget::{Task, keep};
 use super::decide::{decide, unable};
 use super::judge::{self, Judged};
 use super::measure::{Clock, peak_memory, sizes};
 use super::{CALIBRATION_SAMPLES, Job, Ready, ready, target};
 use crate::analyse::analyse;
-use crate::calibrate::macs;
+use crate::calibrate::count;
 use crate::error::{Error, Result};
 use crate::onnx::{self, Model};
-use crate::plan::{self, Analysis, Outcome, Plan, Planned};
+use crate::plan::{self, Analysis, Budgeted, Outcome, Plan, Planned};
 use crate::progress::Progress;
 use crate::rewrite;
 use crate::runtime::faults;
@@ -21,6 +22,7 @@ pub(super) struct Solved {
     pub ready: Ready,
     pub analysis: Analysis,
     pub plan: Plan,
+    pub budget: Option<Budgeted>,
     pub calibration: Option<(String, usize)>,
     pub preprocess: Option<Preprocess>,
     pub validation: Option<PathBuf>,
@@ -38,7 +40,8 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         // Told before the work; whether they fit is seen after it.
         std::fs::metadata(path).map_err(Error::read(path))?;
     }
-    let Solved { ready, plan, calibration, preprocess, validation, mut clock, .. } = solved(job, progress)?;
+    let Solved { ready, plan, budget, calibration, preprocess, validation, mut clock, .. } =
+        solved(job, progress)?;
     let rewritten = rewrite::apply(&ready.model, &plan, None)?;
     let after = onnx::write(&rewritten, &output, job.overwrite)?;
     drop(rewritten);
@@ -65,6 +68,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         plan,
         calibration,
         verdict,
+        budget,
         warnings: ready.warnings,
         seconds: clock.seconds,
         peak_memory: peak_memory(),
@@ -77,10 +81,10 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
 /// Any: see [`Error`]. No output is left behind then.
 pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
     let path = target(&job.input, job.output.as_deref(), "plan.json", job.overwrite)?;
-    let Solved { ready, plan, mut clock, .. } = solved(job, progress)?;
+    let Solved { ready, plan, budget, mut clock, .. } = solved(job, progress)?;
     plan::write(&plan, &path, job.overwrite)?;
     clock.lap("write");
-    Ok(Planned { plan, path, warnings: ready.warnings, seconds: clock.seconds })
+    Ok(Planned { plan, path, budget, warnings: ready.warnings, seconds: clock.seconds })
 }
 
 /// Everything up to the plan.
@@ -111,9 +115,23 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
         }
         None => None,
     };
-    count_macs(job, &ready, &mut analysis, samples.as_ref())?;
+    count_work(job, &ready, &mut analysis, samples.as_ref())?;
     clock.add("analyse");
-    let decided = decide(&job.options, &ready, &analysis, samples.as_ref(), &mut clock, progress)?;
+    let (decided, budget) = match (&samples, job.options.budget.is_none()) {
+        (_, true) => (decide(&job.options, &ready, &analysis, samples.as_ref(), &mut clock, progress)?, None),
+        (Some(samples), false) => {
+            let options = &job.options;
+            let task = Task { options, ready: &ready, analysis: &analysis, samples, seed: job.seed };
+            let (decided, budgeted) = keep(&task, &mut clock, progress)?;
+            (decided, Some(budgeted))
+        }
+        (None, false) => {
+            return Err(Error::options(
+                "limits on size or loss are kept by measuring, which needs samples",
+                "pass --calibration FILE",
+            ));
+        }
+    };
     let calibration = samples.filter(|_| decided.calibrated);
     let calibration = calibration.map(|samples| (samples.path().display().to_string(), samples.len()));
     ready.warnings.extend(decided.warnings);
@@ -125,6 +143,7 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
         ready,
         analysis,
         plan,
+        budget,
         calibration,
         preprocess,
         validation: job.validation.clone().or(beside.validation),
@@ -132,8 +151,8 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     })
 }
 
-/// Notes how many multiplications each layer takes, where tract can run the model on a sample, or on a made-up one.
-fn count_macs(job: &Job, ready: &Ready, analysis: &mut Analysis, samples: Option<&Samples>) -> Result<()> {
+/// Notes how much each layer computes and reads, where tract can run the model on a sample, or on a made-up one.
+fn count_work(job: &Job, ready: &Ready, analysis: &mut Analysis, samples: Option<&Samples>) -> Result<()> {
     if analysis.weights.is_empty() || first_fault(&ready.model).is_some() {
         return Ok(());
     }
@@ -144,10 +163,11 @@ fn count_macs(job: &Job, ready: &Ready, analysis: &mut Analysis, samples: Option
             Err(_) => return Ok(()),
         },
     };
-    if let Ok(macs) = macs(&ready.model, analysis, &inputs) {
-        analysis.weights.iter_mut().zip(macs).for_each(|(site, macs)| site.macs = macs);
+    match count(&ready.model, analysis, &inputs) {
+        // Counts are told where they can be had; whether the model runs is told where it matters.
+        Err(Error::Runtime { .. }) => Ok(()),
+        other => other,
     }
-    Ok(())
 }
 
 fn calibration_samples(

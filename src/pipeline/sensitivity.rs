@@ -2,18 +2,15 @@
 //! by leaving it alone.
 
 use super::Job;
+use super::bench::Bench;
 use super::measure::weight_bits;
 use super::quantize::{Solved, first_fault, solved};
-use crate::calibrate::{Resume, frontier};
+use crate::calibrate::frontier;
 use crate::error::{Error, Result};
-use crate::onnx::proto::{TypeProto, ValueInfoProto, type_proto};
-use crate::onnx::{Dtype, Model};
+use crate::onnx::Model;
 use crate::plan::{Analysis, Layer, LayerSensitivity, Loss, Plan, Sensitivities, Sensitivity};
 use crate::progress::Progress;
-use crate::rewrite::{Dialect, apply, lower};
-use crate::runtime::Output;
 use crate::samples::Samples;
-use crate::validate::Differences;
 
 /// Samples measured on where no number is asked for. Each layer takes about as long as running the network once on all
 /// of them, and the order of the layers is clear after few.
@@ -91,103 +88,43 @@ pub fn sensitivities(
     progress: &dyn Progress,
 ) -> Result<Sensitivities> {
     let layers = Layer::all(analysis, plan);
-    let bench = Bench::new(model, plan, samples)?;
-    match bench.measure(&layers, true, progress) {
+    let bench = Bench::new(model, samples)?;
+    match measure(&bench, plan, &layers, true, progress) {
         // Parts may be harder to run than the whole, where shapes are computed.
         Err(error @ Error::Runtime { .. }) => {
             progress.end();
-            let measured = bench.measure(&layers, false, progress)?;
+            let measured = measure(&bench, plan, &layers, false, progress)?;
             Ok(Sensitivities { not_resumed: Some(error.to_string()), ..measured })
         }
         other => other,
     }
 }
 
-/// What all layers are measured with.
-struct Bench<'b> {
-    model: &'b Model,
-    /// The model as tract runs it.
-    float: Model,
-    /// The same with the whole plan carried out.
-    quantized: Model,
-    start: Resume,
-    outputs: Vec<String>,
-    /// The float network's outputs, for each sample.
-    reference: Vec<Vec<Output>>,
-    labels: Vec<Vec<i64>>,
-}
-
-impl<'b> Bench<'b> {
-    fn new(model: &'b Model, plan: &Plan, samples: &Samples) -> Result<Self> {
-        let feed = |at: usize| Ok(samples.get(at)?.inputs);
-        let float = lower(model, Dialect::Folded)?;
-        let start = Resume::new(&float, samples.len(), &feed, "float")?;
-        let labels = match samples.labelled() {
-            true => (0..samples.len()).map(|at| Ok(samples.get(at)?.labels)).collect::<Result<_>>()?,
-            false => vec![Vec::new(); samples.len()],
-        };
-        let outputs = float_outputs(&float);
-        let mut reference = Vec::new();
-        start.finish(&float, &outputs, &mut |_, values| {
-            reference.push(values);
-            Ok(())
-        })?;
-        let quantized = changed(model, plan)?;
-        Ok(Self { model, float, quantized, start, outputs, reference, labels })
-    }
-
-    fn measure(&self, layers: &[Layer], resumed: bool, progress: &dyn Progress) -> Result<Sensitivities> {
-        progress.begin("measure", Some(layers.len() as u64));
-        let (mut float, mut quantized) = (self.start.clone(), self.start.renamed("quantized"));
-        let whole = self.loss(&quantized, &self.quantized)?;
-        let mut rows = Vec::new();
-        for layer in layers {
-            if resumed {
-                let cut = frontier(self.model.graph(), layer.first());
-                float.advance(&self.float, &cut)?;
-                quantized.advance(&self.quantized, &cut)?;
-            }
-            let alone = self.loss(&float, &changed(self.model, &layer.only())?)?;
-            let without = self.loss(&quantized, &changed(self.model, &layer.without())?)?;
-            rows.push(row(layer, alone, without, &whole));
-            progress.step();
+fn measure(
+    bench: &Bench,
+    plan: &Plan,
+    layers: &[Layer],
+    resumed: bool,
+    progress: &dyn Progress,
+) -> Result<Sensitivities> {
+    progress.begin("measure", Some(layers.len() as u64));
+    let whole_model = bench.changed(plan)?;
+    let (mut float, mut quantized) = (bench.start.clone(), bench.start.renamed("quantized"));
+    let whole = bench.loss(&quantized, &whole_model)?;
+    let mut rows = Vec::new();
+    for layer in layers {
+        if resumed {
+            let cut = frontier(bench.model.graph(), layer.first());
+            float.advance(&bench.float, &cut)?;
+            quantized.advance(&whole_model, &cut)?;
         }
-        progress.end();
-        Ok(Sensitivities { whole, layers: rows, not_resumed: None })
+        let alone = bench.loss(&float, &bench.changed(&layer.only())?)?;
+        let without = bench.loss(&quantized, &bench.changed(&layer.without())?)?;
+        rows.push(row(layer, alone, without, &whole));
+        progress.step();
     }
-
-    /// The loss of `model`, resumed at `from`.
-    fn loss(&self, from: &Resume, model: &Model) -> Result<Loss> {
-        let mut differences = Differences::default();
-        from.finish(model, &self.outputs, &mut |at, values| {
-            differences.add(&self.reference[at], &values, &self.labels[at])
-        })?;
-        Ok(differences.loss())
-    }
-}
-
-/// `model` with `plan` carried out, as tract runs it.
-fn changed(model: &Model, plan: &Plan) -> Result<Model> {
-    lower(&apply(model, plan, None)?, Dialect::Folded)
-}
-
-/// The outputs that nodes compute as floats; all that nodes compute where none is.
-fn float_outputs(model: &Model) -> Vec<String> {
-    let graph = model.graph();
-    let made = |name: &str| graph.node.iter().any(|node| node.output.iter().any(|output| output == name));
-    let computed: Vec<_> = graph.output.iter().filter(|output| made(output.name())).collect();
-    let is_float = |output: &ValueInfoProto| match &output.r#type {
-        Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), .. }) => {
-            tensor.elem_type() == Dtype::Float as i32
-        }
-        _ => false,
-    };
-    let floats = computed.iter().filter(|output| is_float(output));
-    let names: Vec<String> = floats.map(|output| output.name().to_owned()).collect();
-    match names.is_empty() {
-        true => computed.iter().map(|output| output.name().to_owned()).collect(),
-        false => names,
-    }
+    progress.end();
+    Ok(Sensitivities { whole, layers: rows, not_resumed: None })
 }
 
 fn row(layer: &Layer, alone: Loss, without: Loss, whole: &Loss) -> LayerSensitivity {
@@ -218,6 +155,7 @@ mod tests {
     use crate::options::Options;
     use crate::plan::{Decision, Subject};
     use crate::progress::Silent;
+    use crate::rewrite::{Dialect, apply, lower};
     use crate::runtime::Session;
     use crate::solve::solve;
     use crate::validate::compare;
@@ -308,8 +246,9 @@ mod tests {
         let samples = Samples::synthetic(&model, 10, 7).unwrap();
         let (analysis, plan) = planned(&model, &samples);
         let layers = Layer::all(&analysis, &plan);
-        let bench = Bench::new(&model, &plan, &samples).unwrap();
-        let [resumed, whole] = [true, false].map(|how| bench.measure(&layers, how, &Silent).unwrap());
+        let bench = Bench::new(&model, &samples).unwrap();
+        let [resumed, whole] =
+            [true, false].map(|how| measure(&bench, &plan, &layers, how, &Silent).unwrap());
         for (one, other) in resumed.layers.iter().zip(&whole.layers) {
             assert!(
                 (one.guilt - other.guilt).abs() <= 1e-4 * other.guilt.abs().max(1e-6),

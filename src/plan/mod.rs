@@ -1,5 +1,6 @@
 //! The data that the stages hand to one another. No code with opinions.
 
+mod budget;
 mod check;
 mod codes;
 mod decision;
@@ -12,6 +13,7 @@ mod partition;
 mod sensitivity;
 mod site;
 
+pub use budget::{Budgeted, Trial};
 pub use codes::Codes;
 pub use decision::{
     ActivationDecision, ActivationTerm, BiasChange, Decision, Plan, Residuals, Subject, VERSION,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::budget::Budgeted;
 use super::decision::Plan;
 use super::site::Skip;
 
@@ -132,6 +133,8 @@ pub struct Outcome {
     pub sizes: Sizes,
     /// The judgement.
     pub verdict: Verdict,
+    /// How a budget was kept, where there was one.
+    pub budget: Option<Budgeted>,
     /// What a person should know before trusting the result.
     pub warnings: Vec<String>,
     /// Seconds a stage, in order.
@@ -147,6 +150,8 @@ pub struct Planned {
     pub plan: Plan,
     /// The plan's file.
     pub path: PathBuf,
+    /// How a budget was kept, where there was one.
+    pub budget: Option<Budgeted>,
     /// What a person should know before applying it.
     pub warnings: Vec<String>,
     /// Seconds a stage, in order.

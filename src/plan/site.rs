@@ -129,6 +129,8 @@ pub struct ActivationSite {
     pub tensor: String,
     /// Who reads it.
     pub reads: Vec<Read>,
+    /// Elements in one run, where a run showed them.
+    pub elements: Option<u64>,
 }
 
 /// A tensor or node left as it is, and why.

@@ -88,6 +88,7 @@ pub fn outcome() -> Outcome {
             extra_macs: Some(110_592),
         },
         verdict: Verdict::Validated(validation()),
+        budget: None,
         warnings: vec!["input has a narrow range".into()],
         seconds: vec![("read".into(), 0.01), ("solve".into(), 0.25)],
         peak_memory: Some(240_000_000),

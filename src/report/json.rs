@@ -25,6 +25,7 @@ pub fn outcome(outcome: &Outcome) -> String {
         ("calibration", json!(calibration)),
         ("sizes", json!(outcome.sizes)),
         ("verdict", json!(outcome.verdict)),
+        ("budget", json!(outcome.budget)),
         ("warnings", json!(outcome.warnings)),
         ("seconds", stages(&outcome.seconds)),
         ("peak_memory", json!(outcome.peak_memory)),
@@ -37,6 +38,7 @@ pub fn planned(planned: &Planned) -> String {
     let mut report = described(&planned.plan);
     report.extend([
         ("plan", json!(planned.path.display().to_string())),
+        ("budget", json!(planned.budget)),
         ("warnings", json!(planned.warnings)),
         ("seconds", stages(&planned.seconds)),
     ]);
@@ -232,7 +234,13 @@ mod tests {
     #[test]
     fn every_report_has_its_schema() {
         let whole = example::outcome();
-        let made = Planned { plan: whole.plan.clone(), path: "p".into(), warnings: vec![], seconds: vec![] };
+        let made = Planned {
+            plan: whole.plan.clone(),
+            path: "p".into(),
+            budget: None,
+            warnings: vec![],
+            seconds: vec![],
+        };
         let done = Applied { output: "o".into(), decisions: 1, of: 2, sizes: whole.sizes };
         let texts = [
             planned(&made),

@@ -1,6 +1,7 @@
 //! Words, tables and JSON for what the other rooms found out. Everything here returns a string;
 //! printing is up to the command line.
 
+mod budget;
 mod errors;
 mod inspection;
 mod json;

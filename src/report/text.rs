@@ -1,5 +1,6 @@
 //! The reports of `quantize`, `plan` and `apply`, for people.
 
+use super::budget::budgeted;
 use super::{Detail, Layout, words};
 use crate::plan::{Applied, Outcome, Plan, Planned, Sizes};
 
@@ -37,6 +38,7 @@ fn summary(outcome: &Outcome, layout: Layout) -> Vec<(String, String)> {
         pairs.push(("Calibration".into(), format!("{} from {source}", words::things(*samples, "sample"))));
     }
     pairs.extend(layout.judgement(&outcome.verdict));
+    pairs.extend(outcome.budget.iter().flat_map(budgeted));
     pairs.extend(words::time(&outcome.seconds));
     if let Some(bytes) = outcome.peak_memory {
         pairs.push(("Peak memory".into(), words::bytes(bytes)));
@@ -53,6 +55,7 @@ pub fn planned(planned: &Planned, layout: Layout) -> String {
         text += &layout.kept(&planned.plan.skips);
         let precision = format!("{}, {}", planned.plan.precision, totals(&planned.plan));
         let mut pairs = vec![("Precision".into(), precision)];
+        pairs.extend(planned.budget.iter().flat_map(budgeted));
         pairs.extend(words::time(&planned.seconds));
         text += &layout.pairs(&pairs);
         text.push('\n');
@@ -171,7 +174,8 @@ mod tests {
     #[test]
     fn plans_and_applications() {
         let Outcome { plan, sizes, .. } = example::outcome();
-        let made = Planned { plan, path: "p.json".into(), warnings: Vec::new(), seconds: Vec::new() };
+        let made =
+            Planned { plan, path: "p.json".into(), budget: None, warnings: Vec::new(), seconds: Vec::new() };
         let text = planned(&made, Layout::default());
         assert!(text.contains("layer1.conv.weight") && text.ends_with("Wrote p.json\n"), "{text}");
         let done = Applied { output: "o.onnx".into(), decisions: 1, of: 2, sizes };

@@ -68,9 +68,11 @@ pub(super) fn code_tensor(name: &str, storage: Storage, dims: &[i64], codes: &[i
         Storage::Uint4 => Dtype::Uint4,
         Storage::Int8 => Dtype::Int8,
         Storage::Uint8 => Dtype::Uint8,
+        Storage::Int16 => Dtype::Int16,
     };
     let raw = match storage.bits() {
         4 => pack(codes),
+        16 => codes.iter().flat_map(|code| code.to_le_bytes()).collect(),
         _ => codes.iter().map(|&code| code as u8).collect(),
     };
     tensor(name, dtype, dims, raw)

@@ -19,6 +19,7 @@ mod synthetic;
 mod test_sets;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use discover::Discovered;
 pub use preprocess::Preprocess;
@@ -38,10 +39,10 @@ pub struct Sample {
 }
 
 /// Samples that fit a model, read one by one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Samples {
     path: PathBuf,
-    source: Box<dyn Source>,
+    source: Arc<dyn Source>,
     /// Ascending; all where `None`.
     chosen: Option<Vec<usize>>,
 }
@@ -74,11 +75,11 @@ impl Samples {
     pub fn open(path: &Path, model: &Model, preprocess: Option<&Preprocess>) -> Result<Self> {
         let inputs = Input::all(model)?;
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        let source: Box<dyn Source> = if path.is_dir() {
+        let source: Arc<dyn Source> = if path.is_dir() {
             let sets = test_sets::find(path);
             match (sets.is_empty(), preprocess) {
-                (true, _) => Box::new(pictures::Pictures::open(path, &inputs, preprocess)?),
-                (false, None) => Box::new(test_sets::TestSets::open(sets, &inputs)?),
+                (true, _) => Arc::new(pictures::Pictures::open(path, &inputs, preprocess)?),
+                (false, None) => Arc::new(test_sets::TestSets::open(sets, &inputs)?),
                 (false, Some(preprocess)) => {
                     let expected = "no --preprocess, since test data sets are ready for the model";
                     let found = preprocess.path().display().to_string();
@@ -88,8 +89,8 @@ impl Samples {
         } else {
             std::fs::metadata(path).map_err(Error::read(path))?;
             match ending.as_deref() {
-                Some("npz") => Box::new(arrays::Arrays::npz(path, &inputs, preprocess)?),
-                Some("npy") => Box::new(arrays::Arrays::npy(path, &inputs, preprocess)?),
+                Some("npz") => Arc::new(arrays::Arrays::npz(path, &inputs, preprocess)?),
+                Some("npy") => Arc::new(arrays::Arrays::npy(path, &inputs, preprocess)?),
                 _ => {
                     let expected = "an .npz or .npy file, or a folder of pictures or test data sets";
                     return Err(Error::samples(path, "file", expected, "a file of another kind"));
@@ -105,7 +106,7 @@ impl Samples {
     /// # Errors
     /// [`Error::Invalid`] where an input's shape is not known, or its type cannot be made up.
     pub fn synthetic(model: &Model, count: usize, seed: u64) -> Result<Self> {
-        let source = Box::new(synthetic::Synthetic::new(&Input::all(model)?, count, seed)?);
+        let source = Arc::new(synthetic::Synthetic::new(&Input::all(model)?, count, seed)?);
         Ok(Self { path: PathBuf::from("synthetic samples"), source, chosen: None })
     }
 
@@ -124,6 +125,20 @@ impl Samples {
             Some(old) => subset.into_iter().filter_map(|at| old.get(at).copied()).collect(),
         });
         self
+    }
+
+    /// A random `count` of the samples, and the others; as [`Samples::choose`].
+    pub fn split(&self, count: usize, seed: u64) -> (Self, Self) {
+        let taken = random::subset(self.len(), count.min(self.len()), seed);
+        let others = (0..self.len()).filter(|at| taken.binary_search(at).is_err()).collect();
+        let part = |places: Vec<usize>| {
+            let chosen = match &self.chosen {
+                None => places,
+                Some(old) => places.into_iter().filter_map(|at| old.get(at).copied()).collect(),
+            };
+            Self { chosen: Some(chosen), ..self.clone() }
+        };
+        (part(taken), part(others))
     }
 
     /// The number of samples.
@@ -193,6 +208,18 @@ mod tests {
         assert_eq!(all().choose(Some(99), 3).len(), 50);
         assert!(all().choose(Some(0), 3).is_empty());
         assert!(all().get(50).unwrap_err().to_string().contains("an index below 50"));
+    }
+
+    #[test]
+    fn parts_share_nothing_and_lose_nothing() {
+        let all = Samples::synthetic(&model(), 50, 7).unwrap().choose(Some(20), 3);
+        let (some, others) = all.split(6, 1);
+        let mut chosen = [some.chosen.unwrap(), others.chosen.unwrap()];
+        assert_eq!(chosen.each_ref().map(Vec::len), [6, 14]);
+        let [some, others] = &mut chosen;
+        some.append(others);
+        some.sort_unstable();
+        assert_eq!(*some, all.chosen.unwrap());
     }
 
     #[test]

@@ -57,6 +57,9 @@ pub(super) fn solve(
     if taken.iter().any(|&(_, _, _, other)| other != storage) {
         reason += ", the widest that its readers ask for";
     }
+    if let Some(why) = taken.iter().find_map(|(_, layer, ..)| layer.activation_why.as_ref()) {
+        reason += &format!(", {storage} {why}");
+    }
     Ok(ActivationDecision {
         tensor: site.tensor.clone(),
         reads: taken.iter().map(|&(read, ..)| read.clone()).collect(),

@@ -8,6 +8,7 @@ mod balance;
 mod bias;
 mod compensated;
 mod expect;
+mod ladder;
 mod prior;
 mod residuals;
 mod terms;
@@ -25,6 +26,7 @@ use crate::plan::{
     Subject, VERSION, WeightDecision, WeightSite,
 };
 use crate::reconstruct::{Moments, Residual};
+pub use ladder::{Rung, Step, steps};
 use treatment::{Layer, Treatment};
 
 /// Decides every scale and every code from weights and, where there are any, observations of the float network. Without

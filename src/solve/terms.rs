@@ -17,7 +17,7 @@ pub(super) fn grids(storage: Storage) -> Vec<Grid> {
             zero_points.sort_by_key(|&zero_point| (zero_point - 8).abs());
             zero_points.into_iter().map(|zero_point| Grid::offset(bits, zero_point)).collect()
         }
-        Storage::Int8 | Storage::Uint8 => vec![Grid::signed(bits)],
+        Storage::Int8 | Storage::Uint8 | Storage::Int16 => vec![Grid::signed(bits)],
     }
 }
 

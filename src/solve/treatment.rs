@@ -18,6 +18,8 @@ pub(super) struct Layer {
     pub activation: Option<Storage>,
     /// One QuantizeLinear/DequantizeLinear pair on it, or two.
     pub activation_terms: usize,
+    /// Why that storage, where it is not what was asked for all.
+    pub activation_why: Option<String>,
 }
 
 /// How one weight tensor is to be quantized.
@@ -73,7 +75,7 @@ impl Treatment {
         let zero = match self.storage {
             Storage::Int4 => ", odd code on the better side",
             Storage::Uint4 => ", best of 16 zero points",
-            Storage::Int8 | Storage::Uint8 => "",
+            Storage::Int8 | Storage::Uint8 | Storage::Int16 => "",
         };
         let share = if matches!(self.partition, Partition::Block { .. }) { "block" } else { "kernel" };
         let rest = match (self.compensate, self.compensation) {
@@ -167,7 +169,10 @@ struct Wish {
     spelling: Spelling,
     activation: Option<Storage>,
     activation_terms: usize,
+    activation_why: Option<String>,
     reasons: Vec<String>,
+    /// Why two terms, where a rule gives a reason.
+    dual_why: Option<String>,
 }
 
 impl Wish {
@@ -185,6 +190,8 @@ impl Wish {
             rule.dual = later.dual.or(rule.dual);
             rule.spelling = later.spelling.or(rule.spelling);
             rule.activation_terms = later.activation_terms.or(rule.activation_terms);
+            rule.weights_why = later.weights_why.clone().or(rule.weights_why);
+            rule.activations_why = later.activations_why.clone().or(rule.activations_why);
         }
         let edges = options.edges().filter(|_| site.place.is_edge());
         let at_edge = |inside: Option<Storage>| edges.map_or(inside, |edges| edges.storage(inside));
@@ -207,7 +214,8 @@ impl Wish {
                 }
             };
         } else if weights != options.weights && rule.weights.is_some() {
-            reasons.push(format!("{} as its rule says", weights.map_or("float", Storage::name)));
+            let why = rule.weights_why.as_deref().unwrap_or("as its rule says");
+            reasons.push(format!("{} {why}", weights.map_or("float", Storage::name)));
         } else if weights != options.weights {
             let end = if site.place.first { "first" } else { "last" };
             reasons.push(format!("{} as a {end} layer", weights.map_or("float", Storage::name)));
@@ -227,13 +235,15 @@ impl Wish {
             spelling: rule.spelling.unwrap_or(options.dual.spelling),
             activation,
             activation_terms: rule.activation_terms.unwrap_or(if options.dual.activations { 2 } else { 1 }),
+            activation_why: rule.activations_why,
             reasons,
+            dual_why: rule.weights_why.filter(|_| dual == Some(true)),
         })
     }
 
     fn layer(self, residuals: Option<Residuals>, key: Option<String>, options: &Options) -> Layer {
         let terms = if key.is_some() { 2 } else { 1 };
-        let why: Vec<String> = self.reasons.into_iter().chain(key).collect();
+        let why: Vec<String> = self.reasons.iter().cloned().chain(key).collect();
         let weights = self.weights.map(|storage| Treatment {
             storage,
             partition: self.partition,
@@ -247,7 +257,8 @@ impl Wish {
             compensation: options.compensation,
             inputs: Inputs::Seen,
         });
-        Layer { weights, activation: self.activation, activation_terms: self.activation_terms }
+        let Self { activation, activation_terms, activation_why, .. } = self;
+        Layer { weights, activation, activation_terms, activation_why }
     }
 }
 
@@ -282,7 +293,13 @@ fn keys(
     };
     let mut found: Vec<Option<String>> = wishes
         .iter()
-        .map(|wish| (wish.dual == Some(true)).then(|| "two terms as asked".to_owned()))
+        .map(|wish| {
+            (wish.dual == Some(true)).then(|| {
+                wish.dual_why
+                    .as_ref()
+                    .map_or("two terms as asked".to_owned(), |why| format!("two terms {why}"))
+            })
+        })
         .collect();
     let mut order: Vec<usize> = (0..sites.len()).filter(free).collect();
     match *keys {

@@ -3,8 +3,10 @@
 //! It trusts the bytes on disk: what it is given was read back from the written file.
 
 mod compare;
+mod expected;
 mod proof;
 mod scores;
 
 pub use compare::{Differences, compare};
+pub use expected::expected_drop;
 pub use proof::prove;

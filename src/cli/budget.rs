@@ -1,0 +1,50 @@
+//! The arguments that limit what a conversion may cost.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::options;
+use crate::plan::Budgeted;
+
+/// Exit code where the file was written but the limits could not be kept.
+const NOT_KEPT: u8 = 3;
+
+/// Limits that single layers get finer forms to keep.
+#[derive(Clone, Copy, Debug, Default, Args)]
+#[command(next_help_heading = "Limits, kept by giving single layers more bits")]
+pub struct Budget {
+    /// Lose at most so many points of top-1; needs labelled calibration samples
+    #[arg(long, value_name = "POINTS", value_parser = number, allow_negative_numbers = true)]
+    pub max_drop: Option<f64>,
+    /// Keep the SQNR of the outputs at least so high
+    #[arg(long, value_name = "DB", value_parser = number, allow_negative_numbers = true)]
+    pub min_sqnr: Option<f64>,
+    /// Write at most so many bytes, as in 300kB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_size: Option<u64>,
+    /// Spend at most so many bits a parameter on average, scales counted
+    #[arg(long, value_name = "BITS", value_parser = number, allow_negative_numbers = true)]
+    pub max_bits: Option<f64>,
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    options::Budget::number(text).map_err(|error| error.to_string())
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    options::Budget::size(text).map_err(|error| error.to_string())
+}
+
+impl Budget {
+    /// The limits asked for.
+    pub fn options(self) -> options::Budget {
+        let Self { max_drop, min_sqnr, max_size, max_bits } = self;
+        options::Budget { max_drop, min_sqnr_db: min_sqnr, max_bytes: max_size, max_bits }
+    }
+}
+
+/// How the program ends where a budget was, or was not, kept.
+pub fn exit_code(budget: Option<&Budgeted>) -> ExitCode {
+    if budget.is_some_and(|budget| !budget.met) { ExitCode::from(NOT_KEPT) } else { ExitCode::SUCCESS }
+}

@@ -1,0 +1,284 @@
+//! A plan that keeps a budget: single layers get finer forms, those first that gain most for their bytes, until the outputs of
+//! the whole, on samples that were held back, lose no more than is allowed.
+
+use std::collections::HashMap;
+
+use super::Ready;
+use super::bench::Bench;
+use super::decide::{Decided, decide};
+use super::forms::{Form, Others, inputs, weights};
+use super::measure::{Clock, parameters, sizes};
+use crate::error::{Error, Result};
+use crate::onnx;
+use crate::options::{Budget, Compensation, Options};
+use crate::plan::{Analysis, Budgeted, Decision, Loss, Plan, Trial};
+use crate::progress::Progress;
+use crate::rewrite;
+use crate::samples::Samples;
+use crate::solve::{Rung, Step, steps};
+
+/// One of so many samples is held back to judge plans.
+const HELD_BACK: usize = 3;
+/// Samples on which single decisions are measured: their order is clear after few.
+const MEASURED: usize = 64;
+/// Decisions named where a budget cannot be kept.
+const NAMED: usize = 5;
+/// Plans tried beyond the one found where the last, made on all samples, loses too much.
+const REPAIRS: usize = 4;
+
+/// Everything that plans are made from.
+pub(super) struct Task<'t> {
+    pub options: &'t Options,
+    pub ready: &'t Ready,
+    pub analysis: &'t Analysis,
+    pub samples: &'t Samples,
+    pub seed: u64,
+}
+
+/// The plan of fewest bytes that keeps the budget, or the best where none does.
+///
+/// # Errors
+/// [`Error::Options`] where the budget needs labels or more samples than there are, or tract cannot run the model.
+pub(super) fn keep(task: &Task, clock: &mut Clock, progress: &dyn Progress) -> Result<(Decided, Budgeted)> {
+    let budget = task.options.budget;
+    if budget.max_drop.is_some() && !task.samples.labelled() {
+        return Err(Error::options(
+            "--max-drop counts right answers, and the calibration samples have no labels",
+            "give labelled samples, or --min-sqnr",
+        ));
+    }
+    let (held, fit) = task.samples.split(task.samples.len() / HELD_BACK, task.seed.wrapping_add(1));
+    if held.is_empty() || fit.is_empty() {
+        return Err(Error::options(
+            format!("{} samples are too few to hold some back for the budget", task.samples.len()),
+            format!("give at least {HELD_BACK}, better some hundred"),
+        ));
+    }
+    let run = |error| match error {
+        error @ Error::Runtime { .. } => Error::options(
+            format!("the budget cannot be measured, since this model cannot be run: {error}"),
+            "leave the limits out, or export the model without what stands in the way",
+        ),
+        other => other,
+    };
+    let bench = Bench::new(&task.ready.model, &held).map_err(run)?;
+    clock.add("budget");
+    let mut search = Search { task, bench, held: held.len(), fit, trials: Vec::new(), clock, progress };
+    search.run().map_err(run)
+}
+
+struct Search<'s> {
+    task: &'s Task<'s>,
+    bench: Bench<'s>,
+    held: usize,
+    fit: Samples,
+    trials: Vec<Trial>,
+    clock: &'s mut Clock,
+    progress: &'s dyn Progress,
+}
+
+/// Tensors that can have finer forms, and the way through these.
+#[derive(Default)]
+struct Way {
+    forms: Vec<Vec<Form>>,
+    ladders: Vec<Vec<Rung>>,
+    steps: Vec<Step>,
+}
+
+impl Search<'_> {
+    fn run(&mut self) -> Result<(Decided, Budgeted)> {
+        let budget = self.task.options.budget;
+        let mut way = Way::default();
+        let first = self.attempt(&way, 0, false)?.1;
+        let (mut taken, mut most) = (0, 0);
+        if !first.kept || !budget.limits_loss() {
+            way = self.way()?;
+            self.clock.add("budget");
+            let sized = budget.max_bytes.is_some() || budget.max_bits.is_some();
+            most = if sized { self.affordable(&way, &first) } else { way.steps.len() };
+            taken = most;
+            // Where the file may grow without end, the last plan is the float network.
+            if budget.limits_loss() && most > 0 && (!sized || self.attempt(&way, most, false)?.1.kept) {
+                taken = self.fewest(&way, most)?;
+            }
+        }
+        let (decided, trial) = self.last(&way, taken, most)?;
+        let in_the_way = if trial.kept { Vec::new() } else { way.in_the_way(trial.taken) };
+        Ok((
+            decided,
+            Budgeted {
+                asked: budget,
+                met: trial.kept,
+                held_back: self.held,
+                steps: way.steps.len(),
+                taken: trial.taken,
+                trials: std::mem::take(&mut self.trials),
+                in_the_way,
+            },
+        ))
+    }
+
+    /// The fewest steps that keep the budget, of which `most` do and none does not.
+    fn fewest(&mut self, way: &Way, most: usize) -> Result<usize> {
+        let (mut too_few, mut enough) = (0, most);
+        while enough - too_few > 1 {
+            let middle = (too_few + enough) / 2;
+            match self.attempt(way, middle, false)?.1.kept {
+                true => enough = middle,
+                false => too_few = middle,
+            }
+        }
+        Ok(enough)
+    }
+
+    /// The plan after `taken` steps made on all samples; a few more steps where it does not keep the budget, up to `most`.
+    fn last(&mut self, way: &Way, taken: usize, most: usize) -> Result<(Decided, Trial)> {
+        let mut best = self.attempt(way, taken, true)?;
+        for repair in 1..=REPAIRS {
+            let further = taken + (most - taken).min(repair * (most - taken).div_ceil(4 * REPAIRS));
+            let grown = best.1.bytes > self.task.options.budget.max_bytes.unwrap_or(u64::MAX);
+            // Estimates of sizes may be off by a few bytes: then one step less.
+            let next = if grown { best.1.taken.saturating_sub(1) } else { further };
+            if best.1.kept || next == best.1.taken {
+                break;
+            }
+            best = self.attempt(way, next, true)?;
+        }
+        Ok(best)
+    }
+
+    /// Makes the plan after `taken` steps of `way`, and judges it on the samples held back.
+    fn attempt(&mut self, way: &Way, taken: usize, all_samples: bool) -> Result<(Decided, Trial)> {
+        let Task { options, ready, analysis, samples, .. } = self.task;
+        let options = way.options(options, taken);
+        let samples = if all_samples { samples } else { &self.fit };
+        let decided = decide(&options, ready, analysis, Some(samples), self.clock, self.progress)?;
+        let (loss, expected_drop) = self.bench.whole(&decided.plan)?;
+        let (bytes, effective_bits) = self.size(&decided.plan)?;
+        let mut trial = Trial { taken, all_samples, bytes, effective_bits, loss, expected_drop, kept: false };
+        trial.kept = kept(&options.budget, &trial);
+        self.trials.push(trial.clone());
+        self.clock.add("budget");
+        Ok((decided, trial))
+    }
+
+    /// Bytes of the file that `plan` makes, and bits a float parameter in it.
+    fn size(&self, plan: &Plan) -> Result<(u64, f64)> {
+        let ready = self.task.ready;
+        let written = rewrite::apply(&ready.model, plan, None)?;
+        let bytes = onnx::encode(&written).len() as u64;
+        Ok((bytes, sizes(ready.float.bytes_on_disk, bytes, &ready.model, &written, plan).effective_bits))
+    }
+
+    /// How many steps the file may take.
+    fn affordable(&self, way: &Way, start: &Trial) -> usize {
+        let budget = self.task.options.budget;
+        let parameters = parameters(&self.task.ready.model).max(1) as f64;
+        let (mut bytes, mut bits) = (start.bytes as f64, start.effective_bits);
+        let fits = |bytes: f64, bits: f64| {
+            budget.max_bytes.is_none_or(|most| bytes <= most as f64)
+                && budget.max_bits.is_none_or(|most| bits <= most)
+        };
+        let mut at = vec![0; way.ladders.len()];
+        let mut count = 0;
+        for (taken, step) in (1..).zip(&way.steps) {
+            let forms = &way.forms[step.ladder];
+            let more = forms[step.rung].stored - forms[at[step.ladder]].stored;
+            at[step.ladder] = step.rung;
+            (bytes, bits) = (bytes + more, bits + 8.0 * more / parameters);
+            if fits(bytes, bits) {
+                count = taken;
+            }
+        }
+        count
+    }
+
+    /// Measures every decision by itself, and puts the finer forms of all tensors in order.
+    fn way(&mut self) -> Result<Way> {
+        let Task { options, ready, analysis, samples, seed } = self.task;
+        // Decisions made for the float network's inputs, of which losses add up.
+        let layerwise = match options.compensation {
+            Compensation::Sequential => Compensation::Layerwise,
+            other => other,
+        };
+        let alone = Options { compensation: layerwise, budget: Budget::default(), ..(*options).clone() };
+        let plan = decide(&alone, ready, analysis, Some(&self.fit), self.clock, self.progress)?.plan;
+        let few = (*samples).clone().choose(Some(MEASURED), *seed);
+        let losses = Bench::new(&ready.model, &few)?.alone(&plan, self.progress)?;
+        let others = Others::new(options, ready, analysis)?;
+        let mut way = Way::default();
+        for (decision, loss) in plan.decisions.iter().zip(losses) {
+            let rungs = match decision {
+                Decision::Weight(weight) => weights(weight, &others, options, analysis)?,
+                Decision::Activation(activation) => inputs(activation, options, analysis)?,
+            };
+            if rungs.len() > 1 {
+                let noise = noise(&loss);
+                let words = |rung: &(Form, Rung)| rung.0.words.clone();
+                let from = words(&rungs[0]);
+                let (mut forms, mut ladder) = (Vec::new(), Vec::new());
+                for (form, rung) in rungs {
+                    let why = format!(
+                        "for the budget, since {from} alone brings {noise:.1e} of the outputs' energy"
+                    );
+                    forms.push(form.because(&why));
+                    ladder.push(Rung { noise: rung.noise * noise, ..rung });
+                }
+                way.forms.push(forms);
+                way.ladders.push(ladder);
+            }
+        }
+        way.steps = steps(&way.ladders);
+        Ok(way)
+    }
+}
+
+/// What counts where steps are weighed; values that are no longer finite count as if nothing were left.
+fn noise(loss: &Loss) -> f64 {
+    let whole = if loss.broken > 0 { 1.0 } else { 0.0 };
+    if loss.noise.is_finite() { loss.noise + whole } else { 1.0 + whole }
+}
+
+fn kept(budget: &Budget, trial: &Trial) -> bool {
+    let loss = &trial.loss;
+    let drop = budget.max_drop.is_none_or(|most| {
+        // What is expected decides; what was seen may not contradict it by more than chance.
+        let seen = loss.drop_points.unwrap_or(f64::INFINITY) - loss.drop_error.unwrap_or(0.0);
+        trial.expected_drop.is_some_and(|expected| expected <= most) && seen <= most
+    });
+    let sqnr = budget.min_sqnr_db.is_none_or(|least| loss.sqnr_db.unwrap_or(f64::INFINITY) >= least);
+    drop && sqnr
+        && loss.broken == 0
+        && budget.max_bytes.is_none_or(|most| trial.bytes <= most)
+        && budget.max_bits.is_none_or(|most| trial.effective_bits <= most)
+}
+
+impl Way {
+    /// The options with the rules of the first `taken` steps. Rules that a person gave come after them, and win.
+    fn options(&self, options: &Options, taken: usize) -> Options {
+        let mut at: HashMap<usize, usize> = HashMap::new();
+        for step in self.steps.iter().take(taken) {
+            at.insert(step.ladder, step.rung);
+        }
+        let mut lifted: Vec<(usize, usize)> = at.into_iter().collect();
+        lifted.sort_unstable();
+        let rules = lifted.into_iter().flat_map(|(ladder, rung)| self.forms[ladder][rung].rules.clone());
+        Options { layers: rules.chain(options.layers.iter().cloned()).collect(), ..options.clone() }
+    }
+
+    /// The decisions that bring most of the noise after `taken` steps, and their shares in it.
+    fn in_the_way(&self, taken: usize) -> Vec<(String, f64)> {
+        let mut at = vec![0; self.ladders.len()];
+        self.steps.iter().take(taken).for_each(|step| at[step.ladder] = step.rung);
+        let noise = |(ladder, &rung): (usize, &usize)| (ladder, rung, self.ladders[ladder][rung].noise);
+        let mut all: Vec<(usize, usize, f64)> = at.iter().enumerate().map(noise).collect();
+        let whole: f64 = all.iter().map(|one| one.2).sum();
+        all.sort_by(|one, other| other.2.total_cmp(&one.2));
+        let named = all.into_iter().filter(|one| one.2 > 0.0).take(NAMED);
+        let name = |(ladder, rung, noise): (usize, usize, f64)| {
+            let form: &Form = &self.forms[ladder][rung];
+            (format!("{} as {}", form.tensor, form.words), noise / whole)
+        };
+        named.map(name).collect()
+    }
+}

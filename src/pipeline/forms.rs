@@ -1,0 +1,155 @@
+//! The forms that a tensor may have besides the planned one, and what they are worth.
+
+use super::Ready;
+use super::measure::weight_bits;
+use crate::error::Result;
+use crate::options::{Compensation, Globs, LayerRule, Options, Storage};
+use crate::plan::{ActivationDecision, Analysis, Decision, Expected, Plan, WeightDecision, WeightSite};
+use crate::solve::{Rung, solve};
+
+/// Each bit halves the step of a code, and so divides the noise by four.
+const NOISE_A_BIT: f64 = 0.25;
+
+/// One form of one tensor.
+#[derive(Clone)]
+pub(super) struct Form {
+    pub tensor: String,
+    pub words: String,
+    /// Bytes in the file.
+    pub stored: f64,
+    pub rules: Vec<LayerRule>,
+}
+
+impl Form {
+    /// The same with the reason that its rules give.
+    pub fn because(mut self, why: &str) -> Self {
+        for rule in &mut self.rules {
+            if rule.activations.is_some() {
+                rule.activations_why = Some(why.into());
+            } else {
+                rule.weights_why = Some(why.into());
+            }
+        }
+        self
+    }
+}
+
+/// What all weights would be in other forms, each for itself.
+pub(super) struct Others {
+    plain: Plan,
+    all: Vec<(&'static str, LayerRule, Plan)>,
+}
+
+impl Others {
+    pub fn new(options: &Options, ready: &Ready, analysis: &Analysis) -> Result<Self> {
+        let any = LayerRule { matching: "*".into(), ..LayerRule::default() };
+        let wide = LayerRule { weights: Some(Some(Storage::Int8)), dual: Some(false), ..any.clone() };
+        let dual = LayerRule { dual: Some(true), ..any };
+        let solved = |rule: Option<&LayerRule>| {
+            let layers = rule.into_iter().chain(&options.layers).cloned().collect();
+            let alone = Options { compensation: Compensation::None, layers, ..options.clone() };
+            solve(&ready.model, analysis, None, &alone, &Expected::new(), ready.subject.clone())
+        };
+        let mut all = vec![("int8", wide.clone(), solved(Some(&wide))?)];
+        if options.weights.is_some_and(|storage| storage.bits() == 4) {
+            all.push(("two 4-bit tensors", dual.clone(), solved(Some(&dual))?));
+        }
+        Ok(Self { plain: solved(None)?, all })
+    }
+}
+
+fn of<'p>(plan: &'p Plan, tensor: &str) -> Option<&'p WeightDecision> {
+    plan.decisions.iter().find_map(|decision| match decision {
+        Decision::Weight(weight) if weight.tensor == tensor => Some(weight),
+        _ => None,
+    })
+}
+
+/// Whether a rule that a person gave says something of the layer that reads `tensor`.
+fn ruled(options: &Options, names: &[&str], says: impl Fn(&LayerRule) -> bool) -> Result<bool> {
+    let patterns: Vec<String> =
+        options.layers.iter().filter(|rule| says(rule)).map(|rule| rule.matching.clone()).collect();
+    let globs = Globs::new(&patterns)?;
+    Ok(names.iter().any(|name| globs.is_match(name)))
+}
+
+/// The forms of weights, from the planned one up, with noise as a share of what the first brings.
+pub(super) fn weights(
+    weight: &WeightDecision,
+    others: &Others,
+    options: &Options,
+    analysis: &Analysis,
+) -> Result<Vec<(Form, Rung)>> {
+    let Some(site) = analysis.weights.iter().find(|site| site.tensor == weight.tensor) else {
+        return Ok(Vec::new());
+    };
+    let names: Vec<&str> = std::iter::once(site.tensor.as_str())
+        .chain(site.reads.iter().map(|read| read.node.as_str()))
+        .collect();
+    if ruled(options, &names, |rule| rule.weights.is_some() || rule.dual.is_some())? {
+        return Ok(Vec::new());
+    }
+    let error = |weight: &WeightDecision| weight.sqnr_db.map_or(0.0, |ratio| 10f64.powf(-ratio / 10.0));
+    let matching = Globs::literal(&site.tensor);
+    let rung = |words: &str, bytes: f64, noise: f64, macs: u64, rule: Option<LayerRule>| {
+        let rules = rule.into_iter().map(|rule| LayerRule { matching: matching.clone(), ..rule }).collect();
+        let form = Form { tensor: site.tensor.clone(), words: words.into(), stored: bytes, rules };
+        (form, Rung { bytes, noise, macs })
+    };
+    let bytes = |weight: &WeightDecision| weight_bits(weight) as f64 / 8.0;
+    let storage = weight.terms.first().map_or("", |term| term.storage.name());
+    let mut rungs = vec![rung(storage, bytes(weight), 1.0, 0, None)];
+    let first = of(&others.plain, &site.tensor).map_or(0.0, error);
+    for (words, rule, plan) in &others.all {
+        if let Some(other) = of(plan, &site.tensor).filter(|_| first > 0.0) {
+            let extra = site.macs.unwrap_or(0) * (other.terms.len() as u64 - 1);
+            rungs.push(rung(words, bytes(other), error(other) / first, extra, Some(rule.clone())));
+        }
+    }
+    let float = LayerRule { weights: Some(None), dual: Some(false), ..LayerRule::default() };
+    let elements = site.dims.iter().product::<i64>().unsigned_abs() as f64;
+    rungs.push(rung("float", 4.0 * elements, 0.0, 0, Some(float)));
+    Ok(rungs)
+}
+
+/// The same of an activation: 8 bits, 16 bits, float, whichever are wider than planned.
+pub(super) fn inputs(
+    activation: &ActivationDecision,
+    options: &Options,
+    analysis: &Analysis,
+) -> Result<Vec<(Form, Rung)>> {
+    let Some(term) = activation.terms.first() else { return Ok(Vec::new()) };
+    let site = analysis.activations.iter().find(|site| site.tensor == activation.tensor);
+    let reads = |at: usize| activation.reads.iter().any(|read| read.at == at);
+    let readers: Vec<_> =
+        analysis.weights.iter().filter(|site| site.reads.iter().any(|read| reads(read.at))).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for site in &readers {
+        names.push(&site.tensor);
+        names.extend(site.reads.iter().map(|read| read.node.as_str()));
+    }
+    if ruled(options, &names, |rule| rule.activations.is_some() || rule.activation_terms.is_some())? {
+        return Ok(Vec::new());
+    }
+    let elements = site.and_then(|site| site.elements).unwrap_or(1) as f64;
+    let bits = term.storage.bits();
+    let mut rungs = Vec::new();
+    let mut add = |words: &str, width: u32, noise: f64, to: Option<Option<Storage>>| {
+        let rule = |storage, site: &WeightSite| LayerRule {
+            matching: Globs::literal(&site.tensor),
+            activations: Some(storage),
+            ..LayerRule::default()
+        };
+        let rules = to.into_iter().flat_map(|to| readers.iter().map(move |site| rule(to, site))).collect();
+        let form = Form { tensor: activation.tensor.clone(), words: words.into(), stored: 0.0, rules };
+        rungs.push((form, Rung { bytes: elements * f64::from(width) / 8.0, noise, macs: 0 }));
+    };
+    add(term.storage.name(), bits, 1.0, None);
+    for wider in [8, 16].into_iter().filter(|&wider| wider > bits) {
+        let storage = term.storage.with_bits(wider);
+        let noise = NOISE_A_BIT.powi((wider - bits) as i32);
+        add(storage.name(), wider, noise, Some(Some(storage)));
+    }
+    add("float", 32, 0.0, Some(None));
+    Ok(rungs)
+}

@@ -1,0 +1,45 @@
+//! How a plan was found that keeps a budget.
+
+use serde::Serialize;
+
+use super::Loss;
+use crate::options::Budget;
+
+/// What was tried for a budget, and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Budgeted {
+    /// The limits.
+    pub asked: Budget,
+    /// Whether the plan keeps all of them, as far as the samples say.
+    pub met: bool,
+    /// Samples that were held back to judge plans, and not calibrated on then.
+    pub held_back: usize,
+    /// Steps from the plan asked for to one in which everything is float, the one that gains most for its bytes first.
+    pub steps: usize,
+    /// How many of them were taken.
+    pub taken: usize,
+    /// The plans that were tried, in order.
+    pub trials: Vec<Trial>,
+    /// What stands in the way of less loss: decisions and their share in the noise, the largest first. Empty where the budget
+    /// is kept.
+    pub in_the_way: Vec<(String, f64)>,
+}
+
+/// A plan that was tried.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Trial {
+    /// Steps taken.
+    pub taken: usize,
+    /// Whether the samples held back were used in making it, as the last plans do.
+    pub all_samples: bool,
+    /// Bytes of the file that it would make.
+    pub bytes: u64,
+    /// Bits a float parameter.
+    pub effective_bits: f64,
+    /// How far its outputs are from the float network's.
+    pub loss: Loss,
+    /// The drop of top-1 that errors as large as its lead one to expect, in points.
+    pub expected_drop: Option<f64>,
+    /// Whether it keeps the budget.
+    pub kept: bool,
+}

@@ -1,0 +1,97 @@
+//! How a budget was kept, in words.
+
+use super::words;
+use crate::options::Budget;
+use crate::plan::{Budgeted, Trial};
+
+/// The search as labelled lines.
+pub(super) fn budgeted(budget: &Budgeted) -> Vec<(String, String)> {
+    let Some(trial) = budget.trials.iter().rev().find(|trial| trial.taken == budget.taken) else {
+        return Vec::new();
+    };
+    let kept = if budget.met { "kept" } else { "NOT kept, this is the best plan found" };
+    let mut pairs = vec![("Budget".into(), format!("{kept}: {}", limits(&budget.asked, trial).join(", ")))];
+    let judged = format!(
+        "on {} held back; {} of {} to finer forms taken, {} tried",
+        words::things(budget.held_back, "calibration sample"),
+        budget.taken,
+        words::things(budget.steps, "step"),
+        words::things(budget.trials.len(), "plan")
+    );
+    pairs.push(("Found".into(), judged));
+    if !budget.in_the_way.is_empty() {
+        let name =
+            |(name, share): &(String, f64)| format!("{name} ({} of the noise)", words::percent(*share));
+        pairs.push(("In the way".into(), budget.in_the_way.iter().map(name).collect::<Vec<_>>().join(", ")));
+    }
+    pairs
+}
+
+fn limits(asked: &Budget, trial: &Trial) -> Vec<String> {
+    let mut parts = Vec::new();
+    if let Some(most) = asked.max_drop {
+        let number = |value: Option<f64>| value.map_or("unknown".into(), |value| format!("{value:.2}"));
+        parts.push(format!(
+            "drop of {} points expected, {} ± {} seen, of {most}",
+            number(trial.expected_drop),
+            number(trial.loss.drop_points),
+            number(trial.loss.drop_error)
+        ));
+    }
+    if let Some(least) = asked.min_sqnr_db {
+        let ratio = trial.loss.sqnr_db.map_or("no noise".into(), |ratio| format!("{ratio:.1} dB"));
+        parts.push(format!("{ratio} for at least {least}"));
+    }
+    if let Some(most) = asked.max_bytes {
+        parts.push(format!("{} of {}", words::bytes(trial.bytes), words::bytes(most)));
+    }
+    if let Some(most) = asked.max_bits {
+        parts.push(format!("{:.2} bits a parameter of {most}", trial.effective_bits));
+    }
+    if trial.loss.broken > 0 {
+        parts.push(format!("{} values no longer finite", words::count(trial.loss.broken)));
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Loss;
+
+    #[test]
+    fn a_budget_that_is_not_kept_says_what_stands_in_the_way() {
+        let loss = Loss { noise: 0.01, sqnr_db: Some(20.0), drop_points: Some(2.5), ..Loss::default() };
+        let trial = Trial {
+            taken: 3,
+            all_samples: true,
+            bytes: 250_000,
+            effective_bits: 4.5,
+            loss,
+            expected_drop: Some(2.25),
+            kept: false,
+        };
+        let asked =
+            Budget { max_drop: Some(1.0), min_sqnr_db: None, max_bytes: Some(260_000), max_bits: None };
+        let budget = Budgeted {
+            asked,
+            met: false,
+            held_back: 170,
+            steps: 40,
+            taken: 3,
+            trials: vec![trial],
+            in_the_way: vec![("conv1.weight as int4".into(), 0.4)],
+        };
+        let text: Vec<String> = budgeted(&budget).into_iter().map(|(_, text)| text).collect();
+        for part in [
+            "NOT kept",
+            "2.25 points expected, 2.50",
+            "250 kB of 260 kB",
+            "170 calibration samples",
+            "3 of 40 steps",
+        ] {
+            assert!(text.iter().any(|text| text.contains(part)), "{part} in {text:?}");
+        }
+        assert_eq!(text[2], "conv1.weight as int4 (40.00 % of the noise)");
+    }
+}

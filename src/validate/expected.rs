@@ -1,0 +1,98 @@
+//! The drop of top-1 that errors of a given size lead one to expect.
+
+use crate::runtime::Output;
+
+/// How many other samples lend each sample their errors.
+const SHIFTS: usize = 64;
+
+/// Float minus quantized top-1, in points, as it is to be expected: each sample's float scores are met not by its own error
+/// alone but by those of up to 64 other samples too, and by their negatives. So few samples say nearly as much as many times
+/// their number, as far as errors do not depend on the sample they come from.
+///
+/// `float` and `quantized` are a sample's class scores each, `[rows, classes]`; `labels` a sample's class indices. `None` where
+/// nothing is labelled.
+pub fn expected_drop(float: &[&Output], quantized: &[Output], labels: &[Vec<i64>]) -> Option<f64> {
+    let mut rows: Vec<(&[f32], &[f32], usize)> = Vec::new();
+    for ((float, quantized), labels) in float.iter().zip(quantized).zip(labels) {
+        let classes = float.values.len().checked_div(labels.len())?;
+        if classes < 2 || float.values.len() != quantized.values.len() {
+            return None;
+        }
+        let pairs = float.values.chunks(classes).zip(quantized.values.chunks(classes));
+        for ((float, quantized), &label) in pairs.zip(labels) {
+            rows.push((float, quantized, usize::try_from(label).ok().filter(|&label| label < classes)?));
+        }
+    }
+    let count = rows.len();
+    let (mut right, mut still, mut pairs) = (0usize, 0usize, 0usize);
+    let mut scores = Vec::new();
+    for (at, &(float, _, label)) in rows.iter().enumerate() {
+        right += usize::from(best(float) == label);
+        for shift in 0..SHIFTS.min(count) {
+            let (other, noisy, _) = rows[(at + shift) % count];
+            if other.len() != float.len() {
+                continue;
+            }
+            for sign in [1.0f32, -1.0] {
+                // A sample's own error is what did happen; its negative did not.
+                if shift == 0 && sign < 0.0 {
+                    continue;
+                }
+                scores.clear();
+                scores.extend(
+                    float
+                        .iter()
+                        .zip(other.iter().zip(noisy))
+                        .map(|(own, (one, two))| own + sign * (two - one)),
+                );
+                still += usize::from(best(&scores) == label);
+                pairs += 1;
+            }
+        }
+    }
+    (pairs > 0).then(|| 100.0 * (right as f64 / count as f64 - still as f64 / pairs as f64))
+}
+
+/// The first of the largest.
+fn best(scores: &[f32]) -> usize {
+    let first = |best: usize, at: usize| if scores[at] > scores[best] { at } else { best };
+    (1..scores.len()).fold(0, first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(values: &[f32]) -> Output {
+        Output { name: "y".into(), dims: vec![1, values.len()], values: values.to_vec() }
+    }
+
+    #[test]
+    fn errors_too_small_to_matter_drop_nothing() {
+        let float: Vec<Output> = (0..9).map(|at| output(&[at as f32, 20.0, -1.0])).collect();
+        let noisy: Vec<Output> = (0..9).map(|at| output(&[at as f32 + 0.5, 19.5, -1.0])).collect();
+        let labels = vec![vec![1]; 9];
+        assert_eq!(expected_drop(&float.iter().collect::<Vec<_>>(), &noisy, &labels), Some(0.0));
+    }
+
+    #[test]
+    fn each_error_meets_all_samples() {
+        // One error of ten turns a close answer over, and only the first sample's answer is close.
+        let float: Vec<Output> = (0..10).map(|at| output(&[1.0, if at == 0 { 0.9 } else { -9.0 }])).collect();
+        let mut noisy = float.clone();
+        noisy[5] = output(&[1.0, -8.0]);
+        let labels = vec![vec![0]; 10];
+        let drop = expected_drop(&float.iter().collect::<Vec<_>>(), &noisy, &labels).unwrap();
+        // The positive error at one of the 19 ways to meet one, a tenth of the samples.
+        assert!((drop - 100.0 / 190.0).abs() < 1e-9, "{drop}");
+    }
+
+    #[test]
+    fn without_labels_nothing_is_expected() {
+        let float = [output(&[1.0, 0.0])];
+        let refs: Vec<&Output> = float.iter().collect();
+        assert_eq!(expected_drop(&refs, &float, &[vec![]]), None);
+        assert_eq!(expected_drop(&refs, &float, &[vec![7]]), None);
+        assert_eq!(expected_drop(&[], &[], &[]), None);
+    }
+}
