@@ -9,7 +9,7 @@ use super::{Moments, Residual};
 
 /// Part of the mean diagonal that is added to the metric's diagonal. It keeps weights near their float values in directions
 /// that the samples hardly show: less follows the samples more closely, more generalises better from few of them.
-pub(super) const DAMPING: f64 = 0.02;
+pub(super) const DAMPING: f64 = 0.1;
 /// The same for moving weights to their best real values, with the gap between the two networks known from few samples: an
 /// estimate that follows them closely fits the gaps of these samples more than those of others.
 pub(super) const SHIFT_DAMPING: f64 = 0.2;
