@@ -6,12 +6,13 @@ use super::budget::{Task, keep};
 use super::decide::{decide, unable};
 use super::judge::{self, Judged};
 use super::measure::{Clock, peak_memory, sizes};
+use super::sensitivity::guilty;
 use super::{CALIBRATION_SAMPLES, Job, Ready, ready, target};
 use crate::analyse::analyse;
 use crate::calibrate::count;
 use crate::error::{Error, Result};
 use crate::onnx::{self, Model};
-use crate::plan::{self, Analysis, Budgeted, Outcome, Plan, Planned};
+use crate::plan::{self, Analysis, Budgeted, Outcome, Plan, Planned, Verdict};
 use crate::progress::Progress;
 use crate::rewrite;
 use crate::runtime::faults;
@@ -40,7 +41,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         // Told before the work; whether they fit is seen after it.
         std::fs::metadata(path).map_err(Error::read(path))?;
     }
-    let Solved { ready, plan, budget, calibration, preprocess, validation, mut clock, .. } =
+    let Solved { mut ready, analysis, plan, budget, calibration, preprocess, validation, mut clock, .. } =
         solved(job, progress)?;
     let rewritten = rewrite::apply(&ready.model, &plan, None)?;
     let after = onnx::write(&rewritten, &output, job.overwrite)?;
@@ -59,6 +60,11 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
     // Nobody should find a file that was not judged as asked, or is not what the plan says.
     let (verdict, written) = judge::written(&judged, progress).inspect_err(|_| onnx::remove(&output))?;
     clock.lap("validate");
+    if let (Verdict::Validated(validation), Some(path)) = (&verdict, judged.samples) {
+        let samples = Samples::open(path, &ready.float, judged.preprocess)?;
+        ready.warnings.extend(guilty(&ready.model, &analysis, &plan, validation, samples, progress)?);
+        clock.add("blame");
+    }
     Ok(Outcome {
         input: job.input.clone(),
         opsets: (ready.opset, written.opset()),

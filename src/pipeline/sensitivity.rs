@@ -8,7 +8,9 @@ use super::quantize::{Solved, first_fault, solved};
 use crate::calibrate::frontier;
 use crate::error::{Error, Result};
 use crate::onnx::Model;
-use crate::plan::{Analysis, Layer, LayerSensitivity, Loss, Plan, Sensitivities, Sensitivity};
+use crate::plan::{
+    Analysis, Layer, LayerSensitivity, Loss, OutputError, Plan, Sensitivities, Sensitivity, Validation,
+};
 use crate::progress::Progress;
 use crate::samples::Samples;
 
@@ -65,6 +67,46 @@ pub fn sensitivity(job: &Job, count: Option<usize>, progress: &dyn Progress) -> 
         warnings,
         seconds: clock.seconds,
     })
+}
+
+/// SQNR of an output, in dB, below which a report says where the noise comes from.
+const POOR_DB: f64 = 15.0;
+/// Samples that this is measured on, and layers named.
+const FEW: usize = 4;
+const NAMED: usize = 3;
+
+/// A warning that names the guiltiest layers where `validation` found an output that is mostly noise. `samples` are those
+/// that it was found on.
+pub(super) fn guilty(
+    model: &Model,
+    analysis: &Analysis,
+    plan: &Plan,
+    validation: &Validation,
+    samples: Samples,
+    progress: &dyn Progress,
+) -> Result<Option<String>> {
+    let poor =
+        |output: &&OutputError| output.broken > 0 || output.sqnr_db.is_some_and(|ratio| ratio < POOR_DB);
+    let Some(output) = validation.outputs.iter().find(poor) else { return Ok(None) };
+    let mut layers = match sensitivities(model, analysis, plan, &samples.choose(Some(FEW), 0), progress) {
+        Ok(found) => found.layers,
+        // Whoever cannot be measured cannot be named.
+        Err(Error::Runtime { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    layers.sort_by(|one, other| other.guilt.total_cmp(&one.guilt));
+    let name = |layer: &LayerSensitivity| {
+        let share = layer.share.map_or(String::new(), |share| format!(" ({:.0} %)", 100.0 * share));
+        format!("{}{share}", layer.tensor)
+    };
+    let names: Vec<String> = layers.iter().take(NAMED).map(name).collect();
+    let ratio = output.sqnr_db.map_or("broken values".into(), |ratio| format!("an SQNR of {ratio:.1} dB"));
+    Ok(Some(format!(
+        "output {} has {ratio}; most of the noise comes from {}. fourbit sensitivity tells more, --min-sqnr gives such \
+         layers more bits",
+        output.name,
+        names.join(", ")
+    )))
 }
 
 fn unable(problem: &str) -> Error {

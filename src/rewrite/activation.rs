@@ -1,5 +1,9 @@
 //! Activations: one QuantizeLinear/DequantizeLinear pair, or one and another for what it leaves, shared by the reads that
 //! the decision lists; all others keep the float value.
+//!
+//! onnxruntime (seen in 1.32) moves a pair to the other side of operators that only move values, and a MaxPool there takes no
+//! 4-bit codes; a Clip it means to merge with the pair, and knows no 4-bit ones: either way it refuses the model. Behind these
+//! two a 4-bit pair is therefore spelled as a Clip to the range of its codes and an 8-bit pair, which gives the same values.
 
 use super::names::NameSupply;
 use super::patch::Patch;
@@ -31,11 +35,61 @@ pub(super) fn patch(decision: &ActivationDecision, scene: &Scene, names: &mut Na
 
     let mut patch = Patch::default();
     let back = match decision.terms.as_slice() {
+        [term] if stands_behind_clip_or_pool(x, scene) => {
+            let (value, wide) = clipped(x, term, at, names, &mut patch);
+            pair(&value, x, &format!("{x}_dequantized"), &wide, at, names, &mut patch)
+        }
         [term] => pair(x, x, &format!("{x}_dequantized"), term, at, names, &mut patch),
         terms => dual(x, terms, at, names, &mut patch),
     };
     patch.rewired = decision.reads.iter().map(|read| (read.at, read.slot, back.clone())).collect();
     Ok(patch)
+}
+
+/// Operators that a pair is moved across, and how many of them in a row are looked at.
+const MOVED_ACROSS: [&str; 8] =
+    ["Transpose", "Reshape", "Slice", "Squeeze", "Unsqueeze", "Expand", "Flatten", "Identity"];
+const REACH: usize = 16;
+
+/// Whether `value` comes from a MaxPool or Clip, with nothing between that does more than move values.
+fn stands_behind_clip_or_pool(value: &str, scene: &Scene) -> bool {
+    let mut value = value;
+    for _ in 0..REACH {
+        let Some(node) = scene.index.producer(value) else { return false };
+        match (node.op_type(), node.input.first()) {
+            ("MaxPool" | "Clip", _) => return true,
+            (operator, Some(input)) if MOVED_ACROSS.contains(&operator) => value = input,
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// Holds `x` to what 4-bit codes can say; gives the result, and the 8-bit form in which these codes are then stored.
+fn clipped(
+    x: &str,
+    term: &ActivationTerm,
+    at: usize,
+    names: &mut NameSupply,
+    patch: &mut Patch,
+) -> (String, ActivationTerm) {
+    let storage = term.storage.with_bits(term.storage.bits().max(8));
+    let wide = ActivationTerm { storage, ..*term };
+    if storage == term.storage {
+        return (x.to_owned(), wide);
+    }
+    let held = names.take(format!("{x}_clipped"));
+    let label = names.take(format!("{x}_Clip"));
+    let (lowest, highest) = term.storage.range();
+    let mut bound = |name: &str, code: i32| {
+        let name = names.take(format!("{x}_{name}"));
+        let value = (code - i32::from(term.zero_point)) as f32 * term.scale;
+        patch.added.push(tensor_f32(&name, &[], &[value]));
+        name
+    };
+    let (lo, hi) = (bound("lowest", lowest), bound("highest", highest));
+    patch.inserted.push((at, node("Clip", &label, &[x, &lo, &hi], &[&held], &[])));
+    (held, wide)
 }
 
 /// Puts what each pair leaves through the next, and adds up; the name of the sum.

@@ -7,7 +7,7 @@ use fourbit::analyse::analyse;
 use fourbit::error::Error;
 use fourbit::mmse::Histogram;
 use fourbit::onnx::build::GraphBuilder;
-use fourbit::onnx::{Model, attr, read, write};
+use fourbit::onnx::{Model, attr, read, tensor_f32, write};
 use fourbit::options::{Edges, Granularity, Keys, LayerRule, Options, Precision, Spelling, Storage};
 use fourbit::pipeline::{Job, apply, plan, quantize};
 use fourbit::plan::{Decision, Expected, Observations, Partition, Plan, Subject, Verdict, WeightDecision};
@@ -45,6 +45,27 @@ fn model() -> Model {
     let y = graph.node("Reshape", &[&y, &shape], &[]);
     let y = graph.node("Gemm", &[&y, &e], &[attr::int("transB", 1), attr::float("alpha", 0.5)]);
     let y = graph.node("MatMul", &[&y, &f], &[]);
+    graph.output(&y);
+    graph.model()
+}
+
+/// Layers behind a MaxPool, one of them with a Transpose between, and behind a Clip.
+fn pooled() -> Model {
+    let mut graph = GraphBuilder::new(21);
+    let x = graph.input("x", &[1, 3, 8, 8]);
+    let [a, d] = [("a", [4, 3, 1, 1]), ("d", [4, 4, 1, 1])].map(|(name, dims)| graph.weights(name, &dims));
+    let (b, c) = (graph.weights("b", &[4, 4, 3, 3]), graph.weights("c", &[4, 5]));
+    let pool = [attr::ints("kernel_shape", &[2, 2]), attr::ints("strides", &[2, 2])];
+    let y = graph.node("Conv", &[&x, &a], &[]);
+    let y = graph.node("MaxPool", &[&y], &pool);
+    let y = graph.node("Conv", &[&y, &d], &[]);
+    let [lo, hi] =
+        [("lo", -1.0), ("hi", 6.0)].map(|(name, value)| graph.initializer(tensor_f32(name, &[], &[value])));
+    let y = graph.node("Clip", &[&y, &lo, &hi], &[]);
+    let y = graph.node("Conv", &[&y, &b], &[attr::ints("pads", &[1, 1, 1, 1])]);
+    let y = graph.node("MaxPool", &[&y], &pool);
+    let y = graph.node("Transpose", &[&y], &[attr::ints("perm", &[0, 2, 3, 1])]);
+    let y = graph.node("MatMul", &[&y, &c], &[]);
     graph.output(&y);
     graph.model()
 }
@@ -228,12 +249,22 @@ fn every_form_of_activations_says_the_same_in_onnxruntime_and_in_its_view() {
     let cases = [
         ("uint4", base.clone()),
         ("int4", Options { activations: Some(Storage::Int4), edges: Some(Edges::Four), ..base.clone() }),
+        ("int16", Options { activations: Some(Storage::Int16), ..base.clone() }),
         ("two terms", Options { layers: vec![rule], ..base.clone() }),
     ];
+    let cases = cases.into_iter().map(|(name, options)| (name, &model, options));
+    let pooled = pooled();
+    let four = |storage| Options {
+        activations: Some(storage),
+        edges: Some(Edges::Four),
+        ..options(|it| it.dual.keys = Keys::None)
+    };
+    let behind_pools = [("pooled uint4", four(Storage::Uint4)), ("pooled int4", four(Storage::Int4))];
+    let behind_pools = behind_pools.into_iter().map(|(name, options)| (name, &pooled, options));
     let mut pairs = Vec::new();
-    for (name, options) in cases {
-        let plan = with_activations(&model, &options, -2.0, 3.0);
-        let shipped = rewrite::apply(&model, &plan, None).expect("it applies");
+    for (name, model, options) in cases.chain(behind_pools) {
+        let plan = with_activations(model, &options, -2.0, 3.0);
+        let shipped = rewrite::apply(model, &plan, None).expect("it applies");
         assert!(shipped.graph().node.iter().any(|node| node.op_type() == "QuantizeLinear"), "{name}");
         let before = lower(&shipped, Dialect::Folded).expect("a view");
         pairs.push(Pair { name: name.into(), before, after: shipped, tolerance: SAME });
