@@ -6,6 +6,7 @@ mod constants;
 mod dead;
 mod identities;
 mod names;
+mod reshaped;
 mod shadowed;
 pub mod upgrade;
 
@@ -47,7 +48,7 @@ pub fn with_statistics(mut model: Model, opset: i64) -> Result<(Model, Vec<Chang
     let expected = RefCell::new(Expected::new());
     let fold = |model: &mut Model| batchnorm::fold(model, &mut expected.borrow_mut());
     let upgrade = |model: &mut Model| upgrade::upgrade(model, opset);
-    let passes: [&Pass; 6] = [
+    let passes: [&Pass; 7] = [
         // First: until an initializer is no longer an input, nothing may take it for a constant.
         &shadowed::remove,
         // Before the upgrade: conversions read shapes and scales, and read initializers best.
@@ -56,6 +57,8 @@ pub fn with_statistics(mut model: Model, opset: i64) -> Result<(Model, Vec<Chang
         &upgrade,
         // Before folding: an Identity or Dropout may stand between convolution and BatchNormalization.
         &identities::remove,
+        // After the upgrade, which turns axes into inputs, and without an Identity in between.
+        &reshaped::fold,
         // Leaves the normalisation's parameters without a reader.
         &fold,
         // Last: sweeps up after all others.
