@@ -13,8 +13,10 @@ Needs the packages numpy, onnx, onnxruntime, sympy, and pillow for folders of pi
 import argparse
 import json
 import logging
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -87,9 +89,14 @@ def labelled(options):
             try:
                 if precision is None:
                     theirs(options, case.model, case.calibration, output)
+                elif "no samples" in column:
+                    # A copy by itself: samples that lie beside a model are found.
+                    with tempfile.TemporaryDirectory() as folder:
+                        alone = Path(shutil.copy(case.model, folder))
+                        report = fourbit(options, alone, output, None, case.validation, precision, extra)
+                    assert report["calibration"] is None
                 else:
-                    calibration = None if "no samples" in column else case.calibration
-                    report = fourbit(options, case.model, output, calibration, case.validation, precision, extra)
+                    report = fourbit(options, case.model, output, case.calibration, case.validation, precision, extra)
                 cell = f"{zoo.top1(output, case.validation, None, True):.2f}"
                 if column in bits:
                     bits[column].append(report["sizes"]["effective_bits"])

@@ -58,7 +58,7 @@ def onnxruntime_seconds(options, feeds, folder):
     try:
         quant_pre_process(str(options.model), str(prepared))
     except Exception as error:
-        print(f"quant_pre_process failed ({type(error).__name__}); quantizing the model as it is")
+        print(f"quant_pre_process failed ({type(error).__name__}); quantizing the model as it is", file=sys.stderr)
         prepared = options.model
     quantize_static(
         str(prepared),

@@ -25,6 +25,8 @@ pub struct Conversion {
     pub overwrite: bool,
     #[command(flatten)]
     pub choices: Choices,
+    #[command(flatten)]
+    pub budget: Budget,
 }
 
 /// What shapes a plan.
@@ -62,8 +64,6 @@ pub struct Choices {
 
     #[command(flatten)]
     pub dual: Dual,
-    #[command(flatten)]
-    pub budget: Budget,
 
     /// Quantize only what matches; may be repeated
     #[arg(long, value_name = "GLOB", help_heading = "What to quantize")]
@@ -197,7 +197,6 @@ impl Choices {
         options.granularity = self.granularity;
         options.edges = self.edges;
         options.dual = self.dual.options()?;
-        options.budget = self.budget.options();
         if let Some(path) = &self.config {
             options.layers = LayerRule::read(path)?;
         }
@@ -244,7 +243,8 @@ impl Conversion {
     /// # Errors
     /// As [`Choices::options`].
     pub fn job(&self, validation: Option<PathBuf>) -> Result<Job> {
-        let job = self.choices.job(&self.input, validation)?;
+        let mut job = self.choices.job(&self.input, validation)?;
+        job.options.budget = self.budget.options();
         Ok(Job { output: self.output.clone(), overwrite: self.overwrite, ..job })
     }
 }

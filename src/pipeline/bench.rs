@@ -1,7 +1,7 @@
 //! A float network, what it gives on some samples, and how far changed networks are from that.
 
 use crate::calibrate::{Resume, frontier};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::onnx::proto::{TypeProto, ValueInfoProto, type_proto};
 use crate::onnx::{Dtype, Model};
 use crate::plan::{Decision, Loss, Plan};
@@ -75,6 +75,17 @@ impl<'b> Bench<'b> {
 
     /// What each decision of `plan` does to the outputs by itself, in the order of the decisions.
     pub fn alone(&self, plan: &Plan, progress: &dyn Progress) -> Result<Vec<Loss>> {
+        match self.each_alone(plan, true, progress) {
+            // Parts may be harder to run than the whole, where shapes are computed.
+            Err(Error::Runtime { .. }) => {
+                progress.end();
+                self.each_alone(plan, false, progress)
+            }
+            other => other,
+        }
+    }
+
+    fn each_alone(&self, plan: &Plan, resumed: bool, progress: &dyn Progress) -> Result<Vec<Loss>> {
         let first = |decision: &Decision| match decision {
             Decision::Weight(weight) => weight.reads.iter().map(|read| read.at).min(),
             Decision::Activation(activation) => activation.reads.iter().map(|read| read.at).min(),
@@ -86,7 +97,9 @@ impl<'b> Bench<'b> {
         let mut losses = vec![Loss::default(); order.len()];
         for at in order {
             let decision = &plan.decisions[at];
-            float.advance(&self.float, &frontier(self.model.graph(), first(decision).unwrap_or(0)))?;
+            if resumed {
+                float.advance(&self.float, &frontier(self.model.graph(), first(decision).unwrap_or(0)))?;
+            }
             let one = Plan { decisions: vec![decision.clone()], ..plan.clone() };
             losses[at] = self.loss(&float, &self.changed(&one)?)?;
             progress.step();

@@ -1,7 +1,7 @@
 //! A plan that keeps a budget: single layers get finer forms, those first that gain most for their bytes, until the outputs of
 //! the whole, on samples that were held back, lose no more than is allowed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Ready;
 use super::bench::Bench;
@@ -10,7 +10,7 @@ use super::forms::{Form, Others, inputs, weights};
 use super::measure::{Clock, parameters, sizes};
 use crate::error::{Error, Result};
 use crate::onnx;
-use crate::options::{Budget, Compensation, Options};
+use crate::options::{Budget, Compensation, LayerRule, Options};
 use crate::plan::{Analysis, Budgeted, Decision, Loss, Plan, Trial};
 use crate::progress::Progress;
 use crate::rewrite;
@@ -90,32 +90,49 @@ impl Search<'_> {
         let budget = self.task.options.budget;
         let mut way = Way::default();
         let first = self.attempt(&way, 0, false)?.1;
-        let (mut taken, mut most) = (0, 0);
-        if !first.kept || !budget.limits_loss() {
-            way = self.way()?;
-            self.clock.add("budget");
-            let sized = budget.max_bytes.is_some() || budget.max_bits.is_some();
-            most = if sized { self.affordable(&way, &first) } else { way.steps.len() };
-            taken = most;
-            // Where the file may grow without end, the last plan is the float network.
-            if budget.limits_loss() && most > 0 && (!sized || self.attempt(&way, most, false)?.1.kept) {
-                taken = self.fewest(&way, most)?;
+        if first.kept && budget.limits_loss() {
+            let found = self.attempt(&way, 0, true)?;
+            if found.1.kept {
+                return Ok(self.found(&way, found));
             }
         }
-        let (decided, trial) = self.last(&way, taken, most)?;
-        let in_the_way = if trial.kept { Vec::new() } else { way.in_the_way(trial.taken) };
-        Ok((
-            decided,
-            Budgeted {
-                asked: budget,
-                met: trial.kept,
-                held_back: self.held,
-                steps: way.steps.len(),
-                taken: trial.taken,
-                trials: std::mem::take(&mut self.trials),
-                in_the_way,
-            },
-        ))
+        way = self.way()?;
+        self.clock.add("budget");
+        let sized = budget.max_bytes.is_some() || budget.max_bits.is_some();
+        let mut most = if sized { self.affordable(&way, &first) } else { way.steps.len() };
+        let mut taken = most;
+        if sized && most > 0 {
+            // Sizes were estimated: back to where they are kept indeed.
+            let mut last = self.attempt(&way, most, false)?.1;
+            let mut back = 1;
+            while most > 0 && !last.fits(&budget) {
+                most = most.saturating_sub(back);
+                back *= 2;
+                last = self.attempt(&way, most, false)?.1;
+            }
+            taken = if budget.limits_loss() && last.kept { self.fewest(&way, most)? } else { most };
+        } else if budget.limits_loss() && most > 0 {
+            // The last plan is the float network.
+            taken = self.fewest(&way, most)?;
+        }
+        let found = self.last(&way, taken, most)?;
+        Ok(self.found(&way, found))
+    }
+
+    fn found(&mut self, way: &Way, (decided, trial): (Decided, Trial)) -> (Decided, Budgeted) {
+        let budget = self.task.options.budget;
+        let lost = !trial.kept && budget.limits_loss();
+        let in_the_way = if lost { way.in_the_way(trial.taken) } else { Vec::new() };
+        let found = Budgeted {
+            asked: budget,
+            met: trial.kept,
+            held_back: self.held,
+            steps: way.steps.len(),
+            taken: trial.taken,
+            trials: std::mem::take(&mut self.trials),
+            in_the_way,
+        };
+        (decided, found)
     }
 
     /// The fewest steps that keep the budget, of which `most` do and none does not.
@@ -131,18 +148,27 @@ impl Search<'_> {
         Ok(enough)
     }
 
-    /// The plan after `taken` steps made on all samples; a few more steps where it does not keep the budget, up to `most`.
+    /// The plan after `taken` steps made on all samples; after a few more, up to `most`, where it loses too much, or fewer where
+    /// its file is too large.
     fn last(&mut self, way: &Way, taken: usize, most: usize) -> Result<(Decided, Trial)> {
+        let budget = self.task.options.budget;
         let mut best = self.attempt(way, taken, true)?;
         for repair in 1..=REPAIRS {
-            let further = taken + (most - taken).min(repair * (most - taken).div_ceil(4 * REPAIRS));
-            let grown = best.1.bytes > self.task.options.budget.max_bytes.unwrap_or(u64::MAX);
-            // Estimates of sizes may be off by a few bytes: then one step less.
-            let next = if grown { best.1.taken.saturating_sub(1) } else { further };
-            if best.1.kept || next == best.1.taken {
+            if best.1.kept {
                 break;
             }
-            best = self.attempt(way, next, true)?;
+            let next = match best.1.fits(&budget) {
+                true => taken + (most - taken).min(repair * (most - taken).div_ceil(4 * REPAIRS)),
+                false => best.1.taken.saturating_sub(repair),
+            };
+            if next == best.1.taken {
+                break;
+            }
+            let other = self.attempt(way, next, true)?;
+            let better = other.1.kept || !best.1.fits(&budget) || other.1.fits(&budget);
+            if better {
+                best = other;
+            }
         }
         Ok(best)
     }
@@ -247,10 +273,7 @@ fn kept(budget: &Budget, trial: &Trial) -> bool {
         trial.expected_drop.is_some_and(|expected| expected <= most) && seen <= most
     });
     let sqnr = budget.min_sqnr_db.is_none_or(|least| loss.sqnr_db.unwrap_or(f64::INFINITY) >= least);
-    drop && sqnr
-        && loss.broken == 0
-        && budget.max_bytes.is_none_or(|most| trial.bytes <= most)
-        && budget.max_bits.is_none_or(|most| trial.effective_bits <= most)
+    drop && sqnr && loss.broken == 0 && trial.fits(budget)
 }
 
 impl Way {
@@ -262,8 +285,24 @@ impl Way {
         }
         let mut lifted: Vec<(usize, usize)> = at.into_iter().collect();
         lifted.sort_unstable();
-        let rules = lifted.into_iter().flat_map(|(ladder, rung)| self.forms[ladder][rung].rules.clone());
-        Options { layers: rules.chain(options.layers.iter().cloned()).collect(), ..options.clone() }
+        let rules = lifted.iter().flat_map(|&(ladder, rung)| &self.forms[ladder][rung].rules);
+        // A layer whose weights are float reads float.
+        let is_float = |rule: &&LayerRule| rule.weights == Some(None);
+        let float: HashSet<&str> =
+            rules.clone().filter(is_float).map(|rule| rule.matching.as_str()).collect();
+        let stands =
+            |rule: &&LayerRule| rule.activations.is_none() || !float.contains(rule.matching.as_str());
+        let mut rules: Vec<LayerRule> = rules.filter(stands).cloned().collect();
+        // Of two inputs of shared weights the finer form holds for both: rules that come later win.
+        rules.sort_by_key(|rule| match rule.activations {
+            None => 0,
+            Some(Some(storage)) => storage.bits(),
+            Some(None) => u32::MAX,
+        });
+        Options {
+            layers: rules.into_iter().chain(options.layers.iter().cloned()).collect(),
+            ..options.clone()
+        }
     }
 
     /// The decisions that bring most of the noise after `taken` steps, and their shares in it.

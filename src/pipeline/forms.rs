@@ -42,20 +42,42 @@ pub(super) struct Others {
 
 impl Others {
     pub fn new(options: &Options, ready: &Ready, analysis: &Analysis) -> Result<Self> {
-        let any = LayerRule { matching: "*".into(), ..LayerRule::default() };
-        let wide = LayerRule { weights: Some(Some(Storage::Int8)), dual: Some(false), ..any.clone() };
-        let dual = LayerRule { dual: Some(true), ..any };
-        let solved = |rule: Option<&LayerRule>| {
-            let layers = rule.into_iter().chain(&options.layers).cloned().collect();
+        let solved = |rules: Vec<LayerRule>| {
+            let layers = rules.into_iter().chain(options.layers.iter().cloned()).collect();
             let alone = Options { compensation: Compensation::None, layers, ..options.clone() };
             solve(&ready.model, analysis, None, &alone, &Expected::new(), ready.subject.clone())
         };
-        let mut all = vec![("int8", wide.clone(), solved(Some(&wide))?)];
-        if options.weights.is_some_and(|storage| storage.bits() == 4) {
-            all.push(("two 4-bit tensors", dual.clone(), solved(Some(&dual))?));
+        let plain = solved(Vec::new())?;
+        let wide =
+            LayerRule { weights: Some(Some(Storage::Int8)), dual: Some(false), ..LayerRule::default() };
+        let dual = LayerRule { dual: Some(true), ..LayerRule::default() };
+        let mut all = Vec::new();
+        for (words, rule, four) in [("int8", wide, false), ("two 4-bit tensors", dual, true)] {
+            // Two terms are a form of 4-bit weights only.
+            let takes = |site: &&WeightSite| {
+                let narrow =
+                    |weight: &WeightDecision| weight.terms.iter().all(|term| term.storage.bits() == 4);
+                Ok(of(&plain, &site.tensor).is_some_and(|weight| !four || narrow(weight))
+                    && !has_own_rule(options, site)?)
+            };
+            let mut rules = Vec::new();
+            for site in &analysis.weights {
+                if takes(&site)? {
+                    rules.push(LayerRule { matching: Globs::literal(&site.tensor), ..rule.clone() });
+                }
+            }
+            all.push((words, rule, solved(rules)?));
         }
-        Ok(Self { plain: solved(None)?, all })
+        Ok(Self { plain, all })
     }
+}
+
+/// Whether a rule that a person gave says what the weights at `site` are to be.
+fn has_own_rule(options: &Options, site: &WeightSite) -> Result<bool> {
+    let names: Vec<&str> = std::iter::once(site.tensor.as_str())
+        .chain(site.reads.iter().map(|read| read.node.as_str()))
+        .collect();
+    ruled(options, &names, |rule| rule.weights.is_some() || rule.dual.is_some())
 }
 
 fn of<'p>(plan: &'p Plan, tensor: &str) -> Option<&'p WeightDecision> {
@@ -83,10 +105,7 @@ pub(super) fn weights(
     let Some(site) = analysis.weights.iter().find(|site| site.tensor == weight.tensor) else {
         return Ok(Vec::new());
     };
-    let names: Vec<&str> = std::iter::once(site.tensor.as_str())
-        .chain(site.reads.iter().map(|read| read.node.as_str()))
-        .collect();
-    if ruled(options, &names, |rule| rule.weights.is_some() || rule.dual.is_some())? {
+    if has_own_rule(options, site)? {
         return Ok(Vec::new());
     }
     let error = |weight: &WeightDecision| weight.sqnr_db.map_or(0.0, |ratio| 10f64.powf(-ratio / 10.0));
@@ -102,6 +121,9 @@ pub(super) fn weights(
     let first = of(&others.plain, &site.tensor).map_or(0.0, error);
     for (words, rule, plan) in &others.all {
         if let Some(other) = of(plan, &site.tensor).filter(|_| first > 0.0) {
+            if other.terms == weight.terms || (other.terms.len(), storage) == (weight.terms.len(), *words) {
+                continue;
+            }
             let extra = site.macs.unwrap_or(0) * (other.terms.len() as u64 - 1);
             rungs.push(rung(words, bytes(other), error(other) / first, extra, Some(rule.clone())));
         }
@@ -132,12 +154,13 @@ pub(super) fn inputs(
         return Ok(Vec::new());
     }
     let elements = site.and_then(|site| site.elements).unwrap_or(1) as f64;
-    let bits = term.storage.bits();
+    let bits = term.storage.bits() * activation.terms.len() as u32;
     let mut rungs = Vec::new();
     let mut add = |words: &str, width: u32, noise: f64, to: Option<Option<Storage>>| {
         let rule = |storage, site: &WeightSite| LayerRule {
             matching: Globs::literal(&site.tensor),
             activations: Some(storage),
+            activation_terms: Some(1),
             ..LayerRule::default()
         };
         let rules = to.into_iter().flat_map(|to| readers.iter().map(move |site| rule(to, site))).collect();

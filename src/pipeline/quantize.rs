@@ -61,8 +61,10 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
     let (verdict, written) = judge::written(&judged, progress).inspect_err(|_| onnx::remove(&output))?;
     clock.lap("validate");
     if let (Verdict::Validated(validation), Some(path)) = (&verdict, judged.samples) {
-        let samples = Samples::open(path, &ready.float, judged.preprocess)?;
-        ready.warnings.extend(guilty(&ready.model, &analysis, &plan, validation, samples, progress)?);
+        let samples = Samples::open(path, &ready.float, judged.preprocess);
+        let blame = |samples| guilty(&ready.model, &analysis, &plan, validation, samples, progress);
+        let warning = samples.ok().and_then(blame);
+        ready.warnings.extend(warning);
         clock.add("blame");
     }
     Ok(Outcome {
@@ -130,6 +132,15 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
             let task = Task { options, ready: &ready, analysis: &analysis, samples, seed: job.seed };
             let (decided, budgeted) = keep(&task, &mut clock, progress)?;
             (decided, Some(budgeted))
+        }
+        (None, false) if first_fault(&ready.model).is_some() => {
+            return Err(Error::options(
+                format!(
+                    "limits are kept by measuring, and this model cannot be run: {}",
+                    first_fault(&ready.model).unwrap_or_default()
+                ),
+                "leave the limits out",
+            ));
         }
         (None, false) => {
             return Err(Error::options(

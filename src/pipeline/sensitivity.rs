@@ -48,11 +48,7 @@ pub fn sensitivity(job: &Job, count: Option<usize>, progress: &dyn Progress) -> 
         other => other?,
     };
     clock.lap("measure");
-    let spoilt = |layer: &LayerSensitivity| layer.alone.broken.saturating_sub(layer.without.broken);
-    // Stable: among equals the earlier layer goes first.
-    found.layers.sort_by(|one, other| {
-        spoilt(other).cmp(&spoilt(one)).then_with(|| other.guilt.total_cmp(&one.guilt))
-    });
+    found.layers.sort_by(guiltiest);
     let mut warnings = ready.warnings;
     warnings.extend(found.not_resumed.map(|problem| format!("each layer took whole runs: {problem}")));
     Ok(Sensitivity {
@@ -84,29 +80,34 @@ pub(super) fn guilty(
     validation: &Validation,
     samples: Samples,
     progress: &dyn Progress,
-) -> Result<Option<String>> {
+) -> Option<String> {
     let poor =
         |output: &&OutputError| output.broken > 0 || output.sqnr_db.is_some_and(|ratio| ratio < POOR_DB);
-    let Some(output) = validation.outputs.iter().find(poor) else { return Ok(None) };
+    let output = validation.outputs.iter().find(poor)?;
     let mut layers = match sensitivities(model, analysis, plan, &samples.choose(Some(FEW), 0), progress) {
         Ok(found) => found.layers,
-        // Whoever cannot be measured cannot be named.
-        Err(Error::Runtime { .. }) => return Ok(None),
-        Err(error) => return Err(error),
+        // Whoever cannot be measured cannot be named; the file stands without.
+        Err(_) => return None,
     };
-    layers.sort_by(|one, other| other.guilt.total_cmp(&one.guilt));
+    layers.sort_by(guiltiest);
     let name = |layer: &LayerSensitivity| {
         let share = layer.share.map_or(String::new(), |share| format!(" ({:.0} %)", 100.0 * share));
         format!("{}{share}", layer.tensor)
     };
     let names: Vec<String> = layers.iter().take(NAMED).map(name).collect();
     let ratio = output.sqnr_db.map_or("broken values".into(), |ratio| format!("an SQNR of {ratio:.1} dB"));
-    Ok(Some(format!(
-        "output {} has {ratio}; most of the noise comes from {}. fourbit sensitivity tells more, --min-sqnr gives such \
+    Some(format!(
+        "output {} has {ratio}; most of the noise in the outputs comes from {}. fourbit sensitivity tells more, --min-sqnr gives such \
          layers more bits",
         output.name,
         names.join(", ")
-    )))
+    ))
+}
+
+/// The guiltiest first; among equals, with a stable sort, the earlier layer.
+fn guiltiest(one: &LayerSensitivity, other: &LayerSensitivity) -> std::cmp::Ordering {
+    let spoilt = |layer: &LayerSensitivity| layer.alone.broken.saturating_sub(layer.without.broken);
+    spoilt(other).cmp(&spoilt(one)).then_with(|| other.guilt.total_cmp(&one.guilt))
 }
 
 fn unable(problem: &str) -> Error {

@@ -43,3 +43,11 @@ pub struct Trial {
     /// Whether it keeps the budget.
     pub kept: bool,
 }
+
+impl Trial {
+    /// Whether its file keeps the limits on sizes.
+    pub fn fits(&self, budget: &Budget) -> bool {
+        budget.max_bytes.is_none_or(|most| self.bytes <= most)
+            && budget.max_bits.is_none_or(|most| self.effective_bits <= most)
+    }
+}

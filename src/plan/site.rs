@@ -154,6 +154,8 @@ pub struct Skip {
 pub enum Keep {
     /// The options say that this kind of tensor stays float.
     FloatAsked,
+    /// It stays float for the reason given.
+    FloatBecause(String),
     /// The options name it, its node or its operator, or do not include it.
     Excluded,
     /// Fewer elements than worth it.
@@ -190,6 +192,7 @@ pub enum Keep {
 impl std::fmt::Display for Keep {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::FloatBecause(why) => write!(formatter, "float {why}"),
             Self::FloatAsked => formatter.write_str("float was asked for"),
             Self::Excluded => formatter.write_str("excluded by the options"),
             Self::Small { least } => write!(formatter, "fewer than {least} elements"),

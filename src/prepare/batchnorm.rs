@@ -54,10 +54,11 @@ struct Fold {
 
 /// What multiplies and what is added, by output channel.
 struct Affine {
-    scale: Vec<f64>,
     factor: Vec<f64>,
     mean: Vec<f64>,
     shift: Vec<f64>,
+    /// Of what went in, as it was when the network was trained.
+    variance: Vec<f64>,
 }
 
 fn plan(index: &Index, at: usize, node: &NodeProto, names: &mut Names) -> Result<Option<Fold>> {
@@ -92,7 +93,8 @@ fn plan(index: &Index, at: usize, node: &NodeProto, names: &mut Names) -> Result
     let bias_name = producer.input.get(2).map(String::as_str).filter(|name| !name.is_empty());
     let weight = tensor_f32(owned(Some(weight.name()), "weight"), &weight.dims, &scaled);
     let bias = tensor_f32(owned(bias_name, "bias"), &[channel.count as i64], &bias);
-    let variance = affine.scale.iter().map(|scale| scale * scale).collect();
+    let variance =
+        affine.factor.iter().zip(&affine.variance).map(|(factor, old)| factor * factor * old).collect();
     let channels = Statistics { mean: affine.shift, variance };
     Ok(Some(Fold { layer, normalisation: at, weight, bias, channels }))
 }
@@ -171,7 +173,8 @@ fn affine(index: &Index, node: &NodeProto, count: usize) -> Result<Option<Affine
     let Ok([scale, shift, mean, variance]) = <[Vec<f64>; 4]>::try_from(parameters) else { return Ok(None) };
     let epsilon = f64::from(float(node, "epsilon").unwrap_or(EPSILON));
     let factor = scale.iter().zip(&variance).map(|(scale, variance)| scale / (variance + epsilon).sqrt());
-    Ok(Some(Affine { factor: factor.collect(), scale, mean, shift }))
+    let factor = factor.collect();
+    Ok(Some(Affine { factor, mean, variance, shift }))
 }
 
 /// The bias that the layer adds to each channel; `None` where it is not one number a channel.

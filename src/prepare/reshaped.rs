@@ -56,10 +56,7 @@ fn folded(node: &NodeProto, index: &Index) -> Result<Option<TensorProto>> {
         "Reshape" => {
             numbers(1)?.and_then(|to| reshape(&source.dims, &to, int(node, "allowzero").unwrap_or(0) != 0))
         }
-        "Flatten" => place(int(node, "axis").unwrap_or(1), source.dims.len() + 1).map(|axis| {
-            let (outer, inner) = source.dims.split_at(axis);
-            vec![outer.iter().product(), inner.iter().product()]
-        }),
+        "Flatten" => flatten(&source.dims, int(node, "axis").unwrap_or(1)),
         "Squeeze" if node.input.len() < 2 => {
             Some(source.dims.iter().copied().filter(|&dim| dim != 1).collect())
         }
@@ -79,6 +76,13 @@ fn folded(node: &NodeProto, index: &Index) -> Result<Option<TensorProto>> {
 fn place(axis: i64, rank: usize) -> Option<usize> {
     let axis = if axis < 0 { axis + rank as i64 } else { axis };
     usize::try_from(axis).ok().filter(|&axis| axis < rank)
+}
+
+/// A negative axis is counted from the rank, not from behind the last place to cut (Flatten-11).
+fn flatten(from: &[i64], axis: i64) -> Option<Vec<i64>> {
+    let axis = if axis < 0 { axis + from.len() as i64 } else { axis };
+    let (outer, inner) = from.split_at_checked(usize::try_from(axis).ok()?)?;
+    Some(vec![outer.iter().product(), inner.iter().product()])
 }
 
 fn reshape(from: &[i64], to: &[i64], zero_is_zero: bool) -> Option<Vec<i64>> {
@@ -200,6 +204,10 @@ mod tests {
         assert_eq!(reshape(&[2, 6], &[0, 2, -1], false), Some(vec![2, 2, 3]));
         assert_eq!(reshape(&[0, 6], &[0, 3], true), Some(vec![0, 3]));
         assert_eq!(reshape(&[2], &[1, 0], false), None);
+        assert_eq!(flatten(&[2, 3, 4], 1), Some(vec![2, 12]));
+        assert_eq!(flatten(&[2, 3, 4], -1), Some(vec![6, 4]));
+        assert_eq!(flatten(&[2, 3], 2), Some(vec![6, 1]));
+        assert_eq!(flatten(&[2, 3], 3), None);
         assert_eq!(squeeze(&[1, 3, 1], &[-1]), Some(vec![1, 3]));
         assert_eq!(squeeze(&[1, 3], &[1]), None);
         assert_eq!(unsqueeze(&[3, 4], &[0, -1]), Some(vec![1, 3, 4, 1]));

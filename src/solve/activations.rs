@@ -26,7 +26,8 @@ pub(super) fn solve(
         .filter_map(|&(read, layer, met)| Some((read, layer, met, layer.activation?)))
         .collect();
     if asked.is_empty() {
-        return Err(Keep::FloatAsked);
+        let why = readers.iter().find_map(|(_, layer, _)| layer.activation_why.clone());
+        return Err(why.map_or(Keep::FloatAsked, Keep::FloatBecause));
     }
     // Where weights were meant to be float, activations alone are low-bit; where they had to stay so, neither is.
     let taken: Vec<_> =
@@ -34,7 +35,10 @@ pub(super) fn solve(
     let Some(storage) = widest(taken.iter().map(|&(_, _, _, storage)| storage)) else {
         return Err(Keep::WeightsKept);
     };
+    // 16 bits leave nothing for a second term.
+    let fine = storage.bits() > 8 || min_max;
     let count = taken.iter().map(|(_, layer, _, _)| layer.activation_terms).max().unwrap_or(1);
+    let count = if fine { 1 } else { count };
     let histogram = histogram.filter(|histogram| histogram.count() > 0).ok_or(Keep::NoStatistics)?;
     let weighted = weighted.filter(|weighted| weighted.count() > 0);
     let fit = match min_max {
@@ -51,7 +55,7 @@ pub(super) fn solve(
     if weighted.is_some() && !min_max {
         reason += ", channels weighted by what their errors do to the output";
     }
-    if count > 1 && !min_max {
+    if count > 1 {
         reason += ", two terms as asked";
     }
     if taken.iter().any(|&(_, _, _, other)| other != storage) {

@@ -52,7 +52,7 @@ pub(super) fn solve(
     });
     let known: Vec<Option<Known>> = known.collect();
     if known.iter().any(|known| {
-        known.as_ref().is_none_or(|known| known.targets.iter().flatten().any(|x| !x.is_finite()))
+        known.as_ref().is_none_or(|known| known.targets.iter().flatten().any(|&x| !(x as f32).is_finite()))
     }) {
         return Ok(None);
     }

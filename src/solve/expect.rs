@@ -55,7 +55,11 @@ fn follow(index: &Index, node: &NodeProto, found: &Expected) -> Result<Option<Ch
         "Flatten" if int(node, "axis").unwrap_or(1) == 1 => Some(first.clone()),
         "GlobalAveragePool" => Some(map(&|mean, variance| (mean, variance * POOLED))),
         "Add" => input(1).and_then(|other| first.plus(other)),
-        "Concat" if int(node, "axis") == Some(1) => {
+        // Behind a Flatten channels are runs of elements, of lengths that differ.
+        "Concat"
+            if int(node, "axis") == Some(1)
+                && !node.input.iter().any(|name| flattened(index, name, REACH)) =>
+        {
             let all: Option<Vec<&Channels>> = node.input.iter().map(|name| found.get(name)).collect();
             all.map(|all| Channels {
                 mean: all.iter().flat_map(|channels| channels.mean.clone()).collect(),
@@ -64,6 +68,21 @@ fn follow(index: &Index, node: &NodeProto, found: &Expected) -> Result<Option<Ch
         }
         _ => None,
     })
+}
+
+/// How far back [`flattened`] looks.
+pub(super) const REACH: usize = 16;
+
+/// Whether a Flatten lies before `value`, with nothing between but what works element by element.
+pub(super) fn flattened(index: &Index, value: &str, reach: usize) -> bool {
+    let Some(node) = index.producer(value).filter(|_| reach > 0) else { return false };
+    match node.op_type() {
+        "Flatten" => true,
+        "Relu" | "Clip" | "LeakyRelu" | "Identity" | "Dropout" | "Add" | "Concat" => {
+            node.input.iter().any(|input| flattened(index, input, reach - 1))
+        }
+        _ => false,
+    }
 }
 
 /// An end of Clip; `None` where it is not constant.

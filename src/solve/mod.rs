@@ -22,7 +22,7 @@ use crate::mmse::Histogram;
 use crate::onnx::{Index, Model};
 use crate::options::{Options, Scales};
 use crate::plan::{
-    ActivationDecision, ActivationSite, Analysis, Decision, Expected, Keep, Observations, Plan, Read, Skip,
+    ActivationDecision, ActivationSite, Analysis, Decision, Expected, Observations, Plan, Read, Skip,
     Subject, VERSION, WeightDecision, WeightSite,
 };
 use crate::reconstruct::{Moments, Residual};
@@ -111,7 +111,7 @@ impl<'s> Solver<'s> {
         let solved = sites.par_iter().map(|&at| {
             let site = &self.analysis.weights[at];
             let Some(treatment) = &self.layers[at].weights else {
-                return Ok(Err(weights::skip(site, Keep::FloatAsked)));
+                return Ok(Err(weights::skip(site, self.layers[at].float())));
             };
             if observations.is_none()
                 && let Some(found) = self.foreseen(site, treatment, &expected)?
@@ -154,7 +154,7 @@ impl<'s> Solver<'s> {
         let solved = sites.par_iter().zip(evidence).map(|(&at, evidence)| {
             let site = &self.analysis.weights[at];
             let Some(treatment) = &self.layers[at].weights else {
-                return Ok(Err(weights::skip(site, Keep::FloatAsked)));
+                return Ok(Err(weights::skip(site, self.layers[at].float())));
             };
             let found = compensated::solve(site, &self.index, treatment, evidence)?;
             let alone = || weights::solve(site, &self.index, &treatment.alone(), None);
@@ -178,6 +178,10 @@ impl<'s> Solver<'s> {
                 _ => None,
             })
         };
+        if !self.options.bias_correction {
+            self.decisions.push(Decision::Weight(decision.clone()));
+            return Ok(Some(decision));
+        }
         let (biases, rounded) =
             accumulator::rounded(&self.analysis.weights[at], &decision, met, &self.index)?;
         decision.biases = biases;

@@ -1,6 +1,7 @@
 //! Moments of a layer's inputs without samples: what BatchNormalization says of the channels, or else what is usual, and
 //! that neighbours in a picture are alike.
 
+use super::expect;
 use crate::onnx::{Index, floats};
 use crate::plan::{Channels, Expected, Kernel, Layout, WeightSite};
 use crate::reconstruct::{MOST_FEATURES, Moments};
@@ -31,6 +32,8 @@ pub(super) fn prior(site: &WeightSite, index: &Index, expected: &Expected) -> Op
     let inputs = per_group * layout.groups;
     // Readers of shared weights have inputs of their own.
     let own = match &site.inputs[..] {
+        // The features of a product are the channels only in a flat value.
+        [input] if sizes.is_empty() && !is_flat(kernel, index, input) => None,
         [input] => expected.get(input).and_then(|channels| channels.spread(inputs)),
         _ => None,
     };
@@ -62,6 +65,23 @@ pub(super) fn prior(site: &WeightSite, index: &Index, expected: &Expected) -> Op
     Some(Prior { moments: (0..layout.groups).map(group).collect(), known })
 }
 
+/// Whether the last axis of `input`, which a product reduces, is that of the channels.
+fn is_flat(kernel: &Kernel, index: &Index, input: &str) -> bool {
+    let Kernel::Matrix { input_transposed: false, .. } = kernel else { return false };
+    let behind_gemm = |value: &str| {
+        let mut value = value;
+        for _ in 0..expect::REACH {
+            match index.producer(value).map(|node| (node.op_type(), node.input.first())) {
+                Some(("Gemm", _)) => return true,
+                Some(("Relu" | "Clip" | "LeakyRelu" | "Identity" | "Dropout", Some(input))) => value = input,
+                _ => return false,
+            }
+        }
+        false
+    };
+    expect::flattened(index, input, expect::REACH) || behind_gemm(input)
+}
+
 /// Correlation of each two offsets of a kernel.
 fn correlation(sizes: &[usize]) -> Vec<f64> {
     let offsets: usize = sizes.iter().product();
@@ -81,14 +101,7 @@ fn is_positive(index: &Index, value: &str, reach: usize) -> bool {
     let Some(node) = index.producer(value) else { return false };
     let passes = matches!(
         node.op_type(),
-        "MaxPool"
-            | "AveragePool"
-            | "GlobalAveragePool"
-            | "Flatten"
-            | "Reshape"
-            | "Concat"
-            | "Squeeze"
-            | "Slice"
+        "MaxPool" | "AveragePool" | "GlobalAveragePool" | "Flatten" | "Reshape" | "Squeeze" | "Slice"
     );
     match node.op_type() {
         "Relu" | "Sigmoid" => true,
@@ -96,6 +109,7 @@ fn is_positive(index: &Index, value: &str, reach: usize) -> bool {
             let lo = node.input.get(1).and_then(|lo| index.constant(lo)).and_then(|lo| floats(lo).ok());
             lo.is_some_and(|lo| lo.first().is_some_and(|&lo| lo >= 0.0))
         }
+        "Concat" => reach > 0 && node.input.iter().all(|input| is_positive(index, input, reach - 1)),
         _ => {
             passes
                 && reach > 0

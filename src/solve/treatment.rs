@@ -5,7 +5,7 @@ use super::residuals::measure;
 use crate::error::{Error, Result};
 use crate::onnx::Index;
 use crate::options::{Compensation, Globs, Granularity, Keys, LayerRule, Options, Scales, Spelling, Storage};
-use crate::plan::{Analysis, Partition, Residuals, WeightSite};
+use crate::plan::{Analysis, Keep, Partition, Residuals, WeightSite};
 
 use rayon::prelude::*;
 
@@ -20,6 +20,15 @@ pub(super) struct Layer {
     pub activation_terms: usize,
     /// Why that storage, where it is not what was asked for all.
     pub activation_why: Option<String>,
+    /// The same of float weights.
+    weights_why: Option<String>,
+}
+
+impl Layer {
+    /// Why the weights are float.
+    pub fn float(&self) -> Keep {
+        self.weights_why.clone().map_or(Keep::FloatAsked, Keep::FloatBecause)
+    }
 }
 
 /// How one weight tensor is to be quantized.
@@ -171,7 +180,9 @@ struct Wish {
     activation_terms: usize,
     activation_why: Option<String>,
     reasons: Vec<String>,
-    /// Why two terms, where a rule gives a reason.
+    /// Why float weights, where a rule gives a reason.
+    float_why: Option<String>,
+    /// Why two terms, likewise.
     dual_why: Option<String>,
 }
 
@@ -237,6 +248,7 @@ impl Wish {
             activation_terms: rule.activation_terms.unwrap_or(if options.dual.activations { 2 } else { 1 }),
             activation_why: rule.activations_why,
             reasons,
+            float_why: rule.weights_why.clone().filter(|_| weights.is_none()),
             dual_why: rule.weights_why.filter(|_| dual == Some(true)),
         })
     }
@@ -258,7 +270,8 @@ impl Wish {
             inputs: Inputs::Seen,
         });
         let Self { activation, activation_terms, activation_why, .. } = self;
-        Layer { weights, activation, activation_terms, activation_why }
+        let weights_why = self.float_why;
+        Layer { weights, activation, activation_terms, activation_why, weights_why }
     }
 }
 

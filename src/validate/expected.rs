@@ -9,18 +9,18 @@ const SHIFTS: usize = 64;
 /// alone but by those of up to 64 other samples too, and by their negatives. So few samples say nearly as much as many times
 /// their number, as far as errors do not depend on the sample they come from.
 ///
-/// `float` and `quantized` are a sample's class scores each, `[rows, classes]`; `labels` a sample's class indices. `None` where
-/// nothing is labelled.
+/// `float` and `quantized` are a sample's class scores each, `[rows, classes]`; `labels` a sample's class indices, of which one
+/// that is no class is wrong in either network. `None` where nothing is labelled.
 pub fn expected_drop(float: &[&Output], quantized: &[Output], labels: &[Vec<i64>]) -> Option<f64> {
     let mut rows: Vec<(&[f32], &[f32], usize)> = Vec::new();
     for ((float, quantized), labels) in float.iter().zip(quantized).zip(labels) {
-        let classes = float.values.len().checked_div(labels.len())?;
+        let Some(classes) = float.values.len().checked_div(labels.len()) else { continue };
         if classes < 2 || float.values.len() != quantized.values.len() {
             return None;
         }
         let pairs = float.values.chunks(classes).zip(quantized.values.chunks(classes));
         for ((float, quantized), &label) in pairs.zip(labels) {
-            rows.push((float, quantized, usize::try_from(label).ok().filter(|&label| label < classes)?));
+            rows.push((float, quantized, usize::try_from(label).unwrap_or(usize::MAX)));
         }
     }
     let count = rows.len();
@@ -39,12 +39,10 @@ pub fn expected_drop(float: &[&Output], quantized: &[Output], labels: &[Vec<i64>
                     continue;
                 }
                 scores.clear();
-                scores.extend(
-                    float
-                        .iter()
-                        .zip(other.iter().zip(noisy))
-                        .map(|(own, (one, two))| own + sign * (two - one)),
-                );
+                // A score that is infinite in both networks has no error.
+                let error = |one: f32, two: f32| if one == two { 0.0 } else { sign * (two - one) };
+                let errors = other.iter().zip(noisy).map(|(&one, &two)| error(one, two));
+                scores.extend(float.iter().zip(errors).map(|(own, error)| own + error));
                 still += usize::from(best(&scores) == label);
                 pairs += 1;
             }
@@ -53,10 +51,10 @@ pub fn expected_drop(float: &[&Output], quantized: &[Output], labels: &[Vec<i64>
     (pairs > 0).then(|| 100.0 * (right as f64 / count as f64 - still as f64 / pairs as f64))
 }
 
-/// The first of the largest.
+/// The first of the largest; what is no number is the largest of none.
 fn best(scores: &[f32]) -> usize {
-    let first = |best: usize, at: usize| if scores[at] > scores[best] { at } else { best };
-    (1..scores.len()).fold(0, first)
+    let larger = |best: usize, at: usize| scores[at] > scores[best] || scores[best].is_nan();
+    (1..scores.len()).fold(0, |best, at| if larger(best, at) { at } else { best })
 }
 
 #[cfg(test)]
@@ -88,11 +86,19 @@ mod tests {
     }
 
     #[test]
+    fn masked_classes_have_no_error() {
+        let masked = [output(&[f32::NEG_INFINITY, 1.0, 2.0]), output(&[f32::NEG_INFINITY, 4.0, 2.0])];
+        let refs: Vec<&Output> = masked.iter().collect();
+        assert_eq!(expected_drop(&refs, &masked, &[vec![2], vec![1]]), Some(0.0));
+        assert_eq!(best(&[f32::NAN, 1.0, 3.0]), 2);
+    }
+
+    #[test]
     fn without_labels_nothing_is_expected() {
         let float = [output(&[1.0, 0.0])];
         let refs: Vec<&Output> = float.iter().collect();
         assert_eq!(expected_drop(&refs, &float, &[vec![]]), None);
-        assert_eq!(expected_drop(&refs, &float, &[vec![7]]), None);
+        assert_eq!(expected_drop(&refs, &float, &[vec![7]]), Some(0.0), "wrong in both");
         assert_eq!(expected_drop(&[], &[], &[]), None);
     }
 }
