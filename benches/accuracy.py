@@ -116,7 +116,7 @@ def outputs(model, samples):
     options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
     session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     count = len(next(iter(samples.values())))
-    return [session.run(None, {name: array[row] for name, array in samples.items()})[0] for row in range(count)]
+    return [session.run(None, {name: np.asarray(array[row]) for name, array in samples.items()})[0] for row in range(count)]
 
 
 def sqnr(exact, other):

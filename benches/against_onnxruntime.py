@@ -43,7 +43,7 @@ def batches(model, arrays, samples, batch):
     dimensions = {value.name: value.type.tensor_type.shape.dim for value in inputs}
     stacked = all(arrays[name].ndim == len(dims) for name, dims in dimensions.items())
     if not stacked:
-        return [{name: arrays[name][row] for name in dimensions} for row in range(samples)]
+        return [{name: np.asarray(arrays[name][row]) for name in dimensions} for row in range(samples)]
     leading = next(iter(dimensions.values()))[0].dim_value
     batch = leading or batch
     return [
@@ -82,7 +82,7 @@ def fourbit_seconds(options, calibration, samples, folder):
     if result.returncode != 0:
         sys.exit(f"fourbit exited with {result.returncode}: {result.stderr.strip()}")
     stages = json.loads((folder / "report.json").read_text())["seconds"]
-    judging = sum(stage["seconds"] for stage in stages if stage["stage"] == "validate")
+    judging = sum(stage["seconds"] for stage in stages if stage["stage"] in ("validate", "blame"))
     return seconds - judging, judging
 
 

@@ -12,7 +12,7 @@ use crate::analyse::analyse;
 use crate::calibrate::count;
 use crate::error::{Error, Result};
 use crate::onnx::{self, Model};
-use crate::plan::{self, Analysis, Budgeted, Outcome, Plan, Planned, Verdict};
+use crate::plan::{self, Analysis, Budgeted, Decision, Outcome, Plan, Planned, Verdict};
 use crate::progress::Progress;
 use crate::rewrite;
 use crate::runtime::faults;
@@ -123,9 +123,12 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
         }
         None => None,
     };
-    count_work(job, &ready, &mut analysis, samples.as_ref())?;
-    clock.add("analyse");
-    let (decided, budget) = match (&samples, job.options.budget.is_none()) {
+    // A budget weighs forms by what is counted; otherwise it waits until the memory that solving takes is free again.
+    if !job.options.budget.is_none() {
+        count_work(job, &ready, &mut analysis, samples.as_ref())?;
+        clock.add("analyse");
+    }
+    let (mut decided, budget) = match (&samples, job.options.budget.is_none()) {
         (_, true) => (decide(&job.options, &ready, &analysis, samples.as_ref(), &mut clock, progress)?, None),
         (Some(samples), false) => {
             let options = &job.options;
@@ -149,6 +152,16 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
             ));
         }
     };
+    if budget.is_none() {
+        count_work(job, &ready, &mut analysis, samples.as_ref())?;
+        for decision in &mut decided.plan.decisions {
+            if let Decision::Weight(weight) = decision {
+                let site = analysis.weights.iter().find(|site| site.tensor == weight.tensor);
+                weight.macs = site.and_then(|site| site.macs);
+            }
+        }
+        clock.add("analyse");
+    }
     let calibration = samples.filter(|_| decided.calibrated);
     let calibration = calibration.map(|samples| (samples.path().display().to_string(), samples.len()));
     ready.warnings.extend(decided.warnings);
