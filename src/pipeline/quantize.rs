@@ -63,9 +63,10 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
     if let (Verdict::Validated(validation), Some(path)) = (&verdict, judged.samples) {
         let samples = Samples::open(path, &ready.float, judged.preprocess);
         let blame = |samples| guilty(&ready.model, &analysis, &plan, validation, samples, progress);
-        let warning = samples.ok().and_then(blame);
-        ready.warnings.extend(warning);
-        clock.add("blame");
+        if let Some(warning) = samples.ok().and_then(blame) {
+            ready.warnings.push(warning);
+            clock.add("blame");
+        }
     }
     Ok(Outcome {
         input: job.input.clone(),
