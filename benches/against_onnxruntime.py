@@ -9,6 +9,7 @@ packages imported already. Needs the packages numpy, onnx, onnxruntime and sympy
 """
 
 import argparse
+import contextlib
 import json
 import logging
 import statistics
@@ -56,7 +57,9 @@ def onnxruntime_seconds(options, feeds, folder):
     start = time.monotonic()
     prepared = folder / "prepared.onnx"
     try:
-        quant_pre_process(str(options.model), str(prepared))
+        # It leaves files where it runs when it fails.
+        with contextlib.chdir(folder):
+            quant_pre_process(str(options.model.resolve()), str(prepared.resolve()))
     except Exception as error:
         print(f"quant_pre_process failed ({type(error).__name__}); quantizing the model as it is", file=sys.stderr)
         prepared = options.model

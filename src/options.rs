@@ -227,7 +227,8 @@ pub struct Options {
     /// Smallest number of elements worth quantizing.
     pub min_elements: usize,
     /// Whether the mean error that weight rounding puts on each output channel is corrected: by
-    /// rounding a few elements of each kernel the other way, and with samples by the biases too.
+    /// rounding a few elements of each kernel the other way, and by the biases where means are known; and
+    /// whether these are rounded to what an integer accumulator holds.
     pub bias_correction: bool,
     /// Whether codes are chosen for the layer's output.
     pub compensation: Compensation,

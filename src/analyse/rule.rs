@@ -49,10 +49,15 @@ pub(super) fn is_row(name: &str, channels: i64, index: &Index) -> bool {
     index.constant(name).is_some_and(|tensor| tensor.data_type() == Dtype::Float as i32 && row(&tensor.dims))
 }
 
+/// Largest pad, stride, dilation, number of groups and length of a kernel: what is larger is no convolution that anybody runs.
+const LARGEST: usize = 1 << 20;
+
 /// The geometry of Conv and ConvTranspose, from the attributes and the weights' dimensions.
 pub(super) fn spatial(node: &NodeProto, dims: &[i64]) -> Result<Spatial, String> {
-    let size =
-        |value: i64| usize::try_from(value).map_err(|_| format!("{value} in its dimensions or attributes"));
+    let size = |value: i64| {
+        let size = usize::try_from(value).ok().filter(|&size| size <= LARGEST);
+        size.ok_or_else(|| format!("{value} in its dimensions or attributes"))
+    };
     let kernel = dims[2..].iter().map(|&dim| size(dim)).collect::<Result<Vec<_>, _>>()?;
     let rank = kernel.len();
     let list =
@@ -83,6 +88,6 @@ pub(super) fn spatial(node: &NodeProto, dims: &[i64]) -> Result<Spatial, String>
         same_upper,
         output_padding: list("output_padding", 0, rank)?,
         groups: if groups == 0 { return Err("0 groups".into()) } else { groups },
-        kernel,
+        kernel: at_least_one("kernel's lengths", kernel)?,
     })
 }

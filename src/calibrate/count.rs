@@ -32,5 +32,6 @@ pub fn count(model: &Model, analysis: &mut Analysis, inputs: &[TensorProto]) -> 
 fn macs(site: &WeightSite, seen: &BTreeMap<String, Vec<usize>>) -> Option<u64> {
     let elements = site.dims.iter().product::<i64>().unsigned_abs();
     let each = site.inputs.iter().zip(&site.kernels);
-    each.map(|(input, kernel)| Some(outputs(kernel, seen.get(input)?)? * elements)).sum()
+    let mut each = each.map(|(input, kernel)| outputs(kernel, seen.get(input)?)?.checked_mul(elements));
+    each.try_fold(0u64, |sum, more| sum.checked_add(more?))
 }

@@ -6,7 +6,7 @@ use super::columns::Columns;
 use super::walk::{Network, Walk};
 use crate::error::Result;
 use crate::plan::{Layout, Read};
-use crate::reconstruct::{MOST_FEATURES, Moments};
+use crate::reconstruct::{MOST_BYTES, MOST_FEATURES, Moments};
 
 /// Output positions taken over all samples: some for every layer, and more for every input element a kernel meets. Positions of
 /// one picture tell nearly the same, so that taking all of them costs much and changes little; those taken are spread evenly.
@@ -46,7 +46,10 @@ impl Walk<'_> {
         let split = layout.split(MOST_FEATURES);
         let (groups, features) = (split.groups, split.features);
         let asymmetric = jobs.iter().any(|job| self.differs(job.input));
-        let bytes = groups * Moments::bytes(features, asymmetric);
+        let bytes = Moments::all_bytes(groups, features, asymmetric);
+        if bytes > MOST_BYTES {
+            return Ok(None);
+        }
         let parts = (PARTIAL_SUMS / bytes.max(1)).clamp(1, PARTS);
         let most = most_positions(layout.features, self.count);
         let share = self.count.div_ceil(parts).max(1);

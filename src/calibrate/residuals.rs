@@ -65,7 +65,8 @@ impl Walk<'_> {
                 let mut sums = empty();
                 for at in part * share..self.count.min((part + 1) * share) {
                     let (dims, own) = self.input(&site.reads[0], &site.inputs[0], at, Network::Own)?;
-                    let Some(field) = columns.field(&dims) else { return Ok(None) };
+                    let field = columns.field(&dims).filter(|field| field.positions() > 0);
+                    let Some(field) = field else { return Ok(None) };
                     let (one, float) = self.raw(other, at, Network::Float)?;
                     let (two, quantized) = self.raw(other, at, Network::Own)?;
                     let batch = match columns.kernel {

@@ -58,7 +58,7 @@ pub struct Choices {
     /// How scales are chosen: least squared error, or the smallest that clips nothing, to compare with
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Scales::Mmse, help_heading = "Precision")]
     pub scales: Scales,
-    /// Round each weight to its nearest code and leave the biases as they are
+    /// Leave the biases as they are; where nothing is compensated, round each weight to its nearest code
     #[arg(long, help_heading = "Precision")]
     pub no_bias_correction: bool,
 

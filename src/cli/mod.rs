@@ -33,7 +33,8 @@ Examples:
 Exit status:
   0  done
   1  an error, which is named on standard error
-  2  wrong arguments")]
+  2  wrong arguments
+  3  written, but limits could not be kept")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

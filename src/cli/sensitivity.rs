@@ -32,7 +32,7 @@ pub struct Args {
     pub input: PathBuf,
     #[command(flatten)]
     pub choices: Choices,
-    /// Samples to measure on, with labels if there are any [default: as --calibration]
+    /// Samples to measure on, with labels if there are any [default: those beside the model, else as --calibration]
     #[arg(long, value_name = "PATH", help_heading = "Samples")]
     pub validation: Option<PathBuf>,
     /// Measure on so many samples at most; each layer takes about one run of each

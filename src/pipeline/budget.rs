@@ -8,6 +8,7 @@ use super::bench::Bench;
 use super::decide::{Decided, decide};
 use super::forms::{Form, Others, inputs, weights};
 use super::measure::{Clock, parameters, sizes};
+use super::sensitivity::MEASURED_SAMPLES;
 use crate::error::{Error, Result};
 use crate::onnx;
 use crate::options::{Budget, Compensation, LayerRule, Options};
@@ -19,8 +20,6 @@ use crate::solve::{Rung, Step, steps};
 
 /// One of so many samples is held back to judge plans.
 const HELD_BACK: usize = 3;
-/// Samples on which single decisions are measured: their order is clear after few.
-const MEASURED: usize = 64;
 /// Decisions named where a budget cannot be kept.
 const NAMED: usize = 5;
 /// Plans tried beyond the one found where the last, made on all samples, loses too much.
@@ -229,7 +228,7 @@ impl Search<'_> {
         };
         let alone = Options { compensation: layerwise, budget: Budget::default(), ..(*options).clone() };
         let plan = decide(&alone, ready, analysis, Some(&self.fit), self.clock, self.progress)?.plan;
-        let few = (*samples).clone().choose(Some(MEASURED), *seed);
+        let few = (*samples).clone().choose(Some(MEASURED_SAMPLES), *seed);
         let losses = Bench::new(&ready.model, &few)?.alone(&plan, self.progress)?;
         let others = Others::new(options, ready, analysis)?;
         let mut way = Way::default();

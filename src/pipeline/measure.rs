@@ -103,7 +103,7 @@ pub(super) fn sizes(before: u64, after: u64, prepared: &Model, written: &Model, 
         let Decision::Weight(weight) = decision else { continue };
         bits += weight_bits(weight);
         elements += weight.dims.iter().product::<i64>().unsigned_abs();
-        let add = |sum: Option<u64>, times: usize| Some(sum? + weight.macs? * times as u64);
+        let add = |sum: Option<u64>, times: usize| sum?.checked_add(weight.macs?.checked_mul(times as u64)?);
         macs = add(macs, 1);
         extra = add(extra, weight.terms.len().saturating_sub(1));
     }

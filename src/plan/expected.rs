@@ -12,13 +12,14 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// Whether there are any, and all are finite.
+    /// Whether there are any, all are finite, and no variance is negative.
     pub fn is_sound(&self) -> bool {
         let finite = |all: &[f64]| all.iter().all(|value| value.is_finite());
         !self.mean.is_empty()
             && self.mean.len() == self.variance.len()
             && finite(&self.mean)
             && finite(&self.variance)
+            && self.variance.iter().all(|&variance| variance >= 0.0)
     }
 
     /// The sum with an independent value; `None` where there are not as many channels.

@@ -65,9 +65,8 @@ fn folded(node: &NodeProto, index: &Index) -> Result<Option<TensorProto>> {
         _ => None,
     };
     let same = |dims: &Vec<i64>| {
-        let made = dims.iter().try_fold(1i64, |count, &dim| count.checked_mul(dim));
         dims.iter().all(|&dim| dim >= 0)
-            && made.and_then(|count| usize::try_from(count).ok()) == element_count(source).ok()
+            && element_count(source).is_ok_and(|count| product(dims) == i64::try_from(count).ok())
     };
     Ok(dims.filter(same).map(|dims| TensorProto { name: Some(output.clone()), dims, ..source.clone() }))
 }
@@ -82,7 +81,11 @@ fn place(axis: i64, rank: usize) -> Option<usize> {
 fn flatten(from: &[i64], axis: i64) -> Option<Vec<i64>> {
     let axis = if axis < 0 { axis + from.len() as i64 } else { axis };
     let (outer, inner) = from.split_at_checked(usize::try_from(axis).ok()?)?;
-    Some(vec![outer.iter().product(), inner.iter().product()])
+    Some(vec![product(outer)?, product(inner)?])
+}
+
+fn product(dims: &[i64]) -> Option<i64> {
+    dims.iter().try_fold(1i64, |count, &dim| count.checked_mul(dim))
 }
 
 fn reshape(from: &[i64], to: &[i64], zero_is_zero: bool) -> Option<Vec<i64>> {
@@ -90,9 +93,9 @@ fn reshape(from: &[i64], to: &[i64], zero_is_zero: bool) -> Option<Vec<i64>> {
         |(at, &dim): (usize, &i64)| if dim == 0 && !zero_is_zero { from.get(at).copied() } else { Some(dim) };
     let mut dims: Vec<i64> = to.iter().enumerate().map(copied).collect::<Option<_>>()?;
     if let Some(open) = dims.iter().position(|&dim| dim == -1) {
-        let known: i64 = dims.iter().filter(|&&dim| dim != -1).product();
-        let whole: i64 = from.iter().product();
-        dims[open] = whole.checked_div(known)?;
+        let mut known = dims.clone();
+        known.remove(open);
+        dims[open] = product(from)?.checked_div(product(&known)?)?;
     }
     Some(dims)
 }
@@ -120,6 +123,9 @@ fn transposed(source: &TensorProto, perm: &[i64], output: &str) -> Result<Option
         return Ok(None);
     };
     let count = element_count(source)?;
+    if count == 0 {
+        return Ok(None);
+    }
     let dims: Vec<i64> = order.iter().map(|&axis| source.dims[axis]).collect();
     // Where each axis of the result steps in the source.
     let mut strides = vec![1usize; source.dims.len()];

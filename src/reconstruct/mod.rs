@@ -26,6 +26,9 @@ mod statistics;
 /// correlations with one another are left out.
 pub const MOST_FEATURES: usize = 2304;
 
+/// Most memory that the moments of one layer may take; the weights of a layer with more are judged by themselves.
+pub const MOST_BYTES: usize = 4 << 30;
+
 pub use compensate::{Factor, compensate};
 pub use moments::Moments;
 pub use normal::{clipped, leaky};

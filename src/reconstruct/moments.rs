@@ -63,9 +63,10 @@ impl Moments {
         self.positions == 0.0
     }
 
-    /// Bytes that moments of so many features take.
-    pub fn bytes(features: usize, asymmetric: bool) -> usize {
-        8 * features * features * if asymmetric { 2 } else { 1 }
+    /// Bytes that the moments of `groups` groups of so many features take; the largest number where that does not fit.
+    pub fn all_bytes(groups: usize, features: usize, asymmetric: bool) -> usize {
+        let sums = if asymmetric { 16 } else { 8 };
+        groups.saturating_mul(features).saturating_mul(features).saturating_mul(sums)
     }
 
     /// Adds positions: `own` and `float` are `[features, positions]`, row-major, with the same positions. Without `float` the

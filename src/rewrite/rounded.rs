@@ -14,8 +14,8 @@ use crate::error::Result;
 use crate::onnx::build::node;
 use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
 use crate::onnx::{
-    Dtype, Index, attr, bodies_mut, element_count, floats, int, integers, is_standard, node_label, tensor,
-    tensor_f32, value_shape,
+    Dtype, Index, attr, bodies_mut, floats, int, integers, is_standard, node_label, tensor, tensor_f32,
+    value_shape,
 };
 
 /// The opset in which Round enters and Clip takes its bounds as inputs.
@@ -95,7 +95,8 @@ impl Operands {
         if zero == Some(None) || scale.data_type() != Dtype::Float as i32 {
             return Ok(None);
         }
-        let count = element_count(scale)?;
+        let scales = floats(scale)?;
+        let count = scales.len();
         let zeros = zero.flatten().map_or(Ok(vec![0; count]), integers)?;
         let code = zero.flatten().map_or(asked.unwrap_or(Dtype::Uint8 as i64), |it| it.data_type().into());
         let dtype = i32::try_from(code).ok().and_then(|code| Dtype::try_from(code).ok());
@@ -106,7 +107,7 @@ impl Operands {
             _ => None,
         };
         let (Some(dims), Some(dtype), true) = (dims, dtype, zeros.len() == count) else { return Ok(None) };
-        Ok(Some(Self { scale: Parameter { dims, values: floats(scale)? }, zeros, dtype }))
+        Ok(Some(Self { scale: Parameter { dims, values: scales }, zeros, dtype }))
     }
 }
 

@@ -49,9 +49,12 @@ pub(super) struct Solution {
 /// One candidate: for each local scale the terms' grids and scales.
 type Candidate = Vec<Vec<(Grid, f64)>>;
 
-/// The best that was found for `unit`.
-pub(super) fn best(unit: &Unit, known: &[Known], treatment: &Treatment) -> Solution {
+/// The best that was found for `unit`; `None` where no scale fits its values.
+pub(super) fn best(unit: &Unit, known: &[Known], treatment: &Treatment) -> Option<Solution> {
     let mut candidates = candidates(unit, known, treatment);
+    if candidates.is_empty() {
+        return None;
+    }
     let mut best: Option<Solution> = None;
     for round in 0..ROUNDS {
         let found = try_all(unit, known, treatment, &candidates);
@@ -72,7 +75,7 @@ pub(super) fn best(unit: &Unit, known: &[Known], treatment: &Treatment) -> Solut
                 .collect(),
         ];
     }
-    best.unwrap_or_else(|| Solution { error: 0.0, scales: Vec::new(), grids: Vec::new(), codes: Vec::new() })
+    best
 }
 
 fn candidates(unit: &Unit, known: &[Known], treatment: &Treatment) -> Vec<Candidate> {

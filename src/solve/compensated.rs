@@ -58,7 +58,8 @@ pub(super) fn solve(
     }
     let known: Vec<Known> = known.into_iter().flatten().collect();
     let units = units(&layout, |at| groups.of(at));
-    let solutions: Vec<Solution> = units.par_iter().map(|unit| best(unit, &known, treatment)).collect();
+    let solutions = units.par_iter().map(|unit| best(unit, &known, treatment));
+    let Some(solutions) = solutions.collect::<Option<Vec<Solution>>>() else { return Ok(None) };
 
     let lowest = treatment.storage.range().0;
     let empty = WeightTerm {

@@ -4,6 +4,8 @@
 //! What no normalisation says is not estimated: sums over channels taken as independent drift within a few layers, and
 //! a wrong mean in a bias costs more than none.
 
+use std::collections::HashSet;
+
 use crate::error::Result;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{Index, float, floats, int, is_standard};
@@ -21,6 +23,7 @@ const SLOPE: f32 = 0.01;
 /// [`crate::error::Error::Invalid`] where a constant on the way is damaged.
 pub(super) fn expect(index: &Index, known: &Expected) -> Result<Expected> {
     let mut found = known.clone();
+    found.retain(|_, channels| channels.is_sound());
     for node in &index.graph().node {
         let Some(output) = node.output.first().filter(|_| is_standard(node.domain())) else { continue };
         if found.contains_key(output) {
@@ -56,12 +59,12 @@ fn follow(index: &Index, node: &NodeProto, found: &Expected) -> Result<Option<Ch
         "GlobalAveragePool" => Some(map(&|mean, variance| (mean, variance * POOLED))),
         "Add" => input(1).and_then(|other| first.plus(other)),
         // Behind a Flatten channels are runs of elements, of lengths that differ.
-        "Concat"
-            if int(node, "axis") == Some(1)
-                && !node.input.iter().any(|name| flattened(index, name, REACH)) =>
-        {
+        "Concat" if int(node, "axis") == Some(1) && !node.input.iter().any(|name| flattened(index, name)) => {
             let all: Option<Vec<&Channels>> = node.input.iter().map(|name| found.get(name)).collect();
-            all.map(|all| Channels {
+            // A file may double them again and again.
+            let few =
+                |all: &Vec<&Channels>| all.iter().map(|it| it.mean.len()).sum::<usize>() <= MOST_CHANNELS;
+            all.filter(few).map(|all| Channels {
                 mean: all.iter().flat_map(|channels| channels.mean.clone()).collect(),
                 variance: all.iter().flat_map(|channels| channels.variance.clone()).collect(),
             })
@@ -70,19 +73,23 @@ fn follow(index: &Index, node: &NodeProto, found: &Expected) -> Result<Option<Ch
     })
 }
 
-/// How far back [`flattened`] looks.
-pub(super) const REACH: usize = 16;
+/// Most channels of one value; wider ones are not followed.
+const MOST_CHANNELS: usize = 1 << 16;
 
 /// Whether a Flatten lies before `value`, with nothing between but what works element by element.
-pub(super) fn flattened(index: &Index, value: &str, reach: usize) -> bool {
-    let Some(node) = index.producer(value).filter(|_| reach > 0) else { return false };
-    match node.op_type() {
-        "Flatten" => true,
-        "Relu" | "Clip" | "LeakyRelu" | "Identity" | "Dropout" | "Add" | "Concat" => {
-            node.input.iter().any(|input| flattened(index, input, reach - 1))
+pub(super) fn flattened(index: &Index, value: &str) -> bool {
+    let (mut seen, mut left) = (HashSet::from([value]), vec![value]);
+    while let Some(node) = left.pop().map(|value| index.producer(value)) {
+        match node.map_or("", |node| node.op_type()) {
+            "Flatten" => return true,
+            "Relu" | "Clip" | "LeakyRelu" | "Identity" | "Dropout" | "Add" | "Concat" => {
+                let inputs = node.into_iter().flat_map(|node| &node.input).map(String::as_str);
+                left.extend(inputs.filter(|input| seen.insert(input)));
+            }
+            _ => {}
         }
-        _ => false,
     }
+    false
 }
 
 /// An end of Clip; `None` where it is not constant.

@@ -1,10 +1,12 @@
 //! Moments of a layer's inputs without samples: what BatchNormalization says of the channels, or else what is usual, and
 //! that neighbours in a picture are alike.
 
+use std::collections::HashSet;
+
 use super::expect;
 use crate::onnx::{Index, floats};
 use crate::plan::{Channels, Expected, Kernel, Layout, WeightSite};
-use crate::reconstruct::{MOST_FEATURES, Moments};
+use crate::reconstruct::{MOST_BYTES, MOST_FEATURES, Moments};
 
 /// Correlation of neighbours in one channel; it falls off geometrically with the distance.
 const NEIGHBOURS: f64 = 0.8;
@@ -30,6 +32,9 @@ pub(super) fn prior(site: &WeightSite, index: &Index, expected: &Expected) -> Op
     let offsets: usize = sizes.iter().product();
     let per_group = layout.features.checked_div(offsets)?;
     let inputs = per_group * layout.groups;
+    if Moments::all_bytes(layout.groups, layout.features, false) > MOST_BYTES {
+        return None;
+    }
     // Readers of shared weights have inputs of their own.
     let own = match &site.inputs[..] {
         // The features of a product are the channels only in a flat value.
@@ -39,7 +44,7 @@ pub(super) fn prior(site: &WeightSite, index: &Index, expected: &Expected) -> Op
     };
     let known = own.is_some();
     let usual = || {
-        let positive = site.inputs.iter().all(|input| is_positive(index, input, REACH));
+        let positive = site.inputs.iter().all(|input| is_positive(index, input, REACH, &mut HashSet::new()));
         if !positive && sizes.is_empty() {
             return None;
         }
@@ -70,7 +75,7 @@ fn is_flat(kernel: &Kernel, index: &Index, input: &str) -> bool {
     let Kernel::Matrix { input_transposed: false, .. } = kernel else { return false };
     let behind_gemm = |value: &str| {
         let mut value = value;
-        for _ in 0..expect::REACH {
+        for _ in 0..REACH {
             match index.producer(value).map(|node| (node.op_type(), node.input.first())) {
                 Some(("Gemm", _)) => return true,
                 Some(("Relu" | "Clip" | "LeakyRelu" | "Identity" | "Dropout", Some(input))) => value = input,
@@ -79,7 +84,7 @@ fn is_flat(kernel: &Kernel, index: &Index, input: &str) -> bool {
         }
         false
     };
-    expect::flattened(index, input, expect::REACH) || behind_gemm(input)
+    expect::flattened(index, input) || behind_gemm(input)
 }
 
 /// Correlation of each two offsets of a kernel.
@@ -97,7 +102,11 @@ fn correlation(sizes: &[usize]) -> Vec<f64> {
 }
 
 /// Whether `value` is behind a Relu or the like, with nothing between that could make it negative.
-fn is_positive(index: &Index, value: &str, reach: usize) -> bool {
+fn is_positive<'v>(index: &Index<'v>, value: &'v str, reach: usize, seen: &mut HashSet<&'v str>) -> bool {
+    // What is asked about already is answered there.
+    if !seen.insert(value) {
+        return true;
+    }
     let Some(node) = index.producer(value) else { return false };
     let passes = matches!(
         node.op_type(),
@@ -109,11 +118,11 @@ fn is_positive(index: &Index, value: &str, reach: usize) -> bool {
             let lo = node.input.get(1).and_then(|lo| index.constant(lo)).and_then(|lo| floats(lo).ok());
             lo.is_some_and(|lo| lo.first().is_some_and(|&lo| lo >= 0.0))
         }
-        "Concat" => reach > 0 && node.input.iter().all(|input| is_positive(index, input, reach - 1)),
+        "Concat" => reach > 0 && node.input.iter().all(|input| is_positive(index, input, reach - 1, seen)),
         _ => {
             passes
                 && reach > 0
-                && node.input.first().is_some_and(|input| is_positive(index, input, reach - 1))
+                && node.input.first().is_some_and(|input| is_positive(index, input, reach - 1, seen))
         }
     }
 }

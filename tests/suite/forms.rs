@@ -259,7 +259,10 @@ fn every_form_of_activations_says_the_same_in_onnxruntime_and_in_its_view() {
         edges: Some(Edges::Four),
         ..options(|it| it.dual.keys = Keys::None)
     };
-    let behind_pools = [("pooled uint4", four(Storage::Uint4)), ("pooled int4", four(Storage::Int4))];
+    let twice = LayerRule { matching: "*".into(), activation_terms: Some(2), ..LayerRule::default() };
+    let two = Options { layers: vec![twice], ..four(Storage::Uint4) };
+    let behind_pools =
+        [("pooled uint4", four(Storage::Uint4)), ("pooled int4", four(Storage::Int4)), ("pooled twice", two)];
     let behind_pools = behind_pools.into_iter().map(|(name, options)| (name, &pooled, options));
     let mut pairs = Vec::new();
     for (name, model, options) in cases.chain(behind_pools) {
