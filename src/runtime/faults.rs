@@ -8,8 +8,8 @@ use crate::onnx::proto::{
     GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, type_proto,
 };
 use crate::onnx::{
-    Dtype, Index, Model, bodies, dtype_name, float, int, is_standard, node_label, operator_label, string,
-    value_shape,
+    Dtype, Index, Model, bodies, dtype_name, float, int, ints, is_standard, node_label, operator_label,
+    string, value_shape,
 };
 
 /// Longest chain of element-wise nodes that is followed.
@@ -147,12 +147,22 @@ fn semantic_problem(node: &NodeProto, index: &Index<'_>) -> Option<String> {
         "If" if has_unlike_branches(node) => {
             "its branches give values of different rank, of which tract can make no output"
         }
+        "Transpose" if ints(node, "perm").is_some_and(|perm| !is_permutation(perm)) => {
+            "its perm names an axis twice or none, at which tract never ends"
+        }
         "Softmax" | "LogSoftmax" if is_tabulated(node, index) => {
             "between DequantizeLinear and QuantizeLinear tract replaces it by a table, wrongly"
         }
         _ => return None,
     };
     Some(problem.into())
+}
+
+/// Whether `perm` holds each number from 0 up once.
+fn is_permutation(perm: &[i64]) -> bool {
+    let mut sorted = perm.to_vec();
+    sorted.sort_unstable();
+    (0..).zip(&sorted).all(|(at, &axis)| axis == at)
 }
 
 /// Whether an output of an If has one declared rank in one branch and another in the other.

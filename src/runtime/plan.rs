@@ -17,6 +17,28 @@ type Fixed = (Arc<Tensor>, Vec<usize>);
 /// Takes a tap's position, dimensions and values.
 pub(super) type See<'s> = dyn FnMut(usize, &[usize], &[f32]) + 's;
 
+/// Bytes of one value beyond which a model is not run. A failed allocation would end the process, which no guard can catch.
+const MOST_BYTES: usize = 8 << 30;
+
+/// Refuses a model with a value that could not be held.
+fn affordable(model: &TypedModel) -> TractResult<()> {
+    for node in model.nodes() {
+        for output in &node.outputs {
+            // What stays symbolic is known only while it runs.
+            let Some(dims) = output.fact.shape.as_concrete() else { continue };
+            let width = output.fact.datum_type.size_of().max(1);
+            let bytes = dims.iter().try_fold(width, |bytes, &dim| bytes.checked_mul(dim));
+            if bytes.is_none_or(|bytes| bytes > MOST_BYTES) {
+                return Err(TractError::msg(format!(
+                    "node {}: a value of {dims:?} is too large to run",
+                    node.name
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// An optimized model, and where its taps went.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -43,7 +65,9 @@ impl Plan {
         let outputs = model.output_outlets()?.to_vec();
         let wanted: Vec<OutletId> = outputs.iter().chain(taps).copied().collect();
         model.select_output_outlets(&wanted)?;
-        let mut model = model.into_optimized()?;
+        let model = model.into_typed()?;
+        affordable(&model)?;
+        let mut model = model.into_decluttered()?.into_optimized()?;
         let (own, tapped) = model.outputs.split_at(outputs.len());
         let own = own.to_vec();
         let mut places: HashMap<(usize, usize), Vec<usize>> = HashMap::new();

@@ -130,4 +130,20 @@ mod tests {
         assert!((found[&both].mean[1] - 15.0).abs() < 1e-3);
         assert!(!found.contains_key(&open) && !found.contains_key(&lost));
     }
+
+    #[test]
+    fn values_that_double_again_and_again_are_not_followed() {
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[1, 2, 4, 4]);
+        let mut both = x.clone();
+        for _ in 0..60 {
+            both = graph.node("Concat", &[&both, &both, &both], &[attr::int("axis", 1)]);
+        }
+        graph.output(&both);
+        let model = graph.model();
+        let index = Index::new(model.graph());
+        let known = Expected::from([(x, Channels { mean: vec![0.0; 2], variance: vec![1.0; 2] })]);
+        assert!(!expect(&index, &known).unwrap().contains_key(&both));
+        assert!(!flattened(&index, &both));
+    }
 }

@@ -95,3 +95,16 @@ fn shapes_that_do_not_fit_are_errors() {
     let session = Session::new(&model, "float", &[]).unwrap();
     assert!(session.run(&[short]).unwrap_err().to_string().contains("tensor x"));
 }
+
+/// tract would abort the process for the first, and pad for hours for the second.
+#[test]
+fn values_that_no_memory_holds_are_refused_before_they_are_made() {
+    for pad in [1 << 20, 1 << 40] {
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[1, 1, 2, 2]);
+        let w = graph.weights("w", &[1, 1, 2, 2]);
+        let y = graph.node("Conv", &[&x, &w], &[attr::ints("pads", &[pad; 4])]);
+        graph.output(&y);
+        refused(&graph.model(), &[tensor_f32("x", &[1, 1, 2, 2], &[1.0; 4])], "too large");
+    }
+}

@@ -35,6 +35,10 @@ fn ordinary_models_have_none() {
 #[test]
 fn operators_that_tract_lacks_or_mistakes() {
     assert_eq!(one(&of("RoiAlign", &[]), "n", "RoiAlign is not supported by tract").operator, "RoiAlign");
+    for perm in [[0, 0], [1, 2], [-1, 0]] {
+        one(&of("Transpose", &[attr::ints("perm", &perm)]), "n", "perm");
+    }
+    assert_eq!(faults(&of("Transpose", &[attr::ints("perm", &[1, 0])])), []);
     for operator in ["RNN", "LSTM", "GRU"] {
         one(&of(operator, &[attr::string("direction", "reverse")]), "n", "reverse");
     }
