@@ -94,7 +94,7 @@ fn made(graph: &GraphProto) -> impl Iterator<Item = &str> {
 }
 
 /// Reads of `names` in `graph`, and in the graphs inside it that do not make such values themselves, read the new ones.
-fn rename(graph: &mut GraphProto, names: &HashMap<String, String>) {
+pub(super) fn rename(graph: &mut GraphProto, names: &HashMap<String, String>) {
     for node in &mut graph.node {
         for input in &mut node.input {
             if let Some(name) = names.get(input) {

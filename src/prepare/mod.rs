@@ -7,6 +7,7 @@ mod dead;
 mod functions;
 mod hoisted;
 mod identities;
+mod layout;
 mod names;
 mod reshaped;
 mod shadowed;
