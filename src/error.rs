@@ -90,6 +90,14 @@ pub enum Error {
         /// What to do instead.
         remedy: String,
     },
+    /// tract cannot run the model, which what was asked for needs.
+    #[error(
+        "calibration cannot run this model: {problem}; choose --precision w4, which needs no calibration"
+    )]
+    NotRunnable {
+        /// Which node, and why.
+        problem: String,
+    },
     /// A plan that is unreadable or does not fit the model.
     #[error("{}: {place}: {problem}", path.display())]
     Plan {

@@ -5,6 +5,7 @@ mod columns;
 mod count;
 mod means;
 mod moments;
+mod reach;
 mod residuals;
 mod resume;
 mod segment;
@@ -30,6 +31,7 @@ mod tests;
 
 pub use count::count;
 use means::Gather;
+pub use reach::Reach;
 pub use resume::{Resume, frontier};
 pub use walk::{Feed, Walk};
 

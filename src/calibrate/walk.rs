@@ -68,10 +68,12 @@ pub struct Walk<'w> {
 }
 
 impl<'w> Walk<'w> {
-    /// At the inputs of `model`, whose sites are `analysis`; `feed` gives the inputs of `count` samples.
+    /// At the inputs of `model`, whose sites are `analysis`, on the way to the weights at the positions `open` of them; `feed`
+    /// gives the inputs of `count` samples.
     pub fn new(
         model: &'w Model,
         analysis: &'w Analysis,
+        open: BTreeSet<usize>,
         count: usize,
         feed: &'w Feed<'w>,
         sequential: bool,
@@ -81,7 +83,7 @@ impl<'w> Walk<'w> {
         let inputs = model.inputs().enumerate();
         let source = |at| Live { float: Source::Input(at), own: Source::Input(at) };
         let live = inputs.map(|(at, input)| (input.name().to_owned(), source(at))).collect();
-        let pending = leading(&index, analysis);
+        let pending = leading(&index, analysis, &open);
         progress.begin("walk", Some(pending.len() as u64));
         Self {
             analysis,
@@ -92,7 +94,7 @@ impl<'w> Walk<'w> {
             progress,
             sequential,
             pending,
-            open: (0..analysis.weights.len()).collect(),
+            open,
             live,
             known: BTreeMap::new(),
             changes: Changes::default(),
@@ -306,11 +308,20 @@ impl<'w> Walk<'w> {
 }
 
 /// The nodes that lead to the input of any weights, and the readers of weights.
-fn leading(index: &Index, analysis: &Analysis) -> BTreeSet<usize> {
+fn leading(index: &Index, analysis: &Analysis, open: &BTreeSet<usize>) -> BTreeSet<usize> {
     let graph = index.graph();
     let mut found = BTreeSet::new();
-    let mut open: Vec<usize> =
-        analysis.weights.iter().flat_map(|site| site.reads.iter().map(|read| read.at)).collect();
+    let sites = open.iter().map(|&at| &analysis.weights[at]);
+    let mut open: Vec<usize> = sites
+        .flat_map(|site| {
+            // A reader whose input is not looked at need not run, nor what leads there.
+            site.reads
+                .iter()
+                .zip(&site.inputs)
+                .filter(|(_, input)| !input.is_empty())
+                .map(|(read, _)| read.at)
+        })
+        .collect();
     while let Some(at) = open.pop() {
         if found.insert(at) {
             let node = &graph.node[at];

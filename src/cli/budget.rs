@@ -5,10 +5,12 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::options;
-use crate::plan::Budgeted;
+use crate::plan::{Budgeted, Verdict};
 
 /// Exit code where the file was written but the limits could not be kept.
 const NOT_KEPT: u8 = 3;
+/// Exit code where the file was written but could not be run beside the float model.
+pub const NOT_VALIDATED: u8 = 4;
 
 /// Limits that single layers get finer forms to keep.
 #[derive(Clone, Copy, Debug, Default, Args)]
@@ -44,7 +46,11 @@ impl Budget {
     }
 }
 
-/// How the program ends where a budget was, or was not, kept.
-pub fn exit_code(budget: Option<&Budgeted>) -> ExitCode {
-    if budget.is_some_and(|budget| !budget.met) { ExitCode::from(NOT_KEPT) } else { ExitCode::SUCCESS }
+/// How the program ends where a budget was, or was not, kept, and the file was, or was not, validated.
+pub fn exit_code(budget: Option<&Budgeted>, verdict: Option<&Verdict>) -> ExitCode {
+    match verdict {
+        _ if budget.is_some_and(|budget| !budget.met) => ExitCode::from(NOT_KEPT),
+        Some(Verdict::NotValidated { .. }) => ExitCode::from(NOT_VALIDATED),
+        _ => ExitCode::SUCCESS,
+    }
 }

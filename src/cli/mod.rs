@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use common::{Common, Context};
 
 /// Turns a trained float ONNX model into a 4-bit one, and measures what it cost.
@@ -34,13 +34,18 @@ Exit status:
   0  done
   1  an error, which is named on standard error
   2  wrong arguments
-  3  written, but limits could not be kept")]
+  3  written, but limits could not be kept
+  4  written, but not validated
+  5  not written, since the model cannot be run, which quantizing activations needs")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
     common: Common,
 }
+
+/// Exit code where tract cannot run the model, and what was asked for needs that.
+const NOT_RUNNABLE: u8 = 5;
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -66,7 +71,10 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             common::complain(&error);
-            ExitCode::FAILURE
+            match error {
+                Error::NotRunnable { .. } => ExitCode::from(NOT_RUNNABLE),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -35,5 +35,5 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     let planned = pipeline::plan(&args.conversion.job(None)?, &context.progress)?;
     context.print(|layout| plain::planned(&planned, layout), || data::planned(&planned))?;
-    Ok(exit_code(planned.budget.as_ref()))
+    Ok(exit_code(planned.budget.as_ref(), None))
 }

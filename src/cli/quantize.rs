@@ -28,7 +28,9 @@ Exit status:
   0  the file was written
   1  an error
   2  wrong arguments
-  3  the file was written, but no plan keeps the limits: it is the best that was found")]
+  3  the file was written, but no plan keeps the limits: it is the best that was found
+  4  the file was written, but not validated: the report says why
+  5  activations cannot be quantized, since the model cannot be run; weights alone can, as in --precision w4")]
 pub struct Args {
     #[command(flatten)]
     pub conversion: Conversion,
@@ -56,5 +58,5 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         sink.commit()?;
     }
     context.print(|layout| plain::outcome(&outcome, layout), || data::outcome(&outcome))?;
-    Ok(exit_code(outcome.budget.as_ref()))
+    Ok(exit_code(outcome.budget.as_ref(), Some(&outcome.verdict)))
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::budget::NOT_VALIDATED;
 use super::common::Context;
 use super::conversion::{Seed, at_least_one};
 use crate::error::Result;
@@ -21,8 +22,9 @@ Examples:
 
 Exit status:
   0  both models were compared
-  1  an error, or they could not be compared
-  2  wrong arguments")]
+  1  an error
+  2  wrong arguments
+  4  they could not be compared: the report says why")]
 pub struct Args {
     /// The float model
     #[arg(value_name = "FLOAT")]
@@ -60,6 +62,6 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     context.print(|layout| plain::verdict(&verdict, layout), || data::verdict(&verdict))?;
     Ok(match verdict {
         Verdict::Validated(_) => ExitCode::SUCCESS,
-        Verdict::NotValidated { .. } => ExitCode::FAILURE,
+        Verdict::NotValidated { .. } => ExitCode::from(NOT_VALIDATED),
     })
 }

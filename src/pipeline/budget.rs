@@ -9,6 +9,7 @@ use super::decide::{Decided, decide};
 use super::forms::{Form, Others, inputs, weights};
 use super::measure::{Clock, parameters, sizes};
 use super::sensitivity::MEASURED_SAMPLES;
+use crate::calibrate::Reach;
 use crate::error::{Error, Result};
 use crate::onnx;
 use crate::options::{Budget, Compensation, LayerRule, Options};
@@ -177,7 +178,8 @@ impl Search<'_> {
         let Task { options, ready, analysis, samples, .. } = self.task;
         let options = way.options(options, taken);
         let samples = if all_samples { samples } else { &self.fit };
-        let decided = decide(&options, ready, analysis, Some(samples), self.clock, self.progress)?;
+        let decided =
+            decide(&options, ready, analysis, Reach::default(), Some(samples), self.clock, self.progress)?;
         let (loss, expected_drop) = self.bench.whole(&decided.plan)?;
         let (bytes, effective_bits) = self.size(&decided.plan)?;
         let mut trial = Trial { taken, all_samples, bytes, effective_bits, loss, expected_drop, kept: false };
@@ -227,7 +229,9 @@ impl Search<'_> {
             other => other,
         };
         let alone = Options { compensation: layerwise, budget: Budget::default(), ..(*options).clone() };
-        let plan = decide(&alone, ready, analysis, Some(&self.fit), self.clock, self.progress)?.plan;
+        let plan =
+            decide(&alone, ready, analysis, Reach::default(), Some(&self.fit), self.clock, self.progress)?
+                .plan;
         let few = (*samples).clone().choose(Some(MEASURED_SAMPLES), *seed);
         let losses = Bench::new(&ready.model, &few)?.alone(&plan, self.progress)?;
         let others = Others::new(options, ready, analysis)?;

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 
 use super::Ready;
 use super::measure::Clock;
-use crate::calibrate::{Walk, observe};
+use crate::calibrate::{Reach, Walk, observe};
 use crate::error::{Error, Result};
 use crate::onnx::Model;
 use crate::options::{Compensation, Options};
-use crate::plan::{Analysis, Plan, Subject};
+use crate::plan::{Analysis, Plan};
 use crate::progress::Progress;
 use crate::samples::Samples;
 use crate::solve::{Evidence, Solver, solve};
@@ -28,6 +28,7 @@ pub(super) fn decide(
     options: &Options,
     ready: &Ready,
     analysis: &Analysis,
+    mut reach: Reach,
     samples: Option<&Samples>,
     clock: &mut Clock,
     progress: &dyn Progress,
@@ -35,17 +36,32 @@ pub(super) fn decide(
     let (model, mut warnings) = (&ready.model, Vec::new());
     let wanted = options.compensation != Compensation::None && options.quantizes_weights();
     if let Some(samples) = samples.filter(|_| wanted) {
-        match walked(model, analysis, samples, options, ready.subject.clone(), clock, progress) {
+        let mut walk = walked(options, ready, analysis, &reach, samples, clock, progress);
+        // Where the whole does not run either, perhaps a part does.
+        if matches!(walk, Err(Error::Runtime { .. })) && reach.probe(model, &samples.get(0)?.inputs)? {
+            progress.end();
+            if reach.is_worthwhile(model, analysis) {
+                walk = walked(options, ready, analysis, &reach, samples, clock, progress);
+            }
+        }
+        match walk {
             Err(error @ Error::Runtime { .. }) => {
+                progress.end();
                 warnings.push(format!("output errors are not compensated: {error}"));
             }
-            other => return other.map(|plan| Decided { plan, calibrated: true, warnings }),
+            other => {
+                warnings.extend(unseen(model, analysis, &reach));
+                return other.map(|plan| Decided { plan, calibrated: true, warnings });
+            }
         }
     }
-    let observations = match samples {
+    let analysis = &reach.narrowed(model, analysis);
+    let observations = match samples.filter(|_| reach.is_worthwhile(model, analysis)) {
         Some(samples) => {
             let get = |at: usize| Ok(samples.get(at)?.inputs);
             let means = options.bias_correction && options.quantizes_weights();
+            let part = if reach.is_whole() { None } else { Some(reach.part(model, analysis)?) };
+            let (model, analysis) = part.as_ref().map_or((model, analysis), |(model, part)| (model, part));
             match observe(model, analysis, samples.len(), &get, means, progress) {
                 Ok(observations) => Some(observations),
                 Err(error @ Error::Runtime { .. }) => {
@@ -59,37 +75,51 @@ pub(super) fn decide(
         None => None,
     };
     clock.add("calibrate");
+    warnings.extend(unseen(model, analysis, &reach).filter(|_| observations.is_some()));
     let plan =
         solve(model, analysis, observations.as_ref(), options, &ready.expected, ready.subject.clone())?;
     clock.add("solve");
     Ok(Decided { plan, calibrated: observations.is_some(), warnings })
 }
 
+/// A warning where calibration saw a part of the model only.
+fn unseen(model: &Model, analysis: &Analysis, reach: &Reach) -> Option<String> {
+    let hidden = analysis.weights.len() - reach.seen(model, analysis).len();
+    (!reach.is_whole()).then(|| {
+        format!(
+            "calibration saw a part of the model: {hidden} of {} layers are decided by their weights alone; {}",
+            analysis.weights.len(),
+            reach.reason()
+        )
+    })
+}
+
 /// A model that cannot be calibrated, which is an error where activations were to be quantized.
 pub(super) fn unable(options: &Options, problem: String) -> Result<()> {
     match options.quantizes_activations() {
-        true => Err(Error::options(
-            format!("calibration cannot run this model: {problem}"),
-            "choose --precision w4, which needs no calibration",
-        )),
+        true => Err(Error::NotRunnable { problem }),
         false => Ok(()),
     }
 }
 
 /// Walks through the network and decides on each layer when it comes up.
 fn walked(
-    model: &Model,
-    analysis: &Analysis,
-    samples: &Samples,
     options: &Options,
-    subject: Subject,
+    ready: &Ready,
+    analysis: &Analysis,
+    reach: &Reach,
+    samples: &Samples,
     clock: &mut Clock,
     progress: &dyn Progress,
 ) -> Result<Plan> {
+    let model = &ready.model;
+    let analysis = &reach.narrowed(model, analysis);
+    let seen = reach.seen(model, analysis);
+    let hidden: Vec<usize> = (0..analysis.weights.len()).filter(|at| !seen.contains(at)).collect();
     let feed = |at: usize| Ok(samples.get(at)?.inputs);
     let sequential = matches!(options.compensation, Compensation::Scales | Compensation::Sequential);
-    let mut walk = Walk::new(model, analysis, samples.len(), &feed, sequential, progress);
-    let mut solver = Solver::new(model, analysis, options)?;
+    let mut walk = Walk::new(model, analysis, seen, samples.len(), &feed, sequential, progress);
+    let mut solver = Solver::new(model, analysis, options)?.expecting(ready.expected.clone());
     let mut decided = HashSet::new();
     loop {
         let sites = walk.advance()?;
@@ -125,5 +155,6 @@ fn walked(
         }
         clock.add("solve");
     }
-    Ok(solver.finish(subject))
+    solver.by_weights(&hidden, None)?;
+    Ok(solver.finish(ready.subject.clone()))
 }

@@ -9,7 +9,7 @@ use super::measure::{Clock, peak_memory, sizes};
 use super::sensitivity::guilty;
 use super::{CALIBRATION_SAMPLES, Job, Ready, ready, target};
 use crate::analyse::analyse;
-use crate::calibrate::count;
+use crate::calibrate::{Reach, count};
 use crate::error::{Error, Result};
 use crate::onnx::{self, Model};
 use crate::plan::{self, Analysis, Budgeted, Decision, Outcome, Plan, Planned, Verdict};
@@ -111,7 +111,12 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     let preprocess = preprocess.map(|path| Preprocess::read(&path)).transpose()?;
     let source = job.calibration.clone().or(beside.calibration);
     clock.lap("analyse");
+    let reach = Reach::of(&ready.model, &faults(&ready.model));
     let samples = match source {
+        Some(path) if !reach.is_worthwhile(&ready.model, &analysis) => {
+            drop(path);
+            unable(&job.options, first_fault(&ready.model).unwrap_or_default()).map(|()| None)?
+        }
         Some(path) => calibration_samples(job, &ready, &path, preprocess.as_ref())?,
         None if job.options.quantizes_activations() => {
             return Err(Error::options(
@@ -130,14 +135,17 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
         clock.add("analyse");
     }
     let (mut decided, budget) = match (&samples, job.options.budget.is_none()) {
-        (_, true) => (decide(&job.options, &ready, &analysis, samples.as_ref(), &mut clock, progress)?, None),
-        (Some(samples), false) => {
+        (_, true) => {
+            let options = &job.options;
+            (decide(options, &ready, &analysis, reach, samples.as_ref(), &mut clock, progress)?, None)
+        }
+        (Some(samples), false) if reach.is_whole() => {
             let options = &job.options;
             let task = Task { options, ready: &ready, analysis: &analysis, samples, seed: job.seed };
             let (decided, budgeted) = keep(&task, &mut clock, progress)?;
             (decided, Some(budgeted))
         }
-        (None, false) if first_fault(&ready.model).is_some() => {
+        (_, false) if first_fault(&ready.model).is_some() => {
             return Err(Error::options(
                 format!(
                     "limits are kept by measuring, and this model cannot be run: {}",
@@ -146,7 +154,7 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
                 "leave the limits out",
             ));
         }
-        (None, false) => {
+        (_, false) => {
             return Err(Error::options(
                 "limits on size or loss are kept by measuring, which needs samples",
                 "pass --calibration FILE",
@@ -207,9 +215,6 @@ fn calibration_samples(
     path: &Path,
     preprocess: Option<&Preprocess>,
 ) -> Result<Option<Samples>> {
-    if let Some(problem) = first_fault(&ready.model) {
-        return unable(&job.options, problem).map(|()| None);
-    }
     let samples = Samples::open(path, &ready.model, preprocess)?;
     Ok(Some(samples.choose(Some(job.samples.unwrap_or(CALIBRATION_SAMPLES)), job.seed)))
 }

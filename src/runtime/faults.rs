@@ -54,6 +54,8 @@ pub struct Fault {
     pub operator: String,
     /// What is wrong with it.
     pub problem: String,
+    /// Position of the node in the main graph, or of the one that it lies in.
+    pub at: Option<usize>,
 }
 
 /// The faults that running `model` with tract would meet, bodies of If and Scan included. None
@@ -61,7 +63,7 @@ pub struct Fault {
 pub fn faults(model: &Model) -> Vec<Fault> {
     static TRACT: LazyLock<Onnx> = LazyLock::new(tract_onnx::onnx);
     let mut search = Search { tract: &TRACT, model: &model.proto, found: Vec::new() };
-    search.graph(model.graph());
+    search.graph(model.graph(), None);
     search.found
 }
 
@@ -72,34 +74,36 @@ struct Search<'m> {
 }
 
 impl Search<'_> {
-    fn add(&mut self, node: &str, operator: &str, problem: String) {
-        self.found.push(Fault { node: node.into(), operator: operator.into(), problem });
+    fn add(&mut self, node: &str, operator: &str, problem: String, at: Option<usize>) {
+        self.found.push(Fault { node: node.into(), operator: operator.into(), problem, at });
     }
 
-    fn graph(&mut self, graph: &GraphProto) {
+    /// Looks at `graph`, which lies in the node at `outer` of the main graph, or is that.
+    fn graph(&mut self, graph: &GraphProto, outer: Option<usize>) {
         for (place, values) in [("input", &graph.input), ("output", &graph.output)] {
             for value in values {
                 if let Some(problem) = value_problem(value) {
-                    self.add(value.name(), place, problem);
+                    self.add(value.name(), place, problem, outer);
                 }
             }
         }
         for tensor in &graph.initializer {
             if let Some(problem) = tensor_problem(tensor) {
-                self.add(tensor.name(), "initializer", problem);
+                self.add(tensor.name(), "initializer", problem, outer);
             }
         }
         for tensor in &graph.sparse_initializer {
             let name = tensor.values.as_ref().map_or("", |values| values.name());
-            self.add(name, "initializer", "sparse initializers are ignored by tract".into());
+            self.add(name, "initializer", "sparse initializers are ignored by tract".into(), outer);
         }
         let index = Index::new(graph);
-        for node in &graph.node {
+        for (at, node) in graph.node.iter().enumerate() {
+            let outer = outer.or(Some(at));
             for problem in self.node_problems(node, &index) {
-                self.add(node_label(node), &operator_label(node), problem);
+                self.add(node_label(node), &operator_label(node), problem, outer);
             }
             for body in bodies(node) {
-                self.graph(body);
+                self.graph(body, outer);
             }
         }
     }

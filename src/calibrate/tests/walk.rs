@@ -104,7 +104,8 @@ fn check(model: &Model, dims: &[i64], settle: bool) {
     let analysis = analysis(model);
     let feed = |at: usize| -> Result<Vec<TensorProto>> { Ok(vec![sample(dims, at)]) };
     let steps = Steps::default();
-    let mut walk = Walk::new(model, &analysis, SAMPLES, &feed, true, &steps);
+    let mut walk =
+        Walk::new(model, &analysis, (0..analysis.weights.len()).collect(), SAMPLES, &feed, true, &steps);
     let mut own: Model = model.clone();
     let mut met = HashMap::new();
     loop {
