@@ -1,7 +1,7 @@
 """Runs pairs of models on the same random inputs and demands the same outputs.
 
-The one argument is a JSON list of {name, before, after, tolerance}. The second model must also
-pass the ONNX checker. Prints one line for each pair that fails, and at last how many agree.
+The one argument is a JSON list of {name, before, after, tolerance}, or with least_db in the place of
+tolerance, where outputs may differ by so much noise. The second model must also pass the ONNX checker. Prints one line for each pair that fails, and at last how many agree.
 """
 
 import json
@@ -47,6 +47,15 @@ def distance(a, b):
     return float(np.abs(a - b).max() / max(np.abs(a).max(), 1e-30))
 
 
+def ratio(a, b):
+    """Signal to noise in dB; below every limit where the form is another or anything is not finite."""
+    if a.shape != b.shape or a.dtype != b.dtype or not np.isfinite(b.astype(np.float64)).all():
+        return -1000.0
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    signal, noise = (a**2).sum(), ((a - b) ** 2).sum()
+    return 1000.0 if noise == 0 else float(10 * np.log10(max(signal, 1e-300) / noise))
+
+
 def check(path, outputs):
     """The checker demands that outputs say their rank; a model under test need not."""
     model = onnx.load(path)
@@ -68,6 +77,10 @@ def compare(pair):
     wanted, found = before.run(None, inputs), after.run(None, inputs)
     check(pair["after"], found)
     for name, a, b in zip(names[0], wanted, found, strict=True):
+        if "least_db" in pair:
+            if a.dtype.kind == "f" and ratio(a, b) < pair["least_db"]:
+                return f"{name}: {ratio(a, b):.1f} dB"
+            continue
         far = distance(a, b)
         if isinstance(far, str) or far > pair["tolerance"]:
             return f"{name}: {far}"

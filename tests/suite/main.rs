@@ -8,4 +8,5 @@ mod oracle;
 mod passes;
 mod program;
 mod rounding;
+mod structures;
 mod upgrade;

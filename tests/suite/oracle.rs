@@ -66,6 +66,34 @@ pub fn assert_same(pairs: &[Pair]) {
     assert!(said.contains(&format!("{} pairs agree", pairs.len())), "{said}");
 }
 
+/// A float model and a quantized one, and the SQNR that all float outputs have at least, in dB.
+pub struct Near {
+    pub name: String,
+    pub float: PathBuf,
+    pub quantized: PathBuf,
+    pub least_db: f64,
+}
+
+/// Has the pairs checked and run side by side on random inputs, all in one process.
+pub fn assert_near(pairs: &[Near]) {
+    let entries: Vec<serde_json::Value> = pairs
+        .iter()
+        .map(|pair| {
+            serde_json::json!({
+                "name": pair.name, "least_db": pair.least_db,
+                "before": pair.float, "after": pair.quantized,
+            })
+        })
+        .collect();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let manifest = folder.path().join("manifest.json");
+    fs::write(&manifest, serde_json::Value::from(entries).to_string()).expect("the manifest can be written");
+    let Some(output) = run_script("compare_models.py", &[&manifest.to_string_lossy()]) else { return };
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains(&format!("{} pairs agree", pairs.len())), "{said}");
+}
+
 fn environment() -> Result<PathBuf, String> {
     let wanted = include_str!("../requirements.txt");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap_or(Path::new("target"));
