@@ -7,6 +7,7 @@ mod spatial;
 use std::collections::BTreeMap;
 
 use fourbit::onnx::build::GraphBuilder;
+use fourbit::options::NEWEST_OPSET;
 use fourbit::prepare::{prepare, upgrade};
 
 use super::oracle::{Pair, assert_same, run_script};
@@ -20,12 +21,13 @@ const UNSETTLED: [&str; 0] = [];
 
 #[test]
 fn the_table_knows_every_version_that_onnx_knows() {
-    let Some(output) = run_script("operator_history.py", &["6", "21"]) else { return };
+    let newest = NEWEST_OPSET.to_string();
+    let Some(output) = run_script("operator_history.py", &["1", &newest]) else { return };
     let history: BTreeMap<String, Vec<i64>> =
         serde_json::from_slice(&output.stdout).expect("the script prints JSON");
     let table = upgrade::known_operators();
     for (operator, versions) in &table {
-        assert_eq!(history.get(*operator), Some(versions), "{operator}");
+        assert_eq!(history.get(*operator).map(Vec::as_slice), Some(*versions), "{operator}");
     }
     let left_out: Vec<&String> =
         history.keys().filter(|name| !table.iter().any(|(operator, _)| operator == name)).collect();
