@@ -277,6 +277,14 @@ impl Options {
         self.edges.or(four.then_some(Edges::Eight))
     }
 
+    /// Blocks of weights, where any layer is asked to have them.
+    pub fn blocks(&self) -> Option<Granularity> {
+        let rules = self.layers.iter().filter_map(|rule| rule.granularity);
+        std::iter::once(self.granularity)
+            .chain(rules)
+            .find(|granularity| matches!(granularity, Granularity::Block(_)))
+    }
+
     /// Whether any layer's weights may be quantized.
     pub fn quantizes_weights(&self) -> bool {
         self.weights.is_some() || self.layers.iter().any(|rule| matches!(rule.weights, Some(Some(_))))

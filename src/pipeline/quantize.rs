@@ -7,7 +7,7 @@ use super::decide::{decide, unable};
 use super::judge::{self, Judged};
 use super::measure::{Clock, peak_memory, sizes};
 use super::sensitivity::guilty;
-use super::{CALIBRATION_SAMPLES, Job, Ready, ready, target};
+use super::{CALIBRATION_SAMPLES, Job, Ready, ready, refuse_blocks, target};
 use crate::analyse::analyse;
 use crate::calibrate::count;
 use crate::error::{Error, Result};
@@ -99,7 +99,8 @@ pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
 /// Everything up to the plan.
 pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     let mut clock = Clock::start();
-    let mut ready = ready(&job.input)?;
+    let mut ready = ready(&job.input, job.options.opset)?;
+    refuse_blocks(&job.options, &ready.model)?;
     clock.lap("prepare");
     let mut analysis = analyse(&ready.model, &job.options)?;
     let beside = Samples::discover(&job.input);

@@ -57,7 +57,7 @@ pub fn with_statistics(mut model: Model, opset: i64) -> Result<(Model, Vec<Chang
         &upgrade,
         // Before folding: an Identity or Dropout may stand between convolution and BatchNormalization.
         &identities::remove,
-        // After the upgrade, which turns axes into inputs, and without an Identity in between.
+        // Without an Identity in between.
         &reshaped::fold,
         // Leaves the normalisation's parameters without a reader.
         &fold,

@@ -11,7 +11,7 @@ use crate::onnx::{
 };
 
 /// Folds Reshape, Flatten, Squeeze, Unsqueeze and Transpose of constants that nothing else reads; what several nodes read would
-/// be there twice. Expects the forms of opset 13, in which axes are inputs.
+/// be there twice.
 pub(super) fn fold(model: &mut Model) -> Result<Option<Change>> {
     let mut count = 0;
     loop {
@@ -52,16 +52,21 @@ fn folded(node: &NodeProto, index: &Index) -> Result<Option<TensorProto>> {
         Some(name) => index.constant(name).map(integers).transpose(),
         None => Ok(None),
     };
+    // Inputs since opset 13.
+    let axes = || match ints(node, "axes") {
+        Some(axes) => Ok(Some(axes.to_vec())),
+        None => numbers(1),
+    };
     let dims = match node.op_type() {
         "Reshape" => {
             numbers(1)?.and_then(|to| reshape(&source.dims, &to, int(node, "allowzero").unwrap_or(0) != 0))
         }
         "Flatten" => flatten(&source.dims, int(node, "axis").unwrap_or(1)),
-        "Squeeze" if node.input.len() < 2 => {
+        "Squeeze" if node.input.len() < 2 && ints(node, "axes").is_none() => {
             Some(source.dims.iter().copied().filter(|&dim| dim != 1).collect())
         }
-        "Squeeze" => numbers(1)?.and_then(|axes| squeeze(&source.dims, &axes)),
-        "Unsqueeze" => numbers(1)?.and_then(|axes| unsqueeze(&source.dims, &axes)),
+        "Squeeze" => axes()?.and_then(|axes| squeeze(&source.dims, &axes)),
+        "Unsqueeze" => axes()?.and_then(|axes| unsqueeze(&source.dims, &axes)),
         _ => None,
     };
     let same = |dims: &Vec<i64>| {

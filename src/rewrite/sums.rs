@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::folded;
+use super::is_linear;
 use super::patch::{forget, prune};
 use crate::error::Result;
 use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
@@ -14,7 +15,7 @@ use crate::onnx::{Dtype, Index, floats, is_standard, tensor_f32};
 /// # Errors
 /// As [`folded::fold`].
 pub(super) fn fold(graph: &mut GraphProto) -> Result<()> {
-    let dequantize = |node: &&NodeProto| is_standard(node.domain()) && node.op_type() == "DequantizeLinear";
+    let dequantize = |node: &&NodeProto| is_linear(node, "DequantizeLinear");
     let fresh = graph.node.iter().filter(dequantize).flat_map(|node| node.output.iter().cloned());
     let fresh: HashSet<String> = fresh.collect();
     folded::fold(graph)?;
