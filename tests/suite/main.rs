@@ -4,6 +4,7 @@ mod architecture;
 mod budget;
 mod conversions;
 mod forms;
+mod keep;
 mod nodes;
 mod oracle;
 mod passes;
