@@ -47,8 +47,16 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
     let after = onnx::write(&rewritten, &output, job.overwrite)?;
     drop(rewritten);
     clock.lap("rewrite");
+    let float = match (first_fault(&ready.float), first_fault(&ready.model)) {
+        (Some(problem), None) => {
+            let stands = "so its prepared form, which says the same, is what the result is compared with";
+            ready.warnings.push(format!("{problem}: the input cannot be run as it is, {stands}"));
+            &ready.model
+        }
+        _ => &ready.float,
+    };
     let judged = Judged {
-        float: &ready.float,
+        float,
         plan: &plan,
         first: None,
         written: &output,
@@ -61,7 +69,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
     let (verdict, written) = judge::written(&judged, progress).inspect_err(|_| onnx::remove(&output))?;
     clock.lap("validate");
     if let (Verdict::Validated(validation), Some(path)) = (&verdict, judged.samples) {
-        let samples = Samples::open(path, &ready.float, judged.preprocess);
+        let samples = Samples::open(path, float, judged.preprocess);
         let blame = |samples| guilty(&ready.model, &analysis, &plan, validation, samples, progress);
         if let Some(warning) = samples.ok().and_then(blame) {
             ready.warnings.push(warning);

@@ -197,6 +197,22 @@ mod tests {
     }
 
     #[test]
+    fn axes_may_be_attributes_as_before_opset_13() {
+        for (operator, dims) in [("Squeeze", vec![1, 2, 3]), ("Unsqueeze", vec![1, 1, 1, 2, 3, 1])] {
+            let mut graph = GraphBuilder::new(11);
+            let x = graph.input("x", &[1]);
+            let w = graph.weights("w", &[1, 2, 3, 1]);
+            let axes = if operator == "Squeeze" { vec![-1] } else { vec![0, 2] };
+            let made = graph.node(operator, &[&w], &[attr::ints("axes", &axes)]);
+            let y = graph.node("Mul", &[&x, &made], &[]);
+            graph.output(&y);
+            let mut model = graph.model();
+            assert_eq!(fold(&mut model).unwrap().unwrap().count, 1);
+            assert_eq!(model.graph().initializer[0].dims, dims);
+        }
+    }
+
+    #[test]
     fn what_others_read_or_callers_get_stays() {
         let mut graph = GraphBuilder::new(21);
         let x = graph.input("x", &[2, 2]);
