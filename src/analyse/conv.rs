@@ -1,25 +1,39 @@
-//! Conv: weights `[out, in / groups, k...]`, any number of groups, one to three spatial axes.
+//! Conv: weights `[out, in / groups, k...]`, any number of groups, one to three spatial axes; and DeformConv, whose weights
+//! lie the same way but meet values between the elements of its input.
 
-use super::rule::{Factor, Rule, bias_slot, spatial};
-use crate::plan::Kernel;
+use super::rule::{Factor, Rule, Seen, bias_slot, spatial};
+use crate::plan::{Kernel, Partition, Work};
 
 pub(super) const RULE: Rule = Rule {
     operator: "Conv",
-    weights: 1,
-    data: 0,
-    factor: |node, at, dims, index| {
-        if !(3..=5).contains(&dims.len()) {
-            return Err(format!("weights of {} axes", dims.len()));
-        }
-        let spatial = spatial(node, dims)?;
-        if dims[0] % spatial.groups as i64 != 0 {
-            return Err(format!("{} output channels in {} groups", dims[0], spatial.groups));
-        }
-        Ok(Factor {
-            axis: 0,
-            input_axis: 1,
-            bias: bias_slot(node, at, 2, dims[0], index),
-            kernel: Kernel::Conv(spatial),
-        })
+    slots: &[(1, Some(0))],
+    either: true,
+    product: true,
+    integer: true,
+    factor: |seen| {
+        let bias = bias_slot(seen, 2, seen.dims.first().copied().unwrap_or(0));
+        Ok(Factor { bias, ..factor(seen)? })
     },
 };
+
+pub(super) const DEFORMABLE: Rule = Rule {
+    operator: "DeformConv",
+    slots: &[(1, Some(0))],
+    either: true,
+    product: true,
+    integer: false,
+    factor: |seen| Ok(Factor { kernel: Kernel::Other(Work::Unknown), ..factor(seen)? }),
+};
+
+fn factor(seen: &Seen) -> Result<Factor, String> {
+    let dims = seen.dims;
+    if !(3..=5).contains(&dims.len()) {
+        return Err(format!("weights of {} axes", dims.len()));
+    }
+    let spatial = spatial(seen.node, dims)?;
+    if dims[0] % spatial.groups as i64 != 0 {
+        return Err(format!("{} output channels in {} groups", dims[0], spatial.groups));
+    }
+    let by_kernel = Partition::Channel { axis: 0 };
+    Ok(Factor { by_kernel, input_axis: 1, bias: None, kernel: Kernel::Conv(spatial) })
+}

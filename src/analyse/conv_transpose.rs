@@ -3,13 +3,16 @@
 
 use super::rule::{Factor, Rule, bias_slot, spatial};
 use crate::onnx::{ints, string};
-use crate::plan::Kernel;
+use crate::plan::{Kernel, Partition};
 
 pub(super) const RULE: Rule = Rule {
     operator: "ConvTranspose",
-    weights: 1,
-    data: 0,
-    factor: |node, at, dims, index| {
+    slots: &[(1, Some(0))],
+    either: true,
+    product: true,
+    integer: true,
+    factor: |seen| {
+        let (node, dims) = (seen.node, seen.dims);
         if !(3..=5).contains(&dims.len()) {
             return Err(format!("weights of {} axes", dims.len()));
         }
@@ -21,7 +24,8 @@ pub(super) const RULE: Rule = Rule {
         let fixed = ints(node, "output_shape").is_none()
             && string(node, "auto_pad").is_none_or(|pad| pad == "NOTSET");
         let channels = dims[1].saturating_mul(spatial.groups as i64);
-        let bias = if fixed { bias_slot(node, at, 2, channels, index) } else { None };
-        Ok(Factor { axis: 1, input_axis: 0, bias, kernel: Kernel::ConvTranspose(spatial) })
+        let bias = if fixed { bias_slot(seen, 2, channels) } else { None };
+        let by_kernel = Partition::Channel { axis: 1 };
+        Ok(Factor { by_kernel, input_axis: 0, bias, kernel: Kernel::ConvTranspose(spatial) })
     },
 };

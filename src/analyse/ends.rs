@@ -9,9 +9,9 @@ use crate::plan::{Place, WeightSite};
 /// The place of each site, in their order. Weights with several readers are first if one of these is, and last
 /// likewise.
 pub(super) fn places(graph: &GraphProto, sites: &[WeightSite]) -> Vec<Place> {
-    let mut layers: HashMap<usize, usize> = HashMap::new();
+    let mut layers: HashMap<usize, Vec<usize>> = HashMap::new();
     for (site, weights) in sites.iter().enumerate() {
-        layers.extend(weights.reads.iter().map(|read| (read.at, site)));
+        weights.reads.iter().for_each(|read| layers.entry(read.at).or_default().push(site));
     }
     let mut places = vec![Place::default(); sites.len()];
     // Nodes are in topological order: one pass down for what lies behind a layer, one up for what lies before one.
@@ -19,9 +19,7 @@ pub(super) fn places(graph: &GraphProto, sites: &[WeightSite]) -> Vec<Place> {
     for (at, node) in graph.node.iter().enumerate() {
         let is_behind = inputs(node).any(|name| behind.contains(name));
         let layer = layers.get(&at);
-        if let Some(&site) = layer {
-            places[site].first |= !is_behind;
-        }
+        layer.into_iter().flatten().for_each(|&site| places[site].first |= !is_behind);
         if is_behind || layer.is_some() {
             behind.extend(node.output.iter().map(String::as_str));
         }
@@ -30,9 +28,7 @@ pub(super) fn places(graph: &GraphProto, sites: &[WeightSite]) -> Vec<Place> {
     for (at, node) in graph.node.iter().enumerate().rev() {
         let is_before = node.output.iter().any(|name| before.contains(name.as_str()));
         let layer = layers.get(&at);
-        if let Some(&site) = layer {
-            places[site].last |= !is_before;
-        }
+        layer.into_iter().flatten().for_each(|&site| places[site].last |= !is_before);
         if is_before || layer.is_some() {
             before.extend(inputs(node));
         }

@@ -2,9 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::onnx::node_label;
-use crate::onnx::proto::NodeProto;
-use crate::options::{Globs, Options};
-use crate::plan::Keep;
+use crate::onnx::proto::{NodeProto, TensorProto};
+use crate::options::{Globs, Options, Storage};
+use crate::plan::{Float, Keep};
 
 pub(super) struct Filter<'o> {
     options: &'o Options,
@@ -22,8 +22,9 @@ impl<'o> Filter<'o> {
         Ok(Self { options, include: Globs::new(&options.include)?, exclude: Globs::new(&options.exclude)? })
     }
 
-    pub fn check(&self, tensor: &str, node: &NodeProto, dims: &[i64]) -> Result<(), Keep> {
-        let names = [tensor, node_label(node)];
+    pub fn check(&self, tensor: &TensorProto, node: &NodeProto) -> Result<(), Keep> {
+        let dims = &tensor.dims;
+        let names = [tensor.name(), node_label(node)];
         let hit = |set: &Globs| names.iter().any(|name| set.is_match(name));
         let operator = || self.options.op_types.iter().any(|name| name == node.op_type());
         let elements = dims.iter().product::<i64>();
@@ -35,9 +36,18 @@ impl<'o> Filter<'o> {
         {
             Err(Keep::Excluded)
         } else if usize::try_from(elements).is_ok_and(|elements| elements < self.options.min_elements) {
-            Err(Keep::Small { least: self.options.min_elements })
+            Err(Keep::Small { least: self.options.min_elements, saves: self.saves(tensor) })
         } else {
             Ok(())
         }
+    }
+
+    /// Bytes less in a file in which `tensor` is low-bit: codes and one scale in the place of floats.
+    fn saves(&self, tensor: &TensorProto) -> u64 {
+        let float = Float::of(tensor.data_type()).unwrap_or_default();
+        let elements = tensor.dims.iter().product::<i64>().unsigned_abs();
+        let bits = u64::from(self.options.weights.map_or(4, Storage::bits));
+        let low = (elements * bits).div_ceil(8) + float.of_scale().bytes();
+        (elements * float.bytes()).saturating_sub(low)
     }
 }

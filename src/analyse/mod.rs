@@ -4,28 +4,47 @@
 //! and how it multiplies with them. Nothing is passed over in silence: every float initializer
 //! ends up in a site or among the skips.
 
+mod activations;
 mod conv;
 mod conv_transpose;
+mod einsum;
 mod ends;
 mod filter;
+mod gather;
 mod gemm;
+mod inner;
 mod matmul;
+mod recurrent;
 mod rest;
 mod rule;
+mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use filter::Filter;
-use rule::{Factor, Rule};
+use inner::{Inner, Spot};
+use rule::{Factor, Rule, Seen};
+use source::Source;
 
 use crate::error::Result;
 use crate::onnx::proto::NodeProto;
-use crate::onnx::{Dtype, Index, Model, dtype_name, is_standard, node_label, operator_label, value_shape};
+use crate::onnx::{Index, Model, dtype_name, is_standard, node_label, operator_label};
 use crate::options::Options;
-use crate::plan::{ActivationSite, Analysis, Keep, Place, Read, Skip, WeightSite};
+use crate::plan::{Analysis, Float, Keep, Kernel, Place, Read, Skip, WeightSite, Work};
 
 /// Every operator whose weights are quantized.
-const RULES: &[Rule] = &[conv::RULE, conv_transpose::RULE, gemm::RULE, matmul::RULE];
+const RULES: &[Rule] = &[
+    conv::RULE,
+    conv_transpose::RULE,
+    gemm::RULE,
+    matmul::RULE,
+    gather::RULE,
+    recurrent::LSTM,
+    recurrent::GRU,
+    recurrent::RNN,
+    einsum::RULE,
+    conv::DEFORMABLE,
+];
 
 /// The operators that `--op-types` may name.
 pub fn operators() -> impl Iterator<Item = &'static str> {
@@ -38,45 +57,21 @@ pub fn operators() -> impl Iterator<Item = &'static str> {
 /// [`crate::error::Error::Options`] for a glob or operator that cannot be followed.
 pub fn analyse(model: &Model, options: &Options) -> Result<Analysis> {
     let index = Index::new(model.graph());
+    let inner = Inner::of(model.graph());
     let filter = Filter::new(options, operators())?;
-    let mut sites: BTreeMap<(usize, String), WeightSite> = BTreeMap::new();
-    let mut first_read: BTreeMap<String, usize> = BTreeMap::new();
-    let mut skips = Vec::new();
+    let mut search =
+        Search { index: &index, filter, sites: BTreeMap::new(), first: BTreeMap::new(), skips: Vec::new() };
     for (at, node) in model.graph().node.iter().enumerate() {
-        let Some(rule) = rule_for(node) else { continue };
-        match factor(rule, node, at, &index, &filter) {
-            Ok((tensor, dims, factor)) => {
-                let first = *first_read.entry(tensor.clone()).or_insert(at);
-                let site = sites.entry((first, tensor.clone())).or_insert_with(|| WeightSite {
-                    tensor,
-                    dims,
-                    axis: Some(factor.axis),
-                    input_axis: Some(factor.input_axis),
-                    place: Place::default(),
-                    reads: Vec::new(),
-                    kernels: Vec::new(),
-                    inputs: Vec::new(),
-                    biases: Vec::new(),
-                    macs: None,
-                });
-                if site.axis != Some(factor.axis) {
-                    site.axis = None;
-                }
-                if site.input_axis != Some(factor.input_axis) {
-                    site.input_axis = None;
-                }
-                site.reads.push(read(node, at, rule.weights));
-                site.kernels.push(factor.kernel);
-                site.inputs.push(node.input[rule.data].clone());
-                site.biases.push(factor.bias);
-            }
-            Err(skip) => skips.push(skip),
-        }
+        search.node(node, &(at, Vec::new()), &BTreeSet::new());
     }
+    for (spot, node, local) in &inner.nodes {
+        search.node(node, spot, &local.iter().copied().collect());
+    }
+    let Search { sites, mut skips, .. } = search;
     let skipped: BTreeSet<String> = skips.iter().map(|skip: &Skip| skip.name.clone()).collect();
     let mut weights = Vec::new();
     for site in sites.into_values() {
-        match stranger(&site, &index) {
+        match stranger(&site, &index, &inner) {
             Some(reader) => skips.push(rest::skip(
                 &index,
                 &site.tensor,
@@ -90,104 +85,172 @@ pub fn analyse(model: &Model, options: &Options) -> Result<Analysis> {
     for (site, place) in ends::places(model.graph(), &weights).into_iter().enumerate() {
         weights[site].place = place;
     }
-    let activations =
-        if options.quantizes_activations() { activations(&weights, &index, &mut skips) } else { Vec::new() };
+    let activations = match options.quantizes_activations() {
+        true => activations::find(&weights, &index, &mut skips),
+        false => Vec::new(),
+    };
     rest::collect(model, &index, &weights, &mut skips);
     Ok(Analysis { weights, activations, skips })
 }
 
-fn rule_for(node: &NodeProto) -> Option<&'static Rule> {
-    RULES.iter().find(|rule| is_standard(node.domain()) && rule.operator == node.op_type())
+/// Whether runtimes compute the node of `read` in integers.
+fn computes_in_integers(read: &Read) -> bool {
+    read.is_outer() && RULES.iter().any(|rule| rule.operator == read.operator && rule.integer)
 }
 
-fn read(node: &NodeProto, at: usize, slot: usize) -> Read {
-    Read { node: node_label(node).to_owned(), operator: operator_label(node), at, slot }
+/// What is found, node by node.
+struct Search<'s, 'g> {
+    index: &'s Index<'g>,
+    filter: Filter<'s>,
+    /// By position of the first reader.
+    sites: BTreeMap<(usize, String), WeightSite>,
+    first: BTreeMap<String, usize>,
+    skips: Vec<Skip>,
 }
 
-fn factor(
-    rule: &Rule,
-    node: &NodeProto,
-    at: usize,
-    index: &Index,
-    filter: &Filter,
-) -> Result<(String, Vec<i64>, Factor), Skip> {
-    let name = |slot: usize| node.input.get(slot).map_or("", String::as_str);
-    let (weights, data) = (name(rule.weights), name(rule.data));
-    let node_skip = |reason| Skip {
-        name: node_label(node).to_owned(),
-        operator: rule.operator.into(),
-        dims: Vec::new(),
-        bytes: 0,
-        reason,
-    };
-    let Some(tensor) = index.constant(weights) else {
-        if index.initializer(weights).is_some() {
-            return Err(rest::skip(index, weights, rule.operator, Keep::CallersDefault));
+impl<'g> Search<'_, 'g> {
+    /// Looks at a node at `spot`; `local` are the names that the graphs around it make themselves.
+    fn node(&mut self, node: &'g NodeProto, spot: &Spot, local: &BTreeSet<&str>) {
+        let is_its = |rule: &&Rule| is_standard(node.domain()) && rule.operator == node.op_type();
+        let Some(rule) = RULES.iter().find(is_its) else { return };
+        let name = |slot: usize| node.input.get(slot).map_or("", String::as_str);
+        let mut found = false;
+        for &(slot, data) in rule.slots {
+            let outer = !name(slot).is_empty() && !local.contains(name(slot));
+            let Some(source) = outer.then(|| Source::of(self.index, name(slot))).flatten() else { continue };
+            found = true;
+            match self.factor(rule, node, spot, slot, &source) {
+                Ok(factor) => self.add(node, spot, slot, data, &source, factor),
+                Err(Some(skip)) => self.skips.push(skip),
+                Err(None) => {}
+            }
+            if rule.either {
+                return;
+            }
         }
-        if index.producer(weights).is_some_and(|producer| producer.op_type() == "DequantizeLinear") {
-            return Err(node_skip(Keep::Quantized));
-        }
-        if index.constant(data).is_some() {
-            let place = format!("the constant is the left factor of {}", rule.operator);
-            return Err(rest::skip(index, data, rule.operator, Keep::Place(place)));
-        }
-        return Err(node_skip(Keep::NoConstantFactor));
-    };
-    let skip = |reason| rest::skip(index, weights, rule.operator, reason);
-    if tensor.data_type() != Dtype::Float as i32 {
-        return Err(skip(Keep::ElementType(dtype_name(tensor.data_type()))));
-    }
-    filter.check(weights, node, &tensor.dims).map_err(skip)?;
-    let factor = (rule.factor)(node, at, &tensor.dims, index).map_err(|place| skip(Keep::Place(place)))?;
-    Ok((weights.to_owned(), tensor.dims.clone(), factor))
-}
-
-/// A reader of the weights that is not among the site's.
-fn stranger(site: &WeightSite, index: &Index) -> Option<String> {
-    let known: BTreeSet<(usize, usize)> = site.reads.iter().map(|read| (read.at, read.slot)).collect();
-    let other = index.consumers(&site.tensor).iter().find(|read| !known.contains(read));
-    let reader = other.map(|&(at, _)| {
-        let node = &index.graph().node[at];
-        format!("{} {}", operator_label(node), node_label(node))
-    });
-    let captured = || index.is_captured(&site.tensor).then(|| "a subgraph".to_owned());
-    let output = || index.is_output(&site.tensor).then(|| "the graph's outputs".to_owned());
-    reader.or_else(captured).or_else(output)
-}
-
-fn activations(weights: &[WeightSite], index: &Index, skips: &mut Vec<Skip>) -> Vec<ActivationSite> {
-    let mut sites: BTreeMap<&str, Vec<Read>> = BTreeMap::new();
-    for site in weights {
-        for (read, input) in site.reads.iter().zip(&site.inputs) {
-            // Where weights stand right of a product, its data stands left: slot 0 in every rule.
-            sites.entry(input).or_default().push(Read { slot: 0, ..read.clone() });
+        if !found && rule.product {
+            self.without(rule, node, local);
         }
     }
-    let mut found = Vec::new();
-    for (tensor, mut reads) in sites {
-        reads.sort_by_key(|read| (read.at, read.slot));
-        let element =
-            index.info(tensor).and_then(value_shape).map_or(Dtype::Float as i32, |(element, _)| element);
-        let reason = if element != Dtype::Float as i32 && element != Dtype::Undefined as i32 {
-            Some(Keep::ElementType(dtype_name(element)))
-        } else if index.producer(tensor).is_some_and(|node| node.op_type() == "DequantizeLinear") {
-            Some(Keep::Quantized)
-        } else if index.initializer(tensor).is_some() {
-            Some(Keep::Place("a constant, not an activation".into()))
-        } else {
-            None
+
+    fn add(
+        &mut self,
+        node: &NodeProto,
+        spot: &Spot,
+        slot: usize,
+        data: Option<usize>,
+        source: &Source,
+        factor: Factor,
+    ) {
+        let tensor = source.tensor.name().to_owned();
+        let float = Float::of(source.tensor.data_type()).unwrap_or_default();
+        let first = *self.first.entry(tensor.clone()).or_insert(spot.0);
+        let (by_kernel, input_axis) = (source.partition(factor.by_kernel), source.axis(factor.input_axis));
+        let site = self.sites.entry((first, tensor.clone())).or_insert_with(|| WeightSite {
+            tensor,
+            dims: source.tensor.dims.clone(),
+            float,
+            by_kernel: Some(by_kernel),
+            input_axis: Some(input_axis),
+            place: Place::default(),
+            reads: Vec::new(),
+            kernels: Vec::new(),
+            inputs: Vec::new(),
+            slots: Vec::new(),
+            chains: Vec::new(),
+            biases: Vec::new(),
+            macs: None,
+        });
+        if site.by_kernel != Some(by_kernel) {
+            site.by_kernel = None;
+        }
+        if site.input_axis != Some(input_axis) {
+            site.input_axis = None;
+        }
+        let outer = spot.1.is_empty();
+        site.reads.push(Read { within: spot.1.clone(), ..Read::new(node, spot.0, slot) });
+        let kernel = source.kernel(factor.kernel);
+        site.kernels.push(if outer { kernel } else { Kernel::Other(Work::Unknown) });
+        let input = data.filter(|_| outer).and_then(|data| node.input.get(data));
+        site.inputs.push(input.cloned().unwrap_or_default());
+        site.slots.push(data.unwrap_or(0));
+        site.chains.push(source.chain.clone());
+        // A new bias would have to be of the reader's type.
+        site.biases.push(factor.bias.filter(|_| outer && source.float == Some(Float::Float)));
+    }
+
+    /// How `node` multiplies with the weights in `slot`; or why they stay, `None` where they are no floats that it could.
+    fn factor(
+        &self,
+        rule: &Rule,
+        node: &'g NodeProto,
+        spot: &Spot,
+        slot: usize,
+        source: &Source<'g>,
+    ) -> Result<Factor, Option<Skip>> {
+        let name = source.tensor.name();
+        let skip = |reason| Some(rest::skip(self.index, name, rule.operator, reason));
+        if Float::of(source.tensor.data_type()).is_none() {
+            let kind = dtype_name(source.tensor.data_type());
+            return Err(skip(Keep::ElementType(kind)).filter(|_| rule.product));
+        }
+        self.filter.check(source.tensor, node).map_err(skip)?;
+        let dims = source.dims();
+        let seen = Seen { node, at: spot.0, slot, dims: &dims, index: self.index };
+        (rule.factor)(&seen).map_err(|place| skip(Keep::Place(place)))
+    }
+
+    /// A product without constant weights.
+    fn without(&mut self, rule: &Rule, node: &NodeProto, local: &BTreeSet<&str>) {
+        let inputs = rule.slots.iter().filter_map(|&(slot, _)| node.input.get(slot));
+        let inputs: Vec<&String> = inputs.filter(|name| !local.contains(name.as_str())).collect();
+        let index = self.index;
+        if let Some(name) = inputs.iter().find(|name| index.initializer(name).is_some()) {
+            self.skips.push(rest::skip(index, name, rule.operator, Keep::CallersDefault));
+            return;
+        }
+        let quantized = |name: &&&String| {
+            index.producer(name).is_some_and(|producer| producer.op_type() == "DequantizeLinear")
         };
-        match reason {
-            None => found.push(ActivationSite { tensor: tensor.to_owned(), reads, elements: None }),
-            Some(reason) => skips.push(Skip {
-                name: tensor.to_owned(),
-                operator: reads[0].operator.clone(),
-                dims: Vec::new(),
-                bytes: 0,
-                reason,
-            }),
-        }
+        let reason =
+            if inputs.iter().any(|name| quantized(&name)) { Keep::Quantized } else { Keep::NoConstantFactor };
+        self.skips.push(Skip {
+            name: node_label(node).to_owned(),
+            operator: rule.operator.into(),
+            dims: Vec::new(),
+            bytes: 0,
+            reason,
+        });
     }
-    found.sort_by_key(|site| site.reads[0].at);
-    found
+}
+
+/// A reader of the weights, or of what nodes between make of them, that is not among the site's.
+fn stranger(site: &WeightSite, index: &Index, inner: &Inner) -> Option<String> {
+    let nodes = &index.graph().node;
+    let mut known: BTreeSet<(usize, usize)> = BTreeSet::new();
+    let mut within: BTreeSet<(&Spot, usize)> = BTreeSet::new();
+    let spots: Vec<Spot> = site.reads.iter().map(|read| (read.at, read.within.clone())).collect();
+    let mut values: BTreeSet<&str> = BTreeSet::from([site.tensor.as_str()]);
+    for ((read, spot), chain) in site.reads.iter().zip(&spots).zip(&site.chains) {
+        match read.is_outer() {
+            true => drop(known.insert((read.at, read.slot))),
+            false => drop(within.insert((spot, read.slot))),
+        }
+        known.extend(chain.iter().map(|&at| (at, 0)));
+        values.extend(chain.iter().flat_map(|&at| nodes[at].output.iter().map(String::as_str)));
+    }
+    values.into_iter().find_map(|value| {
+        let other = index.consumers(value).iter().find(|read| !known.contains(read));
+        let reader = other.map(|&(at, _)| {
+            let node = &nodes[at];
+            format!("{} {}", operator_label(node), node_label(node))
+        });
+        let inside = || {
+            let foreign = |(spot, slot): &(Spot, usize)| !within.contains(&(spot, *slot));
+            let read = inner.is_returned(value) || inner.reads(value).iter().any(foreign);
+            read.then(|| "a subgraph".to_owned())
+        };
+        let output = || index.is_output(value).then(|| "the graph's outputs".to_owned());
+        reader.or_else(inside).or_else(output)
+    })
 }

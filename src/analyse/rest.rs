@@ -1,14 +1,14 @@
-//! Every float constant that no rule took, with its reason.
+//! Every float constant that no rule took, with its reason: in initializers and Constant nodes, of the graph and of those
+//! inside its nodes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-use crate::onnx::proto::{GraphProto, TensorProto};
-use crate::onnx::{Dtype, Index, Model, bodies, element_count, operator_label};
-use crate::plan::{Keep, Skip, WeightSite};
+use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
+use crate::onnx::{Index, Model, bodies, element_count, is_standard, operator_label};
+use crate::plan::{Float, Keep, Skip, WeightSite};
 
 /// Operators that hold weights for which there is no rule.
-const WEIGHTY: &[&str] =
-    &["LSTM", "GRU", "RNN", "Gather", "Einsum", "MatMulInteger", "ConvInteger", "DeformConv"];
+const WEIGHTY: &[&str] = &["MatMulInteger", "ConvInteger", "GatherND", "GatherElements"];
 
 /// The initializer `name`, left for `reason`.
 pub(super) fn skip(index: &Index, name: &str, operator: &str, reason: Keep) -> Skip {
@@ -22,7 +22,8 @@ pub(super) fn skip(index: &Index, name: &str, operator: &str, reason: Keep) -> S
     }
 }
 
-/// Adds whatever float constants are in neither `sites` nor `skips`, and sorts `skips`.
+/// Adds whatever float constants are in neither `sites` nor `skips`, and sorts `skips`. No constant is left in them twice, so
+/// that their bytes add up to what stays float.
 pub(super) fn collect(model: &Model, index: &Index, sites: &[WeightSite], skips: &mut Vec<Skip>) {
     let settled: BTreeSet<String> = sites
         .iter()
@@ -44,47 +45,70 @@ pub(super) fn collect(model: &Model, index: &Index, sites: &[WeightSite], skips:
             _ if biases.contains(name) => (reader.map(|(node, _)| operator_label(node)), Keep::Bias),
             None if index.is_captured(name) => (None, Keep::Place("read inside a subgraph".into())),
             None => (None, Keep::NotAFactor),
-            Some((node, slot)) => {
-                let bias = slot == 2 && matches!(node.op_type(), "Conv" | "ConvTranspose" | "Gemm");
-                let weighty = WEIGHTY.contains(&node.op_type()) && tensor.dims.len() > 1;
-                let reason = match (bias, weighty) {
-                    (true, _) => Keep::Bias,
-                    (_, true) => Keep::NoRule,
-                    _ => Keep::NotAFactor,
-                };
-                (Some(operator_label(node)), reason)
-            }
+            Some((node, slot)) => (Some(operator_label(node)), reason(node, slot, tensor)),
         };
         skips.push(skip(index, name, &operator.unwrap_or_default(), reason));
     }
+    constants(model.graph(), skips);
     model.graph().node.iter().flat_map(bodies).for_each(|body| inside(body, skips));
     skips.sort_by(|one, other| (&one.name, &one.operator).cmp(&(&other.name, &other.operator)));
+    let mut seen = HashSet::new();
+    skips.retain(|skip| skip.bytes == 0 || seen.insert((skip.name.clone(), skip.dims.clone(), skip.bytes)));
     skips.dedup();
 }
 
-fn inside(graph: &GraphProto, skips: &mut Vec<Skip>) {
-    for tensor in graph.initializer.iter().filter(|tensor| is_float(tensor)) {
-        skips.push(Skip {
-            name: tensor.name().to_owned(),
-            operator: String::new(),
-            dims: tensor.dims.clone(),
-            bytes: bytes(tensor),
-            reason: Keep::Place("inside a subgraph".into()),
-        });
+/// Why a constant that `node` reads stays float, though nothing is wrong with it.
+fn reason(node: &NodeProto, slot: usize, tensor: &TensorProto) -> Keep {
+    let bias = match node.op_type() {
+        "Conv" | "ConvTranspose" | "Gemm" => slot == 2,
+        "LSTM" | "GRU" | "RNN" | "DeformConv" => slot == 3,
+        _ => false,
+    };
+    let foreign = !is_standard(node.domain());
+    match tensor.dims.len() > 1 && (foreign || WEIGHTY.contains(&node.op_type())) {
+        _ if bias && !foreign => Keep::Bias,
+        true => Keep::NoRule,
+        false => Keep::NotAFactor,
     }
+}
+
+fn inside(graph: &GraphProto, skips: &mut Vec<Skip>) {
+    let index = Index::new(graph);
+    for tensor in graph.initializer.iter().filter(|tensor| is_float(tensor)) {
+        let reader = index.consumers(tensor.name()).first();
+        let operator = reader.map_or(String::new(), |&(at, _)| operator_label(&graph.node[at]));
+        skips.push(inner(tensor, tensor.name(), operator));
+    }
+    constants(graph, skips);
     graph.node.iter().flat_map(bodies).for_each(|body| inside(body, skips));
 }
 
+/// Those that nodes hold.
+fn constants(graph: &GraphProto, skips: &mut Vec<Skip>) {
+    for node in &graph.node {
+        let held = node.attribute.iter().flat_map(|attribute| attribute.t.iter().chain(&attribute.tensors));
+        for tensor in held.filter(|tensor| is_float(tensor)) {
+            let name = node.output.first().map_or(tensor.name(), String::as_str);
+            skips.push(inner(tensor, name, operator_label(node)));
+        }
+    }
+}
+
+fn inner(tensor: &TensorProto, name: &str, operator: String) -> Skip {
+    Skip {
+        name: name.to_owned(),
+        operator,
+        dims: tensor.dims.clone(),
+        bytes: bytes(tensor),
+        reason: Keep::Place("inside a node".into()),
+    }
+}
+
 fn is_float(tensor: &TensorProto) -> bool {
-    let floats = [Dtype::Float, Dtype::Double, Dtype::Float16, Dtype::Bfloat16];
-    floats.iter().any(|&dtype| tensor.data_type() == dtype as i32)
+    Float::of(tensor.data_type()).is_some()
 }
 
 fn bytes(tensor: &TensorProto) -> u64 {
-    let size = match Dtype::try_from(tensor.data_type()) {
-        Ok(Dtype::Double) => 8,
-        Ok(Dtype::Float16 | Dtype::Bfloat16) => 2,
-        _ => 4,
-    };
+    let size = Float::of(tensor.data_type()).unwrap_or_default().bytes();
     element_count(tensor).map_or(0, |count| count as u64 * size)
 }

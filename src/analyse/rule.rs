@@ -1,45 +1,54 @@
 //! What a rule says of one node.
 
 use crate::onnx::proto::NodeProto;
-use crate::onnx::{Dtype, Index, int, ints, node_label, string};
-use crate::plan::{Kernel, Read, Spatial};
+use crate::onnx::{Dtype, Index, int, ints, string};
+use crate::plan::{Kernel, Partition, Read, Spatial};
 
 /// Where one operator keeps its weights.
 pub(super) struct Rule {
     /// The operator, of the standard domain.
     pub operator: &'static str,
-    /// Input slot of the weights.
-    pub weights: usize,
-    /// Input slot of the data they are multiplied with.
-    pub data: usize,
-    /// Reads the node at a position, whose weights have the dimensions given. The error says what
-    /// about it no rule covers.
-    pub factor: fn(&NodeProto, usize, &[i64], &Index) -> Result<Factor, String>,
+    /// Input slots that may hold weights, and where the data that they meet come in, if anywhere.
+    pub slots: &'static [(usize, Option<usize>)],
+    /// Whether only one of the slots holds weights, the first of those listed that is constant.
+    pub either: bool,
+    /// Whether it is always a product, so that one without weights is worth a word.
+    pub product: bool,
+    /// Whether runtimes compute it in integers, so that rounding its data gains anything.
+    pub integer: bool,
+    /// Reads a node whose weights have the dimensions given. The error says what about it no rule covers.
+    pub factor: fn(&Seen) -> Result<Factor, String>,
+}
+
+/// A node, as a rule sees it.
+pub(super) struct Seen<'s, 'g> {
+    pub node: &'g NodeProto,
+    /// Its position.
+    pub at: usize,
+    /// Which input holds the weights.
+    pub slot: usize,
+    /// Dimensions of the weights there.
+    pub dims: &'s [i64],
+    pub index: &'s Index<'g>,
 }
 
 /// How one node multiplies with its weights.
 pub(super) struct Factor {
-    /// The axis of output channels.
-    pub axis: usize,
+    /// One scale a kernel: what one output channel is made with.
+    pub by_kernel: Partition,
     /// The axis that is summed over, first of those there are.
     pub input_axis: usize,
     pub kernel: Kernel,
     pub bias: Option<(Read, Option<String>)>,
 }
 
-/// The bias in `slot` of `node`, or the place for one: a constant of `channels` elements, or none
-/// yet. `None` where something else is there.
-pub(super) fn bias_slot(
-    node: &NodeProto,
-    at: usize,
-    slot: usize,
-    channels: i64,
-    index: &Index,
-) -> Option<(Read, Option<String>)> {
-    let read = Read { node: node_label(node).into(), operator: node.op_type().into(), at, slot };
-    match node.input.get(slot).map(String::as_str).filter(|name| !name.is_empty()) {
+/// The bias in `slot`, or the place for one: a constant of `channels` elements, or none yet. `None` where something else
+/// is there.
+pub(super) fn bias_slot(seen: &Seen, slot: usize, channels: i64) -> Option<(Read, Option<String>)> {
+    let read = Read::new(seen.node, seen.at, slot);
+    match seen.node.input.get(slot).map(String::as_str).filter(|name| !name.is_empty()) {
         None => Some((read, None)),
-        Some(name) => is_row(name, channels, index).then(|| (read, Some(name.to_owned()))),
+        Some(name) => is_row(name, channels, seen.index).then(|| (read, Some(name.to_owned()))),
     }
 }
 

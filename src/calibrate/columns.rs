@@ -31,11 +31,13 @@ enum Form {
         sizes: Vec<usize>,
         batch: usize,
     },
-    /// Distance from one feature to the next, and from one position to the next.
+    /// Distance from one feature to the next, and from one position to the next in each run of neighbours; runs are as far
+    /// apart as all their elements take.
     Matrix {
         features: usize,
         feature: usize,
         position: usize,
+        run: usize,
     },
 }
 
@@ -60,15 +62,16 @@ impl Columns {
             Kernel::Conv(spatial) => self.sliding(spatial, dims, false),
             Kernel::ConvTranspose(spatial) => self.sliding(spatial, dims, true),
             Kernel::Matrix { input_transposed: true, .. } => {
-                let &[features, positions] = dims else { return None };
-                let form = Form::Matrix { features, feature: positions, position: 1 };
-                (features == self.features).then_some(Field { positions, form })
+                let &[.., features, run] = dims else { return None };
+                let form = Form::Matrix { features, feature: run, position: 1, run };
+                (features == self.features).then_some(Field { positions: count / features, form })
             }
             Kernel::Matrix { .. } => {
                 let features = *dims.last()?;
-                let form = Form::Matrix { features, feature: 1, position: features };
+                let form = Form::Matrix { features, feature: 1, position: features, run: 1 };
                 (features == self.features).then_some(Field { positions: count / features, form })
             }
+            Kernel::Other(_) => None,
         }
     }
 
@@ -125,7 +128,10 @@ impl Field {
     /// Where in the input each kernel offset meets each of `positions`; the same for all channels and groups.
     pub fn places(&self, positions: &[usize]) -> Places {
         let places = match &self.form {
-            Form::Matrix { position, .. } => positions.iter().map(|&place| place * position).collect(),
+            Form::Matrix { features, position, run, .. } => {
+                let place = |&at: &usize| at / run * features * run + at % run * position;
+                positions.iter().map(place).collect()
+            }
             Form::Sliding { axes, channels, plane, sizes, batch } => {
                 let outputs = axes.iter().map(|axis| axis.outputs).product::<usize>().max(1);
                 let offsets: usize = axes.iter().map(|axis| axis.offsets).product();

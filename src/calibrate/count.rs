@@ -15,7 +15,8 @@ use crate::runtime::Session;
 /// # Errors
 /// [`crate::error::Error::Runtime`] where tract cannot run the model.
 pub fn count(model: &Model, analysis: &mut Analysis, inputs: &[TensorProto]) -> Result<()> {
-    let taps: Vec<String> = analysis.weights.iter().flat_map(|site| site.inputs.clone()).collect();
+    let met = analysis.weights.iter().flat_map(|site| site.inputs.clone());
+    let taps: Vec<String> = met.filter(|input| !input.is_empty()).collect();
     let mut seen: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     Session::new(model, "float", &taps)?.run_tapped(inputs, &mut |tensor, dims, _| {
         seen.insert(tensor.to_owned(), dims.to_vec());
@@ -32,6 +33,7 @@ pub fn count(model: &Model, analysis: &mut Analysis, inputs: &[TensorProto]) -> 
 fn macs(site: &WeightSite, seen: &BTreeMap<String, Vec<usize>>) -> Option<u64> {
     let elements = site.dims.iter().product::<i64>().unsigned_abs();
     let each = site.inputs.iter().zip(&site.kernels);
-    let mut each = each.map(|(input, kernel)| outputs(kernel, seen.get(input)?)?.checked_mul(elements));
+    let dims = |input: &String| seen.get(input).map_or(&[][..], Vec::as_slice);
+    let mut each = each.map(|(input, kernel)| outputs(kernel, dims(input))?.checked_mul(elements));
     each.try_fold(0u64, |sum, more| sum.checked_add(more?))
 }

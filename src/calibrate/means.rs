@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::plan::{Kernel, Spatial};
+use crate::plan::{Kernel, Spatial, Work};
 
 /// One read of weights whose input is averaged.
 #[derive(Clone, Debug)]
@@ -27,6 +27,7 @@ impl Gather {
             Kernel::Conv(spatial) => sliding(spatial, dims, values, false),
             Kernel::ConvTranspose(spatial) => sliding(spatial, dims, values, true),
             Kernel::Matrix { input_transposed, .. } => matrix(*input_transposed, dims, values),
+            Kernel::Other(_) => Default::default(),
         }
     }
 }
@@ -45,8 +46,13 @@ pub(super) fn outputs(kernel: &Kernel, dims: &[usize]) -> Option<u64> {
             let (&[batch, _], sizes) = dims.split_first_chunk::<2>()?;
             (sizes.len() == spatial.kernel.len()).then(|| batch * sizes.iter().product::<usize>())?
         }
-        Kernel::Matrix { input_transposed: true, .. } => *dims.last()?,
-        Kernel::Matrix { .. } => dims.split_last()?.1.iter().product(),
+        Kernel::Matrix { input_transposed: true, .. } => {
+            let (stack, &[_, columns]) = dims.split_last_chunk::<2>()?;
+            columns * stack.iter().product::<usize>()
+        }
+        Kernel::Matrix { .. } | Kernel::Other(Work::Steps) => dims.split_last()?.1.iter().product(),
+        Kernel::Other(Work::None) => 0,
+        Kernel::Other(Work::Unknown) => return None,
     };
     Some(positions as u64)
 }

@@ -96,11 +96,10 @@ impl Walk<'_> {
         let value = self.get(tensor, at, network)?;
         let dims = value.dims.iter().map(|&dim| dim.max(0) as usize).collect();
         let mut values = floats(&value)?;
-        if let Some((_, decision)) = self.low_bit.get(tensor).filter(|_| network == Network::Own) {
-            // The data stand left of the weights: slot 0 in every rule.
-            if decision.reads.iter().any(|other| other.at == read.at && other.slot == 0) {
-                decision.round(&mut values);
-            }
+        if let Some((_, decision)) = self.low_bit.get(tensor).filter(|_| network == Network::Own)
+            && decision.reads.iter().any(|other| other.at == read.at && other.slot != read.slot)
+        {
+            decision.round(&mut values);
         }
         Ok((dims, values))
     }

@@ -13,7 +13,7 @@ use super::segment::{Changes, Segment};
 use super::spool::Spool;
 use crate::error::Result;
 use crate::onnx::proto::TensorProto;
-use crate::onnx::{Index, Model, floats, outer_names, tensor_f32};
+use crate::onnx::{Dtype, Index, Model, floats, outer_names, tensor_f32, tensor_of};
 use crate::plan::{ActivationDecision, Analysis, BiasChange};
 use crate::progress::Progress;
 use crate::runtime::Session;
@@ -116,7 +116,8 @@ impl<'w> Walk<'w> {
                 self.run(&nodes)?;
             }
             let waiting = |reads: &mut dyn Iterator<Item = &String>, all: bool| {
-                let mut met = reads.map(|input| self.live.contains_key(input));
+                let mut met =
+                    reads.filter(|input| !input.is_empty()).map(|input| self.live.contains_key(input));
                 if all { met.all(|met| met) } else { met.any(|met| met) }
             };
             for all in [true, false] {
@@ -155,10 +156,11 @@ impl<'w> Walk<'w> {
     pub fn settle(&mut self, site: usize, values: Option<&[f32]>, biases: &[BiasChange]) {
         self.open.remove(&site);
         let site = &self.analysis.weights[site];
+        let dtype = site.float.dtype();
         if let Some(values) = values {
             self.changes
                 .weights
-                .insert(site.tensor.clone(), tensor_f32(site.tensor.as_str(), &site.dims, values));
+                .insert(site.tensor.clone(), tensor_of(site.tensor.as_str(), dtype, &site.dims, values));
         }
         for change in biases {
             let name = format!("bias of node {}, input {}", change.read.at, change.read.slot);
@@ -178,7 +180,10 @@ impl<'w> Walk<'w> {
         let blocked: BTreeSet<usize> = self
             .open
             .iter()
-            .flat_map(|&site| self.analysis.weights[site].reads.iter().map(|read| read.at))
+            .flat_map(|&site| {
+                let site = &self.analysis.weights[site];
+                site.reads.iter().map(|read| read.at).chain(site.chains.iter().flatten().copied())
+            })
             .collect();
         let mut made = BTreeSet::new();
         let mut nodes = BTreeSet::new();
@@ -282,7 +287,8 @@ impl<'w> Walk<'w> {
                             let value = self.get(&decision.tensor, at, network)?;
                             let mut values = floats(&value)?;
                             decision.round(&mut values);
-                            Ok(tensor_f32(name.as_str(), &value.dims, &values))
+                            let dtype = Dtype::try_from(value.data_type()).unwrap_or(Dtype::Float);
+                            Ok(tensor_of(name.as_str(), dtype, &value.dims, &values))
                         }
                         None => self.get(name, at, network),
                     });

@@ -21,7 +21,7 @@ pub use model::{Model, dtype_name, is_standard, node_label, operator_label, valu
 pub use packing::{pack, unpack};
 pub use read::{decode, read, read_tensor};
 pub use subgraphs::{bodies, bodies_mut, outer_names};
-pub use tensor::{Dtype, element_count, floats, integers, tensor, tensor_f32, tensor_i64};
+pub use tensor::{Dtype, element_count, floats, integers, tensor, tensor_f32, tensor_i64, tensor_of};
 pub use write::{Sink, encode, remove, write};
 
 /// The types that prost generates from `proto/onnx.proto`.

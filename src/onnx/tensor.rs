@@ -168,6 +168,24 @@ pub fn tensor_f32<'n>(name: impl Into<Cow<'n, str>>, dims: &[i64], values: &[f32
     tensor(name, Dtype::Float, dims, values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())
 }
 
+/// A tensor of a float type, `values` rounded to it; of any other type FLOAT.
+pub fn tensor_of<'n>(
+    name: impl Into<Cow<'n, str>>,
+    dtype: Dtype,
+    dims: &[i64],
+    values: &[f32],
+) -> TensorProto {
+    let raw: Vec<u8> = match dtype {
+        Dtype::Float16 => values.iter().flat_map(|&value| half::f16::from_f32(value).to_le_bytes()).collect(),
+        Dtype::Bfloat16 => {
+            values.iter().flat_map(|&value| half::bf16::from_f32(value).to_le_bytes()).collect()
+        }
+        Dtype::Double => values.iter().flat_map(|&value| f64::from(value).to_le_bytes()).collect(),
+        _ => return tensor_f32(name, dims, values),
+    };
+    tensor(name, dtype, dims, raw)
+}
+
 /// An INT64 tensor of rank 1, or a scalar where `scalar`.
 pub fn tensor_i64<'n>(name: impl Into<Cow<'n, str>>, dims: &[i64], values: &[i64]) -> TensorProto {
     tensor(name, Dtype::Int64, dims, values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::onnx::proto::{TypeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
 use crate::onnx::{Index, dtype_name, operator_label};
 use crate::options::{Opset, Options};
-use crate::plan::{Inspection, SiteRow};
+use crate::plan::{Inspection, Partition, SiteRow};
 use crate::runtime::faults;
 
 /// Reads a model and says what is in it, what could be quantized, and what stands in the way.
@@ -39,9 +39,9 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
             tensor: site.tensor.clone(),
             operator: site.reads[0].operator.clone(),
             dims: site.dims.clone(),
-            axis: site.axis,
+            axis: site.by_kernel.and_then(Partition::axis),
             readers: site.reads.len(),
-            bytes: 4 * site.dims.iter().product::<i64>().unsigned_abs(),
+            bytes: site.bytes(),
             storage: None,
         })
         .collect();

@@ -101,7 +101,7 @@ fn stray(what: &str, code: i16, storage: Storage) -> Option<String> {
 mod tests {
     use super::*;
     use crate::options::Spelling;
-    use crate::plan::{Codes, Partition};
+    use crate::plan::{Codes, Float, Partition};
 
     fn weight() -> WeightDecision {
         let term = WeightTerm {
@@ -114,6 +114,7 @@ mod tests {
         WeightDecision {
             tensor: "w".into(),
             dims: vec![2, 3],
+            float: Float::Float,
             reads: Vec::new(),
             terms: vec![term.clone(), term],
             spelling: Spelling::Sum,
@@ -163,6 +164,7 @@ mod tests {
         let with = |terms: Vec<ActivationTerm>| {
             let decision = ActivationDecision {
                 tensor: "x".into(),
+                float: Float::Float,
                 reads: Vec::new(),
                 terms,
                 range: (0.0, 1.0),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::codes::Codes;
+use super::float::Float;
 use super::partition::{Groups, Partition};
 use super::site::{Read, Skip};
 use crate::options::{Opset, Spelling, Storage};
@@ -70,6 +71,9 @@ pub struct WeightDecision {
     pub tensor: String,
     /// Its dimensions.
     pub dims: Vec<i64>,
+    /// Its element type.
+    #[serde(default)]
+    pub float: Float,
     /// Who reads it.
     pub reads: Vec<Read>,
     /// What is summed; one term is an ordinary quantized tensor.
@@ -99,15 +103,27 @@ impl WeightDecision {
         format!("{}_term_{}", self.tensor, at + 1)
     }
 
-    /// The values that the weights stand for: terms decoded and added in order, in f32, as ONNX does it. Meant for
-    /// decisions without a [`WeightDecision::problem`].
+    /// The values that the weights stand for: terms decoded and added in order, as ONNX does it, in the type of the scales, and
+    /// then in the weights' own. Meant for decisions without a [`WeightDecision::problem`].
     pub fn decode(&self) -> Vec<f32> {
-        let mut terms = self.terms.iter().map(|term| term.decode(&self.dims));
+        let mut terms = (0..self.terms.len()).map(|at| self.decode_term(at));
         let mut sum = terms.next().unwrap_or_default();
         for term in terms {
-            sum.iter_mut().zip(term).for_each(|(sum, term)| *sum += term);
+            sum.iter_mut().zip(term).for_each(|(sum, term)| *sum = self.float.of_scale().round(*sum + term));
         }
-        sum
+        match self.float {
+            Float::Bfloat16 => sum.into_iter().map(|value| self.float.round(value)).collect(),
+            _ => sum,
+        }
+    }
+
+    /// The values of one term, as its DequantizeLinear gives them.
+    pub fn decode_term(&self, at: usize) -> Vec<f32> {
+        let mut values = self.terms.get(at).map_or_else(Vec::new, |term| term.decode(&self.dims));
+        if self.float.of_scale() == Float::Float16 {
+            values.iter_mut().for_each(|value| *value = self.float.round(*value));
+        }
+        values
     }
 }
 
@@ -180,6 +196,9 @@ pub struct BiasChange {
 pub struct ActivationDecision {
     /// The tensor.
     pub tensor: String,
+    /// Its element type.
+    #[serde(default)]
+    pub float: Float,
     /// Who reads the low-bit form.
     pub reads: Vec<Read>,
     /// One pair, or two.
@@ -256,6 +275,7 @@ mod tests {
             let term = ActivationTerm { storage, scale: 0.1, zero_point };
             let decision = ActivationDecision {
                 tensor: "x".into(),
+                float: Float::Float,
                 reads: Vec::new(),
                 terms: vec![term],
                 range: (0.0, 0.0),

@@ -45,15 +45,16 @@ impl Layout {
                 let order = Order::Transposed(offsets);
                 Self { groups: spatial.groups, rows: dims[1], features: inputs * offsets, parts: 1, order }
             }
-            Kernel::Matrix { transposed, .. } => {
-                let &[first, second] = dims.as_slice() else { return None };
-                match transposed {
-                    true => Self { groups: 1, rows: first, features: second, parts: 1, order: Order::Rows },
-                    false => {
-                        Self { groups: 1, rows: second, features: first, parts: 1, order: Order::Columns }
-                    }
-                }
+            Kernel::Matrix { transposed: true, .. } => {
+                let (&features, rows) = dims.split_last().filter(|(_, rows)| !rows.is_empty())?;
+                let rows = rows.iter().product();
+                Self { groups: 1, rows, features, parts: 1, order: Order::Rows }
             }
+            Kernel::Matrix { transposed: false, .. } => {
+                let &[features, rows] = dims.as_slice() else { return None };
+                Self { groups: 1, rows, features, parts: 1, order: Order::Columns }
+            }
+            Kernel::Other(_) => return None,
         };
         let elements = layout.groups * layout.rows * layout.features;
         (elements > 0 && elements == dims.iter().product::<usize>()).then_some(layout)
@@ -119,6 +120,7 @@ mod tests {
             (Kernel::ConvTranspose(spatial(2, &[3])), vec![6, 4, 3], (2, 4, 9)),
             (matrix(true), vec![5, 7], (1, 5, 7)),
             (matrix(false), vec![7, 5], (1, 5, 7)),
+            (matrix(true), vec![2, 5, 7], (1, 10, 7)),
         ];
         for (kernel, dims, (groups, rows, features)) in cases {
             let layout = Layout::new(&kernel, &dims).unwrap();

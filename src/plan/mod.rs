@@ -6,6 +6,7 @@ mod codes;
 mod decision;
 mod expected;
 mod file;
+mod float;
 mod layout;
 mod observations;
 mod outcome;
@@ -21,6 +22,7 @@ pub use decision::{
 };
 pub use expected::{Channels, Expected};
 pub use file::{read, write};
+pub use float::Float;
 pub use layout::Layout;
 pub use observations::Observations;
 pub use outcome::{
@@ -28,4 +30,4 @@ pub use outcome::{
 };
 pub use partition::{Groups, Partition};
 pub use sensitivity::{Layer, LayerSensitivity, Loss, Sensitivities, Sensitivity};
-pub use site::{ActivationSite, Analysis, Keep, Kernel, Place, Read, Skip, Spatial, WeightSite};
+pub use site::{ActivationSite, Analysis, Keep, Kernel, Place, Read, Skip, Spatial, WeightSite, Work};

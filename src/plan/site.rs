@@ -2,6 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::float::Float;
+use super::partition::Partition;
+use crate::onnx::proto::NodeProto;
+use crate::onnx::{node_label, operator_label};
+
 /// One input slot of one node.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Read {
@@ -9,10 +14,25 @@ pub struct Read {
     pub node: String,
     /// The node's operator.
     pub operator: String,
-    /// Position of the node in the prepared graph.
+    /// Position of the node in the prepared graph; of a node inside others, that of the outermost.
     pub at: usize,
     /// Input slot.
     pub slot: usize,
+    /// For a node inside others, the way down: the attribute that holds a graph, and the position of the next node in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub within: Vec<(String, usize)>,
+}
+
+impl Read {
+    /// Input `slot` of `node`, which stands at `at` in the prepared graph.
+    pub fn new(node: &NodeProto, at: usize, slot: usize) -> Self {
+        Self { node: node_label(node).into(), operator: operator_label(node), at, slot, within: Vec::new() }
+    }
+
+    /// Whether the node is one of the main graph, not of a graph inside another node.
+    pub fn is_outer(&self) -> bool {
+        self.within.is_empty()
+    }
 }
 
 /// How a sliding operator's kernel meets its input: what decides which elements of the input
@@ -66,10 +86,10 @@ pub enum Kernel {
     Conv(Spatial),
     /// Weights `[in, out / groups, k...]`.
     ConvTranspose(Spatial),
-    /// Weights `[in, out]`, or `[out, in]` where transposed. The rows of the input are columns
+    /// Weights `[in, out]`, or `[..., out, in]` where transposed. The rows of the input are columns
     /// where `input_transposed`.
     Matrix {
-        /// Gemm's transB.
+        /// Gemm's transB; so lie the weights of a left factor, and those of recurrent nodes.
         transposed: bool,
         /// Gemm's transA.
         input_transposed: bool,
@@ -78,6 +98,19 @@ pub enum Kernel {
         /// Gemm's beta, which scales the bias.
         beta: f32,
     },
+    /// No product whose input could be looked at: such weights are judged by themselves.
+    Other(Work),
+}
+
+/// How much is multiplied with weights of which no more is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Nothing: a table that is looked up.
+    None,
+    /// All of them once for each row of the reader's input, as a recurrent node does at each step.
+    Steps,
+    /// Not known.
+    Unknown,
 }
 
 /// Whether a layer stands at an end of the graph; there may be several at either end.
@@ -103,8 +136,10 @@ pub struct WeightSite {
     pub tensor: String,
     /// Its dimensions.
     pub dims: Vec<i64>,
-    /// The axis of output channels; `None` where readers disagree, or there is but one scale.
-    pub axis: Option<usize>,
+    /// Its element type.
+    pub float: Float,
+    /// One scale a kernel; `None` where readers disagree on what a kernel is.
+    pub by_kernel: Option<Partition>,
     /// The axis of input channels, along which blocks lie; `None` where readers disagree.
     pub input_axis: Option<usize>,
     /// Whether it stands at an end of the graph.
@@ -113,8 +148,12 @@ pub struct WeightSite {
     pub reads: Vec<Read>,
     /// How each reader multiplies, in the order of `reads`.
     pub kernels: Vec<Kernel>,
-    /// The activation each reader multiplies with.
+    /// The activation each reader multiplies with; empty where there is none to look at.
     pub inputs: Vec<String>,
+    /// The input slot in which each reader takes that activation.
+    pub slots: Vec<usize>,
+    /// For each reader the nodes between the weights and it, which only lay them out or cast them.
+    pub chains: Vec<Vec<usize>>,
     /// For each reader the bias that is added to its product: the read that takes it, and the
     /// tensor if there is one already. `None` where the graph offers no place for one.
     pub biases: Vec<Option<(Read, Option<String>)>>,
@@ -122,11 +161,25 @@ pub struct WeightSite {
     pub macs: Option<u64>,
 }
 
+impl WeightSite {
+    /// Number of weights.
+    pub fn elements(&self) -> u64 {
+        self.dims.iter().product::<i64>().unsigned_abs()
+    }
+
+    /// Bytes that they take as they are.
+    pub fn bytes(&self) -> u64 {
+        self.float.bytes() * self.elements()
+    }
+}
+
 /// An activation that may be quantized: one tensor, the reads that take the low-bit form.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ActivationSite {
     /// The tensor.
     pub tensor: String,
+    /// Its element type.
+    pub float: Float,
     /// Who reads it.
     pub reads: Vec<Read>,
     /// Elements in one run, where a run showed them.
@@ -162,6 +215,9 @@ pub enum Keep {
     Small {
         /// The smallest number worth it.
         least: usize,
+        /// Bytes that quantizing it would have saved.
+        #[serde(default)]
+        saves: u64,
     },
     /// A bias: added after the accumulation, kept in full precision.
     Bias,
@@ -169,7 +225,7 @@ pub enum Keep {
     NotAFactor,
     /// The operator reads weights, but fourbit has no rule for it.
     NoRule,
-    /// The element type is not FLOAT.
+    /// The element type is none that could be quantized there.
     ElementType(String),
     /// A constant factor in a place that no rule covers.
     Place(String),
@@ -183,6 +239,10 @@ pub enum Keep {
     NoConstantFactor,
     /// Its weights stay float, so nothing is gained.
     WeightsKept,
+    /// The operator that reads it computes in float all the same.
+    FloatOperator,
+    /// Calibration could not see it.
+    OutOfReach(String),
     /// The activation never had a finite value, or none at all, on the samples.
     NoStatistics,
     /// Already quantized.
@@ -195,16 +255,23 @@ impl std::fmt::Display for Keep {
             Self::FloatBecause(why) => write!(formatter, "float {why}"),
             Self::FloatAsked => formatter.write_str("float was asked for"),
             Self::Excluded => formatter.write_str("excluded by the options"),
-            Self::Small { least } => write!(formatter, "fewer than {least} elements"),
+            Self::Small { least, saves: 0 } => {
+                write!(formatter, "fewer than {least} elements, nothing to be saved")
+            }
+            Self::Small { least, saves } => {
+                write!(formatter, "fewer than {least} elements, {saves} bytes to be saved")
+            }
             Self::Bias => formatter.write_str("bias, kept in float"),
             Self::NotAFactor => formatter.write_str("not the weights of a product"),
             Self::NoRule => formatter.write_str("no rule for this operator's weights"),
-            Self::ElementType(name) => write!(formatter, "element type {name}, only FLOAT is quantized"),
+            Self::ElementType(name) => write!(formatter, "element type {name}, which is not quantized here"),
             Self::Place(place) => formatter.write_str(place),
             Self::AlsoReadBy(reader) => write!(formatter, "also read by {reader}"),
             Self::CallersDefault => formatter.write_str("a graph input, so a caller may replace it"),
             Self::NotFinite(at) => write!(formatter, "element {at} is not finite"),
             Self::NoConstantFactor => formatter.write_str("both factors are activations"),
+            Self::FloatOperator => formatter.write_str("its reader computes in float all the same"),
+            Self::OutOfReach(why) => write!(formatter, "out of calibration's reach: {why}"),
             Self::WeightsKept => formatter.write_str("the weights it meets stay float"),
             Self::NoStatistics => formatter.write_str("no finite value on the calibration samples"),
             Self::Quantized => formatter.write_str("already quantized"),

@@ -4,7 +4,10 @@
 mod batchnorm;
 mod constants;
 mod dead;
+mod functions;
+mod hoisted;
 mod identities;
+mod layout;
 mod names;
 mod reshaped;
 mod shadowed;
@@ -48,7 +51,9 @@ pub fn with_statistics(mut model: Model, opset: i64) -> Result<(Model, Vec<Chang
     let expected = RefCell::new(Expected::new());
     let fold = |model: &mut Model| batchnorm::fold(model, &mut expected.borrow_mut());
     let upgrade = |model: &mut Model| upgrade::upgrade(model, opset);
-    let passes: [&Pass; 7] = [
+    let passes: [&Pass; 9] = [
+        // Before all that looks at nodes.
+        &functions::inline,
         // First: until an initializer is no longer an input, nothing may take it for a constant.
         &shadowed::remove,
         // Before the upgrade: conversions read shapes and scales, and read initializers best.
@@ -57,6 +62,8 @@ pub fn with_statistics(mut model: Model, opset: i64) -> Result<(Model, Vec<Chang
         &upgrade,
         // Before folding: an Identity or Dropout may stand between convolution and BatchNormalization.
         &identities::remove,
+        // While bodies still hold their own, their types tell the upgrade more.
+        &hoisted::hoist,
         // Without an Identity in between.
         &reshaped::fold,
         // Leaves the normalisation's parameters without a reader.

@@ -1,178 +1,262 @@
-//! Constants that a node only lays out anew become constants of that layout, so that weights behind a Reshape or Transpose are
-//! seen as weights.
+//! Constants that nodes only lay out anew become constants of that layout, so that weights behind a Reshape or Transpose, or
+//! put together of parts as exporters do it for recurrent layers, are seen as weights; inside other nodes too.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
+use super::layout::{apply, laid_out};
+use super::names::Names;
 use super::{Change, changed};
 use crate::error::Result;
-use crate::onnx::proto::{NodeProto, TensorProto};
-use crate::onnx::{
-    Dtype, Index, Model, element_count, floats, int, integers, ints, is_standard, tensor, tensor_f32,
-};
+use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
+use crate::onnx::{Model, bodies, bodies_mut, element_count, is_standard};
 
-/// Folds Reshape, Flatten, Squeeze, Unsqueeze and Transpose of constants that nothing else reads; what several nodes read would
-/// be there twice.
+/// Replaces such nodes by constants of the main graph, wherever nothing else reads what they lay out; what others read too
+/// would be there twice.
 pub(super) fn fold(model: &mut Model) -> Result<Option<Change>> {
     let mut count = 0;
     loop {
-        let index = Index::new(model.graph());
-        let mut gone = HashSet::new();
-        let mut made = Vec::new();
-        for (at, node) in model.graph().node.iter().enumerate() {
-            if let Some(tensor) = folded(node, &index)? {
-                gone.insert(at);
-                made.push(tensor);
-            }
-        }
+        let made = step(model)?;
         if made.is_empty() {
             break;
         }
         count += made.len();
-        let graph = model.graph_mut();
-        let mut at = 0..;
-        graph.node.retain(|_| at.next().is_some_and(|at| !gone.contains(&at)));
-        graph.initializer.extend(made);
+        replace(model.graph_mut(), made);
     }
-    Ok(changed("layouts", count, || "constants took the layout that a node gave them".into()))
+    Ok(changed("layouts", count, || "constants took the layout that nodes gave them".into()))
 }
 
-/// What `node` makes of a constant, under its output's name.
-fn folded(node: &NodeProto, index: &Index) -> Result<Option<TensorProto>> {
-    let ([output], Some(input)) = (node.output.as_slice(), node.input.first()) else { return Ok(None) };
-    let Some(source) = index.constant(input) else { return Ok(None) };
-    let shared = index.consumers(input).len() > 1 || index.is_captured(input) || index.is_output(input);
-    if !is_standard(node.domain()) || shared || index.is_output(output) {
-        return Ok(None);
+/// A node by its outputs, which no other has within its graph, and the depth-first number of that graph.
+type Place = (usize, String);
+
+/// What each node that goes makes.
+fn step(model: &Model) -> Result<Vec<(Place, Vec<TensorProto>)>> {
+    let graph = model.graph();
+    let inputs: HashSet<&str> = graph.input.iter().map(|input| input.name()).collect();
+    let constants = graph.initializer.iter().filter(|tensor| !inputs.contains(tensor.name()));
+    let mut scan = Scan { candidates: Vec::new(), readers: HashMap::new(), graphs: 0 };
+    scan.graph(graph, &constants.map(|tensor| (tensor.name(), tensor)).collect(), &HashSet::new());
+    for output in &graph.output {
+        scan.readers.entry(output.name()).or_default().push(None);
     }
-    if node.op_type() == "Transpose" {
-        let reversed = || (0..source.dims.len() as i64).rev().collect();
-        return transposed(source, &ints(node, "perm").map_or_else(reversed, <[i64]>::to_vec), output);
-    }
-    let numbers = |slot: usize| match node.input.get(slot).filter(|name| !name.is_empty()) {
-        Some(name) => index.constant(name).map(integers).transpose(),
-        None => Ok(None),
-    };
-    // Inputs since opset 13.
-    let axes = || match ints(node, "axes") {
-        Some(axes) => Ok(Some(axes.to_vec())),
-        None => numbers(1),
-    };
-    let dims = match node.op_type() {
-        "Reshape" => {
-            numbers(1)?.and_then(|to| reshape(&source.dims, &to, int(node, "allowzero").unwrap_or(0) != 0))
+    let Scan { mut candidates, readers, .. } = scan;
+    // Whoever lays out what something else reads too stays, and so on.
+    loop {
+        let ids: HashSet<usize> = candidates.iter().map(|candidate| candidate.id).collect();
+        let own = |name: &str| {
+            let mut readers = readers.get(name).into_iter().flatten();
+            readers.all(|reader| reader.is_some_and(|id| ids.contains(&id)))
+        };
+        let before = candidates.len();
+        candidates.retain(|candidate| candidate.main.iter().all(|name| own(name)));
+        if candidates.len() == before {
+            break;
         }
-        "Flatten" => flatten(&source.dims, int(node, "axis").unwrap_or(1)),
-        "Squeeze" if node.input.len() < 2 && ints(node, "axes").is_none() => {
-            Some(source.dims.iter().copied().filter(|&dim| dim != 1).collect())
+    }
+    let mut made = Vec::new();
+    let mut room = GROWTH * graph.initializer.iter().map(size).sum::<usize>();
+    for candidate in candidates {
+        // What repeats its inputs would grow with each such node.
+        let mut sources: Vec<&str> = candidate.main.clone();
+        sources.sort_unstable();
+        sources.dedup();
+        if sources.len() < candidate.main.len() {
+            continue;
         }
-        "Squeeze" => axes()?.and_then(|axes| squeeze(&source.dims, &axes)),
-        "Unsqueeze" => axes()?.and_then(|axes| unsqueeze(&source.dims, &axes)),
-        _ => None,
-    };
-    let same = |dims: &Vec<i64>| {
-        dims.iter().all(|&dim| dim >= 0)
-            && element_count(source).is_ok_and(|count| product(dims) == i64::try_from(count).ok())
-    };
-    Ok(dims.filter(same).map(|dims| TensorProto { name: Some(output.clone()), dims, ..source.clone() }))
-}
-
-/// `axis` counted from the front.
-fn place(axis: i64, rank: usize) -> Option<usize> {
-    let axis = if axis < 0 { axis + rank as i64 } else { axis };
-    usize::try_from(axis).ok().filter(|&axis| axis < rank)
-}
-
-/// A negative axis is counted from the rank, not from behind the last place to cut (Flatten-11).
-fn flatten(from: &[i64], axis: i64) -> Option<Vec<i64>> {
-    let axis = if axis < 0 { axis + from.len() as i64 } else { axis };
-    let (outer, inner) = from.split_at_checked(usize::try_from(axis).ok()?)?;
-    Some(vec![product(outer)?, product(inner)?])
-}
-
-fn product(dims: &[i64]) -> Option<i64> {
-    dims.iter().try_fold(1i64, |count, &dim| count.checked_mul(dim))
-}
-
-fn reshape(from: &[i64], to: &[i64], zero_is_zero: bool) -> Option<Vec<i64>> {
-    let copied =
-        |(at, &dim): (usize, &i64)| if dim == 0 && !zero_is_zero { from.get(at).copied() } else { Some(dim) };
-    let mut dims: Vec<i64> = to.iter().enumerate().map(copied).collect::<Option<_>>()?;
-    if let Some(open) = dims.iter().position(|&dim| dim == -1) {
-        let mut known = dims.clone();
-        known.remove(open);
-        dims[open] = product(from)?.checked_div(product(&known)?)?;
-    }
-    Some(dims)
-}
-
-fn squeeze(from: &[i64], axes: &[i64]) -> Option<Vec<i64>> {
-    let gone: HashSet<usize> = axes.iter().map(|&axis| place(axis, from.len())).collect::<Option<_>>()?;
-    let left = from.iter().enumerate().filter(|(at, _)| !gone.contains(at));
-    gone.iter().all(|&at| from[at] == 1).then(|| left.map(|(_, &dim)| dim).collect())
-}
-
-fn unsqueeze(from: &[i64], axes: &[i64]) -> Option<Vec<i64>> {
-    let rank = from.len() + axes.len();
-    let new: HashSet<usize> = axes.iter().map(|&axis| place(axis, rank)).collect::<Option<_>>()?;
-    let mut rest = from.iter().copied();
-    let dims = (0..rank).map(|at| if new.contains(&at) { Some(1) } else { rest.next() });
-    (new.len() == axes.len()).then(|| dims.collect::<Option<_>>())?
-}
-
-/// `source` with its axes in the order `perm`; `None` where that is no order of them, or elements have no whole bytes.
-fn transposed(source: &TensorProto, perm: &[i64], output: &str) -> Result<Option<TensorProto>> {
-    let order: Option<Vec<usize>> = perm.iter().map(|&axis| place(axis, source.dims.len())).collect();
-    let Some(order) = order.filter(|order| {
-        order.len() == source.dims.len() && order.iter().collect::<HashSet<_>>().len() == order.len()
-    }) else {
-        return Ok(None);
-    };
-    let count = element_count(source)?;
-    if count == 0 {
-        return Ok(None);
-    }
-    let dims: Vec<i64> = order.iter().map(|&axis| source.dims[axis]).collect();
-    // Where each axis of the result steps in the source.
-    let mut strides = vec![1usize; source.dims.len()];
-    for axis in (1..strides.len()).rev() {
-        strides[axis - 1] = strides[axis] * source.dims[axis] as usize;
-    }
-    let from = |at: usize| {
-        let (mut at, mut place) = (at, 0);
-        for (&axis, &dim) in order.iter().zip(&dims).rev() {
-            place += at % dim as usize * strides[axis];
-            at /= dim as usize;
+        if let Some(tensors) = apply(candidate.node, &candidate.inputs)? {
+            let Some(left) = room.checked_sub(tensors.iter().map(size).sum()) else { break };
+            room = left;
+            let place = (candidate.graph, candidate.node.output.first().cloned().unwrap_or_default());
+            made.push((place, tensors));
         }
-        place
-    };
-    let dtype = Dtype::try_from(source.data_type()).ok();
-    let width = match dtype {
-        Some(Dtype::Float | Dtype::Int32 | Dtype::Uint32) => 4,
-        Some(Dtype::Double | Dtype::Int64 | Dtype::Uint64) => 8,
-        Some(Dtype::Float16 | Dtype::Bfloat16 | Dtype::Int16 | Dtype::Uint16) => 2,
-        Some(Dtype::Int8 | Dtype::Uint8 | Dtype::Bool) => 1,
-        _ => return Ok(None),
-    };
-    if let (Some(raw), Some(dtype)) =
-        (source.raw_data.as_ref().filter(|raw| raw.len() == width * count), dtype)
-    {
-        let bytes: Vec<u8> =
-            (0..count).flat_map(|at| raw[from(at) * width..][..width].iter().copied()).collect();
-        return Ok(Some(tensor(output, dtype, &dims, bytes)));
     }
-    if dtype == Some(Dtype::Float) {
-        let values = floats(source)?;
-        let values: Vec<f32> = (0..count).map(|at| values[from(at)]).collect();
-        return Ok(Some(tensor_f32(output, &dims, &values)));
+    Ok(made)
+}
+
+/// Bytes made in one go, in parts of what there is.
+const GROWTH: usize = 2;
+
+fn size(tensor: &TensorProto) -> usize {
+    tensor.raw_data.as_ref().map_or_else(|| element_count(tensor).unwrap_or(0) * 8, |raw| raw.len())
+}
+
+/// A node of constant inputs that only lays out.
+struct Candidate<'g> {
+    id: usize,
+    graph: usize,
+    node: &'g NodeProto,
+    inputs: Vec<Option<&'g TensorProto>>,
+    /// Constants of the main graph that it lays out.
+    main: Vec<&'g str>,
+}
+
+struct Scan<'g> {
+    candidates: Vec<Candidate<'g>>,
+    /// Of each name who reads it, `None` for one that stays.
+    readers: HashMap<&'g str, Vec<Option<usize>>>,
+    graphs: usize,
+}
+
+impl<'g> Scan<'g> {
+    /// Looks at `graph`, in which `known` are the constants, and the names `hidden` are not those of the main graph.
+    fn graph(
+        &mut self,
+        graph: &'g GraphProto,
+        known: &HashMap<&'g str, &'g TensorProto>,
+        hidden: &HashSet<&'g str>,
+    ) {
+        let number = self.graphs;
+        self.graphs += 1;
+        let outputs: HashSet<&str> = graph.output.iter().map(|output| output.name()).collect();
+        for node in &graph.node {
+            let found = self.candidate(node, number, known, hidden);
+            let found = found.filter(|_| !node.output.iter().any(|output| outputs.contains(output.as_str())));
+            let id = found.as_ref().map(|candidate| candidate.id);
+            for input in node.input.iter().filter(|input| !hidden.contains(input.as_str())) {
+                self.readers.entry(input).or_default().push(id);
+            }
+            self.candidates.extend(found);
+            for body in bodies(node) {
+                let mut inner = known.clone();
+                let mut hidden = hidden.clone();
+                let made = body.input.iter().map(|value| value.name());
+                let made =
+                    made.chain(body.node.iter().flat_map(|node| node.output.iter().map(String::as_str)));
+                made.chain(body.initializer.iter().map(|tensor| tensor.name())).for_each(|name| {
+                    inner.remove(name);
+                    hidden.insert(name);
+                });
+                inner.extend(body.initializer.iter().map(|tensor| (tensor.name(), tensor)));
+                for (output, tensor) in body.node.iter().filter_map(held) {
+                    inner.insert(output, tensor);
+                }
+                for output in body.output.iter().filter(|output| !hidden.contains(output.name())) {
+                    self.readers.entry(output.name()).or_default().push(None);
+                }
+                self.graph(body, &inner, &hidden);
+            }
+        }
     }
-    Ok(None)
+
+    fn candidate(
+        &self,
+        node: &'g NodeProto,
+        graph: usize,
+        known: &HashMap<&'g str, &'g TensorProto>,
+        hidden: &HashSet<&'g str>,
+    ) -> Option<Candidate<'g>> {
+        let count = laid_out(node).filter(|_| is_standard(node.domain()) && !node.output.is_empty())?;
+        let input = |name: &'g String| match name.is_empty() {
+            true => Some(None),
+            false => known.get(name.as_str()).map(|&tensor| Some(tensor)),
+        };
+        let inputs: Vec<Option<&TensorProto>> = node.input.iter().map(input).collect::<Option<_>>()?;
+        let laid = node.input.iter().take(count).map(String::as_str);
+        let main: Vec<&str> = laid.filter(|name| !name.is_empty() && !hidden.contains(name)).collect();
+        // What a body holds itself is small, and stays there.
+        (main.len() == count.min(node.input.len())).then_some(Candidate {
+            id: self.candidates.len(),
+            graph,
+            node,
+            inputs,
+            main,
+        })
+    }
+}
+
+/// The tensor in a Constant node.
+fn held(node: &NodeProto) -> Option<(&str, &TensorProto)> {
+    let [output] = node.output.as_slice() else { return None };
+    let [attribute] = node.attribute.as_slice() else { return None };
+    let plain = node.op_type() == "Constant" && is_standard(node.domain()) && attribute.name() == "value";
+    Some((output, attribute.t.as_ref().filter(|_| plain)?))
+}
+
+/// Puts what nodes make in their place. The same content comes in once.
+fn replace(graph: &mut GraphProto, made: Vec<(Place, Vec<TensorProto>)>) {
+    let mut names = Names::of(graph);
+    let mut kept: Vec<TensorProto> = Vec::new();
+    let mut gone: HashMap<Place, HashMap<String, String>> = HashMap::new();
+    for (place, tensors) in made {
+        let mut renamed = HashMap::new();
+        for mut tensor in tensors {
+            let old = tensor.name().to_owned();
+            let same = |other: &&TensorProto| {
+                other.dims == tensor.dims
+                    && other.data_type == tensor.data_type
+                    && other.raw_data.is_some()
+                    && other.raw_data == tensor.raw_data
+            };
+            let name = match kept.iter().find(same) {
+                Some(other) => other.name().to_owned(),
+                // In the main graph the value keeps its name.
+                None => {
+                    let name = if place.0 == 0 { old.clone() } else { names.fresh(&old) };
+                    tensor.name = Some(name.clone());
+                    kept.push(tensor);
+                    name
+                }
+            };
+            renamed.insert(old, name);
+        }
+        gone.insert(place, renamed);
+    }
+    remove(graph, &gone, &mut 0);
+    graph.initializer.extend(kept);
+}
+
+fn remove(graph: &mut GraphProto, gone: &HashMap<Place, HashMap<String, String>>, graphs: &mut usize) {
+    let number = *graphs;
+    *graphs += 1;
+    let mut names: HashMap<String, String> = HashMap::new();
+    graph.node.retain(|node| {
+        let place = (number, node.output.first().cloned().unwrap_or_default());
+        match gone.get(&place) {
+            Some(renamed) => {
+                names.extend(
+                    renamed.iter().filter(|(old, new)| old != new).map(|(a, b)| (a.clone(), b.clone())),
+                );
+                false
+            }
+            None => true,
+        }
+    });
+    for node in &mut graph.node {
+        bodies_mut(node).for_each(|body| remove(body, gone, graphs));
+    }
+    if !names.is_empty() {
+        super::hoisted::rename(graph, &names);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::onnx::build::GraphBuilder;
-    use crate::onnx::{attr, tensor_i64};
+    use crate::onnx::build::{GraphBuilder, node, value};
+    use crate::onnx::{Dtype, attr, floats, tensor_f32, tensor_i64};
+
+    #[test]
+    fn axes_and_sizes_may_be_attributes_as_before_opset_13() {
+        for (operator, how, dims) in [
+            ("Squeeze", attr::ints("axes", &[-1]), [1, 2, 3].as_slice()),
+            ("Unsqueeze", attr::ints("axes", &[0, 2]), &[1, 1, 1, 2, 3, 1]),
+            ("Split", attr::ints("split", &[1, 2]), &[1, 2, 1, 1]),
+        ] {
+            let mut graph = GraphBuilder::new(11);
+            let x = graph.input("x", &[1]);
+            let w = graph.weights("w", &[1, 2, 3, 1]);
+            let outputs: &[&str] = if operator == "Split" { &["made", "rest"] } else { &["made"] };
+            let attributes: &[_] = if operator == "Split" { &[how, attr::int("axis", 2)] } else { &[how] };
+            graph.push(crate::onnx::build::node(operator, "old", &[&w], outputs, attributes));
+            for output in outputs {
+                let y = graph.node("Mul", &[&x, output], &[]);
+                graph.output(&y);
+            }
+            let mut model = graph.model();
+            assert_eq!(fold(&mut model).unwrap().unwrap().count, 1);
+            let made = model.graph().initializer.iter().find(|tensor| tensor.name() == "made").unwrap();
+            assert_eq!(made.dims, dims, "{operator}");
+        }
+    }
 
     #[test]
     fn weights_take_the_layout_that_nodes_gave_them() {
@@ -197,23 +281,6 @@ mod tests {
     }
 
     #[test]
-    fn axes_may_be_attributes_as_before_opset_13() {
-        for (operator, dims) in [("Squeeze", vec![1, 2, 3]), ("Unsqueeze", vec![1, 1, 1, 2, 3, 1])] {
-            let mut graph = GraphBuilder::new(11);
-            let x = graph.input("x", &[1]);
-            let w = graph.weights("w", &[1, 2, 3, 1]);
-            let axes = if operator == "Squeeze" { vec![-1] } else { vec![0, 2] };
-            let made = graph.node(operator, &[&w], &[attr::ints("axes", &axes)]);
-            let y = graph.node("Mul", &[&x, &made], &[]);
-            graph.output(&y);
-            let mut model = graph.model();
-            assert_eq!(fold(&mut model).unwrap().unwrap().count, 1);
-            let folded = model.graph().initializer.iter().find(|tensor| tensor.name() == made).unwrap();
-            assert_eq!(folded.dims, dims);
-        }
-    }
-
-    #[test]
     fn what_others_read_or_callers_get_stays() {
         let mut graph = GraphBuilder::new(21);
         let x = graph.input("x", &[2, 2]);
@@ -228,17 +295,33 @@ mod tests {
     }
 
     #[test]
-    fn shapes() {
-        assert_eq!(reshape(&[2, 6], &[0, 2, -1], false), Some(vec![2, 2, 3]));
-        assert_eq!(reshape(&[0, 6], &[0, 3], true), Some(vec![0, 3]));
-        assert_eq!(reshape(&[2], &[1, 0], false), None);
-        assert_eq!(flatten(&[2, 3, 4], 1), Some(vec![2, 12]));
-        assert_eq!(flatten(&[2, 3, 4], -1), Some(vec![6, 4]));
-        assert_eq!(flatten(&[2, 3], 2), Some(vec![6, 1]));
-        assert_eq!(flatten(&[2, 3], 3), None);
-        assert_eq!(squeeze(&[1, 3, 1], &[-1]), Some(vec![1, 3]));
-        assert_eq!(squeeze(&[1, 3], &[1]), None);
-        assert_eq!(unsqueeze(&[3, 4], &[0, -1]), Some(vec![1, 3, 4, 1]));
-        assert_eq!(unsqueeze(&[3], &[0, 0]), None);
+    fn parts_put_together_in_both_branches_are_one_constant() {
+        let mut graph = GraphBuilder::new(21);
+        graph.input("x", &[1, 2]);
+        let condition = graph.input("condition", &[]);
+        graph.initializer(tensor_f32("w", &[4, 2], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]));
+        let body = |output: &str| GraphProto {
+            node: vec![
+                node("Slice", "", &["w", "two", "four"], &["late"], &[]),
+                node("Slice", "", &["w", "zero", "two"], &["early"], &[]),
+                node("Concat", "", &["late", "early"], &["turned"], &[attr::int("axis", 0)]),
+                node("Gemm", "", &["x", "turned"], &[output], &[attr::int("transB", 1)]),
+            ],
+            initializer: [("zero", 0), ("two", 2), ("four", 4)]
+                .map(|(name, number)| tensor_i64(name, &[1], &[number]))
+                .to_vec(),
+            output: vec![value(output, Dtype::Float, &[1, 4])],
+            ..Default::default()
+        };
+        let branches = [attr::graph("then_branch", body("a")), attr::graph("else_branch", body("b"))];
+        let y = graph.node("If", &[&condition], &branches);
+        graph.output(&y);
+        let mut model = graph.model();
+        assert_eq!(fold(&mut model).unwrap().unwrap().count, 6);
+        let read: Vec<&str> =
+            bodies(&model.graph().node[0]).map(|body| body.node[0].input[1].as_str()).collect();
+        assert_eq!(read[0], read[1]);
+        let made = model.graph().initializer.iter().find(|tensor| tensor.name() == read[0]).unwrap();
+        assert_eq!(floats(made).unwrap(), [4.0, 5.0, 6.0, 7.0, 0.0, 1.0, 2.0, 3.0]);
     }
 }

@@ -2,13 +2,13 @@
 
 use crate::options::{Opset, Spelling, Storage};
 use crate::plan::{
-    ActivationDecision, ActivationTerm, BiasChange, Codes, Decision, Inspection, Keep, LayerSensitivity,
-    Loss, Outcome, OutputError, Partition, Plan, Prepared, Read, Residuals, Score, Sensitivity, SiteRow,
-    Sizes, Skip, Subject, VERSION, Validation, Verdict, WeightDecision, WeightTerm,
+    ActivationDecision, ActivationTerm, BiasChange, Codes, Decision, Float, Inspection, Keep,
+    LayerSensitivity, Loss, Outcome, OutputError, Partition, Plan, Prepared, Read, Residuals, Score,
+    Sensitivity, SiteRow, Sizes, Skip, Subject, VERSION, Validation, Verdict, WeightDecision, WeightTerm,
 };
 
 fn read(slot: usize) -> Read {
-    Read { node: "layer1.conv".into(), operator: "Conv".into(), at: 0, slot }
+    Read { node: "layer1.conv".into(), operator: "Conv".into(), at: 0, slot, within: Vec::new() }
 }
 
 fn skip(name: &str, reason: Keep) -> Skip {
@@ -18,6 +18,7 @@ fn skip(name: &str, reason: Keep) -> Skip {
 /// One convolution, weights and input quantized.
 pub fn outcome() -> Outcome {
     let weight = WeightDecision {
+        float: Float::Float,
         tensor: "layer1.conv.weight".into(),
         dims: vec![16, 3, 3, 3],
         reads: vec![read(1)],
@@ -46,6 +47,7 @@ pub fn outcome() -> Outcome {
         }],
     };
     let activation = ActivationDecision {
+        float: Float::Float,
         tensor: "input".into(),
         reads: vec![read(0)],
         terms: vec![ActivationTerm { storage: Storage::Uint8, scale: 0.024, zero_point: 0 }],
@@ -63,7 +65,7 @@ pub fn outcome() -> Outcome {
         skips: vec![
             skip("layer1.conv.bias", Keep::Bias),
             skip("layer2.conv.bias", Keep::Bias),
-            skip("gate", Keep::Small { least: 16 }),
+            skip("gate", Keep::Small { least: 16, saves: 20 }),
         ],
     };
     let prepared = Prepared {

@@ -13,8 +13,8 @@ use super::unfit;
 
 use crate::error::Result;
 use crate::onnx::build::node;
-use crate::onnx::{attr, tensor_f32};
-use crate::plan::{ActivationDecision, ActivationTerm};
+use crate::onnx::{attr, tensor_of};
+use crate::plan::{ActivationDecision, ActivationTerm, Float};
 
 /// What `decision` changes.
 pub(super) fn patch(decision: &ActivationDecision, scene: &Scene, names: &mut NameSupply) -> Result<Patch> {
@@ -33,14 +33,15 @@ pub(super) fn patch(decision: &ActivationDecision, scene: &Scene, names: &mut Na
         None => return Err(unfit(x, "the model has no such value")),
     };
 
+    let float = decision.float;
     let mut patch = Patch::default();
     let back = match decision.terms.as_slice() {
         [term] if stands_behind_clip_or_pool(x, scene) => {
-            let (value, wide) = clipped(x, term, at, scene.opset, names, &mut patch);
-            pair(&value, x, &format!("{x}_dequantized"), &wide, at, names, &mut patch)
+            let (value, wide) = clipped(x, term, float, at, scene.opset, names, &mut patch);
+            pair(&value, x, &format!("{x}_dequantized"), &wide, float, at, names, &mut patch)
         }
-        [term] => pair(x, x, &format!("{x}_dequantized"), term, at, names, &mut patch),
-        terms => dual(x, terms, at, names, &mut patch),
+        [term] => pair(x, x, &format!("{x}_dequantized"), term, float, at, names, &mut patch),
+        terms => dual(x, terms, float, at, names, &mut patch),
     };
     patch.rewired = decision.reads.iter().map(|read| (read.at, read.slot, back.clone())).collect();
     Ok(patch)
@@ -72,6 +73,7 @@ fn stands_behind_clip_or_pool(value: &str, scene: &Scene) -> bool {
 fn clipped(
     x: &str,
     term: &ActivationTerm,
+    float: Float,
     at: usize,
     opset: i64,
     names: &mut NameSupply,
@@ -93,7 +95,7 @@ fn clipped(
     }
     let mut bound = |name: &str, code: i32| {
         let name = names.take(format!("{x}_{name}"));
-        patch.added.push(tensor_f32(&name, &[], &[value(code)]));
+        patch.added.push(tensor_of(&name, float.dtype(), &[], &[value(code)]));
         name
     };
     let (lo, hi) = (bound("lowest", lowest), bound("highest", highest));
@@ -102,7 +104,14 @@ fn clipped(
 }
 
 /// Puts what each pair leaves through the next, and adds up; the name of the sum.
-fn dual(x: &str, terms: &[ActivationTerm], at: usize, names: &mut NameSupply, patch: &mut Patch) -> String {
+fn dual(
+    x: &str,
+    terms: &[ActivationTerm],
+    float: Float,
+    at: usize,
+    names: &mut NameSupply,
+    patch: &mut Patch,
+) -> String {
     let mut rest = x.to_owned();
     let mut values: Vec<String> = Vec::new();
     for (number, term) in terms.iter().enumerate() {
@@ -113,7 +122,7 @@ fn dual(x: &str, terms: &[ActivationTerm], at: usize, names: &mut NameSupply, pa
             rest = left;
         }
         let stem = format!("{x}_term_{}", number + 1);
-        values.push(pair(&rest, &stem, &format!("{stem}_dequantized"), term, at, names, patch));
+        values.push(pair(&rest, &stem, &format!("{stem}_dequantized"), term, float, at, names, patch));
     }
     let sum = names.take(format!("{x}_dequantized"));
     patch.inserted.extend(added(&values, &sum, x, names).into_iter().map(|node| (at, node)));
@@ -121,11 +130,13 @@ fn dual(x: &str, terms: &[ActivationTerm], at: usize, names: &mut NameSupply, pa
 }
 
 /// Adds a QuantizeLinear/DequantizeLinear pair on `value`; new names begin with `stem`. The name of what comes back.
+#[allow(clippy::too_many_arguments)]
 fn pair(
     value: &str,
     stem: &str,
     back: &str,
     term: &ActivationTerm,
+    float: Float,
     at: usize,
     names: &mut NameSupply,
     patch: &mut Patch,
@@ -136,7 +147,7 @@ fn pair(
     let back = names.take(back.to_owned());
     let quantize = names.take(format!("{stem}_QuantizeLinear"));
     let dequantize = names.take(format!("{stem}_DequantizeLinear"));
-    patch.added.push(tensor_f32(&scale, &[], &[term.scale]));
+    patch.added.push(tensor_of(&scale, float.dtype(), &[], &[term.scale]));
     patch.added.push(code_tensor(&zero, term.storage, &[], &[term.zero_point]));
     let nodes = [
         node("QuantizeLinear", &quantize, &[value, &scale, &zero], &[&codes], &[]),

@@ -7,7 +7,7 @@ use super::scene::Scene;
 use super::terms::{added, dequantized};
 use super::unfit;
 use crate::error::Result;
-use crate::onnx::{is_standard, node_label, tensor_f32};
+use crate::onnx::{is_standard, node_label, tensor_of};
 use crate::plan::WeightDecision;
 
 /// The operators that are linear in the input at [`WEIGHTS`], up to the bias behind it.
@@ -54,7 +54,7 @@ pub(super) fn split(
         let mut no_bias = None;
         if reader.op_type() == "Gemm" && scene.opset < OPSET_NO_BIAS {
             let zero = names.take(format!("{output}_no_bias"));
-            patch.added.push(tensor_f32(&zero, &[1], &[0.0]));
+            patch.added.push(tensor_of(&zero, decision.float.dtype(), &[1], &[0.0]));
             no_bias = Some(zero);
         }
         let mut products = Vec::new();

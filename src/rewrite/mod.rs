@@ -6,6 +6,7 @@ mod branches;
 mod container;
 mod dialect;
 mod folded;
+mod home;
 mod names;
 mod patch;
 mod rounded;

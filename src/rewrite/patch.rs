@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::home::Way;
 use super::unfit;
 use crate::error::Result;
 use crate::onnx::Index;
@@ -26,6 +27,57 @@ pub(super) struct Patch {
     pub(super) copied: Vec<Copied>,
     /// New nodes, each after the node at its position and that node's copies, before all that is inserted there.
     pub(super) following: Vec<(usize, NodeProto)>,
+    /// What comes into graphs inside nodes.
+    pub(super) inside: Vec<Inside>,
+}
+
+/// New constants and nodes of a graph inside others.
+#[derive(Debug)]
+pub(super) struct Inside {
+    /// The graph.
+    pub(super) way: Way,
+    /// Its new initializers.
+    pub(super) tensors: Vec<TensorProto>,
+    /// Its new nodes, each before the node at its position.
+    pub(super) nodes: Vec<(usize, NodeProto)>,
+}
+
+impl Inside {
+    /// The graph as positions and attributes, without the last position, which is none on the way to it.
+    fn path(&self) -> (usize, Vec<&str>, Vec<usize>) {
+        let names = self.way.1.iter().map(|(name, _)| name.as_str()).collect();
+        let mut positions: Vec<usize> = self.way.1.iter().map(|&(_, position)| position).collect();
+        positions.pop();
+        (self.way.0, names, positions)
+    }
+}
+
+/// Puts new things into the graphs inside nodes, the innermost first, so that positions on the way to others still hold.
+fn settle(graph: &mut GraphProto, mut all: Vec<Inside>) {
+    all.sort_by(|one, other| {
+        let depth = |inside: &Inside| inside.way.1.len();
+        depth(other).cmp(&depth(one)).then_with(|| one.path().cmp(&other.path()))
+    });
+    let mut all = all.into_iter().peekable();
+    while let Some(Inside { way, mut tensors, mut nodes }) = all.next() {
+        let first = Inside { way, tensors: Vec::new(), nodes: Vec::new() };
+        while let Some(more) = all.next_if(|more| more.path() == first.path()) {
+            tensors.extend(more.tensors);
+            nodes.extend(more.nodes);
+        }
+        let mut body = Some(&mut *graph);
+        let mut at = first.way.0;
+        for (name, next) in &first.way.1 {
+            let node = body.and_then(|body| body.node.get_mut(at));
+            let held = node.and_then(|node| node.attribute.iter_mut().find(|held| held.name() == name));
+            body = held.and_then(|held| held.g.as_mut());
+            at = *next;
+        }
+        if let Some(body) = body {
+            insert(body, nodes, Vec::new());
+            body.initializer.extend(tensors);
+        }
+    }
 }
 
 /// A copy of a node as it is once everything is rewired, so that it reads the same low-bit input.
@@ -69,8 +121,10 @@ pub(super) fn apply_all(graph: &mut GraphProto, patches: Vec<Patch>) -> Result<(
         all.renamed.extend(patch.renamed);
         all.copied.extend(patch.copied);
         all.following.extend(patch.following);
+        all.inside.extend(patch.inside);
     }
     refuse_conflicts(&all)?;
+    settle(graph, all.inside);
     let unread = rewire(graph, all.rewired);
     let copies: Vec<_> = all.copied.into_iter().filter_map(|copy| copied(graph, copy)).collect();
     for (at, name) in all.renamed {

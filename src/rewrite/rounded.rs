@@ -49,7 +49,7 @@ fn spell_within(graph: &mut GraphProto, new: &mut New) -> Result<()> {
         for (reader, scale) in &rounding.readers {
             let node = &graph.node[*reader];
             unread.extend(node.input.iter().skip(1).cloned());
-            spelled.insert(*reader, vec![new.dequantize(node, scale)]);
+            spelled.insert(*reader, new.dequantize(node, scale));
         }
     }
     let old = std::mem::take(&mut graph.node);
@@ -68,6 +68,8 @@ fn spell_within(graph: &mut GraphProto, new: &mut New) -> Result<()> {
 struct Parameter {
     dims: Vec<i64>,
     values: Vec<f32>,
+    /// FLOAT or FLOAT16.
+    float: Dtype,
 }
 
 /// What a QuantizeLinear or DequantizeLinear has besides its first input.
@@ -84,18 +86,22 @@ impl Operands {
         let plain = |name: &str, most: i64| int(node, name).is_none_or(|value| (0..=most).contains(&value));
         let quantize = node.op_type() == "QuantizeLinear";
         let asked = int(node, "output_dtype").filter(|&dtype| dtype != 0);
-        let float = Dtype::Float as i64;
+        let whole = Dtype::Float as i64;
         if !(is_linear(node, "QuantizeLinear") || is_linear(node, "DequantizeLinear"))
             || !plain("block_size", 0)
-            || !plain("precision", float)
-            || (!quantize && asked.is_some_and(|dtype| dtype != float))
+            || !plain("precision", whole)
+            || (!quantize && asked.is_some_and(|dtype| dtype != whole))
         {
             return Ok(None);
         }
         let input = |slot: usize| node.input.get(slot).filter(|name| !name.is_empty());
         let Some(scale) = input(1).and_then(|name| index.constant(name)) else { return Ok(None) };
         let zero = input(2).map(|name| index.constant(name));
-        if zero == Some(None) || scale.data_type() != Dtype::Float as i32 {
+        let float = Dtype::try_from(scale.data_type()).ok();
+        let Some(float) = float.filter(|float| matches!(float, Dtype::Float | Dtype::Float16)) else {
+            return Ok(None);
+        };
+        if zero == Some(None) {
             return Ok(None);
         }
         let scales = floats(scale)?;
@@ -110,7 +116,7 @@ impl Operands {
             _ => None,
         };
         let (Some(dims), Some(dtype), true) = (dims, dtype, zeros.len() == count) else { return Ok(None) };
-        Ok(Some(Self { scale: Parameter { dims, values: scales }, zeros, dtype }))
+        Ok(Some(Self { scale: Parameter { dims, values: scales, float }, zeros, dtype }))
     }
 }
 
@@ -153,7 +159,7 @@ impl<'g> Rounding<'g> {
         let declared = index.info(x).and_then(value_shape).map(|(dtype, dims)| (dtype, dims.len()));
         let stored = index.initializer(x).map(|tensor| (tensor.data_type(), tensor.dims.len()));
         let known = declared.or(stored);
-        if known.is_some_and(|(dtype, _)| dtype != Dtype::Float as i32) {
+        if known.is_some_and(|(dtype, _)| dtype != Dtype::Float as i32 && dtype != Dtype::Float16 as i32) {
             return Ok(None);
         }
         let rank = known.map(|(_, rank)| rank);
@@ -248,10 +254,20 @@ impl New {
         name
     }
 
-    fn dequantize(&mut self, old: &NodeProto, scale: &Parameter) -> NodeProto {
-        let [codes, old_scale, ..] = old.input.as_slice() else { return old.clone() };
+    fn dequantize(&mut self, old: &NodeProto, scale: &Parameter) -> Vec<NodeProto> {
+        let [codes, old_scale, ..] = old.input.as_slice() else { return vec![old.clone()] };
         let shaped = self
             .constant(format!("{old_scale}_of_{codes}"), |name| tensor_f32(name, &scale.dims, &scale.values));
-        node("Mul", old.name(), &[codes, &shaped], &[&old.output[0]], &[])
+        if scale.float == Dtype::Float {
+            return vec![node("Mul", old.name(), &[codes, &shaped], &[&old.output[0]], &[])];
+        }
+        // The product is rounded to half precision once.
+        let product = self.names.take(format!("{}_product", old.output[0]));
+        let name = self.names.take(format!("{}_Cast", node_label(old)));
+        let to = attr::int("to", scale.float as i64);
+        vec![
+            node("Mul", old.name(), &[codes, &shaped], &[&product], &[]),
+            node("Cast", &name, &[&product], &[&old.output[0]], &[to]),
+        ]
     }
 }

@@ -5,8 +5,11 @@ use std::collections::HashMap;
 use super::unfit;
 use crate::error::Result;
 use crate::onnx::proto::{GraphProto, NodeProto};
-use crate::onnx::{Index, node_label, operator_label, outer_names};
+use crate::onnx::{Index, attribute, node_label, operator_label, outer_names};
 use crate::plan::Read;
+
+/// Nodes between weights and a reader that are followed.
+const BETWEEN: usize = 16;
 
 /// A graph with its look-ups.
 #[derive(Debug)]
@@ -38,7 +41,12 @@ impl<'g> Scene<'g> {
 
     /// The node of `read`, part of the decision on `tensor`.
     pub(super) fn reader(&self, tensor: &str, read: &Read) -> Result<&'g NodeProto> {
-        let node = self.index.graph().node.get(read.at).ok_or_else(|| {
+        let mut node = self.index.graph().node.get(read.at);
+        for (name, position) in &read.within {
+            let body = node.and_then(|node| attribute(node, name)).and_then(|held| held.g.as_ref());
+            node = body.and_then(|body| body.node.get(*position));
+        }
+        let node = node.ok_or_else(|| {
             unfit(tensor, format!("node {} at {}: the graph ends before", read.node, read.at))
         })?;
         let (label, operator) = (node_label(node), operator_label(node));
@@ -51,16 +59,31 @@ impl<'g> Scene<'g> {
         }
     }
 
-    /// Checks that `read` takes `tensor`.
+    /// Checks that `read` takes `tensor`, itself or laid out or cast by the nodes between.
     pub(super) fn check(&self, tensor: &str, read: &Read) -> Result<()> {
         let node = self.reader(tensor, read)?;
         match node.input.get(read.slot) {
-            Some(input) if input == tensor => Ok(()),
+            Some(input) if self.leads(tensor, input) => Ok(()),
             found => {
                 let found = found.map_or("", String::as_str);
                 let problem = format!("node {}: input {} is {found:?}", read.node, read.slot);
                 Err(unfit(tensor, problem))
             }
         }
+    }
+
+    /// Whether `value` is `tensor`, or made of it by nodes that only lay it out or cast it.
+    fn leads(&self, tensor: &str, value: &str) -> bool {
+        let mut value = value;
+        for _ in 0..=BETWEEN {
+            if value == tensor {
+                return true;
+            }
+            match self.index.producer(value).map(|node| (node.op_type(), node.input.first())) {
+                Some(("Transpose" | "Cast" | "Identity", Some(input))) => value = input,
+                _ => return false,
+            }
+        }
+        false
     }
 }

@@ -7,14 +7,15 @@ use super::is_linear;
 use super::patch::{forget, prune};
 use crate::error::Result;
 use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
-use crate::onnx::{Dtype, Index, floats, is_standard, tensor_f32};
+use crate::onnx::{Dtype, Index, bodies_mut, floats, int, is_standard, tensor_of};
 
-/// Folds as [`folded::fold`], then every Add of two FLOAT values of `graph` that came of it, and so on, in f32 and in
-/// the order of the graph. A constant that was float before is left alone: the model's own sums stay as they are.
+/// Folds as [`folded::fold`], then every Add of two values of `graph` that came of it, and every Cast of one to BFLOAT16 or
+/// DOUBLE, and so on, in the order of the graph and rounded as its types say. A constant that was float before is left alone: the model's own sums stay as they are.
 ///
 /// # Errors
 /// As [`folded::fold`].
 pub(super) fn fold(graph: &mut GraphProto) -> Result<()> {
+    graph.node.iter_mut().flat_map(bodies_mut).try_for_each(fold)?;
     let dequantize = |node: &&NodeProto| is_linear(node, "DequantizeLinear");
     let fresh = graph.node.iter().filter(dequantize).flat_map(|node| node.output.iter().cloned());
     let fresh: HashSet<String> = fresh.collect();
@@ -24,24 +25,37 @@ pub(super) fn fold(graph: &mut GraphProto) -> Result<()> {
     let mut sums: HashMap<&str, TensorProto> = HashMap::new();
     let mut unread: HashSet<String> = HashSet::new();
     for node in &graph.node {
-        let ([one, other], [output]) = (node.input.as_slice(), node.output.as_slice()) else { continue };
+        let [output] = node.output.as_slice() else { continue };
         let term = |name: &String| {
             sums.get(name.as_str()).or_else(|| index.constant(name).filter(|_| fresh.contains(name)))
         };
-        let (Some(first), Some(second)) = (term(one), term(other)) else { continue };
-        let float = |tensor: &TensorProto| tensor.data_type() == Dtype::Float as i32;
-        if is_standard(node.domain())
-            && node.op_type() == "Add"
-            && float(first)
-            && float(second)
-            && first.dims == second.dims
-        {
-            let values: Vec<f32> =
-                floats(first)?.iter().zip(floats(second)?).map(|(one, other)| one + other).collect();
-            let sum = tensor_f32(output, &first.dims, &values);
-            unread.extend([one.clone(), other.clone()]);
-            sums.insert(output, sum);
-        }
+        let Some(terms) = node.input.iter().map(term).collect::<Option<Vec<&TensorProto>>>() else {
+            continue;
+        };
+        let float = |tensor: &TensorProto| {
+            Dtype::try_from(tensor.data_type())
+                .ok()
+                .filter(|dtype| matches!(dtype, Dtype::Float | Dtype::Float16))
+        };
+        let value = match (node.op_type(), terms.as_slice()) {
+            _ if !is_standard(node.domain()) => continue,
+            ("Add", &[one, other])
+                if one.dims == other.dims && float(one).is_some() && float(one) == float(other) =>
+            {
+                let values: Vec<f32> =
+                    floats(one)?.iter().zip(floats(other)?).map(|(one, other)| one + other).collect();
+                tensor_of(output, float(one).unwrap_or(Dtype::Float), &one.dims, &values)
+            }
+            ("Cast", &[one]) if float(one).is_some() => {
+                let to = int(node, "to").and_then(|to| i32::try_from(to).ok());
+                let to = to.and_then(|to| Dtype::try_from(to).ok());
+                let Some(to @ (Dtype::Bfloat16 | Dtype::Double)) = to else { continue };
+                tensor_of(output, to, &one.dims, &floats(one)?)
+            }
+            _ => continue,
+        };
+        unread.extend(node.input.iter().cloned());
+        sums.insert(output, value);
     }
     let mut sums: Vec<TensorProto> = sums.into_values().collect();
     sums.sort_by(|one, other| one.name().cmp(other.name()));

@@ -6,7 +6,7 @@ use super::unfit;
 use crate::error::Result;
 use crate::onnx::build::node;
 use crate::onnx::proto::{NodeProto, TensorProto};
-use crate::onnx::{Dtype, attr, pack, tensor, tensor_f32};
+use crate::onnx::{Dtype, attr, pack, tensor, tensor_of};
 use crate::options::Storage;
 use crate::plan::{Partition, WeightDecision, WeightTerm};
 
@@ -26,7 +26,8 @@ pub(super) fn dequantized(
     let codes = names.take(format!("{stem}_quantized"));
     let scale = names.take(format!("{stem}_scale"));
     patch.added.push(code_tensor(&codes, term.storage, &decision.dims, &term.codes.values));
-    patch.added.push(tensor_f32(&scale, &dims, &term.scales));
+    let float = decision.float.of_scale().dtype();
+    patch.added.push(tensor_of(&scale, float, &dims, &term.scales));
     let mut inputs = vec![codes, scale];
     if term.zero_points.iter().any(|&zero| zero != 0) {
         let zero = names.take(format!("{stem}_zero_point"));

@@ -2,14 +2,16 @@
 //! that every reader, in subgraphs too, stays as it is.
 
 use super::branches;
+use super::home::Home;
 use super::names::NameSupply;
 use super::patch::Patch;
 use super::scene::Scene;
 use super::terms::{added, dequantized};
 use super::unfit;
 use crate::error::Result;
+use crate::onnx::build::node;
 use crate::onnx::proto::TensorProto;
-use crate::onnx::{Dtype, dtype_name, element_count, tensor_f32};
+use crate::onnx::{Dtype, attr, dtype_name, element_count, tensor_f32};
 use crate::options::Spelling;
 use crate::plan::{BiasChange, WeightDecision};
 
@@ -25,25 +27,53 @@ pub(super) fn patch(decision: &WeightDecision, scene: &Scene, names: &mut NameSu
     if scene.index.is_input(name) {
         return Err(unfit(name, "it is a graph input too, so a caller may replace it"));
     }
-    if old.data_type() != Dtype::Float as i32 || old.dims != decision.dims {
+    if old.data_type() != decision.float.dtype() as i32 || old.dims != decision.dims {
         let found = format!("{} {:?}", dtype_name(old.data_type()), old.dims);
-        return Err(unfit(name, format!("the model has {found}, the plan is for FLOAT {:?}", decision.dims)));
+        let planned = format!("{} {:?}", dtype_name(decision.float.dtype() as i32), decision.dims);
+        return Err(unfit(name, format!("the model has {found}, the plan is for {planned}")));
     }
     for read in &decision.reads {
         scene.check(name, read)?;
     }
 
+    let home = Home::of(decision, scene);
     let mut patch = Patch { removed: vec![name.to_owned()], ..Patch::default() };
-    let at = scene.first_read(name);
     match (decision.terms.as_slice(), decision.spelling) {
-        ([term], _) => dequantized(name, name, term, decision, at, names, &mut patch)?,
-        (_, Spelling::Sum) => sum(decision, at, names, &mut patch)?,
+        ([term], _) => {
+            let value = before_cast(decision, home.at, names, &mut patch);
+            dequantized(name, &value, term, decision, home.at, names, &mut patch)?;
+        }
+        (_, Spelling::Sum) => sum(decision, home.at, names, &mut patch)?,
+        (_, Spelling::Branches) if needs_cast(decision) => {
+            let kind = dtype_name(decision.float.dtype() as i32);
+            return Err(unfit(name, format!("{kind} has no branches; spell it as a sum")));
+        }
         (_, Spelling::Branches) => branches::split(decision, scene, names, &mut patch)?,
     }
+    patch.inserted.rotate_left(usize::from(needs_cast(decision)));
     for change in &decision.biases {
         bias(name, change, scene, names, &mut patch)?;
     }
-    Ok(patch)
+    Ok(home.settle(patch))
+}
+
+/// Whether scales are of another type than the weights.
+fn needs_cast(decision: &WeightDecision) -> bool {
+    decision.float != decision.float.of_scale()
+}
+
+/// The name under which the dequantized weights come before the Cast to their own type, if they need one, which is put first
+/// among the new nodes; otherwise their own name.
+fn before_cast(decision: &WeightDecision, at: usize, names: &mut NameSupply, patch: &mut Patch) -> String {
+    let name = &decision.tensor;
+    if !needs_cast(decision) {
+        return name.clone();
+    }
+    let value = names.take(format!("{name}_dequantized"));
+    let label = names.take(format!("{name}_Cast"));
+    let to = attr::int("to", decision.float.dtype() as i64);
+    patch.inserted.insert(0, (at, node("Cast", &label, &[&value], &[name], &[to])));
+    value
 }
 
 /// Several terms, added before anybody reads them.
@@ -55,7 +85,8 @@ fn sum(decision: &WeightDecision, at: usize, names: &mut NameSupply, patch: &mut
         dequantized(&output, &output, term, decision, at, names, patch)?;
         values.push(output);
     }
-    let added = added(&values, name, name, names);
+    let whole = before_cast(decision, at, names, patch);
+    let added = added(&values, &whole, name, names);
     patch.inserted.extend(added.into_iter().map(|node| (at, node)));
     Ok(())
 }

@@ -48,7 +48,7 @@ pub(super) fn solve(
     let (lowest, _) = storage.range();
     let term = |&(scale, zero_point): &(f32, i32)| ActivationTerm {
         storage,
-        scale,
+        scale: site.float.round_scale(scale),
         zero_point: (zero_point + lowest) as i16,
     };
     let mut reason = if min_max { "range" } else { "MMSE range" }.to_owned() + " on the calibration samples";
@@ -66,6 +66,7 @@ pub(super) fn solve(
     }
     Ok(ActivationDecision {
         tensor: site.tensor.clone(),
+        float: site.float,
         reads: taken.iter().map(|&(read, ..)| read.clone()).collect(),
         terms: fit.terms.iter().map(term).collect(),
         range: (histogram.min().unwrap_or(0.0), histogram.max().unwrap_or(0.0)),
@@ -93,7 +94,7 @@ pub(super) fn worth_of_channels(
                 (1, site.dims[2..].iter().product::<i64>() as usize)
             }
             Kernel::Matrix { input_transposed: true, .. } => (0, 1),
-            Kernel::Matrix { .. } => (usize::MAX, 1),
+            Kernel::Matrix { .. } | Kernel::Other(_) => (usize::MAX, 1),
         };
         let channels = layout.features / offsets.max(1);
         let mut worth = vec![0.0; layout.groups * channels];

@@ -70,6 +70,7 @@ fn shift(kernel: &Kernel, dims: &[i64], noise: &[f64], means: &[f64]) -> Option<
             }
             Some(shift)
         }
+        Kernel::Other(_) => None,
         Kernel::Matrix { transposed, alpha, beta, .. } => {
             let (rows, columns) = (dims[0], dims[1]);
             let (inputs, outputs) = if *transposed { (columns, rows) } else { (rows, columns) };

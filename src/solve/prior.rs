@@ -27,7 +27,7 @@ pub(super) fn prior(site: &WeightSite, index: &Index, expected: &Expected) -> Op
     let layout = Layout::new(kernel, &site.dims).filter(|layout| layout.features <= MOST_FEATURES)?;
     let sizes = match kernel {
         Kernel::Conv(spatial) | Kernel::ConvTranspose(spatial) => spatial.kernel.as_slice(),
-        Kernel::Matrix { .. } => &[],
+        Kernel::Matrix { .. } | Kernel::Other(_) => &[],
     };
     let offsets: usize = sizes.iter().product();
     let per_group = layout.features.checked_div(offsets)?;

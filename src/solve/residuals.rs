@@ -25,7 +25,7 @@ pub(super) fn measure(
         let terms = fit_terms(&values, storage, partition, &groups, terms, None, false).ok()?;
         Some(relative(&values, &terms, &site.dims))
     };
-    let channel = site.axis.map(|axis| Partition::Channel { axis });
+    let channel = site.by_kernel;
     let (Some(whole), Some(single)) = (lost(Partition::Tensor, 1), lost(partition, 1)) else {
         return Ok(None);
     };

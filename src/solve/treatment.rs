@@ -5,7 +5,7 @@ use super::residuals::measure;
 use crate::error::{Error, Result};
 use crate::onnx::Index;
 use crate::options::{Compensation, Globs, Granularity, Keys, LayerRule, Options, Scales, Spelling, Storage};
-use crate::plan::{Analysis, Keep, Partition, Residuals, WeightSite};
+use crate::plan::{Analysis, Keep, Partition, Read, Residuals, WeightSite};
 
 use rayon::prelude::*;
 
@@ -243,7 +243,10 @@ impl Wish {
             weights,
             partition,
             dual,
-            spelling: rule.spelling.unwrap_or(options.dual.spelling),
+            spelling: match splits(site) {
+                true => rule.spelling.unwrap_or(options.dual.spelling),
+                false => Spelling::Sum,
+            },
             activation,
             activation_terms: rule.activation_terms.unwrap_or(if options.dual.activations { 2 } else { 1 }),
             activation_why: rule.activations_why,
@@ -275,10 +278,22 @@ impl Wish {
     }
 }
 
+/// Whether every reader is a product that could be split into several.
+fn splits(site: &WeightSite) -> bool {
+    let linear = |read: &Read| {
+        read.is_outer()
+            && read.slot == 1
+            && matches!(read.operator.as_str(), "Conv" | "ConvTranspose" | "Gemm" | "MatMul")
+    };
+    site.reads.iter().all(linear)
+        && site.chains.iter().all(Vec::is_empty)
+        && site.float.of_scale() == site.float
+}
+
 /// The partition of a site's weights, and why it is not the one asked for where it is not.
 fn partition(site: &WeightSite, granularity: Granularity) -> (Partition, &'static str) {
-    let (by_kernel, why) = match site.axis {
-        Some(axis) => (Partition::Channel { axis }, "one scale a kernel"),
+    let (by_kernel, why) = match site.by_kernel {
+        Some(by_kernel) => (by_kernel, "one scale a kernel"),
         None => (Partition::Tensor, "one scale: its readers take different axes"),
     };
     match (granularity, site.input_axis) {

@@ -13,16 +13,25 @@ pub(super) fn skip(site: &WeightSite, reason: Keep) -> Skip {
         name: site.tensor.clone(),
         operator: site.reads[0].operator.clone(),
         dims: site.dims.clone(),
-        bytes: 4 * site.dims.iter().product::<i64>().unsigned_abs(),
+        bytes: site.bytes(),
         reason,
     }
 }
 
 /// The decision that `treatment` of `site` came to these `terms`, without what is known only once it is looked at.
-pub(super) fn decision(site: &WeightSite, treatment: &Treatment, terms: Vec<WeightTerm>) -> WeightDecision {
+pub(super) fn decision(
+    site: &WeightSite,
+    treatment: &Treatment,
+    mut terms: Vec<WeightTerm>,
+) -> WeightDecision {
+    // A scale that moves by less than a thousandth moves no code by as much as a hundredth of a step.
+    for scale in terms.iter_mut().flat_map(|term| &mut term.scales) {
+        *scale = site.float.of_scale().round_scale(*scale);
+    }
     WeightDecision {
         tensor: site.tensor.clone(),
         dims: site.dims.clone(),
+        float: site.float,
         reads: site.reads.clone(),
         terms,
         spelling: treatment.spelling,

@@ -1,8 +1,8 @@
 //! The written codes and scales decode to exactly the weights that the judged view runs with.
 
 use crate::error::{Error, Result};
-use crate::onnx::proto::TensorProto;
-use crate::onnx::{Index, Model, floats};
+use crate::onnx::proto::{GraphProto, TensorProto};
+use crate::onnx::{Index, Model, bodies, floats};
 use crate::options::Spelling;
 use crate::plan::{Decision, Plan, WeightDecision};
 
@@ -22,7 +22,8 @@ pub fn prove(plan: &Plan, first: Option<usize>, view: &Model) -> Result<usize> {
                 branch(weight, at, &index)?;
             }
         } else {
-            let problem = match index.constant(&weight.tensor) {
+            let inside = || within(view.graph(), &weight.tensor);
+            let problem = match index.constant(&weight.tensor).or_else(inside) {
                 Some(written) => difference(&weight.dims, &weight.decode(), written)?,
                 None => Some("it is not a constant of the view".into()),
             };
@@ -35,6 +36,14 @@ pub fn prove(plan: &Plan, first: Option<usize>, view: &Model) -> Result<usize> {
     Ok(proven)
 }
 
+/// The constant called `name` of a graph inside a node of `graph`.
+fn within<'g>(graph: &'g GraphProto, name: &str) -> Option<&'g TensorProto> {
+    let mut all = graph.node.iter().flat_map(bodies);
+    all.find_map(|body| {
+        body.initializer.iter().find(|tensor| tensor.name() == name).or_else(|| within(body, name))
+    })
+}
+
 /// Proves one term that has an operator of its own: it stands under its name, or that name and a number, and is read
 /// as often as the weights were.
 fn branch(weight: &WeightDecision, at: usize, index: &Index) -> Result<()> {
@@ -43,7 +52,7 @@ fn branch(weight: &WeightDecision, at: usize, index: &Index) -> Result<()> {
         let rest = found.strip_prefix(&name).map(|rest| rest.strip_prefix('_').unwrap_or(rest));
         rest.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    let planned = weight.terms[at].decode(&weight.dims);
+    let planned = weight.decode_term(at);
     let mut problem = "it is not a constant of the view".to_owned();
     for written in index.graph().initializer.iter().filter(|tensor| numbered(tensor.name())) {
         let readers = index.consumers(written.name()).len();

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::onnx::build::{GraphBuilder, node, value};
 use crate::onnx::proto::{GraphProto, TensorProto};
 use crate::onnx::{Dtype, Index, Model, attr, floats, tensor_f32, tensor_i64};
-use crate::plan::{Analysis, Kernel, Read, Spatial, WeightSite};
+use crate::plan::{Analysis, Float, Kernel, Read, Spatial, WeightSite};
 use crate::progress::Progress;
 use crate::runtime::Session;
 
@@ -35,8 +35,7 @@ fn analysis(model: &Model) -> Analysis {
     for (at, node) in model.graph().node.iter().enumerate() {
         let Some(tensor) = node.input.get(1).filter(|name| name.starts_with('w')) else { continue };
         let dims = index.initializer(tensor).unwrap().dims.clone();
-        let operator = node.op_type().to_owned();
-        let kernel = match operator.as_str() {
+        let kernel = match node.op_type() {
             "Conv" => Kernel::Conv(Spatial {
                 kernel: vec![3, 3],
                 strides: vec![1, 1],
@@ -52,12 +51,15 @@ fn analysis(model: &Model) -> Analysis {
         weights.push(WeightSite {
             tensor: tensor.clone(),
             dims,
-            axis: None,
+            float: Float::Float,
+            by_kernel: None,
             input_axis: None,
             place: crate::plan::Place::default(),
-            reads: vec![Read { node: node.name().to_owned(), operator, at, slot: 1 }],
+            reads: vec![Read::new(node, at, 1)],
             kernels: vec![kernel],
             inputs: vec![node.input[0].clone()],
+            slots: vec![0],
+            chains: vec![Vec::new()],
             biases: vec![None],
             macs: None,
         });

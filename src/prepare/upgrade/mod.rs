@@ -123,6 +123,10 @@ impl Way {
                 match step(node.op_type(), version) {
                     None => return Err(refusal(&node)),
                     Some(None) => next.push(node),
+                    // What a caller of a function says is not known here.
+                    Some(Some(_)) if node.attribute.iter().any(|it| !it.ref_attr_name().is_empty()) => {
+                        return Err(refusal(&node));
+                    }
                     Some(Some(convert)) => {
                         let (old, at) = (node.clone(), next.len());
                         next.extend(convert(node, scope).ok_or_else(|| refusal(&old))?);

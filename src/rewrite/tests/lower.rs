@@ -207,7 +207,7 @@ fn only_plain_rounding_is_spelled_in_floats() {
     }));
     assert!(stays(21, |model| model.graph_mut().node[0].attribute.push(attr::int("block_size", 2))));
     assert!(
-        stays(21, |model| model.graph_mut().input[0] = crate::onnx::build::value("x", Dtype::Float16, &[2]))
+        stays(21, |model| model.graph_mut().input[0] = crate::onnx::build::value("x", Dtype::Double, &[2]))
     );
     assert!(stays(21, |model| {
         let codes = model.graph().node[0].output[0].clone();

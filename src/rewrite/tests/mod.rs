@@ -7,11 +7,11 @@ mod lower;
 mod refusals;
 
 use crate::onnx::build::{GraphBuilder, node};
-use crate::onnx::{Dtype, Model, attr, node_label, operator_label, tensor_f32};
+use crate::onnx::{Dtype, Model, attr, tensor_f32};
 use crate::options::{Opset, Spelling, Storage};
 use crate::plan::{
-    ActivationDecision, ActivationTerm, BiasChange, Codes, Decision, Partition, Plan, Read, Subject, VERSION,
-    WeightDecision, WeightTerm,
+    ActivationDecision, ActivationTerm, BiasChange, Codes, Decision, Float, Partition, Plan, Read, Subject,
+    VERSION, WeightDecision, WeightTerm,
 };
 
 fn plan(decisions: Vec<Decision>) -> Plan {
@@ -28,7 +28,7 @@ fn plan(decisions: Vec<Decision>) -> Plan {
 
 fn read(model: &Model, at: usize, slot: usize) -> Read {
     let node = &model.graph().node[at];
-    Read { node: node_label(node).into(), operator: operator_label(node), at, slot }
+    Read::new(node, at, slot)
 }
 
 /// Codes that run through all values of `storage`, with scales 0.5, 1, 1.5 ...
@@ -61,12 +61,14 @@ fn weight(
         macs: None,
         biases: Vec::new(),
         dims,
+        float: Float::Float,
     }
 }
 
 fn activation(model: &Model, tensor: &str, reads: &[(usize, usize)]) -> ActivationDecision {
     ActivationDecision {
         tensor: tensor.into(),
+        float: Float::Float,
         reads: reads.iter().map(|&(at, slot)| read(model, at, slot)).collect(),
         terms: vec![ActivationTerm { storage: Storage::Uint8, scale: 0.25, zero_point: 128 }],
         range: (-1.0, 1.0),

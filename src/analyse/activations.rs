@@ -1,0 +1,73 @@
+//! The activations that quantized weights meet.
+
+use std::collections::BTreeMap;
+
+use super::{computes_in_integers, source::Source};
+use crate::onnx::{Dtype, Index, dtype_name, value_shape};
+use crate::plan::{ActivationSite, Float, Keep, Read, Skip, WeightSite};
+
+/// The site of each activation, in graph order; others go to `skips`.
+pub(super) fn find(weights: &[WeightSite], index: &Index, skips: &mut Vec<Skip>) -> Vec<ActivationSite> {
+    let mut sites: BTreeMap<&str, (Vec<Read>, Option<Float>)> = BTreeMap::new();
+    let mut floats: BTreeMap<&str, &Read> = BTreeMap::new();
+    for site in weights {
+        for ((read, input), &slot) in site.reads.iter().zip(&site.inputs).zip(&site.slots) {
+            if input.is_empty() {
+                continue;
+            }
+            if !computes_in_integers(read) {
+                floats.insert(input, read);
+                continue;
+            }
+            let node = &index.graph().node[read.at];
+            // Both operands of a product have the same type.
+            let float = node.input.get(read.slot).and_then(|name| Source::of(index, name)?.float);
+            let found = sites.entry(input).or_insert((Vec::new(), float));
+            let read = Read { slot, ..read.clone() };
+            if !found.0.contains(&read) {
+                found.0.push(read);
+            }
+        }
+    }
+    let mut skip = |tensor: &str, operator: &str, reason| {
+        skips.push(Skip {
+            name: tensor.to_owned(),
+            operator: operator.to_owned(),
+            dims: Vec::new(),
+            bytes: 0,
+            reason,
+        });
+    };
+    for (tensor, read) in floats.into_iter().filter(|(tensor, _)| !sites.contains_key(tensor)) {
+        skip(tensor, &read.operator, Keep::FloatOperator);
+    }
+    let mut found = Vec::new();
+    for (tensor, (mut reads, float)) in sites {
+        reads.sort_by_key(|read| (read.at, read.slot));
+        let declared = index.info(tensor).and_then(value_shape).map(|(element, _)| element);
+        let element = declared.filter(|&element| element != Dtype::Undefined as i32);
+        let element = element.unwrap_or(float.unwrap_or_default().dtype() as i32);
+        let kind = Float::of(element).filter(|kind| matches!(kind, Float::Float | Float::Float16));
+        let reason = match kind {
+            None => Some(Keep::ElementType(dtype_name(element))),
+            Some(_) if index.producer(tensor).is_some_and(|node| node.op_type() == "DequantizeLinear") => {
+                Some(Keep::Quantized)
+            }
+            Some(_) if index.initializer(tensor).is_some() => {
+                Some(Keep::Place("a constant, not an activation".into()))
+            }
+            Some(_) => None,
+        };
+        match reason {
+            Some(reason) => skip(tensor, &reads[0].operator, reason),
+            None => found.push(ActivationSite {
+                tensor: tensor.to_owned(),
+                float: kind.unwrap_or_default(),
+                reads,
+                elements: None,
+            }),
+        }
+    }
+    found.sort_by_key(|site| site.reads[0].at);
+    found
+}

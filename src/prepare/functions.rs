@@ -1,0 +1,305 @@
+//! Functions that a model brings along become the nodes that they stand for.
+
+use std::collections::HashMap;
+
+use super::names::Names;
+use super::upgrade;
+use super::{Change, changed};
+use crate::error::{Error, Result};
+use crate::onnx::proto::{
+    AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto,
+};
+use crate::onnx::{Model, bodies_mut, is_standard, node_label};
+
+/// Functions that call one another are followed so far: further down is a circle.
+const DEEPEST: usize = 64;
+/// Nodes that calls may turn into altogether: more come of functions that call one another several times each.
+const MOST_NODES: usize = 1 << 20;
+/// The oldest opset of the standard domain that functions and their callers are brought to, where they differ.
+const OLDEST: i64 = 13;
+
+type Key = (String, String, String);
+
+/// Replaces every call of one of the model's own functions by the function's nodes.
+///
+/// # Errors
+/// [`Error::Invalid`] where functions call one another in a circle or have no sound form, and those of the upgrade where a
+/// function is written for another opset than the model.
+pub(super) fn inline(model: &mut Model) -> Result<Option<Change>> {
+    if model.proto.functions.is_empty() {
+        return Ok(None);
+    }
+    let mut functions = std::mem::take(&mut model.proto.functions);
+    import(model, &functions);
+    one_opset(model, &mut functions)?;
+    let mut graph = std::mem::take(model.graph_mut());
+    let names = Names::of(&graph);
+    let known: HashMap<Key, &FunctionProto> =
+        functions.iter().map(|function| (key_of(function), function)).collect();
+    let mut calls = Calls { functions: known, names, count: 0, nodes: 0 };
+    let done = calls.graph(&mut graph, 0);
+    let count = calls.count;
+    *model.graph_mut() = graph;
+    done?;
+    // What training says may call them still.
+    if !model.proto.training_info.is_empty() {
+        model.proto.functions = functions;
+    }
+    Ok(changed("inline-functions", count, || {
+        "calls of the model's own functions, replaced by their nodes".into()
+    }))
+}
+
+fn key_of(function: &FunctionProto) -> Key {
+    (domain(function.domain()), function.name().into(), function.overload().into())
+}
+
+fn domain(name: &str) -> String {
+    if is_standard(name) { String::new() } else { name.into() }
+}
+
+/// Imports what functions import and the model does not.
+fn import(model: &mut Model, functions: &[FunctionProto]) {
+    for wanted in functions.iter().flat_map(|function| &function.opset_import) {
+        let same = |import: &OperatorSetIdProto| domain(import.domain()) == domain(wanted.domain());
+        if !model.proto.opset_import.iter().any(same) {
+            model.proto.opset_import.push(wanted.clone());
+        }
+    }
+}
+
+/// Brings the model and its functions to one opset of the standard domain, the newest among them.
+fn one_opset(model: &mut Model, functions: &mut [FunctionProto]) -> Result<()> {
+    let opset = |function: &FunctionProto| {
+        let mut imports = function.opset_import.iter();
+        imports.find(|import| is_standard(import.domain())).map(|import| import.version())
+    };
+    let newest = functions.iter().filter_map(opset).max().unwrap_or(0).max(model.opset());
+    let differs = functions.iter().filter_map(opset).any(|version| version != model.opset());
+    if !differs {
+        return Ok(());
+    }
+    let newest = newest.max(OLDEST);
+    upgrade::upgrade(model, newest)?;
+    for function in functions.iter_mut() {
+        let Some(version) = opset(function).filter(|&version| version < newest) else { continue };
+        let value = |name: &String| ValueInfoProto { name: Some(name.clone()), ..Default::default() };
+        let graph = GraphProto {
+            node: std::mem::take(&mut function.node),
+            input: function.input.iter().map(value).collect(),
+            output: function.output.iter().map(value).collect(),
+            ..Default::default()
+        };
+        let import = OperatorSetIdProto { domain: Some(String::new()), version: Some(version) };
+        let mut alone =
+            Model::new(ModelProto { graph: Some(graph), opset_import: vec![import], ..Default::default() })?;
+        upgrade::upgrade(&mut alone, newest)?;
+        let graph = std::mem::take(alone.graph_mut());
+        // A function has no initializers.
+        function.node = graph.initializer.into_iter().map(as_node).chain(graph.node).collect();
+    }
+    Ok(())
+}
+
+fn as_node(tensor: crate::onnx::proto::TensorProto) -> NodeProto {
+    let name = tensor.name().to_owned();
+    crate::onnx::build::node("Constant", "", &[], &[&name], &[crate::onnx::attr::tensor("value", tensor)])
+}
+
+struct Calls<'f> {
+    functions: HashMap<Key, &'f FunctionProto>,
+    names: Names,
+    count: usize,
+    nodes: usize,
+}
+
+impl Calls<'_> {
+    fn graph(&mut self, graph: &mut GraphProto, depth: usize) -> Result<()> {
+        let old = std::mem::take(&mut graph.node);
+        for mut node in old {
+            bodies_mut(&mut node).try_for_each(|body| self.graph(body, depth))?;
+            self.node(node, depth, &mut graph.node)?;
+        }
+        Ok(())
+    }
+
+    /// Adds `node`, or what it stands for, to `into`.
+    fn node(&mut self, node: NodeProto, depth: usize, into: &mut Vec<NodeProto>) -> Result<()> {
+        let key = (domain(node.domain()), node.op_type().to_owned(), node.overload().to_owned());
+        let Some(&function) = self.functions.get(&key) else {
+            into.push(node);
+            return Ok(());
+        };
+        self.count += usize::from(depth == 0);
+        self.nodes += function.node.len();
+        let place = || format!("node {}", node_label(&node));
+        if depth >= DEEPEST || self.nodes > MOST_NODES {
+            let problem = format!("function {} calls itself, or others without end", node.op_type());
+            return Err(Error::invalid(place(), problem));
+        }
+        if node.input.len() > function.input.len() || node.output.len() > function.output.len() {
+            let problem = format!("more inputs or outputs than function {} has", node.op_type());
+            return Err(Error::invalid(place(), problem));
+        }
+        let mut given: HashMap<&str, &AttributeProto> =
+            function.attribute_proto.iter().map(|attribute| (attribute.name(), attribute)).collect();
+        given.extend(node.attribute.iter().map(|attribute| (attribute.name(), attribute)));
+        let mut values: HashMap<String, String> = HashMap::new();
+        let formal =
+            function.input.iter().zip(node.input.iter().map(String::as_str).chain(std::iter::repeat("")));
+        values.extend(formal.map(|(formal, actual)| (formal.clone(), actual.to_owned())));
+        // An output that is an input too has to be copied.
+        let mut copies = Vec::new();
+        for (formal, actual) in
+            function.output.iter().zip(&node.output).filter(|(_, actual)| !actual.is_empty())
+        {
+            match values.get(formal) {
+                Some(value) => copies.push((value.clone(), actual.clone())),
+                None => drop(values.insert(formal.clone(), actual.clone())),
+            }
+        }
+        let label = node_label(&node).to_owned();
+        let mut renaming = Renaming { values, given: &given, label: &label, names: &mut self.names };
+        let inner: Vec<NodeProto> = function.node.iter().map(|inner| renaming.node(inner)).collect();
+        for mut inner in inner {
+            bodies_mut(&mut inner).try_for_each(|body| self.graph(body, depth + 1))?;
+            self.node(inner, depth + 1, into)?;
+        }
+        for (value, output) in copies {
+            let name = self.names.fresh(&format!("{label}_{output}"));
+            into.push(crate::onnx::build::node("Identity", &name, &[&value], &[&output], &[]));
+        }
+        Ok(())
+    }
+}
+
+/// The names of a function's inside in the place of one call.
+struct Renaming<'r> {
+    values: HashMap<String, String>,
+    given: &'r HashMap<&'r str, &'r AttributeProto>,
+    label: &'r str,
+    names: &'r mut Names,
+}
+
+impl Renaming<'_> {
+    fn value(&mut self, name: &str) -> String {
+        if name.is_empty() {
+            return String::new();
+        }
+        if let Some(known) = self.values.get(name) {
+            return known.clone();
+        }
+        let new = self.names.fresh(&format!("{}_{name}", self.label));
+        self.values.insert(name.to_owned(), new.clone());
+        new
+    }
+
+    fn node(&mut self, node: &NodeProto) -> NodeProto {
+        let mut node = node.clone();
+        if !node.name().is_empty() {
+            node.name = Some(self.names.fresh(&format!("{}_{}", self.label, node.name())));
+        }
+        node.input = node.input.iter().map(|name| self.value(name)).collect();
+        node.output = node.output.iter().map(|name| self.value(name)).collect();
+        node.attribute = std::mem::take(&mut node.attribute)
+            .into_iter()
+            .filter_map(|attribute| match attribute.ref_attr_name() {
+                "" => Some(attribute),
+                // One that the caller leaves out is left out here.
+                referred => self.given.get(referred).map(|&actual| AttributeProto {
+                    name: attribute.name.clone(),
+                    ref_attr_name: None,
+                    ..actual.clone()
+                }),
+            })
+            .collect();
+        bodies_mut(&mut node).for_each(|body| self.body(body));
+        node
+    }
+
+    fn body(&mut self, graph: &mut GraphProto) {
+        for value in graph.input.iter_mut().chain(&mut graph.output).chain(&mut graph.value_info) {
+            value.name = Some(self.value(value.name()));
+        }
+        for tensor in &mut graph.initializer {
+            tensor.name = Some(self.value(tensor.name()));
+        }
+        graph.node = std::mem::take(&mut graph.node).iter().map(|node| self.node(node)).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::build::{GraphBuilder, node};
+    use crate::onnx::{attr, int};
+
+    fn function(name: &str, nodes: Vec<NodeProto>) -> FunctionProto {
+        FunctionProto {
+            name: Some(name.into()),
+            domain: Some("own".into()),
+            input: vec!["a".into()],
+            output: vec!["b".into()],
+            attribute: vec!["axis".into()],
+            node: nodes,
+            opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(21) }],
+            ..Default::default()
+        }
+    }
+
+    fn call(name: &str, input: &str, output: &str, attributes: &[AttributeProto]) -> NodeProto {
+        NodeProto { domain: Some("own".into()), ..node(name, output, &[input], &[output], attributes) }
+    }
+
+    fn model(functions: Vec<FunctionProto>) -> Model {
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[1, 4]);
+        graph.push(call("Outer", &x, "y", &[attr::int("axis", 1)]));
+        graph.push(call("Outer", "y", "z", &[]));
+        graph.output("z");
+        let mut model = graph.model();
+        model.proto.functions = functions;
+        model
+    }
+
+    #[test]
+    fn calls_within_calls_become_nodes_with_names_of_their_own() {
+        let referring = AttributeProto { ref_attr_name: Some("axis".into()), ..attr::int("axis", 0) };
+        let inner = function(
+            "Inner",
+            vec![
+                node("Abs", "abs", &["a"], &["t"], &[]),
+                node("Softmax", "soft", &["t"], &["b"], std::slice::from_ref(&referring)),
+            ],
+        );
+        let outer = function(
+            "Outer",
+            vec![call("Inner", "a", "t", &[referring]), node("Neg", "neg", &["t"], &["b"], &[])],
+        );
+        let mut model = model(vec![outer, inner]);
+        assert_eq!(inline(&mut model).unwrap().unwrap().count, 2);
+        let nodes = &model.graph().node;
+        let operators: Vec<&str> = nodes.iter().map(|node| node.op_type()).collect();
+        assert_eq!(operators, ["Abs", "Softmax", "Neg", "Abs", "Softmax", "Neg"]);
+        assert_eq!((int(&nodes[1], "axis"), int(&nodes[4], "axis")), (Some(1), None));
+        assert_eq!((nodes[0].input[0].as_str(), nodes[2].output[0].as_str()), ("x", "y"));
+        assert_eq!((nodes[3].input[0].as_str(), nodes[5].output[0].as_str()), ("y", "z"));
+        Model::new(model.proto.clone()).unwrap();
+        assert!(model.proto.functions.is_empty());
+    }
+
+    #[test]
+    fn circles_and_explosions_are_named() {
+        let mut circle = model(vec![function("Outer", vec![call("Outer", "a", "b", &[])])]);
+        assert!(inline(&mut circle).unwrap_err().to_string().contains("Outer"));
+        let twice = |name: &str, next: &str| {
+            let nodes =
+                (0..40).map(|at| call(next, "a", if at == 0 { "b" } else { ["t", "u"][at % 2] }, &[]));
+            function(name, nodes.collect())
+        };
+        let mut names: Vec<String> = (0..40).map(|at| format!("F{at}")).collect();
+        names[0] = "Outer".into();
+        let functions = names.windows(2).map(|pair| twice(&pair[0], &pair[1])).collect();
+        assert!(inline(&mut model(functions)).unwrap_err().to_string().contains("without end"));
+    }
+}
