@@ -57,8 +57,8 @@ pub enum Error {
     },
     /// An operator for which the way to a newer opset is not known.
     #[error(
-        "node {node}: {operator} (opset {from}) has no conversion to opset {to}; \
-         upgrade the model with its exporter, or export it at opset {to} or higher"
+        "node {node}: {operator} (opset {from}) has no conversion to opset {to}; pass --opset keep, \
+         which leaves the model at opset {from}, or export it at opset {to} or higher"
     )]
     NoConversion {
         /// Node name, or its first output where it has none.

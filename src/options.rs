@@ -4,6 +4,7 @@ mod budget;
 mod dual;
 mod globs;
 mod layers;
+mod opset;
 mod storage;
 
 use std::fmt;
@@ -13,6 +14,7 @@ pub use budget::Budget;
 pub use dual::{DUAL_THRESHOLD, Dual, Keys};
 pub use globs::Globs;
 pub use layers::LayerRule;
+pub use opset::{NEWEST_OPSET, Opset};
 pub use storage::Storage;
 
 use serde::{Deserialize, Serialize};
@@ -209,6 +211,8 @@ pub struct Options {
     pub weights: Option<Storage>,
     /// Storage of activations; `None` leaves them float.
     pub activations: Option<Storage>,
+    /// To which opset the model is brought.
+    pub opset: Opset,
     /// Partition of the weights.
     pub granularity: Granularity,
     /// First and last layers; `None` for [`Options::edges`] to choose.
@@ -250,6 +254,7 @@ impl Options {
         Self {
             weights: precision.weights,
             activations: precision.activations,
+            opset: Opset::default(),
             granularity: Granularity::default(),
             edges: None,
             dual: Dual::default(),
@@ -270,6 +275,14 @@ impl Options {
     pub fn edges(&self) -> Option<Edges> {
         let four = self.activations.is_some_and(|storage| storage.bits() == 4);
         self.edges.or(four.then_some(Edges::Eight))
+    }
+
+    /// Blocks of weights, where any layer is asked to have them.
+    pub fn blocks(&self) -> Option<Granularity> {
+        let rules = self.layers.iter().filter_map(|rule| rule.granularity);
+        std::iter::once(self.granularity)
+            .chain(rules)
+            .find(|granularity| matches!(granularity, Granularity::Block(_)))
     }
 
     /// Whether any layer's weights may be quantized.

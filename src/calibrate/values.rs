@@ -96,10 +96,10 @@ impl Walk<'_> {
         let value = self.get(tensor, at, network)?;
         let dims = value.dims.iter().map(|&dim| dim.max(0) as usize).collect();
         let mut values = floats(&value)?;
-        if let Some((_, decision)) = self.low_bit.get(tensor).filter(|_| network == Network::Own) {
-            if decision.reads.iter().any(|other| other.at == read.at && other.slot != read.slot) {
-                decision.round(&mut values);
-            }
+        if let Some((_, decision)) = self.low_bit.get(tensor).filter(|_| network == Network::Own)
+            && decision.reads.iter().any(|other| other.at == read.at && other.slot != read.slot)
+        {
+            decision.round(&mut values);
         }
         Ok((dims, values))
     }

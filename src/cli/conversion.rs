@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::budget::Budget;
 use super::dual::Dual;
 use crate::error::Result;
-use crate::options::{self, Edges, Granularity, LayerRule, Options, Precision, Storage};
+use crate::options::{self, Edges, Granularity, LayerRule, Opset, Options, Precision, Storage};
 use crate::pipeline::Job;
 
 /// What to convert, and how.
@@ -48,6 +48,10 @@ pub struct Choices {
     /// Weights and inputs of the first and last layers: 4 or 8 bits, or float [default: 8 with 4-bit activations]
     #[arg(long, value_name = "4|8|float", help_heading = "Precision")]
     pub edges: Option<Edges>,
+    /// Opset to raise the model to, or keep; below 21 onnxruntime's own operators quantize [default: 21, or the model's own
+    /// where that is higher]
+    #[arg(long, value_name = "N|keep", help_heading = "Precision")]
+    pub opset: Option<Opset>,
     /// What is different for single layers (TOML)
     #[arg(long, value_name = "FILE", help_heading = "Precision")]
     pub config: Option<PathBuf>,
@@ -195,6 +199,7 @@ impl Choices {
             };
         }
         options.granularity = self.granularity;
+        options.opset = self.opset.unwrap_or_default();
         options.edges = self.edges;
         options.dual = self.dual.options()?;
         if let Some(path) = &self.config {

@@ -27,7 +27,7 @@ pub fn apply(
     let path = plan;
     let mut plan = plan::read(path)?;
     let output = target(input, output, &format!("{}.onnx", plan.precision), overwrite)?;
-    let ready = ready(input)?;
+    let ready = ready(input, plan.opset)?;
     if ready.subject.sha256 != plan.subject.sha256 {
         let problem = format!(
             "the plan was made for another model ({}, sha256 {})",

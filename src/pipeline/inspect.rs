@@ -6,10 +6,10 @@ use std::path::Path;
 use super::measure::parameters;
 use super::ready;
 use crate::analyse::analyse;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::onnx::proto::{TypeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
 use crate::onnx::{Index, dtype_name, operator_label};
-use crate::options::Options;
+use crate::options::{Opset, Options};
 use crate::plan::{Inspection, Partition, SiteRow};
 use crate::runtime::faults;
 
@@ -18,7 +18,14 @@ use crate::runtime::faults;
 /// # Errors
 /// Any: see [`crate::error::Error`].
 pub fn inspect(path: &Path) -> Result<Inspection> {
-    let ready = ready(path)?;
+    let ready = match ready(path, Opset::default()) {
+        Err(stopped @ Error::NoConversion { .. }) => {
+            let mut ready = ready(path, Opset::Keep)?;
+            ready.warnings.push(stopped.to_string());
+            ready
+        }
+        other => other?,
+    };
     let (original, model) = (&ready.float, &ready.model);
     let analysis = analyse(model, &Options::default())?;
     let mut operators: BTreeMap<String, usize> = BTreeMap::new();

@@ -24,7 +24,7 @@ pub use crate::plan::{Applied, Inspection, Planned, Sensitivities, Sensitivity, 
 
 use crate::error::{Error, Result};
 use crate::onnx::{self, Model};
-use crate::options::{OPSET, Options};
+use crate::options::{OPSET, Opset, Options};
 use crate::plan::{Expected, Prepared, Subject};
 
 /// Calibration samples used where no number is asked for: more of them change the ranges little.
@@ -66,8 +66,8 @@ pub(crate) struct Ready {
     pub float: Model,
 }
 
-/// Reads and prepares `path`.
-pub(crate) fn ready(path: &Path) -> Result<Ready> {
+/// Reads `path` and prepares it at the opset wanted.
+pub(crate) fn ready(path: &Path, wanted: Opset) -> Result<Ready> {
     let float = onnx::read(path)?;
     let mut warnings = Vec::new();
     if float.unknown_bytes > 0 {
@@ -79,12 +79,23 @@ pub(crate) fn ready(path: &Path) -> Result<Ready> {
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let subject = Subject { file, sha256: measure::sha256(&float) };
     let opset = float.opset();
-    let (model, changes, expected) = crate::prepare::with_statistics(float.clone(), OPSET)?;
+    let (model, changes, expected) = crate::prepare::with_statistics(float.clone(), wanted.least())?;
     let prepared = changes
         .into_iter()
         .map(|change| Prepared { pass: change.pass.into(), count: change.count, detail: change.detail })
         .collect();
     Ok(Ready { model, prepared, expected, opset, subject, warnings, float })
+}
+
+/// Refuses what the opset of the prepared model has no form for, before the work.
+pub(crate) fn refuse_blocks(options: &Options, model: &Model) -> Result<()> {
+    match options.blocks().filter(|_| model.opset() < OPSET) {
+        Some(blocks) => Err(Error::options(
+            format!("{blocks} needs opset {OPSET}, and --opset keep leaves the model at {}", model.opset()),
+            "choose --granularity channel or tensor, or leave --opset out",
+        )),
+        None => Ok(()),
+    }
 }
 
 /// `output`, or the input's name with `suffix` in place of `.onnx`, checked against the input.

@@ -7,7 +7,7 @@ use super::decide::{decide, unable};
 use super::judge::{self, Judged};
 use super::measure::{Clock, peak_memory, sizes};
 use super::sensitivity::guilty;
-use super::{CALIBRATION_SAMPLES, Job, Ready, ready, target};
+use super::{CALIBRATION_SAMPLES, Job, Ready, ready, refuse_blocks, target};
 use crate::analyse::analyse;
 use crate::calibrate::{Reach, count};
 use crate::error::{Error, Result};
@@ -47,8 +47,16 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
     let after = onnx::write(&rewritten, &output, job.overwrite)?;
     drop(rewritten);
     clock.lap("rewrite");
+    let float = match (first_fault(&ready.float), first_fault(&ready.model)) {
+        (Some(problem), None) => {
+            let stands = "so its prepared form, which says the same, is what the result is compared with";
+            ready.warnings.push(format!("{problem}: the input cannot be run as it is, {stands}"));
+            &ready.model
+        }
+        _ => &ready.float,
+    };
     let judged = Judged {
-        float: &ready.float,
+        float,
         plan: &plan,
         first: None,
         written: &output,
@@ -61,7 +69,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
     let (verdict, written) = judge::written(&judged, progress).inspect_err(|_| onnx::remove(&output))?;
     clock.lap("validate");
     if let (Verdict::Validated(validation), Some(path)) = (&verdict, judged.samples) {
-        let samples = Samples::open(path, &ready.float, judged.preprocess);
+        let samples = Samples::open(path, float, judged.preprocess);
         let blame = |samples| guilty(&ready.model, &analysis, &plan, validation, samples, progress);
         if let Some(warning) = samples.ok().and_then(blame) {
             ready.warnings.push(warning);
@@ -99,7 +107,8 @@ pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
 /// Everything up to the plan.
 pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     let mut clock = Clock::start();
-    let mut ready = ready(&job.input)?;
+    let mut ready = ready(&job.input, job.options.opset)?;
+    refuse_blocks(&job.options, &ready.model)?;
     clock.lap("prepare");
     let mut analysis = analyse(&ready.model, &job.options)?;
     let beside = Samples::discover(&job.input);

@@ -6,7 +6,7 @@ use super::codes::Codes;
 use super::float::Float;
 use super::partition::{Groups, Partition};
 use super::site::{Read, Skip};
-use crate::options::{Spelling, Storage};
+use crate::options::{Opset, Spelling, Storage};
 
 /// The version of the plan's form. Raised when a reader of the old form could be misled.
 pub const VERSION: u32 = 2;
@@ -24,6 +24,9 @@ pub struct Plan {
     pub subject: Subject,
     /// `w4a8` and the like.
     pub precision: String,
+    /// To which opset the model is brought first: decisions name nodes by their place after that.
+    #[serde(default)]
+    pub opset: Opset,
     /// What is done, in graph order.
     pub decisions: Vec<Decision>,
     /// What is left, and why.

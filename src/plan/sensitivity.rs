@@ -73,6 +73,7 @@ impl<'p> Layer<'p> {
             tool: self.plan.tool.clone(),
             subject: self.plan.subject.clone(),
             precision: self.plan.precision.clone(),
+            opset: self.plan.opset,
             decisions: decisions.collect(),
             skips: self.plan.skips.clone(),
         }

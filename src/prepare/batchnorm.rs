@@ -15,10 +15,16 @@ use crate::plan::{Channels as Statistics, Expected};
 /// BatchNormalization's `epsilon` where the node gives none.
 const EPSILON: f32 = 1e-5;
 
+/// Before this opset a normalisation trained unless told not to, and Gemm broadcast its bias only where told to.
+const OPSET_TEST: i64 = 7;
+
 /// Folds each BatchNormalization with constant parameters into the Conv, ConvTranspose or Gemm
 /// whose output it alone reads. Computed in f64, rounded once to f32. The layer's output takes
 /// the normalisation's name.
 pub(super) fn fold(model: &mut Model, expected: &mut Expected) -> Result<Option<Change>> {
+    if model.opset() < OPSET_TEST {
+        return Ok(None);
+    }
     let mut names = Names::of(model.graph());
     let mut count = 0;
     // A second round only where one normalisation followed another.

@@ -269,7 +269,7 @@ mod tests {
             "Inner",
             vec![
                 node("Abs", "abs", &["a"], &["t"], &[]),
-                node("Softmax", "soft", &["t"], &["b"], &[referring.clone()]),
+                node("Softmax", "soft", &["t"], &["b"], std::slice::from_ref(&referring)),
             ],
         );
         let outer = function(

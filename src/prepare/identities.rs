@@ -7,14 +7,18 @@ use crate::error::Result;
 use crate::onnx::proto::{GraphProto, NodeProto};
 use crate::onnx::{Index, Model, attribute, bodies, bodies_mut, integers, is_standard};
 
+/// Before this opset a Dropout trained unless told not to.
+const OPSET_TEST: i64 = 7;
+
 /// Removes them from the main graph: readers, those in subgraphs included, read the input
 /// instead. A node that makes a graph output goes only where the node before it can make that
 /// output under its name.
 pub(super) fn remove(model: &mut Model) -> Result<Option<Change>> {
+    let trained = model.opset() < OPSET_TEST;
     let graph = model.graph_mut();
     let local = names_inside(graph);
-    let inner = pass_on(graph, &local);
-    let outer = rename_outputs(graph, &local);
+    let inner = pass_on(graph, &local, trained);
+    let outer = rename_outputs(graph, &local, trained);
     let count = inner + outer;
     Ok(changed("remove-identities", count, || {
         "Identity and inference Dropout nodes, whose readers now read their input".into()
@@ -36,7 +40,7 @@ fn names_inside(graph: &GraphProto) -> HashSet<String> {
 }
 
 /// The pair (read, made) of a node that does nothing but pass a value on.
-fn passes_on<'n>(node: &'n NodeProto, index: &Index) -> Option<(&'n str, &'n str)> {
+fn passes_on<'n>(node: &'n NodeProto, index: &Index, trained: bool) -> Option<(&'n str, &'n str)> {
     if !is_standard(node.domain()) {
         return None;
     }
@@ -46,6 +50,7 @@ fn passes_on<'n>(node: &'n NodeProto, index: &Index) -> Option<(&'n str, &'n str
     }
     let harmless = match node.op_type() {
         "Identity" => true,
+        "Dropout" if trained => false,
         "Dropout" => {
             let mask_unread = node.output.iter().skip(1).all(|mask| mask.is_empty() || index.is_dead(mask));
             mask_unread && attribute(node, "is_test").is_none() && !trains(node, index)
@@ -61,12 +66,12 @@ fn trains(dropout: &NodeProto, index: &Index) -> bool {
     known.is_none_or(|values| values != [0])
 }
 
-fn pass_on(graph: &mut GraphProto, local: &HashSet<String>) -> usize {
+fn pass_on(graph: &mut GraphProto, local: &HashSet<String>, trained: bool) -> usize {
     let index = Index::new(graph);
     let mut source: HashMap<String, String> = HashMap::new();
     let mut gone = HashSet::new();
     for (at, node) in graph.node.iter().enumerate() {
-        let Some((read, made)) = passes_on(node, &index) else { continue };
+        let Some((read, made)) = passes_on(node, &index, trained) else { continue };
         if index.is_output(made) || local.contains(read) || local.contains(made) {
             continue;
         }
@@ -82,12 +87,12 @@ fn pass_on(graph: &mut GraphProto, local: &HashSet<String>) -> usize {
     gone.len()
 }
 
-fn rename_outputs(graph: &mut GraphProto, local: &HashSet<String>) -> usize {
+fn rename_outputs(graph: &mut GraphProto, local: &HashSet<String>, trained: bool) -> usize {
     let index = Index::new(graph);
     let mut renamed: HashMap<String, String> = HashMap::new();
     let mut gone = HashSet::new();
     for (at, node) in graph.node.iter().enumerate() {
-        let Some((read, made)) = passes_on(node, &index) else { continue };
+        let Some((read, made)) = passes_on(node, &index, trained) else { continue };
         let movable = index.producer_at(read).is_some_and(|producer| !gone.contains(&producer))
             && !index.is_output(read)
             && !renamed.contains_key(read)

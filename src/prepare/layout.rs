@@ -26,7 +26,7 @@ pub(super) fn laid_out(node: &NodeProto) -> Option<usize> {
     Some(count.unwrap_or(node.input.len()))
 }
 
-/// What `node`, of opset 13 or later, makes of constant `inputs` (`None` where one is left out), one tensor an output and under
+/// What `node` makes of constant `inputs` (`None` where one is left out), one tensor an output and under
 /// its name; `None` where that is not known.
 ///
 /// # Errors
@@ -34,17 +34,18 @@ pub(super) fn laid_out(node: &NodeProto) -> Option<usize> {
 pub(super) fn apply(node: &NodeProto, inputs: &[Option<&TensorProto>]) -> Result<Option<Vec<TensorProto>>> {
     let Some(source) = inputs.first().copied().flatten() else { return Ok(None) };
     let numbers = |slot: usize| inputs.get(slot).copied().flatten().map(integers).transpose();
+    let axes = || said(node, "axes").map_or_else(|| numbers(1), |axes| Ok(Some(axes)));
     let dims = match node.op_type() {
         "Identity" => Some(source.dims.clone()),
         "Reshape" => {
             numbers(1)?.and_then(|to| reshape(&source.dims, &to, int(node, "allowzero").unwrap_or(0) != 0))
         }
         "Flatten" => flatten(&source.dims, int(node, "axis").unwrap_or(1)),
-        "Squeeze" => match numbers(1)? {
+        "Squeeze" => match axes()? {
             None => Some(source.dims.iter().copied().filter(|&dim| dim != 1).collect()),
             Some(axes) => squeeze(&source.dims, &axes),
         },
-        "Unsqueeze" => numbers(1)?.and_then(|axes| unsqueeze(&source.dims, &axes)),
+        "Unsqueeze" => axes()?.and_then(|axes| unsqueeze(&source.dims, &axes)),
         _ => return moved(node, source, inputs),
     };
     let count = i64::try_from(element_count(source)?).ok();
@@ -52,6 +53,11 @@ pub(super) fn apply(node: &NodeProto, inputs: &[Option<&TensorProto>]) -> Result
     let [name] = node.output.as_slice() else { return Ok(None) };
     let made = dims.filter(fits).map(|dims| TensorProto { name: Some(name.clone()), dims, ..source.clone() });
     Ok(made.map(|made| vec![made]))
+}
+
+/// What became an input with opset 13, where it is an attribute still.
+fn said(node: &NodeProto, attribute: &str) -> Option<Vec<i64>> {
+    ints(node, attribute).map(<[i64]>::to_vec)
 }
 
 /// Those whose elements change their order, or are a part.
@@ -85,7 +91,11 @@ fn moved(
                 left -= size;
                 size
             };
-            let sizes = numbers(1)?.unwrap_or_else(|| (0..parts).map(|_| next()).collect());
+            let sizes = match said(node, "split") {
+                Some(sizes) => Some(sizes),
+                None => numbers(1)?,
+            };
+            let sizes = sizes.unwrap_or_else(|| (0..parts).map(|_| next()).collect());
             let whole = View::of(source)?;
             let mut start = 0i64;
             let mut views = Vec::new();

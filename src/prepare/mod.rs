@@ -64,7 +64,7 @@ pub fn with_statistics(mut model: Model, opset: i64) -> Result<(Model, Vec<Chang
         &identities::remove,
         // While bodies still hold their own, their types tell the upgrade more.
         &hoisted::hoist,
-        // After the upgrade, which turns axes into inputs, and without an Identity in between.
+        // Without an Identity in between.
         &reshaped::fold,
         // Leaves the normalisation's parameters without a reader.
         &fold,
@@ -98,6 +98,23 @@ mod tests {
         graph.output(&y);
         let model = graph.model();
         assert_eq!(prepare(model.clone(), 21).unwrap(), (model, vec![]));
+    }
+
+    #[test]
+    fn below_opset_7_what_may_train_stays_as_it_is() {
+        for (opset, left) in [(6, 3), (7, 1)] {
+            let mut graph = GraphBuilder::new(opset);
+            let x = graph.input("x", &[1, 2, 5, 5]);
+            let w = graph.weights("w", &[3, 2, 3, 3]);
+            let conv = graph.node("Conv", &[&x, &w], &[]);
+            let dropped = graph.node("Dropout", &[&conv], &[]);
+            let [scale, bias, mean, var] = ["scale", "bias", "mean", "var"]
+                .map(|name| graph.initializer(crate::onnx::tensor_f32(name, &[3], &[1.0, 2.0, 0.5])));
+            let y = graph.node("BatchNormalization", &[&dropped, &scale, &bias, &mean, &var], &[]);
+            graph.output(&y);
+            let (model, _) = prepare(graph.model(), crate::options::Opset::Keep.least()).unwrap();
+            assert_eq!((model.opset(), model.graph().node.len()), (opset, left));
+        }
     }
 
     #[test]

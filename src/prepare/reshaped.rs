@@ -11,7 +11,7 @@ use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
 use crate::onnx::{Model, bodies, bodies_mut, element_count, is_standard};
 
 /// Replaces such nodes by constants of the main graph, wherever nothing else reads what they lay out; what others read too
-/// would be there twice. Expects the forms of opset 13, in which axes are inputs.
+/// would be there twice.
 pub(super) fn fold(model: &mut Model) -> Result<Option<Change>> {
     let mut count = 0;
     loop {
@@ -153,7 +153,7 @@ impl<'g> Scan<'g> {
         let laid = node.input.iter().take(count).map(String::as_str);
         let main: Vec<&str> = laid.filter(|name| !name.is_empty() && !hidden.contains(name)).collect();
         // What a body holds itself is small, and stays there.
-        (main.len() == count.min(node.input.len())).then(|| Candidate {
+        (main.len() == count.min(node.input.len())).then_some(Candidate {
             id: self.candidates.len(),
             graph,
             node,
@@ -233,6 +233,30 @@ mod tests {
     use super::*;
     use crate::onnx::build::{GraphBuilder, node, value};
     use crate::onnx::{Dtype, attr, floats, tensor_f32, tensor_i64};
+
+    #[test]
+    fn axes_and_sizes_may_be_attributes_as_before_opset_13() {
+        for (operator, how, dims) in [
+            ("Squeeze", attr::ints("axes", &[-1]), [1, 2, 3].as_slice()),
+            ("Unsqueeze", attr::ints("axes", &[0, 2]), &[1, 1, 1, 2, 3, 1]),
+            ("Split", attr::ints("split", &[1, 2]), &[1, 2, 1, 1]),
+        ] {
+            let mut graph = GraphBuilder::new(11);
+            let x = graph.input("x", &[1]);
+            let w = graph.weights("w", &[1, 2, 3, 1]);
+            let outputs: &[&str] = if operator == "Split" { &["made", "rest"] } else { &["made"] };
+            let attributes: &[_] = if operator == "Split" { &[how, attr::int("axis", 2)] } else { &[how] };
+            graph.push(crate::onnx::build::node(operator, "old", &[&w], outputs, attributes));
+            for output in outputs {
+                let y = graph.node("Mul", &[&x, output], &[]);
+                graph.output(&y);
+            }
+            let mut model = graph.model();
+            assert_eq!(fold(&mut model).unwrap().unwrap().count, 1);
+            let made = model.graph().initializer.iter().find(|tensor| tensor.name() == "made").unwrap();
+            assert_eq!(made.dims, dims, "{operator}");
+        }
+    }
 
     #[test]
     fn weights_take_the_layout_that_nodes_gave_them() {

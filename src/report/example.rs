@@ -1,6 +1,6 @@
 //! A small conversion that the tests of the reports render.
 
-use crate::options::{Spelling, Storage};
+use crate::options::{Opset, Spelling, Storage};
 use crate::plan::{
     ActivationDecision, ActivationTerm, BiasChange, Codes, Decision, Float, Inspection, Keep,
     LayerSensitivity, Loss, Outcome, OutputError, Partition, Plan, Prepared, Read, Residuals, Score,
@@ -60,6 +60,7 @@ pub fn outcome() -> Outcome {
         tool: "fourbit 0.1.0".into(),
         subject: Subject { file: "net.onnx".into(), sha256: "00".into() },
         precision: "w4a8".into(),
+        opset: Opset::default(),
         decisions: vec![Decision::Weight(weight), Decision::Activation(activation)],
         skips: vec![
             skip("layer1.conv.bias", Keep::Bias),

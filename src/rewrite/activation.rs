@@ -13,7 +13,7 @@ use super::unfit;
 
 use crate::error::Result;
 use crate::onnx::build::node;
-use crate::onnx::tensor_of;
+use crate::onnx::{attr, tensor_of};
 use crate::plan::{ActivationDecision, ActivationTerm, Float};
 
 /// What `decision` changes.
@@ -37,7 +37,7 @@ pub(super) fn patch(decision: &ActivationDecision, scene: &Scene, names: &mut Na
     let mut patch = Patch::default();
     let back = match decision.terms.as_slice() {
         [term] if stands_behind_clip_or_pool(x, scene) => {
-            let (value, wide) = clipped(x, term, float, at, names, &mut patch);
+            let (value, wide) = clipped(x, term, float, at, scene.opset, names, &mut patch);
             pair(&value, x, &format!("{x}_dequantized"), &wide, float, at, names, &mut patch)
         }
         [term] => pair(x, x, &format!("{x}_dequantized"), term, float, at, names, &mut patch),
@@ -46,6 +46,9 @@ pub(super) fn patch(decision: &ActivationDecision, scene: &Scene, names: &mut Na
     patch.rewired = decision.reads.iter().map(|read| (read.at, read.slot, back.clone())).collect();
     Ok(patch)
 }
+
+/// The opset in which Clip takes its bounds as inputs.
+const OPSET_BOUNDS: i64 = 11;
 
 /// Operators that a pair is moved across, and how many of them in a row are looked at.
 const MOVED_ACROSS: [&str; 8] =
@@ -72,6 +75,7 @@ fn clipped(
     term: &ActivationTerm,
     float: Float,
     at: usize,
+    opset: i64,
     names: &mut NameSupply,
     patch: &mut Patch,
 ) -> (String, ActivationTerm) {
@@ -83,10 +87,15 @@ fn clipped(
     let held = names.take(format!("{x}_clipped"));
     let label = names.take(format!("{x}_Clip"));
     let (lowest, highest) = term.storage.range();
+    let value = |code: i32| (code - i32::from(term.zero_point)) as f32 * term.scale;
+    if opset < OPSET_BOUNDS {
+        let bounds = [attr::float("min", value(lowest)), attr::float("max", value(highest))];
+        patch.inserted.push((at, node("Clip", &label, &[x], &[&held], &bounds)));
+        return (held, wide);
+    }
     let mut bound = |name: &str, code: i32| {
         let name = names.take(format!("{x}_{name}"));
-        let value = (code - i32::from(term.zero_point)) as f32 * term.scale;
-        patch.added.push(tensor_of(&name, float.dtype(), &[], &[value]));
+        patch.added.push(tensor_of(&name, float.dtype(), &[], &[value(code)]));
         name
     };
     let (lo, hi) = (bound("lowest", lowest), bound("highest", highest));

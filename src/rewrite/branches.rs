@@ -7,11 +7,13 @@ use super::scene::Scene;
 use super::terms::{added, dequantized};
 use super::unfit;
 use crate::error::Result;
-use crate::onnx::{is_standard, node_label};
+use crate::onnx::{is_standard, node_label, tensor_of};
 use crate::plan::WeightDecision;
 
 /// The operators that are linear in the input at [`WEIGHTS`], up to the bias behind it.
 const LINEAR: &[&str] = &["Conv", "ConvTranspose", "Gemm", "MatMul"];
+/// The opset since which Gemm does without a bias.
+const OPSET_NO_BIAS: i64 = 11;
 /// Where they read their weights. What comes after is a bias, which only the first product may have.
 const WEIGHTS: usize = 1;
 
@@ -49,6 +51,12 @@ pub(super) fn split(
             let place = format!("input {} of {} {}", read.slot, read.operator, read.node);
             return Err(unfit(name, format!("{place} is no factor that can be split; spell it as a sum")));
         }
+        let mut no_bias = None;
+        if reader.op_type() == "Gemm" && scene.opset < OPSET_NO_BIAS {
+            let zero = names.take(format!("{output}_no_bias"));
+            patch.added.push(tensor_of(&zero, decision.float.dtype(), &[1], &[0.0]));
+            no_bias = Some(zero);
+        }
         let mut products = Vec::new();
         for (number, value) in values.iter().enumerate() {
             let product = names.take(format!("{output}_term_{}", number + 1));
@@ -63,7 +71,7 @@ pub(super) fn split(
                         at: read.at,
                         name: label,
                         slot: read.slot,
-                        value: value.clone(),
+                        values: std::iter::once(value.clone()).chain(no_bias.clone()).collect(),
                         output: product.clone(),
                     });
                 }

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use super::is_linear;
 use crate::error::{Error, Result};
 use crate::onnx::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
-use crate::onnx::{Dtype, bodies_mut, int, integers, is_standard, node_label};
+use crate::onnx::{Dtype, bodies_mut, int, integers, node_label};
 
 /// Stores every 4-bit tensor of `graph` and its subgraphs in 8 bits.
 ///
@@ -62,7 +63,7 @@ fn widen_tensor(tensor: &mut TensorProto) -> Result<bool> {
 }
 
 fn refuse_rounding(node: &NodeProto, four_bit: &HashSet<String>) -> Result<()> {
-    if !is_standard(node.domain()) || node.op_type() != "QuantizeLinear" {
+    if !is_linear(node, "QuantizeLinear") {
         return Ok(());
     }
     let asked = int(node, "output_dtype").and_then(|dtype| i32::try_from(dtype).ok()).and_then(wide);

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
+use super::is_linear;
 use super::patch::{forget, prune};
 use crate::error::{Error, Result};
 use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
 use crate::onnx::{
-    Dtype, Index, bodies_mut, dtype_name, element_count, floats, int, integers, is_standard, node_label,
-    tensor, tensor_f32,
+    Dtype, Index, bodies_mut, dtype_name, element_count, floats, int, integers, node_label, tensor,
+    tensor_f32,
 };
 
 /// Replaces every DequantizeLinear whose inputs are constants of its own graph by its value, in
@@ -41,7 +42,7 @@ pub(super) fn fold(graph: &mut GraphProto) -> Result<()> {
 /// The value of `node`, or `None` where it is no DequantizeLinear of constants, or one of types
 /// that are left to the runtime.
 fn constant_value(node: &NodeProto, index: &Index) -> Result<Option<TensorProto>> {
-    if !is_standard(node.domain()) || node.op_type() != "DequantizeLinear" {
+    if !is_linear(node, "DequantizeLinear") {
         return Ok(None);
     }
     let input = |slot: usize| node.input.get(slot).map(String::as_str).filter(|name| !name.is_empty());

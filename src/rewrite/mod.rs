@@ -25,26 +25,28 @@ pub use dialect::{Dialect, lower};
 
 use crate::error::{Error, Result};
 use crate::onnx::Model;
-use crate::options::{OPSET, Storage};
-use crate::plan::{Decision, Partition, Plan};
+use crate::onnx::is_standard;
+use crate::onnx::proto::{ModelProto, NodeProto, OperatorSetIdProto};
+use crate::options::OPSET;
+use crate::plan::{Decision, Partition, Plan, WeightDecision};
 use names::NameSupply;
+use patch::Patch;
 use scene::Scene;
 
 /// The IR version that knows 4-bit element types.
 const IR_VERSION: i64 = 10;
-/// The opset in which DequantizeLinear takes one scale an index of an axis.
-const OPSET_PER_AXIS: i64 = 13;
-/// The opset in which DequantizeLinear enters.
-const OPSET_QDQ: i64 = 10;
+/// Where onnxruntime has a QuantizeLinear and a DequantizeLinear that take the types of opset 21 in models of any opset
+/// (<https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md>), by tensor or by axis.
+const CONTRIB: &str = "com.microsoft";
 
 /// `model`, which is prepared, with the first `first` decisions of `plan` carried out, or all of
 /// them. Nodes and tensors that no decision concerns stay as they are.
 ///
 /// # Errors
 /// [`Error::Plan`] where a decision is inconsistent or does not fit the model, and
-/// [`Error::Invalid`] where the model's opset does not know the types that the plan asks for.
+/// [`Error::Invalid`] where the model's opset does not know the blocks that the plan asks for.
 pub fn apply(model: &Model, plan: &Plan, first: Option<usize>) -> Result<Model> {
-    let scene = Scene::new(model.graph());
+    let scene = Scene::new(model.graph(), model.opset());
     let mut names = NameSupply::new(model.graph());
     let mut seen = HashSet::new();
     let mut patches = Vec::new();
@@ -56,17 +58,14 @@ pub fn apply(model: &Model, plan: &Plan, first: Option<usize>) -> Result<Model> 
         if let Some(problem) = decision.problem() {
             return Err(unfit(decision.tensor(), problem));
         }
-        let storages: Vec<(Storage, Partition)> = match decision {
+        match decision {
             Decision::Weight(weight) => {
-                weight.terms.iter().map(|term| (term.storage, term.partition)).collect()
+                refuse_old_blocks(model.opset(), weight)?;
+                four_bits |= weight.terms.iter().any(|term| term.storage.bits() == 4);
             }
             Decision::Activation(activation) => {
-                activation.terms.iter().map(|term| (term.storage, Partition::Tensor)).collect()
+                four_bits |= activation.terms.iter().any(|term| term.storage.bits() == 4);
             }
-        };
-        for (storage, partition) in storages {
-            demand_opset(model.opset(), decision.tensor(), storage, partition)?;
-            four_bits |= storage.bits() == 4;
         }
         patches.push(match decision {
             Decision::Weight(weight) => weight::patch(weight, &scene, &mut names)?,
@@ -74,6 +73,9 @@ pub fn apply(model: &Model, plan: &Plan, first: Option<usize>) -> Result<Model> 
         });
     }
     let mut proto = model.proto.clone();
+    if model.opset() < OPSET {
+        spell_by_contrib(&mut patches, &mut proto);
+    }
     patch::apply_all(proto.graph.get_or_insert_default(), patches)?;
     if four_bits && proto.ir_version() < IR_VERSION {
         proto.ir_version = Some(IR_VERSION);
@@ -93,18 +95,33 @@ fn rebuilt(old: &Model, proto: crate::onnx::proto::ModelProto) -> Result<Model> 
     })
 }
 
-fn demand_opset(opset: i64, tensor: &str, storage: Storage, partition: Partition) -> Result<()> {
-    let least = match (storage.bits(), partition) {
-        (4, _) | (_, Partition::Block { .. }) => OPSET,
-        (_, Partition::Channel { .. }) => OPSET_PER_AXIS,
-        (_, Partition::Tensor) => OPSET_QDQ,
-    };
-    match opset >= least {
-        true => Ok(()),
-        false => Err(Error::invalid(
-            format!("tensor {tensor}"),
-            format!("{storage} in this form needs opset {least}, the model has {opset}"),
+/// Whether `node` is a QuantizeLinear or DequantizeLinear, whichever `operator` says, of either spelling.
+fn is_linear(node: &NodeProto, operator: &str) -> bool {
+    node.op_type() == operator && (is_standard(node.domain()) || node.domain() == CONTRIB)
+}
+
+/// Below opset 21 the standard operators do not know the types, or, below 13, the axis: onnxruntime's own do.
+fn spell_by_contrib(patches: &mut [Patch], proto: &mut ModelProto) {
+    let mut used = false;
+    for (_, node) in patches.iter_mut().flat_map(|patch| &mut patch.inserted) {
+        if is_linear(node, "QuantizeLinear") || is_linear(node, "DequantizeLinear") {
+            node.domain = Some(CONTRIB.into());
+            used = true;
+        }
+    }
+    if used && !proto.opset_import.iter().any(|import| import.domain() == CONTRIB) {
+        proto.opset_import.push(OperatorSetIdProto { domain: Some(CONTRIB.into()), version: Some(1) });
+    }
+}
+
+fn refuse_old_blocks(opset: i64, weight: &WeightDecision) -> Result<()> {
+    let blocks = weight.terms.iter().any(|term| matches!(term.partition, Partition::Block { .. }));
+    match blocks && opset < OPSET {
+        true => Err(Error::invalid(
+            format!("tensor {}", weight.tensor),
+            format!("scales by block need opset {OPSET}, and the model stays at {opset} with --opset keep"),
         )),
+        false => Ok(()),
     }
 }
 

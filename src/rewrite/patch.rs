@@ -87,10 +87,10 @@ pub(super) struct Copied {
     pub(super) at: usize,
     /// Name of the copy.
     pub(super) name: String,
-    /// The input slot that differs; the inputs behind it are left out.
+    /// The input slot that differs; the inputs behind it are others too.
     pub(super) slot: usize,
-    /// What the copy reads there.
-    pub(super) value: String,
+    /// What the copy reads from there on.
+    pub(super) values: Vec<String>,
     /// Its only output.
     pub(super) output: String,
 }
@@ -100,7 +100,7 @@ impl Copied {
         let mut copy = original.clone();
         copy.name = Some(self.name);
         copy.input.truncate(self.slot);
-        copy.input.push(self.value);
+        copy.input.extend(self.values);
         copy.output = vec![self.output];
         copy
     }

@@ -8,18 +8,20 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::is_linear;
 use super::names::NameSupply;
 use super::patch::{forget, prune};
 use crate::error::Result;
 use crate::onnx::build::node;
-use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
+use crate::onnx::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
 use crate::onnx::{
-    Dtype, Index, attr, bodies_mut, floats, int, integers, is_standard, node_label, tensor, tensor_f32,
-    value_shape,
+    Dtype, Index, attr, bodies_mut, floats, int, integers, node_label, tensor, tensor_f32, value_shape,
 };
 
-/// The opset in which Round enters and Clip takes its bounds as inputs.
+/// The opset in which Round enters.
 const OPSET_ROUND: i64 = 11;
+/// Adding and subtracting it rounds a small number to the nearest integer, ties to even.
+const TO_INTEGER: f32 = 1.5 * (1 << 23) as f32;
 
 /// Spells every QuantizeLinear of a float value that only DequantizeLinear reads, and these, as
 /// float operators with the same results, in `graph` and its subgraphs. What has another form
@@ -28,10 +30,8 @@ const OPSET_ROUND: i64 = 11;
 /// # Errors
 /// [`crate::error::Error::Invalid`] where data is not as long as its dimensions say.
 pub(super) fn spell(graph: &mut GraphProto, opset: i64) -> Result<()> {
-    if opset < OPSET_ROUND {
-        return Ok(());
-    }
-    spell_within(graph, &mut New { names: NameSupply::new(graph), constants: Vec::new() })
+    let old = opset < OPSET_ROUND;
+    spell_within(graph, &mut New { names: NameSupply::new(graph), constants: Vec::new(), old })
 }
 
 fn spell_within(graph: &mut GraphProto, new: &mut New) -> Result<()> {
@@ -40,6 +40,9 @@ fn spell_within(graph: &mut GraphProto, new: &mut New) -> Result<()> {
     let (mut codes, mut unread) = (HashSet::new(), HashSet::new());
     for (at, node) in graph.node.iter().enumerate() {
         let Some(rounding) = Rounding::of(node, &index)? else { continue };
+        if new.old && rounding.operands.zeros.len() != 1 {
+            continue;
+        }
         codes.insert(rounding.codes.to_owned());
         unread.extend(node.input.iter().skip(1).cloned());
         spelled.insert(at, rounding.quantize(node, new));
@@ -84,7 +87,7 @@ impl Operands {
         let quantize = node.op_type() == "QuantizeLinear";
         let asked = int(node, "output_dtype").filter(|&dtype| dtype != 0);
         let whole = Dtype::Float as i64;
-        if !is_standard(node.domain())
+        if !(is_linear(node, "QuantizeLinear") || is_linear(node, "DequantizeLinear"))
             || !plain("block_size", 0)
             || !plain("precision", whole)
             || (!quantize && asked.is_some_and(|dtype| dtype != whole))
@@ -186,11 +189,29 @@ impl<'g> Rounding<'g> {
         let reciprocal = new.constant(format!("{codes}_reciprocal"), |name| {
             tensor(name, Dtype::Double, &scale.dims, reciprocals)
         });
-        let mut bound = |which: &str, code: i64| {
-            let values: Vec<f32> = self.operands.zeros.iter().map(|zero| (code - zero) as f32).collect();
-            new.constant(format!("{codes}_{which}"), |name| tensor_f32(name, &scale.dims, &values))
+        let finish: [(&str, Option<String>, Vec<AttributeProto>); 3] = match new.old {
+            // The bounds are integers, so that clamping before rounding gives the same code as after it.
+            true => {
+                let bounds = [("min", self.range.0), ("max", self.range.1)]
+                    .map(|(name, code)| attr::float(name, (code - self.operands.zeros[0]) as f32));
+                let wanted = format!("{codes}_to_integer");
+                let large = new.constant(wanted, |name| tensor_f32(name, &[], &[TO_INTEGER]));
+                let [add, subtract] = [Some(large.clone()), Some(large)];
+                [("Clip", None, bounds.to_vec()), ("Add", add, Vec::new()), ("Sub", subtract, Vec::new())]
+            }
+            false => {
+                let mut bound =
+                    |which: &str, code: i64| {
+                        let values: Vec<f32> =
+                            self.operands.zeros.iter().map(|zero| (code - zero) as f32).collect();
+                        Some(new.constant(format!("{codes}_{which}"), |name| {
+                            tensor_f32(name, &scale.dims, &values)
+                        }))
+                    };
+                let (lowest, highest) = (bound("lowest", self.range.0), bound("highest", self.range.1));
+                [("Round", None, Vec::new()), ("Max", lowest, Vec::new()), ("Min", highest, Vec::new())]
+            }
         };
-        let (lowest, highest) = (bound("lowest", self.range.0), bound("highest", self.range.1));
         let to = |dtype: Dtype| vec![attr::int("to", dtype as i64)];
         let mut value = old.input[0].clone();
         let mut step = |operator: &str, other: Option<&String>, attributes: Vec<_>, last: bool| {
@@ -205,19 +226,23 @@ impl<'g> Rounding<'g> {
             value = output;
             made
         };
-        vec![
+        let mut nodes = vec![
             step("Cast", None, to(Dtype::Double), false),
             step("Mul", Some(&reciprocal), Vec::new(), false),
             step("Cast", None, to(Dtype::Float), false),
-            step("Round", None, Vec::new(), false),
-            step("Max", Some(&lowest), Vec::new(), false),
-            step("Min", Some(&highest), Vec::new(), true),
-        ]
+        ];
+        let last = finish.len() - 1;
+        for (at, (operator, other, attributes)) in finish.into_iter().enumerate() {
+            nodes.push(step(operator, other.as_ref(), attributes, at == last));
+        }
+        nodes
     }
 }
 
 /// What is new besides nodes.
 struct New {
+    /// Whether the model has no Round, and a Clip whose bounds are attributes.
+    old: bool,
     names: NameSupply,
     constants: Vec<TensorProto>,
 }

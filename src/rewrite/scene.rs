@@ -16,19 +16,21 @@ const BETWEEN: usize = 16;
 pub(super) struct Scene<'g> {
     /// Who makes and reads what.
     pub(super) index: Index<'g>,
+    /// Of the standard domain.
+    pub(super) opset: i64,
     first_reads: HashMap<&'g str, usize>,
 }
 
 impl<'g> Scene<'g> {
     /// Reads `graph` once.
-    pub(super) fn new(graph: &'g GraphProto) -> Self {
+    pub(super) fn new(graph: &'g GraphProto, opset: i64) -> Self {
         let mut first_reads = HashMap::new();
         for (at, node) in graph.node.iter().enumerate() {
             for name in node.input.iter().map(String::as_str).chain(outer_names(node)) {
                 first_reads.entry(name).or_insert(at);
             }
         }
-        Self { index: Index::new(graph), first_reads }
+        Self { index: Index::new(graph), opset, first_reads }
     }
 
     /// The position of the first node that reads `value`, itself or from inside a subgraph; the

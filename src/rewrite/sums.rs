@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::folded;
+use super::is_linear;
 use super::patch::{forget, prune};
 use crate::error::Result;
 use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
@@ -15,7 +16,7 @@ use crate::onnx::{Dtype, Index, bodies_mut, floats, int, is_standard, tensor_of}
 /// As [`folded::fold`].
 pub(super) fn fold(graph: &mut GraphProto) -> Result<()> {
     graph.node.iter_mut().flat_map(bodies_mut).try_for_each(fold)?;
-    let dequantize = |node: &&NodeProto| is_standard(node.domain()) && node.op_type() == "DequantizeLinear";
+    let dequantize = |node: &&NodeProto| is_linear(node, "DequantizeLinear");
     let fresh = graph.node.iter().filter(dequantize).flat_map(|node| node.output.iter().cloned());
     let fresh: HashSet<String> = fresh.collect();
     folded::fold(graph)?;

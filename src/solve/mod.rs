@@ -266,6 +266,7 @@ impl<'s> Solver<'s> {
             tool: concat!("fourbit ", env!("CARGO_PKG_VERSION")).into(),
             subject,
             precision: self.options.precision().to_string(),
+            opset: self.options.opset,
             decisions: self.decisions,
             skips: self.skips,
         }

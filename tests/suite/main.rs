@@ -4,6 +4,8 @@ mod architecture;
 mod budget;
 mod conversions;
 mod forms;
+mod nodes;
+mod opsets;
 mod oracle;
 mod passes;
 mod program;

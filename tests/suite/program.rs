@@ -126,7 +126,37 @@ fn wrong_usage_is_told_apart() {
     refuses(None, &["quantize", "m.onnx", "--precision", "w5"], 2, &["w5"]);
     refuses(None, &["quantize", "m.onnx", "--granularity", "block:0"], 2, &["block:0", "block:N"]);
     refuses(None, &["quantize", "m.onnx", "--dual-threshold", "NaN"], 2, &["threshold"]);
+    refuses(None, &["quantize", "m.onnx", "--opset", "20"], 2, &["no 4-bit types", "--opset keep"]);
+    refuses(None, &["plan", "m.onnx", "--opset", "99"], 2, &["99", "--opset keep"]);
     refuses(None, &["squash", "m.onnx"], 2, &["squash"]);
+}
+
+#[test]
+fn what_has_no_newer_form_may_stay_but_not_in_blocks() {
+    let mut graph = GraphBuilder::new(9);
+    let x = graph.input("x", &[1, 16]);
+    let weights = graph.weights("w", &[16, 16]);
+    let product = graph.node("MatMul", &[&x, &weights], &[]);
+    let y = graph.node("ConstantFill", &[&product], &[]);
+    graph.output(&product);
+    graph.output(&y);
+    let old = fourbit::onnx::encode(&graph.model());
+    let quantize = ["quantize", "m.onnx", "--precision", "w4"];
+    let words = ["constantfill_1_node", "ConstantFill (opset 9)", "opset 21", "--opset keep"];
+    refuses(Some(&old), &quantize, 1, &words);
+    let blocks = ["--opset", "keep", "--granularity", "block:4"];
+    refuses(Some(&old), &[&quantize[..], &blocks].concat(), 1, &["block:4", "opset 21", "--opset keep"]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [input, output] =
+        ["m.onnx", "q.onnx"].map(|name| folder.path().join(name).to_string_lossy().into_owned());
+    std::fs::write(&input, &old).expect("it can be written");
+    let done = fourbit(&["quantize", &input, "--precision", "w4", "--opset", "keep", "-o", &output]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(fourbit::onnx::read(output.as_ref()).expect("the file").opset(), 9);
+    let inspected = fourbit(&["inspect", &input]);
+    assert!(
+        inspected.status.success() && String::from_utf8_lossy(&inspected.stdout).contains("ConstantFill")
+    );
 }
 
 #[test]

@@ -1,41 +1,45 @@
 //! Activations, Softmax and its kin, Clip, Dropout.
 
+use super::legacy::{selu_defaults, slope_by_channel, unconsumed};
 use super::scope::{Scope, has_more_outputs, set_input};
-use super::table::{Row, Step::Convert, Step::Refused, Step::Widened};
+use super::table::Row;
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{Dtype, attr, int, set_attribute, tensor, tensor_f32, without_attribute};
 
 pub(super) const ROWS: &[Row] = &[
-    Row { operators: &["Relu"], since: 6, steps: &[(13, Widened), (14, Widened)] },
-    Row { operators: &["LeakyRelu"], since: 6, steps: &[(16, Widened)] },
-    Row { operators: &["Sigmoid", "Tanh"], since: 6, steps: &[(13, Widened)] },
-    Row { operators: &["Elu", "Selu", "HardSigmoid"], since: 6, steps: &[] },
-    Row { operators: &["Softplus", "Softsign"], since: 1, steps: &[] },
-    Row { operators: &["Shrink"], since: 9, steps: &[] },
-    Row { operators: &["ThresholdedRelu"], since: 10, steps: &[] },
-    Row { operators: &["Celu"], since: 12, steps: &[] },
-    Row { operators: &["HardSwish"], since: 14, steps: &[] },
-    Row { operators: &["Mish"], since: 18, steps: &[] },
-    Row { operators: &["Gelu"], since: 20, steps: &[] },
-    // Before 7 a slope of C elements went by channel; now it would go by the last dimension.
-    Row { operators: &["PRelu"], since: 6, steps: &[(7, Refused), (9, Widened), (16, Widened)] },
-    Row { operators: &["Clip"], since: 6, steps: &[(11, Convert(clip)), (12, Widened), (13, Widened)] },
+    Row { operators: &["Relu"], versions: &[1, 6, 13, 14], changed: &[(6, unconsumed)] },
+    Row { operators: &["LeakyRelu"], versions: &[1, 6, 16], changed: &[(6, unconsumed)] },
+    Row { operators: &["Sigmoid", "Tanh"], versions: &[1, 6, 13], changed: &[(6, unconsumed)] },
+    Row { operators: &["Elu", "HardSigmoid"], versions: &[1, 6, 22], changed: &[(6, unconsumed)] },
+    Row { operators: &["Selu"], versions: &[1, 6, 22], changed: &[(6, selu_defaults)] },
+    Row { operators: &["Softplus", "Softsign"], versions: &[1, 22], changed: &[] },
+    Row { operators: &["Shrink"], versions: &[9], changed: &[] },
+    Row { operators: &["ThresholdedRelu"], versions: &[10, 22], changed: &[] },
+    Row { operators: &["Celu"], versions: &[12], changed: &[] },
+    Row { operators: &["HardSwish"], versions: &[14, 22], changed: &[] },
+    Row { operators: &["Mish"], versions: &[18, 22], changed: &[] },
+    Row { operators: &["Gelu"], versions: &[20], changed: &[] },
+    Row {
+        operators: &["PRelu"],
+        versions: &[1, 6, 7, 9, 16],
+        changed: &[(6, unconsumed), (7, slope_by_channel)],
+    },
+    Row { operators: &["Clip"], versions: &[1, 6, 11, 12, 13], changed: &[(6, unconsumed), (11, clip)] },
     Row {
         operators: &["Softmax", "LogSoftmax", "Hardmax"],
-        since: 1,
-        steps: &[(11, Widened), (13, Convert(over_one_axis))],
+        versions: &[1, 11, 13],
+        changed: &[(13, over_one_axis)],
     },
     Row {
         operators: &["Dropout"],
-        since: 6,
-        steps: &[
-            (7, Convert(dropout_in_test)),
-            (10, Convert(dropout_mask)),
-            (12, Convert(dropout_ratio)),
-            (13, Widened),
-        ],
+        versions: &[1, 6, 7, 10, 12, 13, 22],
+        changed: &[(6, unconsumed), (7, dropout_in_test), (10, dropout_mask), (12, dropout_ratio)],
     },
+    Row { operators: &["Swish"], versions: &[24], changed: &[] },
 ];
+
+/// Whether a Dropout before 7 does nothing.
+const TEST: &str = "is_test";
 
 /// One number of a float type.
 pub(super) fn scalar(dtype: Dtype, value: f32) -> Option<TensorProto> {
@@ -78,9 +82,13 @@ fn over_one_axis(mut node: NodeProto, scope: &mut Scope) -> Option<Vec<NodeProto
     Some(nodes.into_iter().chain([node, reshape]).collect())
 }
 
-/// In opset 6 a Dropout trained unless told not to.
+/// In opset 6 a Dropout trained unless told not to. From 7 to 11 there was no way to say so; until 12
+/// the old attribute stays as a mark.
 fn dropout_in_test(mut node: NodeProto, _: &mut Scope) -> Option<Vec<NodeProto>> {
-    without_attribute(&mut node, "is_test").filter(|test| test.i() != 0)?;
+    let test = without_attribute(&mut node, TEST).is_some_and(|test| test.i() != 0);
+    if !test {
+        set_attribute(&mut node, attr::int(TEST, 0));
+    }
     Some(vec![node])
 }
 
@@ -94,9 +102,15 @@ fn dropout_mask(mut node: NodeProto, scope: &mut Scope) -> Option<Vec<NodeProto>
     Some(vec![node])
 }
 
-/// Outside training, the only thing an old Dropout in a model can mean, the ratio is not used.
+/// Outside training the ratio is not used.
 fn dropout_ratio(mut node: NodeProto, scope: &mut Scope) -> Option<Vec<NodeProto>> {
-    without_attribute(&mut node, "ratio");
+    let ratio = without_attribute(&mut node, "ratio").map_or(0.5, |ratio| ratio.f());
+    if without_attribute(&mut node, TEST).is_some() {
+        let ratio = scope.constant(&node, "ratio", tensor_f32("", &[], &[ratio]));
+        let trains = scope.constant(&node, "training_mode", tensor("", Dtype::Bool, &[], vec![1]));
+        set_input(&mut node, 1, ratio);
+        set_input(&mut node, 2, trains);
+    }
     dropout_mask(node, scope)
 }
 

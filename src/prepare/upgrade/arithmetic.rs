@@ -1,84 +1,64 @@
 //! Element-wise and matrix arithmetic, comparisons, quantization, transforms.
 
+use super::legacy::{broadcast, unconsumed};
 use super::scope::{Scope, input, set_input};
-use super::table::{Row, Step::Convert, Step::Widened};
+use super::table::Row;
 use crate::onnx::proto::NodeProto;
-use crate::onnx::{int, tensor_i64, without_attribute};
+use crate::onnx::{tensor_i64, without_attribute};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
         operators: &["Abs", "Ceil", "Exp", "Floor", "Log", "Neg", "Reciprocal", "Sqrt"],
-        since: 6,
-        steps: &[(13, Widened)],
+        versions: &[1, 6, 13],
+        changed: &[(6, unconsumed)],
     },
-    Row { operators: &["Sin", "Cos", "Tan", "Asin", "Acos", "Atan"], since: 7, steps: &[] },
-    Row { operators: &["Sinh", "Cosh", "Asinh", "Acosh", "Atanh"], since: 9, steps: &[] },
-    Row { operators: &["Erf", "Sign"], since: 9, steps: &[(13, Widened)] },
-    Row { operators: &["Round", "Det", "BitShift"], since: 11, steps: &[] },
-    Row { operators: &["IsNaN"], since: 9, steps: &[(13, Widened), (20, Widened)] },
-    Row { operators: &["IsInf"], since: 10, steps: &[(20, Widened)] },
+    Row { operators: &["Sin", "Cos", "Tan", "Asin", "Acos", "Atan"], versions: &[7, 22], changed: &[] },
+    Row { operators: &["Sinh", "Cosh", "Asinh", "Acosh", "Atanh"], versions: &[9, 22], changed: &[] },
+    Row { operators: &["Erf", "Sign"], versions: &[9, 13], changed: &[] },
+    Row { operators: &["Round", "Det"], versions: &[11, 22], changed: &[] },
+    Row { operators: &["BitShift", "DynamicQuantizeLinear"], versions: &[11], changed: &[] },
+    Row { operators: &["IsNaN"], versions: &[9, 13, 20], changed: &[] },
+    Row { operators: &["IsInf"], versions: &[10, 20], changed: &[] },
     Row {
         operators: &["Add", "Sub", "Mul", "Div"],
-        since: 6,
-        steps: &[(7, Convert(broadcast)), (13, Widened), (14, Widened)],
+        versions: &[1, 6, 7, 13, 14],
+        changed: &[(6, unconsumed), (7, broadcast)],
     },
+    Row { operators: &["Pow"], versions: &[1, 7, 12, 13, 15], changed: &[(7, broadcast)] },
+    Row { operators: &["Mod"], versions: &[10, 13], changed: &[] },
+    Row { operators: &["Min", "Max"], versions: &[1, 6, 8, 12, 13], changed: &[(6, unconsumed)] },
+    Row { operators: &["Mean", "Sum"], versions: &[1, 6, 8, 13], changed: &[(6, unconsumed)] },
+    Row { operators: &["And", "Or", "Xor"], versions: &[1, 7], changed: &[(7, broadcast)] },
+    Row { operators: &["Not"], versions: &[1], changed: &[] },
+    Row { operators: &["Equal"], versions: &[1, 7, 11, 13, 19], changed: &[(7, broadcast)] },
+    Row { operators: &["Greater", "Less"], versions: &[1, 7, 9, 13], changed: &[(7, broadcast)] },
+    Row { operators: &["GreaterOrEqual", "LessOrEqual"], versions: &[12, 16], changed: &[] },
+    Row { operators: &["Where"], versions: &[9, 16], changed: &[] },
     Row {
-        operators: &["Pow"],
-        since: 1,
-        steps: &[(7, Convert(broadcast)), (12, Widened), (13, Widened), (15, Widened)],
+        operators: &["BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor"],
+        versions: &[18],
+        changed: &[],
     },
-    Row { operators: &["Mod"], since: 10, steps: &[(13, Widened)] },
-    Row { operators: &["Min", "Max"], since: 6, steps: &[(8, Widened), (12, Widened), (13, Widened)] },
-    Row { operators: &["Mean", "Sum"], since: 6, steps: &[(8, Widened), (13, Widened)] },
-    Row { operators: &["And", "Or", "Xor"], since: 1, steps: &[(7, Convert(broadcast))] },
-    Row { operators: &["Not"], since: 1, steps: &[] },
-    Row {
-        operators: &["Equal"],
-        since: 1,
-        steps: &[(7, Convert(broadcast)), (11, Widened), (13, Widened), (19, Widened)],
-    },
-    Row {
-        operators: &["Greater", "Less"],
-        since: 1,
-        steps: &[(7, Convert(broadcast)), (9, Widened), (13, Widened)],
-    },
-    Row { operators: &["GreaterOrEqual", "LessOrEqual"], since: 12, steps: &[(16, Widened)] },
-    Row { operators: &["Where"], since: 9, steps: &[(16, Widened)] },
-    Row { operators: &["BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor"], since: 18, steps: &[] },
-    Row { operators: &["MatMul"], since: 1, steps: &[(9, Widened), (13, Widened)] },
-    Row {
-        operators: &["Gemm"],
-        since: 6,
-        steps: &[(7, Convert(broadcast)), (9, Widened), (11, Widened), (13, Widened)],
-    },
-    Row { operators: &["Einsum"], since: 12, steps: &[] },
-    Row { operators: &["CumSum"], since: 11, steps: &[(14, Widened)] },
-    Row { operators: &["MatMulInteger", "ConvInteger", "QLinearConv"], since: 10, steps: &[] },
-    Row { operators: &["QLinearMatMul"], since: 10, steps: &[(21, Widened)] },
-    Row { operators: &["DynamicQuantizeLinear"], since: 11, steps: &[] },
+    Row { operators: &["MatMul"], versions: &[1, 9, 13], changed: &[] },
+    Row { operators: &["Gemm"], versions: &[1, 6, 7, 9, 11, 13], changed: &[(7, broadcast)] },
+    Row { operators: &["Einsum"], versions: &[12], changed: &[] },
+    Row { operators: &["CumSum"], versions: &[11, 14], changed: &[] },
+    Row { operators: &["MatMulInteger", "ConvInteger", "QLinearConv"], versions: &[10], changed: &[] },
+    Row { operators: &["QLinearMatMul"], versions: &[10, 21], changed: &[] },
     // The scale was a scalar before 13, so the axis that came then is not looked at.
     Row {
         operators: &["QuantizeLinear", "DequantizeLinear"],
-        since: 10,
-        steps: &[(13, Widened), (19, Widened), (21, Widened)],
+        versions: &[10, 13, 19, 21, 23, 24, 25],
+        changed: &[],
     },
-    Row { operators: &["DFT"], since: 17, steps: &[(20, Convert(axis_to_input))] },
+    Row { operators: &["DFT"], versions: &[17, 20], changed: &[(20, axis_to_input)] },
     Row {
         operators: &["STFT", "BlackmanWindow", "HammingWindow", "HannWindow", "MelWeightMatrix"],
-        since: 17,
-        steps: &[],
+        versions: &[17],
+        changed: &[],
     },
+    Row { operators: &["CumProd"], versions: &[26], changed: &[] },
 ];
-
-/// Before 7, `broadcast` aligned the second operand with the last dimensions of the first, as
-/// NumPy does, unless an `axis` said otherwise.
-fn broadcast(mut node: NodeProto, _: &mut Scope) -> Option<Vec<NodeProto>> {
-    if int(&node, "axis").is_some() {
-        return None;
-    }
-    without_attribute(&mut node, "broadcast");
-    Some(vec![node])
-}
 
 /// The default changed with the move, from the first signal axis to the last.
 fn axis_to_input(mut node: NodeProto, scope: &mut Scope) -> Option<Vec<NodeProto>> {

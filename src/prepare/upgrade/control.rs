@@ -1,22 +1,9 @@
-//! Control flow, recurrence, sequences, optionals, strings and losses.
+//! Branches and loops, sequences, optionals, strings and losses.
 
-use super::table::{Row, Step::Refused, Step::Widened};
+use super::table::Row;
 
 pub(super) const ROWS: &[Row] = &[
-    Row {
-        operators: &["If", "Loop"],
-        since: 1,
-        steps: &[(11, Widened), (13, Widened), (16, Widened), (19, Widened), (21, Widened)],
-    },
-    // Scan 8 went over a batch, with sequence lengths.
-    Row {
-        operators: &["Scan"],
-        since: 8,
-        steps: &[(9, Refused), (11, Widened), (16, Widened), (19, Widened), (21, Widened)],
-    },
-    // Before 7 the output sequence came only when asked for; `layout` is 0 by default, as before 14.
-    Row { operators: &["LSTM", "RNN"], since: 1, steps: &[(7, Refused), (14, Widened)] },
-    Row { operators: &["GRU"], since: 3, steps: &[(7, Refused), (14, Widened)] },
+    Row { operators: &["If", "Loop"], versions: &[1, 11, 13, 16, 19, 21, 23, 24, 25], changed: &[] },
     Row {
         operators: &[
             "ConcatFromSequence",
@@ -26,24 +13,21 @@ pub(super) const ROWS: &[Row] = &[
             "SequenceErase",
             "SequenceInsert",
             "SequenceLength",
-            "SplitToSequence",
         ],
-        since: 11,
-        steps: &[],
+        versions: &[11],
+        changed: &[],
     },
-    Row { operators: &["SequenceMap"], since: 17, steps: &[] },
-    Row { operators: &["Optional"], since: 15, steps: &[] },
-    Row { operators: &["OptionalGetElement", "OptionalHasElement"], since: 15, steps: &[(18, Widened)] },
-    Row { operators: &["TfIdfVectorizer"], since: 9, steps: &[] },
-    Row { operators: &["StringNormalizer"], since: 10, steps: &[] },
+    Row { operators: &["SplitToSequence"], versions: &[11, 24], changed: &[] },
+    Row { operators: &["SequenceMap"], versions: &[17], changed: &[] },
+    Row { operators: &["Optional"], versions: &[15], changed: &[] },
+    Row { operators: &["OptionalGetElement", "OptionalHasElement"], versions: &[15, 18], changed: &[] },
+    Row { operators: &["TfIdfVectorizer"], versions: &[9], changed: &[] },
+    Row { operators: &["StringNormalizer"], versions: &[10], changed: &[] },
     Row {
         operators: &["RegexFullMatch", "StringConcat", "StringSplit", "ImageDecoder"],
-        since: 20,
-        steps: &[],
+        versions: &[20],
+        changed: &[],
     },
-    Row {
-        operators: &["NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"],
-        since: 12,
-        steps: &[(13, Widened)],
-    },
+    Row { operators: &["NegativeLogLikelihoodLoss"], versions: &[12, 13, 22], changed: &[] },
+    Row { operators: &["SoftmaxCrossEntropyLoss"], versions: &[12, 13], changed: &[] },
 ];

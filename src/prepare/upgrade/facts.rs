@@ -14,6 +14,8 @@ const SMALL: usize = 64;
 struct Fact {
     dtype: Option<i32>,
     rank: Option<usize>,
+    /// As declared.
+    dims: Vec<Option<i64>>,
     small: Option<TensorProto>,
 }
 
@@ -30,8 +32,12 @@ impl<'o> Facts<'o> {
         let mut facts = Self { own: HashMap::new(), outer, only_float: types.only() };
         let declared = graph.input.iter().chain(&graph.output).chain(&graph.value_info);
         for value in declared {
-            let rank = value_shape(value).map(|(_, dims)| dims.len());
-            facts.own.insert(value.name().into(), Fact { dtype: declared_type(value), rank, small: None });
+            let dims = value_shape(value).map(|(_, dims)| dims);
+            let rank = dims.as_ref().map(Vec::len);
+            let dims = dims.unwrap_or_default();
+            facts
+                .own
+                .insert(value.name().into(), Fact { dtype: declared_type(value), rank, dims, small: None });
         }
         let defaults: HashSet<&str> = graph.input.iter().map(|input| input.name()).collect();
         for tensor in graph.initializer.iter().filter(|tensor| !defaults.contains(tensor.name())) {
@@ -46,7 +52,8 @@ impl<'o> Facts<'o> {
     /// Takes a constant into account.
     pub fn learn(&mut self, tensor: &TensorProto) {
         let small = element_count(tensor).is_ok_and(|count| count <= SMALL).then(|| tensor.clone());
-        let fact = Fact { dtype: tensor.data_type, rank: Some(tensor.dims.len()), small };
+        let dims = tensor.dims.iter().map(|&dim| Some(dim)).collect();
+        let fact = Fact { dtype: tensor.data_type, rank: Some(tensor.dims.len()), dims, small };
         self.own.insert(tensor.name().into(), fact);
     }
 
@@ -63,6 +70,16 @@ impl<'o> Facts<'o> {
     /// The rank of a value.
     pub fn rank(&self, value: &str) -> Option<usize> {
         self.get(value)?.rank
+    }
+
+    /// One dimension of a value, where it is declared.
+    pub fn dim(&self, value: &str, at: usize) -> Option<i64> {
+        *self.get(value)?.dims.get(at)?
+    }
+
+    /// The values of a small integer constant.
+    pub fn integers(&self, value: &str) -> Option<Vec<i64>> {
+        integers(self.get(value)?.small.as_ref()?).ok()
     }
 
     /// The values of a small float constant.

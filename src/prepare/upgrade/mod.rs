@@ -6,8 +6,11 @@
 mod activation;
 mod arithmetic;
 mod control;
+mod experimental;
 mod facts;
+mod legacy;
 mod normalization;
+mod recurrence;
 mod reduction;
 mod scope;
 mod selection;
@@ -22,17 +25,17 @@ use super::{Change, changed};
 use crate::error::{Error, Result};
 use crate::onnx::proto::{GraphProto, NodeProto};
 use crate::onnx::{Model, bodies_mut, is_standard, node_label, operator_label};
+use crate::options::OPSET;
 use facts::{Facts, FloatTypes};
 use scope::Scope;
-use table::{Step, steps};
+use table::step;
 
-/// The newest opset that the table knows the way to.
-const NEWEST: i64 = 21;
 /// The oldest opset to stop at: Resize changes its form at 10, 11 and 13 and is only whole again
 /// after the last of these.
 const OLDEST: i64 = 13;
-/// The IR version that opset 21 came with; INT4 needs it.
-const IR_VERSION: i64 = 10;
+/// The IR versions that opsets came with, from the one that knows INT4 on
+/// (<https://github.com/onnx/onnx/blob/main/docs/Versioning.md>).
+const IR_VERSIONS: &[(i64, i64)] = &[(21, 10), (23, 11), (24, 12), (25, 13)];
 
 /// Brings `model` to at least `wanted`.
 pub(super) fn upgrade(model: &mut Model, wanted: i64) -> Result<Option<Change>> {
@@ -58,12 +61,18 @@ pub(super) fn upgrade(model: &mut Model, wanted: i64) -> Result<Option<Change>> 
             detail: format!("opset {from} to {to}, counting the nodes that changed their form"),
         });
     }
-    if model.opset() >= NEWEST && model.proto.ir_version() < IR_VERSION {
-        let old = model.proto.ir_version.replace(IR_VERSION).unwrap_or_default();
-        let raised = || format!("IR version {old} to {IR_VERSION}, which opset {NEWEST} needs");
+    // A model that came with its opset was loaded at its IR version somewhere; INT4 alone asks for more.
+    let opset = if change.is_some() { model.opset() } else { model.opset().min(OPSET) };
+    if let Some(needed) = ir_version(opset).filter(|&needed| model.proto.ir_version() < needed) {
+        let old = model.proto.ir_version.replace(needed).unwrap_or_default();
+        let raised = || format!("IR version {old} to {needed}, which opset {opset} needs");
         change = change.or_else(|| changed("opset-upgrade", 1, raised));
     }
     Ok(change)
+}
+
+fn ir_version(opset: i64) -> Option<i64> {
+    IR_VERSIONS.iter().rev().find(|&&(since, _)| since <= opset).map(|&(_, version)| version)
 }
 
 /// From which opset to which.
@@ -111,12 +120,14 @@ impl Way {
         for version in self.from + 1..=self.to {
             let mut next = Vec::with_capacity(nodes.len());
             for node in nodes {
-                let known = steps(node.op_type()).filter(|row| row.since < version && version <= NEWEST);
-                let Some(row) = known else { return Err(refusal(&node)) };
-                match row.steps.iter().find(|(at, _)| *at == version).map(|(_, step)| step) {
-                    None | Some(Step::Widened) => next.push(node),
-                    Some(Step::Refused) => return Err(refusal(&node)),
-                    Some(Step::Convert(convert)) => {
+                match step(node.op_type(), version) {
+                    None => return Err(refusal(&node)),
+                    Some(None) => next.push(node),
+                    // What a caller of a function says is not known here.
+                    Some(Some(_)) if node.attribute.iter().any(|it| !it.ref_attr_name().is_empty()) => {
+                        return Err(refusal(&node));
+                    }
+                    Some(Some(convert)) => {
                         let (old, at) = (node.clone(), next.len());
                         next.extend(convert(node, scope).ok_or_else(|| refusal(&old))?);
                         touched |= next[at..] != [old];
@@ -135,6 +146,7 @@ mod tests {
     use super::*;
     use crate::onnx::build::{GraphBuilder, node, value};
     use crate::onnx::{Dtype, attr};
+    use crate::options::NEWEST_OPSET;
 
     fn refused(opset: i64, operator: &str, attributes: &[crate::onnx::proto::AttributeProto]) -> String {
         let mut graph = GraphBuilder::new(opset);
@@ -146,14 +158,14 @@ mod tests {
 
     #[test]
     fn the_unknown_is_refused_by_name() {
-        for (opset, operator) in [(7, "ImageScaler"), (7, "Celu"), (7, "NoSuchThing"), (5, "Relu")] {
+        for (opset, operator) in [(7, "ATen"), (7, "Celu"), (7, "NoSuchThing"), (10, "ImageScaler")] {
             let message = refused(opset, operator, &[]);
             assert!(message.contains(operator) && message.contains("opset 21"), "{message}");
+            assert!(message.contains("--opset keep") && message.contains(&format!("opset {opset}")));
         }
         assert!(refused(8, "Scan", &[]).contains("Scan"));
         assert!(refused(7, "BatchNormalization", &[attr::int("spatial", 0)]).contains("BatchNorm"));
-        assert!(refused(6, "Dropout", &[]).contains("Dropout"));
-        assert!(refused(6, "Add", &[attr::int("axis", 1)]).contains("Add"));
+        assert!(refused(6, "Add", &[attr::int("broadcast", 1), attr::int("axis", 1)]).contains("Add"));
         assert!(refused(10, "Resize", &[]).contains("Resize"));
     }
 
@@ -193,14 +205,17 @@ mod tests {
         graph.output("y");
         let mut model = graph.model();
         assert_eq!(upgrade(&mut model, 21).unwrap().unwrap().count, 0);
-        assert_eq!((model.opset(), model.proto.ir_version()), (21, IR_VERSION));
+        assert_eq!((model.opset(), model.proto.ir_version()), (21, 10));
         assert!(upgrade(&mut model, 21).unwrap().is_none());
         // Beyond the table nothing is promised, not even for an operator that never changed.
         let mut graph = GraphBuilder::new(21);
         let x = graph.input("x", &[1]);
         let y = graph.node("Softsign", &[&x], &[]);
         graph.output(&y);
-        assert!(upgrade(&mut graph.model(), 22).is_err());
+        let mut model = graph.model();
+        upgrade(&mut model, NEWEST_OPSET).unwrap();
+        assert_eq!((model.opset(), model.proto.ir_version()), (NEWEST_OPSET, 13));
+        assert!(upgrade(&mut model, NEWEST_OPSET + 1).is_err());
     }
 
     #[test]

@@ -1,23 +1,31 @@
 //! Normalisations.
 
+use super::activation::scalar;
+use super::legacy::unconsumed;
 use super::scope::{Scope, has_more_outputs};
-use super::table::{Row, Step::Convert, Step::Widened};
+use super::table::Row;
 use crate::onnx::proto::NodeProto;
-use crate::onnx::{attr, int, without_attribute};
+use crate::onnx::{attr, float, int, without_attribute};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
         operators: &["BatchNormalization"],
-        since: 6,
-        steps: &[(7, Convert(in_test)), (9, Convert(spatial)), (14, Convert(one_output)), (15, Widened)],
+        versions: &[1, 6, 7, 9, 14, 15],
+        changed: &[(6, unconsumed), (7, in_test), (9, spatial), (14, one_output)],
     },
-    Row { operators: &["InstanceNormalization"], since: 6, steps: &[] },
-    Row { operators: &["LayerNormalization"], since: 17, steps: &[] },
-    Row { operators: &["GroupNormalization"], since: 18, steps: &[(21, Convert(by_channel))] },
-    Row { operators: &["LRN"], since: 1, steps: &[(13, Widened)] },
-    Row { operators: &["LpNormalization"], since: 1, steps: &[] },
-    Row { operators: &["MeanVarianceNormalization"], since: 9, steps: &[(13, Widened)] },
+    Row { operators: &["InstanceNormalization"], versions: &[1, 6, 22], changed: &[(6, unconsumed)] },
+    Row { operators: &["LayerNormalization"], versions: &[17], changed: &[] },
+    Row { operators: &["GroupNormalization"], versions: &[18, 21], changed: &[(21, by_channel)] },
+    Row { operators: &["LRN"], versions: &[1, 13], changed: &[] },
+    Row { operators: &["LpNormalization"], versions: &[1, 22], changed: &[] },
+    Row { operators: &["MeanVarianceNormalization"], versions: &[9, 13], changed: &[] },
+    Row { operators: &["LinearAttention"], versions: &[27], changed: &[] },
+    Row { operators: &["RotaryEmbedding", "RMSNormalization"], versions: &[23], changed: &[] },
+    Row { operators: &["Attention"], versions: &[23, 24, 25], changed: &[] },
 ];
+
+/// The default of BatchNormalization.
+const EPSILON: f32 = 1e-5;
 
 /// In opset 6 the node trained unless told not to.
 fn in_test(mut node: NodeProto, _: &mut Scope) -> Option<Vec<NodeProto>> {
@@ -25,10 +33,28 @@ fn in_test(mut node: NodeProto, _: &mut Scope) -> Option<Vec<NodeProto>> {
     Some(vec![node])
 }
 
-/// Statistics of each position instead of each channel are gone since 9.
-fn spatial(mut node: NodeProto, _: &mut Scope) -> Option<Vec<NodeProto>> {
-    let spatial = without_attribute(&mut node, "spatial").is_none_or(|spatial| spatial.i() != 0);
-    spatial.then(|| vec![node])
+/// Statistics of each position instead of each channel are gone since 9: arithmetic is left, on parameters
+/// of the shape of one element of the batch.
+fn spatial(mut node: NodeProto, scope: &mut Scope) -> Option<Vec<NodeProto>> {
+    if without_attribute(&mut node, "spatial").is_none_or(|spatial| spatial.i() != 0) {
+        return Some(vec![node]);
+    }
+    let [x, scale, shift, mean, variance] = <[String; 5]>::try_from(node.input.clone()).ok()?;
+    if has_more_outputs(&node) {
+        return None;
+    }
+    let epsilon = scalar(scope.facts.float_type(&x)?, float(&node, "epsilon").unwrap_or(EPSILON))?;
+    let epsilon = scope.constant(&node, "epsilon", epsilon);
+    let [centred, safe, deviation, normal, scaled] =
+        ["centred", "variance", "deviation", "normal", "scaled"].map(|part| scope.value(&node, part));
+    Some(vec![
+        scope.helper("Sub", &[&x, &mean], &centred, &[]),
+        scope.helper("Add", &[&variance, &epsilon], &safe, &[]),
+        scope.helper("Sqrt", &[&safe], &deviation, &[]),
+        scope.helper("Div", &[&centred, &deviation], &normal, &[]),
+        scope.helper("Mul", &[&normal, &scale], &scaled, &[]),
+        scope.helper("Add", &[&scaled, &shift], node.output.first()?, &[]),
+    ])
 }
 
 /// Before 14, asking for the statistics meant training.

@@ -1,10 +1,10 @@
 //! Reductions: their axes moved from an attribute to an input, of ReduceSum first.
 
 use super::shape::axes_to_input;
-use super::table::{Row, Step::Convert, Step::Widened};
+use super::table::Row;
 
 pub(super) const ROWS: &[Row] = &[
-    Row { operators: &["ReduceSum"], since: 1, steps: &[(11, Widened), (13, Convert(axes_to_input))] },
+    Row { operators: &["ReduceSum"], versions: &[1, 11, 13], changed: &[(13, axes_to_input)] },
     Row {
         operators: &[
             "ReduceL1",
@@ -15,12 +15,12 @@ pub(super) const ROWS: &[Row] = &[
             "ReduceProd",
             "ReduceSumSquare",
         ],
-        since: 1,
-        steps: &[(11, Widened), (13, Widened), (18, Convert(axes_to_input))],
+        versions: &[1, 11, 13, 18],
+        changed: &[(18, axes_to_input)],
     },
     Row {
         operators: &["ReduceMax", "ReduceMin"],
-        since: 1,
-        steps: &[(11, Widened), (12, Widened), (13, Widened), (18, Convert(axes_to_input)), (20, Widened)],
+        versions: &[1, 11, 12, 13, 18, 20],
+        changed: &[(18, axes_to_input)],
     },
 ];

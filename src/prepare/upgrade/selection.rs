@@ -1,37 +1,33 @@
 //! Gathering, scattering, searching, sorting, and random numbers.
 
 use super::scope::{Scope, set_input};
-use super::table::{Row, Step::Convert, Step::Widened};
+use super::table::Row;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::without_attribute;
 
 pub(super) const ROWS: &[Row] = &[
-    Row { operators: &["Gather"], since: 1, steps: &[(11, Widened), (13, Widened)] },
-    Row { operators: &["GatherElements"], since: 11, steps: &[(13, Widened)] },
-    Row { operators: &["GatherND"], since: 11, steps: &[(12, Widened), (13, Widened)] },
-    Row { operators: &["Scatter"], since: 9, steps: &[(11, Convert(scatter_elements))] },
-    Row {
-        operators: &["ScatterElements", "ScatterND"],
-        since: 11,
-        steps: &[(13, Widened), (16, Widened), (18, Widened)],
-    },
-    // Opset 9 demands indices that are not negative; 11 gives the negative ones a meaning.
-    Row { operators: &["OneHot"], since: 9, steps: &[(11, Widened)] },
-    Row { operators: &["TopK"], since: 1, steps: &[(10, Convert(k_to_input)), (11, Widened)] },
+    Row { operators: &["Gather"], versions: &[1, 11, 13], changed: &[] },
+    Row { operators: &["GatherElements"], versions: &[11, 13], changed: &[] },
+    Row { operators: &["GatherND"], versions: &[11, 12, 13], changed: &[] },
+    Row { operators: &["Scatter"], versions: &[9, 11], changed: &[(11, scatter_elements)] },
+    Row { operators: &["ScatterElements", "ScatterND"], versions: &[11, 13, 16, 18], changed: &[] },
+    // OneHot 9 demands indices that are not negative; 11 gives the negative ones a meaning.
+    Row { operators: &["OneHot", "Compress"], versions: &[9, 11], changed: &[] },
+    Row { operators: &["TopK"], versions: &[1, 10, 11, 24], changed: &[(10, k_to_input)] },
     // `select_last_index` is 0 by default: the first one wins, as before.
-    Row { operators: &["ArgMax", "ArgMin"], since: 1, steps: &[(11, Widened), (12, Widened), (13, Widened)] },
-    Row { operators: &["NonZero"], since: 9, steps: &[(13, Widened)] },
-    Row { operators: &["NonMaxSuppression"], since: 10, steps: &[(11, Widened)] },
-    Row { operators: &["Compress"], since: 9, steps: &[(11, Widened)] },
-    Row { operators: &["Unique"], since: 11, steps: &[] },
-    Row { operators: &["ReverseSequence"], since: 10, steps: &[] },
+    Row { operators: &["ArgMax", "ArgMin"], versions: &[1, 11, 12, 13], changed: &[] },
+    Row { operators: &["NonZero"], versions: &[9, 13], changed: &[] },
+    Row { operators: &["NonMaxSuppression"], versions: &[10, 11], changed: &[] },
+    Row { operators: &["Unique"], versions: &[11], changed: &[] },
+    Row { operators: &["ReverseSequence"], versions: &[10], changed: &[] },
     Row {
         operators: &["RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"],
-        since: 1,
-        steps: &[],
+        versions: &[1, 22],
+        changed: &[],
     },
-    Row { operators: &["Multinomial"], since: 7, steps: &[] },
-    Row { operators: &["Bernoulli"], since: 15, steps: &[] },
+    Row { operators: &["Multinomial"], versions: &[7, 22], changed: &[] },
+    Row { operators: &["Bernoulli"], versions: &[15, 22], changed: &[] },
+    Row { operators: &["TensorScatter"], versions: &[24], changed: &[] },
 ];
 
 fn scatter_elements(mut node: NodeProto, _: &mut Scope) -> Option<Vec<NodeProto>> {

@@ -1,76 +1,59 @@
 //! Operators that move, cut, join, retype and make values without computing on them.
 
 use super::activation::scalar;
+use super::legacy::{concat_axis, never, shape_to_input, split_sizes, tile_repeats, type_by_number};
 use super::scope::{Scope, input, set_input};
-use super::table::{Row, Step::Convert, Step::Widened};
+use super::table::Row;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{attr, set_attribute, string, without_attribute};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
         operators: &["Reshape"],
-        since: 5,
-        steps: &[(13, Widened), (14, Widened), (19, Widened), (21, Widened)],
+        versions: &[1, 5, 13, 14, 19, 21, 23, 24, 25],
+        changed: &[(5, shape_to_input)],
     },
-    Row {
-        operators: &["Flatten"],
-        since: 1,
-        steps: &[(9, Widened), (11, Widened), (13, Widened), (21, Widened)],
-    },
+    Row { operators: &["Flatten"], versions: &[1, 9, 11, 13, 21, 23, 24, 25], changed: &[] },
     Row {
         operators: &["Squeeze", "Unsqueeze"],
-        since: 1,
-        steps: &[(11, Widened), (13, Convert(axes_to_input)), (21, Widened)],
+        versions: &[1, 11, 13, 21, 23, 24, 25],
+        changed: &[(13, axes_to_input)],
     },
-    Row { operators: &["Transpose"], since: 1, steps: &[(13, Widened), (21, Widened)] },
-    Row {
-        operators: &["Shape"],
-        since: 1,
-        steps: &[(13, Widened), (15, Widened), (19, Widened), (21, Widened)],
-    },
-    Row { operators: &["Size"], since: 1, steps: &[(13, Widened), (19, Widened), (21, Widened)] },
-    Row { operators: &["Concat"], since: 4, steps: &[(11, Widened), (13, Widened)] },
+    Row { operators: &["Transpose"], versions: &[1, 13, 21, 23, 24, 25], changed: &[] },
+    Row { operators: &["Shape"], versions: &[1, 13, 15, 19, 21, 23, 24, 25], changed: &[] },
+    Row { operators: &["Size"], versions: &[1, 13, 19, 21, 23, 24, 25], changed: &[] },
+    Row { operators: &["Concat"], versions: &[1, 4, 11, 13], changed: &[(4, concat_axis)] },
     Row {
         operators: &["Split"],
-        since: 2,
-        steps: &[(11, Widened), (13, Convert(split_to_input)), (18, Convert(split_count))],
+        versions: &[1, 2, 11, 13, 18],
+        changed: &[(2, split_sizes), (13, split_to_input), (18, split_count)],
     },
-    Row {
-        operators: &["Slice"],
-        since: 1,
-        steps: &[(10, Convert(slice_to_inputs)), (11, Widened), (13, Widened)],
-    },
+    Row { operators: &["Slice"], versions: &[1, 10, 11, 13], changed: &[(10, slice_to_inputs)] },
+    // The order of the numbers in `paddings` was described in two ways.
     Row {
         operators: &["Pad"],
-        since: 2,
-        steps: &[(11, Convert(pads_to_input)), (13, Widened), (18, Widened), (19, Widened), (21, Widened)],
+        versions: &[1, 2, 11, 13, 18, 19, 21, 23, 24, 25],
+        changed: &[(2, never), (11, pads_to_input)],
     },
-    Row { operators: &["Expand"], since: 8, steps: &[(13, Widened)] },
-    Row { operators: &["Tile"], since: 6, steps: &[(13, Widened)] },
-    Row {
-        operators: &["Identity"],
-        since: 1,
-        steps: &[(13, Widened), (14, Widened), (16, Widened), (19, Widened), (21, Widened)],
-    },
+    Row { operators: &["Expand"], versions: &[8, 13], changed: &[] },
+    Row { operators: &["Tile"], versions: &[1, 6, 13], changed: &[(6, tile_repeats)] },
+    Row { operators: &["Identity"], versions: &[1, 13, 14, 16, 19, 21, 23, 24, 25], changed: &[] },
     Row {
         operators: &["Cast"],
-        since: 6,
-        steps: &[(9, Widened), (13, Widened), (19, Widened), (21, Widened)],
+        versions: &[1, 6, 9, 13, 19, 21, 23, 24, 25],
+        changed: &[(6, type_by_number)],
     },
-    Row { operators: &["CastLike"], since: 15, steps: &[(19, Widened), (21, Widened)] },
-    Row {
-        operators: &["Constant"],
-        since: 1,
-        steps: &[(9, Widened), (11, Widened), (12, Widened), (13, Widened), (19, Widened), (21, Widened)],
-    },
-    Row { operators: &["ConstantOfShape"], since: 9, steps: &[(20, Widened), (21, Widened)] },
-    Row { operators: &["EyeLike"], since: 9, steps: &[] },
-    Row { operators: &["Range"], since: 11, steps: &[] },
-    Row { operators: &["Trilu"], since: 14, steps: &[] },
+    Row { operators: &["CastLike"], versions: &[15, 19, 21, 23, 24, 25], changed: &[] },
+    Row { operators: &["Constant"], versions: &[1, 9, 11, 12, 13, 19, 21, 23, 24, 25], changed: &[] },
+    Row { operators: &["ConstantOfShape"], versions: &[9, 20, 21, 23, 24, 25], changed: &[] },
+    Row { operators: &["EyeLike"], versions: &[9, 22], changed: &[] },
+    Row { operators: &["Range"], versions: &[11, 27], changed: &[] },
+    Row { operators: &["Trilu"], versions: &[14], changed: &[] },
     // The old order of depth is DCR, the default of the `mode` that came at 11.
-    Row { operators: &["DepthToSpace"], since: 1, steps: &[(11, Widened), (13, Widened)] },
-    Row { operators: &["SpaceToDepth"], since: 1, steps: &[(13, Widened)] },
-    Row { operators: &["CenterCropPad", "Col2Im"], since: 18, steps: &[] },
+    Row { operators: &["DepthToSpace"], versions: &[1, 11, 13], changed: &[] },
+    Row { operators: &["SpaceToDepth"], versions: &[1, 13], changed: &[] },
+    Row { operators: &["CenterCropPad", "Col2Im"], versions: &[18], changed: &[] },
+    Row { operators: &["BitCast"], versions: &[26], changed: &[] },
 ];
 
 /// An `axes` attribute becomes the second input; an empty one means what a missing one does.

@@ -1,47 +1,39 @@
 //! Convolution, pooling and resampling.
 
+use super::legacy::{scales_together, whole_norm};
 use super::scope::{Scope, input, set_input};
-use super::table::{Row, Step::Convert, Step::Refused, Step::Widened};
+use super::table::Row;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{attr, attribute, set_attribute, string, without_attribute};
 
 pub(super) const ROWS: &[Row] = &[
     // At 11 the description of ConvTranspose's automatic padding was corrected to what all
     // runtimes did before already.
-    Row { operators: &["Conv", "ConvTranspose"], since: 1, steps: &[(11, Widened)] },
-    Row { operators: &["DeformConv"], since: 19, steps: &[] },
+    Row { operators: &["Conv", "ConvTranspose"], versions: &[1, 11, 22], changed: &[] },
+    Row { operators: &["DeformConv"], versions: &[19, 22], changed: &[] },
+    Row { operators: &["AveragePool"], versions: &[1, 7, 10, 11, 19, 22], changed: &[] },
+    Row { operators: &["MaxPool"], versions: &[1, 8, 10, 11, 12, 22], changed: &[] },
+    Row { operators: &["LpPool"], versions: &[1, 2, 11, 18, 22], changed: &[(2, whole_norm)] },
     Row {
-        operators: &["AveragePool"],
-        since: 1,
-        steps: &[(7, Widened), (10, Widened), (11, Widened), (19, Widened)],
+        operators: &["GlobalAveragePool", "GlobalMaxPool", "MaxRoiPool"],
+        versions: &[1, 22],
+        changed: &[],
     },
-    Row {
-        operators: &["MaxPool"],
-        since: 1,
-        steps: &[(8, Widened), (10, Widened), (11, Widened), (12, Widened)],
-    },
-    Row { operators: &["LpPool"], since: 2, steps: &[(11, Widened), (18, Widened)] },
-    Row { operators: &["GlobalAveragePool", "GlobalMaxPool", "MaxRoiPool"], since: 1, steps: &[] },
-    Row { operators: &["GlobalLpPool"], since: 2, steps: &[] },
-    Row { operators: &["MaxUnpool"], since: 9, steps: &[(11, Widened)] },
+    Row { operators: &["GlobalLpPool"], versions: &[1, 2, 22], changed: &[(2, whole_norm)] },
+    Row { operators: &["MaxUnpool"], versions: &[9, 11, 22], changed: &[] },
     Row {
         operators: &["Upsample"],
-        since: 1,
-        steps: &[(7, Refused), (9, Convert(scales_to_input)), (10, Convert(upsample_to_resize))],
+        versions: &[1, 7, 9, 10],
+        changed: &[(7, scales_together), (9, scales_to_input), (10, upsample_to_resize)],
     },
     Row {
         operators: &["Resize"],
-        since: 10,
-        steps: &[
-            (11, Convert(resize_coordinates)),
-            (13, Convert(resize_optional_inputs)),
-            (18, Widened),
-            (19, Widened),
-        ],
+        versions: &[10, 11, 13, 18, 19],
+        changed: &[(11, resize_coordinates), (13, resize_optional_inputs)],
     },
-    Row { operators: &["RoiAlign"], since: 10, steps: &[(16, Convert(roi_align_mode))] },
-    Row { operators: &["GridSample"], since: 16, steps: &[(20, Convert(grid_sample_mode))] },
-    Row { operators: &["AffineGrid"], since: 20, steps: &[] },
+    Row { operators: &["RoiAlign"], versions: &[10, 16, 22], changed: &[(16, roi_align_mode)] },
+    Row { operators: &["GridSample"], versions: &[16, 20, 22], changed: &[(20, grid_sample_mode)] },
+    Row { operators: &["AffineGrid"], versions: &[20], changed: &[] },
 ];
 
 fn scales_to_input(mut node: NodeProto, scope: &mut Scope) -> Option<Vec<NodeProto>> {
@@ -92,8 +84,7 @@ fn resize_coordinates(mut node: NodeProto, scope: &mut Scope) -> Option<Vec<Node
 /// From 13 on an input that is not used is left out instead of empty.
 fn resize_optional_inputs(mut node: NodeProto, _: &mut Scope) -> Option<Vec<NodeProto>> {
     match string(&node, "coordinate_transformation_mode") {
-        // Gone from the standard, with nothing in its place.
-        Some("tf_half_pixel_for_nn") => return None,
+        Some("tf_half_pixel_for_nn") => half_pixel(&mut node)?,
         Some("tf_crop_and_resize") => {}
         _ if node.input.len() > 1 => node.input[1].clear(),
         _ => {}
@@ -102,6 +93,24 @@ fn resize_optional_inputs(mut node: NodeProto, _: &mut Scope) -> Option<Vec<Node
         set_input(&mut node, 2, String::new());
     }
     Some(vec![node])
+}
+
+/// `tf_half_pixel_for_nn` is gone from the standard. It lay half a pixel further than `half_pixel`, so that the
+/// nearest pixel is the same where half a pixel less turns one way of rounding into another:
+/// `floor(v) = round_prefer_ceil(v - 0.5)` and `round_prefer_floor(v) = ceil(v - 0.5)`.
+fn half_pixel(node: &mut NodeProto) -> Option<()> {
+    if string(node, "mode").unwrap_or("nearest") != "nearest" {
+        return None;
+    }
+    let rounding = match string(node, "nearest_mode").unwrap_or("round_prefer_floor") {
+        "floor" => "round_prefer_ceil",
+        "round_prefer_floor" => "ceil",
+        _ => return None,
+    };
+    set_attribute(node, attr::string("nearest_mode", rounding));
+    set_attribute(node, attr::string("coordinate_transformation_mode", "half_pixel"));
+    node.input.get_mut(1)?.clear();
+    Some(())
 }
 
 /// The default became `half_pixel`.

@@ -3,33 +3,26 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use super::experimental::EXPERIMENTS;
 use super::scope::Scope;
-use super::{activation, arithmetic, control, normalization, reduction, selection, shape, spatial};
+use super::{
+    activation, arithmetic, control, normalization, recurrence, reduction, selection, shape, spatial,
+};
 use crate::onnx::proto::NodeProto;
+use crate::options::NEWEST_OPSET;
 
 /// Turns a node of the opset before into nodes of the opset at hand, whose last output names are
 /// the node's own; `None` where that is not known to be exact.
 pub(super) type Convert = fn(NodeProto, &mut Scope) -> Option<Vec<NodeProto>>;
 
-/// What a change of schema asks of a node.
-#[derive(Clone, Copy)]
-pub(super) enum Step {
-    /// Nothing: more types, an optional input or attribute whose default is the old behaviour, or
-    /// clearer words.
-    Widened,
-    /// A new form.
-    Convert(Convert),
-    /// The meaning changed in a way that is not settled here.
-    Refused,
-}
-
 /// Operators that share their history.
 pub(super) struct Row {
     pub operators: &'static [&'static str],
-    /// The version in force at opset 6, or the first one.
-    pub since: i64,
-    /// Every later version up to opset 21.
-    pub steps: &'static [(i64, Step)],
+    /// Every opset up to the newest that gave them a schema.
+    pub versions: &'static [i64],
+    /// Those that ask something of a node. All others brought more types, an optional input or attribute
+    /// whose default is the old behaviour, or clearer words.
+    pub changed: &'static [(i64, Convert)],
 }
 
 static TABLE: LazyLock<HashMap<&'static str, &'static Row>> = LazyLock::new(|| {
@@ -40,6 +33,7 @@ static TABLE: LazyLock<HashMap<&'static str, &'static Row>> = LazyLock::new(|| {
         selection::ROWS,
         reduction::ROWS,
         normalization::ROWS,
+        recurrence::ROWS,
         spatial::ROWS,
         control::ROWS,
     ];
@@ -47,17 +41,22 @@ static TABLE: LazyLock<HashMap<&'static str, &'static Row>> = LazyLock::new(|| {
     rows.flat_map(|row| row.operators.iter().map(move |&operator| (operator, row))).collect()
 });
 
-/// The history of a standard operator, if it is settled.
-pub(super) fn steps(operator: &str) -> Option<&'static Row> {
-    TABLE.get(operator).copied()
+/// What the step from the opset before `version` asks of an operator; `None` where that is not known, because
+/// there is no such operator before or the table ends.
+pub(super) fn step(operator: &str, version: i64) -> Option<Option<Convert>> {
+    let row = TABLE.get(operator).filter(|row| row.versions.first().is_some_and(|&first| first < version));
+    if let Some(row) = row.filter(|_| version <= NEWEST_OPSET) {
+        let change = row.changed.iter().find(|(at, _)| *at == version);
+        return Some(change.map(|&(_, convert)| convert));
+    }
+    let mut experiments = EXPERIMENTS.iter().filter(|(name, gone, _)| *name == operator && version <= *gone);
+    experiments.next().map(|&(_, gone, convert)| Some(convert).filter(|_| version == gone))
 }
 
-/// Every operator in the table with the opsets that gave it a schema: the one in force at opset 6
-/// or its first, then all others up to 21. For checks against the ONNX package.
-pub fn known_operators() -> Vec<(&'static str, Vec<i64>)> {
-    let history =
-        |row: &Row| std::iter::once(row.since).chain(row.steps.iter().map(|&(version, _)| version)).collect();
-    let mut known: Vec<_> = TABLE.iter().map(|(&operator, row)| (operator, history(row))).collect();
+/// Every operator in the table with all opsets that gave it a schema, up to the newest that is known. For checks
+/// against the ONNX package.
+pub fn known_operators() -> Vec<(&'static str, &'static [i64])> {
+    let mut known: Vec<_> = TABLE.iter().map(|(&operator, row)| (operator, row.versions)).collect();
     known.sort_unstable();
     known
 }

@@ -8,7 +8,7 @@ mod refusals;
 
 use crate::onnx::build::{GraphBuilder, node};
 use crate::onnx::{Dtype, Model, attr, tensor_f32};
-use crate::options::{Spelling, Storage};
+use crate::options::{Opset, Spelling, Storage};
 use crate::plan::{
     ActivationDecision, ActivationTerm, BiasChange, Codes, Decision, Float, Partition, Plan, Read, Subject,
     VERSION, WeightDecision, WeightTerm,
@@ -20,6 +20,7 @@ fn plan(decisions: Vec<Decision>) -> Plan {
         tool: "test".into(),
         subject: Subject { file: "m.onnx".into(), sha256: "00ff".into() },
         precision: "w4a8".into(),
+        opset: Opset::default(),
         decisions,
         skips: Vec::new(),
     }

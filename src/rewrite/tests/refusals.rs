@@ -63,17 +63,26 @@ fn activations_that_do_not_fit() {
 }
 
 #[test]
-fn old_opsets_do_not_know_the_types() {
-    for (opset, storage, axis, refused) in [
-        (20, Storage::Int4, None, true),
-        (12, Storage::Int8, Some(0), true),
-        (12, Storage::Int8, None, false),
-        (13, Storage::Int8, Some(0), false),
-    ] {
+fn below_opset_21_the_runtimes_own_operators_are_written_and_blocks_refused() {
+    for (opset, storage, axis) in
+        [(7, Storage::Int4, Some(0)), (20, Storage::Int4, None), (12, Storage::Int8, Some(0))]
+    {
         let mut model = conv();
         model.set_opset(opset);
         let decision = weight(&model, "w", storage, axis, &[(0, 1)]);
-        let out = apply(&model, &plan(vec![Decision::Weight(decision)]), None);
-        assert_eq!(out.is_err(), refused, "{opset} {storage} {axis:?}");
+        let mut blocks = decision.clone();
+        blocks.terms[0].partition = Partition::Block { axis: 0, size: 1 };
+        let out = apply(&model, &plan(vec![Decision::Weight(decision)]), None).unwrap();
+        let domains: Vec<_> = out.graph().node.iter().map(|node| (node.op_type(), node.domain())).collect();
+        assert_eq!(domains[0], ("DequantizeLinear", "com.microsoft"));
+        assert!(domains[1..].iter().all(|(_, domain)| domain.is_empty()));
+        let imports = out.proto.opset_import.iter().map(|import| (import.domain(), import.version()));
+        assert_eq!(imports.collect::<Vec<_>>(), [("", opset), ("com.microsoft", 1)]);
+        assert_eq!(out.opset(), opset);
+
+        blocks.terms[0].scales = vec![0.5; blocks.dims.iter().product::<i64>() as usize];
+        blocks.terms[0].zero_points = vec![0; blocks.terms[0].scales.len()];
+        let found = problem(&model, vec![Decision::Weight(blocks)]);
+        assert!(found.contains("tensor w") && found.contains("--opset keep"), "{found}");
     }
 }

@@ -1,6 +1,6 @@
-//! One small model for each operator whose way to opset 21 is claimed to be known.
+//! One small model for each operator whose way to newer opsets is claimed to be known.
 
-use super::{shapes, spatial};
+use super::{experiments, shapes, spatial};
 use fourbit::onnx::build::{GraphBuilder, node};
 use fourbit::onnx::proto::{AttributeProto, GraphProto, TensorProto};
 use fourbit::onnx::{Dtype, attr, tensor, tensor_f32, tensor_i64};
@@ -49,6 +49,8 @@ pub fn cases() -> Vec<Case> {
     spatial::layers(&mut cases);
     spatial::resampling(&mut cases);
     others(&mut cases);
+    experiments::experiments(&mut cases);
+    experiments::recurrence(&mut cases);
     cases.0
 }
 

@@ -4,6 +4,9 @@ use fourbit::onnx::{attr, tensor_f32};
 
 use super::cases::{Cases, floats, integers, left_out};
 
+/// One number for each place of three channels of two.
+const PLACES: [f32; 6] = [0.5, 1.5, 2.0, 0.25, 1.0, 3.0];
+
 pub(super) fn layers(cases: &mut Cases) {
     for opset in [7, 9] {
         cases.one(
@@ -75,6 +78,8 @@ pub(super) fn layers(cases: &mut Cases) {
     }
     let parameters = ["scale", "bias", "mean", "var"].map(|name| floats(name, &[0.5, 1.5, 2.0]));
     cases.one("BatchNormalization", 7, &[2, 3, 4], &parameters, &[attr::int("spatial", 1)]);
+    let places = ["scale", "bias", "mean", "var"].map(|name| tensor_f32(name, &[3, 2], &PLACES));
+    cases.one("BatchNormalization", 7, &[2, 3, 2], &places, &[attr::int("spatial", 0)]);
     cases.one("BatchNormalization", 9, &[2, 3, 4], &parameters, &[attr::float("momentum", 0.8)]);
     cases.one("BatchNormalization", 14, &[2, 3, 4], &parameters, &[]);
     cases.one("InstanceNormalization", 7, &[2, 3, 4], &parameters[..2], &[]);
@@ -126,6 +131,16 @@ pub(super) fn resampling(cases: &mut Cases) {
         cases.one("Resize", 11, &[1, 2, 5, 6], &sizes, &[mode(kind), coordinates(how)]);
         let sizes = [left_out(), left_out(), integers("size", &[1, 2, 7, 3])];
         cases.one("Resize", 13, &[1, 2, 5, 6], &sizes, &[mode(kind), coordinates(how)]);
+    }
+    for rounding in [None, Some("floor"), Some("round_prefer_floor")] {
+        let rounding: Vec<_> = rounding.iter().map(|how| attr::string("nearest_mode", how)).collect();
+        let how = [&[mode("nearest"), coordinates("tf_half_pixel_for_nn")], &rounding[..]].concat();
+        for (at, scales) in [[2.0, 3.0], [1.6, 0.6], [0.3, 0.5]].into_iter().enumerate() {
+            let scales = floats(&format!("s{at}"), &[1.0, 1.0, scales[0], scales[1]]);
+            cases.one("Resize", 11, &[1, 2, 5, 6], &[floats("roi", &[]), scales], &how);
+        }
+        let sizes = [floats("roi", &[]), floats("s", &[]), integers("size", &[1, 2, 7, 3])];
+        cases.one("Resize", 11, &[1, 2, 5, 6], &sizes, &how);
     }
     let crop = [floats("roi", &[0.0, 0.0, 0.2, 0.1, 1.0, 1.0, 0.8, 0.9]), floats("s", &[1.0, 1.0, 0.5, 2.0])];
     cases.one("Resize", 11, &[1, 2, 5, 6], &crop, &[mode("linear"), coordinates("tf_crop_and_resize")]);

@@ -1,0 +1,104 @@
+//! The opset of what is written.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::OPSET;
+use crate::error::{Error, Result};
+
+/// The newest opset to which the way of every standard operator is known. onnxruntime 1.32 loads models of opset 28, but
+/// has no QuantizeLinear or DequantizeLinear of it.
+pub const NEWEST_OPSET: i64 = 27;
+
+/// To which opset a model is brought before anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Opset {
+    /// At least this one; a model that is higher stays where it is.
+    AtLeast(i64),
+    /// The model's own.
+    Keep,
+}
+
+impl Opset {
+    /// What [`Opset::from_str`] takes beside numbers.
+    pub const KEEP: &'static str = "keep";
+
+    /// The opset to raise a model to.
+    pub fn least(self) -> i64 {
+        match self {
+            Self::AtLeast(opset) => opset,
+            Self::Keep => 1,
+        }
+    }
+}
+
+impl Default for Opset {
+    fn default() -> Self {
+        Self::AtLeast(OPSET)
+    }
+}
+
+impl FromStr for Opset {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        if name == Self::KEEP {
+            return Ok(Self::Keep);
+        }
+        let keep = "--opset keep leaves the model at its own";
+        match name.parse::<i64>() {
+            Ok(opset) if (OPSET..=NEWEST_OPSET).contains(&opset) => Ok(Self::AtLeast(opset)),
+            Ok(opset) if opset < OPSET => Err(Error::options(
+                format!("opset {opset} has no 4-bit types, which came with opset {OPSET}"),
+                format!("choose {OPSET} to {NEWEST_OPSET}; {keep}"),
+            )),
+            _ => Err(Error::options(
+                format!("unknown opset {name:?}"),
+                format!("choose {OPSET} to {NEWEST_OPSET}; {keep}"),
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Opset {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtLeast(opset) => formatter.pad(&opset.to_string()),
+            Self::Keep => formatter.pad(Self::KEEP),
+        }
+    }
+}
+
+impl TryFrom<String> for Opset {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        name.parse()
+    }
+}
+
+impl From<Opset> for String {
+    fn from(opset: Opset) -> Self {
+        opset.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_return_and_what_is_too_low_names_the_way_out() {
+        for name in ["21", "24", "27", "keep"] {
+            assert_eq!(name.parse::<Opset>().unwrap().to_string(), name);
+        }
+        for name in ["20", "28", "-1", "Keep", ""] {
+            let error = name.parse::<Opset>().unwrap_err().to_string();
+            assert!(error.contains("--opset keep"), "{error}");
+        }
+        assert!("20".parse::<Opset>().unwrap_err().to_string().contains("4-bit"));
+    }
+}
