@@ -233,6 +233,7 @@ impl Choices {
             samples: self.sampling.count,
             seed: self.sampling.seed.seed,
             overwrite: false,
+            external_data: false,
         })
     }
 }

@@ -51,6 +51,8 @@ pub struct Job {
     pub seed: u64,
     /// Whether existing outputs may be replaced.
     pub overwrite: bool,
+    /// Whether large tensors go to a side file in any case, and not only where one file would be too large.
+    pub external_data: bool,
 }
 
 /// A model ready to be analysed, and what it was before.
@@ -88,7 +90,13 @@ pub(crate) fn ready(path: &Path) -> Result<Ready> {
 }
 
 /// `output`, or the input's name with `suffix` in place of `.onnx`, checked against the input.
-pub(crate) fn target(input: &Path, output: Option<&Path>, suffix: &str, overwrite: bool) -> Result<PathBuf> {
+pub(crate) fn target(
+    input: &Path,
+    output: Option<&Path>,
+    suffix: &str,
+    overwrite: bool,
+    external_data: bool,
+) -> Result<PathBuf> {
     let stem = input.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let path = output.map_or_else(|| input.with_file_name(format!("{stem}.{suffix}")), Path::to_owned);
     let same = |one: &Path, other: &Path| {
@@ -99,6 +107,6 @@ pub(crate) fn target(input: &Path, output: Option<&Path>, suffix: &str, overwrit
         return Err(Error::OverwritesInput { path });
     }
     // Asked before the work, so that nobody waits for a result that cannot be kept.
-    drop(onnx::Sink::create(&path, overwrite)?);
+    onnx::Target { path: &path, external_data, overwrite }.check(&[])?;
     Ok(path)
 }

@@ -99,12 +99,15 @@ impl WeightDecision {
     /// The values that the weights stand for: terms decoded and added in order, in f32, as ONNX does it. Meant for
     /// decisions without a [`WeightDecision::problem`].
     pub fn decode(&self) -> Vec<f32> {
-        let mut terms = self.terms.iter().map(|term| term.decode(&self.dims));
-        let mut sum = terms.next().unwrap_or_default();
-        for term in terms {
-            sum.iter_mut().zip(term).for_each(|(sum, term)| *sum += term);
-        }
+        let elements = self.terms.first().map_or(0, |term| term.codes.len());
+        let mut sum = vec![0.0; elements];
+        self.decode_piece(0, &mut sum);
         sum
+    }
+
+    /// Puts the values of [`WeightDecision::decode`] from `start` on into `out`.
+    pub fn decode_piece(&self, start: usize, out: &mut [f32]) {
+        decode_sum(&self.terms, &self.dims, start, out);
     }
 }
 
@@ -150,11 +153,39 @@ impl WeightTerm {
     /// The values that the codes stand for in weights of `dims`; nothing where the partition does not fit them.
     pub fn decode(&self, dims: &[i64]) -> Vec<f32> {
         let Some(groups) = self.groups(dims) else { return Vec::new() };
-        let value = |(at, &code): (usize, &i16)| {
-            let group = groups.of(at);
-            f32::from(code - self.zero_points[group]) * self.scales[group]
-        };
-        self.codes.values.iter().enumerate().map(value).collect()
+        let mut values = vec![0.0; self.codes.len()];
+        self.decode_piece(&groups, 0, &mut values);
+        values
+    }
+
+    /// Puts the values of [`WeightTerm::decode`] from `start` on into `out`; `groups` are those of the partition.
+    pub fn decode_piece(&self, groups: &Groups, start: usize, out: &mut [f32]) {
+        let mut done = 0;
+        while done < out.len() {
+            let (group, step, run) = groups.run(start + done);
+            let run = run.min(out.len() - done);
+            for (at, out) in out[done..done + run].iter_mut().enumerate() {
+                let group = group + at * step;
+                let code = self.codes.get(start + done + at);
+                *out = f32::from(code - self.zero_points[group]) * self.scales[group];
+            }
+            done += run;
+        }
+    }
+}
+
+/// Puts the sum of `terms` of weights of `dims`, from element `start` on, into `out`: decoded and added in order, in f32.
+pub fn decode_sum(terms: &[WeightTerm], dims: &[i64], start: usize, out: &mut [f32]) {
+    let mut more = Vec::new();
+    for (at, term) in terms.iter().enumerate() {
+        let Some(groups) = term.groups(dims) else { continue };
+        if at == 0 {
+            term.decode_piece(&groups, start, out);
+            continue;
+        }
+        more.resize(out.len(), 0.0);
+        term.decode_piece(&groups, start, &mut more);
+        out.iter_mut().zip(&more).for_each(|(sum, term)| *sum += term);
     }
 }
 

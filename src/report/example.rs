@@ -26,7 +26,7 @@ pub fn outcome() -> Outcome {
             partition: Partition::Channel { axis: 0 },
             scales: vec![0.5; 16],
             zero_points: vec![0; 16],
-            codes: Codes { bits: 4, values: vec![3; 432] },
+            codes: Codes::new(Storage::Int4, &[3; 432]),
         }],
         spelling: Spelling::Sum,
         sqnr_db: Some(21.5),

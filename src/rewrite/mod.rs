@@ -87,6 +87,7 @@ fn rebuilt(old: &Model, proto: crate::onnx::proto::ModelProto) -> Result<Model> 
     Ok(Model {
         path: old.path.clone(),
         bytes_on_disk: old.bytes_on_disk,
+        side_files: old.side_files.clone(),
         unknown_bytes: old.unknown_bytes,
         ..checked
     })

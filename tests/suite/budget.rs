@@ -21,6 +21,7 @@ fn convert(folder: &Path, budget: Budget, change: impl FnOnce(&mut Options)) -> 
         samples: Some(90),
         seed: 0,
         overwrite: true,
+        external_data: false,
     };
     quantize(&job, &Silent).map_err(|error| error.to_string())
 }

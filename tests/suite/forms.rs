@@ -119,6 +119,7 @@ fn job(input: &Path, output: &Path, options: Options) -> Job {
         samples: None,
         seed: 0,
         overwrite: false,
+        external_data: false,
     }
 }
 
@@ -159,7 +160,7 @@ fn every_form_of_weights_says_the_same_in_onnxruntime_and_in_its_view() {
         // Through a file and back, the plan gives the same bytes.
         let [plans, later] = ["json", "later.onnx"].map(|end| folder.path().join(format!("{at}.{end}")));
         fourbit::plan::write(&outcome.plan, &plans, false).expect("a plan");
-        apply(&input, &plans, Some(&later), None, false, &Silent)
+        apply(&input, &plans, Some(&later), None, false, false, &Silent)
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(std::fs::read(&output).expect("a file"), std::fs::read(&later).expect("a file"), "{name}");
     }

@@ -51,7 +51,7 @@ fn weight(
             partition: axis.map_or(Partition::Tensor, |axis| Partition::Channel { axis }),
             scales: (1..=scales).map(|at| at as f32 * 0.5).collect(),
             zero_points: vec![0; scales as usize],
-            codes: Codes { bits: storage.bits(), values: codes.map(|code| code as i16).collect() },
+            codes: Codes::new(storage, &codes.map(|code| code as i16).collect::<Vec<_>>()),
         }],
         spelling: Spelling::Sum,
         sqnr_db: None,
