@@ -137,6 +137,7 @@ impl fmt::Display for Codes {
                 formatter.write_char(char::from(DIGITS[(code >> (4 * place)) as usize & 0xf]))?;
             }
         }
+        self.let_go(0..self.count);
         Ok(())
     }
 }

@@ -22,9 +22,9 @@ const TOGETHER: usize = 1 << 20;
 /// Elements below which threads cost more than they save.
 const ALONE: usize = 1 << 16;
 /// Bytes in memory, neighbours of what was read included, after which they are let go.
-const HELD: usize = 16 << 20;
-/// Neighbours that the system brings into memory with each byte that is read.
-const NEIGHBOURS: usize = 64 << 10;
+const HELD: usize = 32 << 20;
+/// What the system brings into memory around each byte that is read, at most: a huge page.
+const NEIGHBOURS: usize = 2 << 20;
 
 /// How weights are to be written, as far as the search is concerned.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +55,7 @@ pub(super) fn losses(values: &Floats, terms: &[WeightTerm], dims: &[i64]) -> (f6
     values.pieces(SAMPLE, |start, values| {
         let decoded = &mut decoded[..values.len()];
         decode_sum(terms, dims, start, decoded);
+        terms.iter().for_each(|term| term.codes.let_go(start..start + values.len()));
         let pairs =
             values.iter().zip(&*decoded).map(|(&value, &decoded)| (f64::from(value), f64::from(decoded)));
         sums = pairs.fold(sums, |(error, energy), (value, decoded)| {
@@ -166,8 +167,8 @@ fn gather(values: &Floats, runs: Runs, elements: &mut Vec<f32>) {
     for (range, out) in runs.ranges().zip(elements.chunks_mut(runs.length.max(1))) {
         let end = range.end;
         values.read(range.start, out);
-        held += (out.len() * values.width()).max(NEIGHBOURS);
-        if held > HELD {
+        held += out.len() * values.width() + NEIGHBOURS;
+        if held.min((end - from) * values.width()) > HELD {
             values.let_go(from..end);
             (held, from) = (0, end);
         }

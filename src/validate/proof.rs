@@ -39,7 +39,6 @@ pub fn prove(plan: &Plan, first: Option<usize>, written: &Model) -> Result<usize
                 return Err(Error::SelfCheck { place: weight.tensor.clone(), problem });
             }
         }
-        weight.terms.iter().for_each(|term| term.codes.let_go(0..term.codes.len()));
         proven += 1;
     }
     Ok(proven)
@@ -136,6 +135,7 @@ fn difference(
     let piece = |range: Range<usize>| {
         let (mut ours, mut theirs) = (vec![0.0f32; range.len()], vec![0.0f32; range.len()]);
         planned(range.start, &mut ours);
+        weight.terms.iter().for_each(|term| term.codes.let_go(range.clone()));
         written.read(range.start, &mut theirs);
         let differs = |(found, planned): (&f32, &f32)| {
             found.to_bits() != planned.to_bits() && (*planned != 0.0 || *found != 0.0)
