@@ -40,7 +40,8 @@ pub fn tensors_mut(
 pub fn tensors(graph: &GraphProto) -> Vec<&TensorProto> {
     let mut found: Vec<&TensorProto> = graph.initializer.iter().collect();
     for node in &graph.node {
-        found.extend(node.attribute.iter().flat_map(|attribute| attribute.t.iter().chain(&attribute.tensors)));
+        found
+            .extend(node.attribute.iter().flat_map(|attribute| attribute.t.iter().chain(&attribute.tensors)));
         found.extend(bodies(node).flat_map(tensors));
     }
     found

@@ -161,7 +161,9 @@ pub fn integers(tensor: &TensorProto) -> Result<Vec<i64>> {
         Ok::<_, Error>(codes.into_iter().map(i64::from).collect())
     };
     let values: Vec<i64> = match (dtype, raw) {
-        (Dtype::Int64, Some(raw)) => words(tensor, raw, count)?.iter().map(|&word| i64::from_le_bytes(word)).collect(),
+        (Dtype::Int64, Some(raw)) => {
+            words(tensor, raw, count)?.iter().map(|&word| i64::from_le_bytes(word)).collect()
+        }
         (Dtype::Int32, Some(raw)) => {
             words(tensor, raw, count)?.iter().map(|&word| i32::from_le_bytes(word).into()).collect()
         }

@@ -17,7 +17,7 @@ use crate::validate::{compare, prove};
 /// Random samples that stand in where there are none: enough to see that the file runs.
 const SYNTHETIC_SAMPLES: usize = 4;
 /// Bytes of memory that running both models takes for each byte of float weights.
-const RUN_BYTES: u64 = 8;
+const RUN_BYTES: u64 = 6;
 
 /// A file that was just written, and what it is held against.
 pub(super) struct Judged<'j> {
@@ -37,7 +37,7 @@ pub(super) struct Judged<'j> {
 pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdict, Model)> {
     let back = onnx::read(judged.written)?;
     let proven = prove(judged.plan, judged.first, &back)?;
-    if !judged.asked && is_large(judged.float) {
+    if !judged.asked && is_large(judged.float, judged.samples.is_some()) {
         return Ok((too_large(judged.float), back));
     }
     let view = lower(&back, Dialect::Folded)?;

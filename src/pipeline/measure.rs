@@ -81,17 +81,19 @@ pub(super) fn parameters(model: &Model) -> u64 {
     floats.map(|tensor| element_count(tensor).unwrap_or(0) as u64).sum()
 }
 
-/// Bytes of float weights from which a model is not run unless somebody asks for it.
+/// Bytes of float weights from which a model is not run unless somebody asks for it: on samples that were found, and on made-up
+/// ones, which tell little.
 const LARGE: u64 = 1 << 30;
+const LARGE_WITHOUT_SAMPLES: u64 = 256 << 20;
 
 /// What the float constants of `model` take in memory.
 pub(super) fn float_bytes(model: &Model) -> u64 {
     tensors(model.graph()).into_iter().filter(|tensor| is_float(tensor)).map(bytes).sum()
 }
 
-/// Whether running `model` takes more memory than one should take unasked.
-pub(super) fn is_large(model: &Model) -> bool {
-    float_bytes(model) > LARGE
+/// Whether running `model`, for which there are `samples`, takes more memory than one should take unasked.
+pub(super) fn is_large(model: &Model, samples: bool) -> bool {
+    float_bytes(model) > if samples { LARGE } else { LARGE_WITHOUT_SAMPLES }
 }
 
 /// Bits that the codes, scales and zero points of weights take.

@@ -112,7 +112,8 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     });
     let preprocess = preprocess.map(|path| Preprocess::read(&path)).transpose()?;
     // Samples that lie there by themselves are no wish to run a model that hardly fits into memory.
-    let found = beside.calibration.filter(|_| job.options.quantizes_activations() || !is_large(&ready.float));
+    let found =
+        beside.calibration.filter(|_| job.options.quantizes_activations() || !is_large(&ready.float, true));
     let source = job.calibration.clone().or(found);
     clock.lap("analyse");
     let samples = match source {
@@ -188,7 +189,7 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
 
 /// Notes how much each layer computes and reads, where tract can run the model on a sample, or on a made-up one.
 fn count_work(job: &Job, ready: &Ready, analysis: &mut Analysis, samples: Option<&Samples>) -> Result<()> {
-    let too_large = samples.is_none() && is_large(&ready.float);
+    let too_large = samples.is_none() && is_large(&ready.float, false);
     if analysis.weights.is_empty() || too_large || first_fault(&ready.model).is_some() {
         return Ok(());
     }

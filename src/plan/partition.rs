@@ -213,7 +213,9 @@ impl Runs {
 
     /// The runs as ranges, in order.
     pub fn ranges(self) -> impl Iterator<Item = Range<usize>> {
-        (0..self.count).map(move |at| self.start + at * self.step).map(move |start| start..start + self.length)
+        (0..self.count)
+            .map(move |at| self.start + at * self.step)
+            .map(move |start| start..start + self.length)
     }
 }
 
@@ -276,12 +278,17 @@ mod tests {
             let mut members = vec![Vec::new(); groups.count()];
             (0..groups.elements()).for_each(|at| members[groups.of(at)].push(at));
             for (group, members) in members.iter().enumerate() {
-                assert_eq!(groups.runs(group).ranges().flatten().collect::<Vec<_>>(), *members, "{partition:?}");
+                assert_eq!(
+                    groups.runs(group).ranges().flatten().collect::<Vec<_>>(),
+                    *members,
+                    "{partition:?}"
+                );
             }
             for at in 0..groups.elements() {
                 let (group, step, run) = groups.run(at);
                 assert!(run > 0 && at + run <= groups.elements(), "{partition:?} {at}");
-                (0..run).for_each(|more| assert_eq!(groups.of(at + more), group + more * step, "{partition:?}"));
+                (0..run)
+                    .for_each(|more| assert_eq!(groups.of(at + more), group + more * step, "{partition:?}"));
             }
             for most in [1, 2, 7, 12, 20, 40, 60, 1000] {
                 let mut next = 0;

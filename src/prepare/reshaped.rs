@@ -7,8 +7,12 @@ use super::{Change, changed};
 use crate::error::Result;
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{
-    Dtype, Index, Model, element_count, floats, int, integers, ints, is_standard, tensor, tensor_f32,
+    Dtype, Index, Model, Scratch, element_count, floats, int, integers, ints, is_standard, let_go, tensor,
+    tensor_f32,
 };
+
+/// Elements that are laid out at a time.
+const PIECE: usize = 1 << 18;
 
 /// Folds Reshape, Flatten, Squeeze, Unsqueeze and Transpose of constants that nothing else reads; what several nodes read would
 /// be there twice. Expects the forms of opset 13, in which axes are inputs.
@@ -151,9 +155,16 @@ fn transposed(source: &TensorProto, perm: &[i64], output: &str) -> Result<Option
     if let (Some(raw), Some(dtype)) =
         (source.raw_data.as_ref().filter(|raw| raw.len() == width * count), dtype)
     {
-        let bytes: Vec<u8> =
-            (0..count).flat_map(|at| raw[from(at) * width..][..width].iter().copied()).collect();
-        return Ok(Some(tensor(output, dtype, &dims, bytes)));
+        let mut made = Scratch::new();
+        let mut piece = Vec::with_capacity(PIECE * width);
+        for start in (0..count).step_by(PIECE) {
+            piece.clear();
+            let places = (start..count.min(start + PIECE)).map(from);
+            places.for_each(|place| piece.extend_from_slice(&raw[place * width..][..width]));
+            made.push(&piece)?;
+        }
+        let_go(raw);
+        return Ok(Some(tensor(output, dtype, &dims, made.finish()?)));
     }
     if dtype == Some(Dtype::Float) {
         let values = floats(source)?;

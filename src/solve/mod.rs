@@ -33,8 +33,10 @@ use treatment::{Layer, Treatment};
 
 /// Weights of one layer up to which their output is foreseen without samples, at some 60 bytes each.
 const MOST_FORESEEN: usize = 1 << 22;
-/// Weights of layers that are worked on at a time; larger layers have their turn alone.
-const TOGETHER: usize = 1 << 21;
+/// Bytes of memory for layers that are worked on at a time; one that takes more has its turn alone.
+const TOGETHER: usize = 128 << 20;
+/// Bytes of memory that a search takes for each weight.
+const SEARCH_BYTES: usize = 60;
 
 /// Decides every scale and every code from weights and, where there are any, observations of the float network. Without
 /// them activations stay float, and `expected` stands in: what the model itself says of its activations.
@@ -115,24 +117,28 @@ impl<'s> Solver<'s> {
             Some(_) => Expected::new(),
             None => expect::expect(&self.index, &self.expected)?,
         };
-        let solved = in_turns(&self.analysis.weights, sites, |at| {
-            let site = &self.analysis.weights[at];
-            let Some(treatment) = &self.layers[at].weights else {
-                return Ok(Err(weights::skip(site, self.layers[at].float())));
-            };
-            let mut alone = treatment.alone();
-            if observations.is_none() && treatment.foreseen(true).is_some() {
-                let prior = prior::prior(site, &self.index, &expected);
-                if elements(site) > MOST_FORESEEN {
-                    alone = if prior.is_some() { treatment.too_large() } else { alone };
-                } else if let Some(prior) = prior
-                    && let Some(found) = self.foreseen(site, treatment, prior)?
-                {
-                    return Ok(found);
+        let solved = in_turns(
+            sites,
+            |at| memory(&self.analysis.weights[at]),
+            |at| {
+                let site = &self.analysis.weights[at];
+                let Some(treatment) = &self.layers[at].weights else {
+                    return Ok(Err(weights::skip(site, self.layers[at].float())));
+                };
+                let mut alone = treatment.alone();
+                if observations.is_none() && treatment.foreseen(true).is_some() {
+                    let prior = prior::prior(site, &self.index, &expected);
+                    if elements(site) > MOST_FORESEEN {
+                        alone = if prior.is_some() { treatment.too_large() } else { alone };
+                    } else if let Some(prior) = prior
+                        && let Some(found) = self.foreseen(site, treatment, prior)?
+                    {
+                        return Ok(found);
+                    }
                 }
-            }
-            weights::solve(site, &self.index, &alone, observations)
-        })?;
+                weights::solve(site, &self.index, &alone, observations)
+            },
+        )?;
         sites.iter().zip(solved).map(|(&at, outcome)| self.note(at, outcome)).collect()
     }
 
@@ -283,10 +289,15 @@ fn elements(site: &WeightSite) -> usize {
     site.dims.iter().product::<i64>().unsigned_abs() as usize
 }
 
-/// `solve` for each of `chosen` among `sites`, on several at a time as far as these are small.
+/// What working on `site` takes, in bytes.
+fn memory(site: &WeightSite) -> usize {
+    elements(site).saturating_mul(SEARCH_BYTES)
+}
+
+/// `solve` for each of `chosen`, on several at a time as far as the sum of their `cost` in bytes is small.
 fn in_turns<T: Send>(
-    sites: &[WeightSite],
     chosen: &[usize],
+    cost: impl Fn(usize) -> usize,
     solve: impl Fn(usize) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
     let mut solved = Vec::with_capacity(chosen.len());
@@ -294,7 +305,7 @@ fn in_turns<T: Send>(
     while !left.is_empty() {
         let mut sum = 0usize;
         let fits = |&&at: &&usize| {
-            sum = sum.saturating_add(elements(&sites[at]));
+            sum = sum.saturating_add(cost(at));
             sum <= TOGETHER
         };
         let (turn, rest) = left.split_at(left.iter().take_while(fits).count().max(1));

@@ -1,9 +1,9 @@
 //! What becomes of each layer, decided before any code is: storage, partition and number of terms, from the options and
 //! what analysis found. Whoever solves a layer reads its treatment and asks nothing else.
 
-use super::in_turns;
 use super::residuals::measure;
 use super::terms::Found;
+use super::{in_turns, memory};
 use crate::error::{Error, Result};
 use crate::onnx::Index;
 use crate::options::{Compensation, Globs, Granularity, Keys, LayerRule, Options, Scales, Spelling, Storage};
@@ -76,7 +76,8 @@ impl Treatment {
 
     /// The same for a layer that is too large to be judged by its output without samples.
     pub fn too_large(&self) -> Self {
-        let why = format!("{}, each weight for itself as they are too many to foresee their output", self.why);
+        let why =
+            format!("{}, each weight for itself as they are too many to foresee their output", self.why);
         Self { why, ..self.alone() }
     }
 
@@ -138,12 +139,19 @@ pub(super) fn layers(analysis: &Analysis, index: &Index, options: &Options) -> R
     }
     let dual_asked = options.dual.keys != Keys::None || wishes.iter().any(|wish| wish.dual == Some(true));
     let all: Vec<usize> = (0..sites.len()).collect();
-    let measured = in_turns(sites, &all, |at| match wishes[at].weights {
-        Some(storage) => measure(&sites[at], index, storage, wishes[at].partition, dual_asked),
-        None => Ok(None),
-    })?;
-    let (residuals, found): (Vec<_>, Vec<_>) =
-        measured.into_iter().map(Option::unzip).map(|(residuals, found)| (residuals, found.flatten())).unzip();
+    let measured = in_turns(
+        &all,
+        |at| memory(&sites[at]),
+        |at| match wishes[at].weights {
+            Some(storage) => measure(&sites[at], index, storage, wishes[at].partition, dual_asked),
+            None => Ok(None),
+        },
+    )?;
+    let (residuals, found): (Vec<_>, Vec<_>) = measured
+        .into_iter()
+        .map(Option::unzip)
+        .map(|(residuals, found)| (residuals, found.flatten()))
+        .unzip();
     let keys = keys(&options.dual.keys, sites, &wishes, &residuals);
     let layers = wishes.into_iter().zip(residuals).zip(found).zip(keys);
     Ok(layers.map(|(((wish, residuals), found), key)| wish.layer(residuals, found, key, options)).collect())
