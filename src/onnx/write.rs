@@ -182,11 +182,20 @@ impl Target<'_> {
     }
 }
 
+/// Writes `model` to `path`, with its large tensors in `path` + `.data` where the whole would
+/// exceed what protobuf readers take. Returns the bytes written, side file included.
+///
+/// # Errors
+/// As [`write_to`].
+pub fn write(model: &Model, path: &Path, overwrite: bool) -> Result<u64> {
+    write_to(model, Target { path, external_data: false, overwrite })
+}
+
 /// Writes `model`, tensor by tensor. Returns the bytes written, side file included.
 ///
 /// # Errors
 /// As [`Target::check`] and [`Sink::commit`].
-pub fn write(model: &Model, target: Target) -> Result<u64> {
+pub fn write_to(model: &Model, target: Target) -> Result<u64> {
     if target.external_data || encoded_len(model) > LARGEST_FILE {
         return write_external(model.clone(), target);
     }
@@ -252,19 +261,15 @@ mod tests {
         graph.model()
     }
 
-    fn inline(path: &Path) -> Target<'_> {
-        Target { path, external_data: false, overwrite: false }
-    }
-
     fn external(path: &Path) -> Target<'_> {
-        Target { external_data: true, ..inline(path) }
+        Target { path, external_data: true, overwrite: false }
     }
 
     #[test]
     fn external_data_returns() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.onnx");
-        let total = write(&large(), external(&path)).unwrap();
+        let total = write_to(&large(), external(&path)).unwrap();
         let back = read(&path).unwrap();
         assert_eq!(back.proto, large().proto);
         assert_eq!(back.bytes_on_disk, total);
@@ -275,11 +280,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, side) = (folder.path().join("m.onnx"), folder.path().join("m.onnx.data"));
         std::fs::write(&side, "not ours").unwrap();
-        write(&large(), inline(&path)).unwrap();
+        write(&large(), &path, false).unwrap();
         remove(&path);
         assert!(!path.exists() && side.exists(), "another's side file stays");
         std::fs::remove_file(&side).unwrap();
-        write(&large(), external(&path)).unwrap();
+        write_to(&large(), external(&path)).unwrap();
         remove(&path);
         assert!(!path.exists() && !side.exists(), "its own goes");
     }
@@ -288,7 +293,7 @@ mod tests {
     fn external_data_may_not_leave_the_folder_or_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.onnx");
-        write(&large(), external(&path)).unwrap();
+        write_to(&large(), external(&path)).unwrap();
         let model = super::super::read::decode(std::fs::read(&path).unwrap().into()).unwrap();
         for (key, value) in [
             ("location", "../m.onnx.data"),
@@ -308,8 +313,8 @@ mod tests {
     fn nothing_is_replaced_unasked_and_nothing_is_left_behind() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.onnx");
-        write(&large(), inline(&path)).unwrap();
-        assert!(matches!(write(&large(), inline(&path)), Err(Error::Exists { .. })));
+        write(&large(), &path, false).unwrap();
+        assert!(matches!(write(&large(), &path, false), Err(Error::Exists { .. })));
         drop(Sink::create(&path, true).unwrap());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }

@@ -46,7 +46,7 @@ pub fn apply(
         Error::Plan { place, problem, .. } => Error::Plan { path: path.to_owned(), place, problem },
         other => other,
     })?;
-    let after = onnx::write(&rewritten, onnx::Target { path: &output, external_data, overwrite })?;
+    let after = onnx::write_to(&rewritten, onnx::Target { path: &output, external_data, overwrite })?;
     let proven = || {
         let back = onnx::read(&output)?;
         prove(&plan, None, &back)?;

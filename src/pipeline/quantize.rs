@@ -45,7 +45,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         solved(job, progress)?;
     let rewritten = rewrite::apply(&ready.model, &plan, None)?;
     let target = onnx::Target { path: &output, external_data: job.external_data, overwrite: job.overwrite };
-    let after = onnx::write(&rewritten, target)?;
+    let after = onnx::write_to(&rewritten, target)?;
     drop(rewritten);
     clock.lap("rewrite");
     let judged = Judged {
