@@ -66,6 +66,11 @@ pub(super) fn losses(values: &Floats, terms: &[WeightTerm], dims: &[i64]) -> (f6
     sums
 }
 
+/// Whether groups are so large that their scales are found on samples.
+pub(super) fn is_sampled(groups: &Groups) -> bool {
+    groups.count() > 0 && groups.runs(0).elements() > MOST_SEARCHED
+}
+
 /// Quantized tensors in `form` whose sum approximates `values`, in `groups`, which are those of the form's partition. With
 /// a `plane`, the rounding errors that are left in each group are made to cancel: `plane` is the number of neighbours that
 /// meet the same input. What was `found` before is not searched again.
@@ -248,4 +253,70 @@ fn encode_all(values: &Floats, runs: Runs, parts: &[Part], lowest: i32, codes: &
             stored.for_each(|(at, code)| codes.set(at, code as i16));
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::tensor_f32;
+
+    /// Bell-shaped values, the same each time.
+    fn bell(count: usize) -> Vec<f32> {
+        let mut state = 1u64;
+        let mut uniform = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1 << 24) as f32 - 0.5
+        };
+        (0..count).map(|_| (0..6).map(|_| uniform()).sum::<f32>()).collect()
+    }
+
+    #[test]
+    fn tiles_leave_no_trace_in_what_is_found() {
+        let dims = [5, 999, 513];
+        let weights = bell(5 * 999 * 513);
+        let tensor = tensor_f32("w", &dims, &weights);
+        let values = Floats::of(&tensor).unwrap();
+        let channels = [0, 1, 2].map(|axis| Partition::Channel { axis });
+        let blocks = [0, 1, 2].map(|axis| Partition::Block { axis, size: 500 });
+        for partition in channels.into_iter().chain(blocks) {
+            let groups = partition.groups(&dims).unwrap();
+            assert!(groups.tiles(READ).len() > 1);
+            let form = Form { storage: Storage::Uint4, partition, terms: 1, min_max: true };
+            let terms = fit_terms(&values, &groups, form, Some(1), None).unwrap().unwrap();
+            let [term] = &terms[..] else { panic!("one term") };
+            assert_eq!((term.scales.len(), term.codes.len()), (groups.count(), weights.len()));
+            for group in [0, groups.count() / 2, groups.count() - 1] {
+                let places: Vec<usize> = groups.runs(group).ranges().flatten().collect();
+                let kernel: Vec<f32> = places.iter().map(|&at| weights[at]).collect();
+                let found = parts(&kernel, form, Some(1), None, &mut Searches::default()).unwrap();
+                let codes: Vec<i32> = places.iter().map(|&at| i32::from(term.codes.get(at))).collect();
+                let zero = i32::from(term.zero_points[group]);
+                let expected: Vec<i32> = found[0].codes.iter().map(|code| code + zero).collect();
+                assert!(codes == expected && term.scales[group] == found[0].scale, "{partition:?} {group}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_sample_finds_nearly_the_best_scale() {
+        let count = MOST_SEARCHED + 4321;
+        let mut weights = bell(count);
+        weights[count - 2] = 9.0;
+        let dims = [count as i64];
+        let tensor = tensor_f32("w", &dims, &weights);
+        let values = Floats::of(&tensor).unwrap();
+        let partition = Partition::Tensor;
+        let groups = partition.groups(&dims).unwrap();
+        assert!(is_sampled(&groups));
+        for terms in [1, 2] {
+            let form = Form { storage: Storage::Int4, partition, terms, min_max: false };
+            let found = fit_terms(&values, &groups, form, Some(1), None).unwrap().unwrap();
+            let (error, energy) = losses(&values, &found, &dims);
+            let lost = error / energy;
+            assert!(if terms == 1 { (0.008..0.012).contains(&lost) } else { lost < 0.0005 }, "{lost}");
+        }
+        let form = Form { storage: Storage::Int4, partition, terms: 1, min_max: true };
+        let found = fit_terms(&values, &groups, form, None, None).unwrap().unwrap();
+        assert!(found[0].scales[0] >= 9.0 / 8.0, "the largest is in every sample");
+    }
 }

@@ -1,7 +1,7 @@
 //! The decision on one weight tensor.
 
 use super::bias;
-use super::pieces::{Form, first_not_finite, fit_terms, losses};
+use super::pieces::{Form, first_not_finite, fit_terms, is_sampled, losses};
 use super::treatment::Treatment;
 use crate::error::{Error, Result};
 use crate::onnx::{Floats, Index, floats};
@@ -74,6 +74,10 @@ pub(super) fn solve(
         Err(fault) => return Ok(Err(skip(site, Keep::NotFinite(fault.index)))),
     };
     let mut decision = decision(site, treatment, terms);
+    if is_sampled(&groups) {
+        decision.reason +=
+            ", but scales found on a sample and each code the nearest, as too many weights share a scale";
+    }
     decision.sqnr_db = sqnr_db(losses(&values, &decision.terms, &site.dims));
     if let Some(observations) = observations.filter(|_| treatment.correct_biases) {
         decision.biases = bias::correct(site, &decision, &floats(tensor)?, index, observations)?;
