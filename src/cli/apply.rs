@@ -37,6 +37,9 @@ pub struct Args {
     /// Replace the output where it exists
     #[arg(long)]
     pub overwrite: bool,
+    /// Put large tensors into a file of their own, FILE.data, whatever their size; beyond 2 GB this happens in any case
+    #[arg(long)]
+    pub external_data: bool,
 }
 
 /// Applies and reports.
@@ -50,6 +53,7 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         args.output.as_deref(),
         args.first,
         args.overwrite,
+        args.external_data,
         &context.progress,
     )?;
     context.print(|layout| plain::applied(&applied, layout), || data::applied(&applied))?;

@@ -52,6 +52,9 @@ pub struct Choices {
     /// where that is higher]
     #[arg(long, value_name = "N|keep", help_heading = "Precision")]
     pub opset: Option<Opset>,
+    /// Dimensions of an input that the model leaves open, in the written model too; may be repeated
+    #[arg(long = "shape", value_name = "INPUT:1x3x224x224", value_parser = shape, help_heading = "Precision")]
+    pub shapes: Vec<(String, Vec<i64>)>,
     /// What is different for single layers (TOML)
     #[arg(long, value_name = "FILE", help_heading = "Precision")]
     pub config: Option<PathBuf>,
@@ -110,6 +113,14 @@ pub struct Seed {
     /// Start of every random choice; the same seed gives the same result
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+}
+
+/// Reads `name:1x3x224x224`; the name may hold colons itself.
+fn shape(text: &str) -> Result<(String, Vec<i64>), String> {
+    let (name, dims) = text.rsplit_once(':').ok_or("must be an input's name, a colon and dimensions")?;
+    let dim = |text: &str| text.parse().ok().filter(|&dim: &i64| dim > 0);
+    let dims = dims.split('x').map(dim).collect::<Option<Vec<i64>>>();
+    Ok((name.to_owned(), dims.ok_or("dimensions are whole numbers from 1 up, as in 1x3x224x224")?))
 }
 
 /// Reads a count that must not be zero.
@@ -229,15 +240,13 @@ impl Choices {
     /// As [`Choices::options`].
     pub fn job(&self, input: &Path, validation: Option<PathBuf>) -> Result<Job> {
         Ok(Job {
-            input: input.to_owned(),
-            output: None,
-            options: self.options()?,
             calibration: self.calibration.clone(),
             validation,
             preprocess: self.sampling.preprocess.clone(),
             samples: self.sampling.count,
             seed: self.sampling.seed.seed,
-            overwrite: false,
+            shapes: self.shapes.clone(),
+            ..Job::new(input, self.options()?)
         })
     }
 }

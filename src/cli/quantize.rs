@@ -37,6 +37,9 @@ pub struct Args {
     /// Samples to compare both models on, with labels if there are any
     #[arg(long, value_name = "PATH", help_heading = "Samples")]
     pub validation: Option<PathBuf>,
+    /// Put large tensors into a file of their own, FILE.data, whatever their size; beyond 2 GB this happens in any case
+    #[arg(long)]
+    pub external_data: bool,
     /// Also write the report as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -52,7 +55,9 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         Some(path) => Some((path, Sink::create(path, args.conversion.overwrite)?)),
         None => None,
     };
-    let outcome = pipeline::quantize(&args.conversion.job(args.validation.clone())?, &context.progress)?;
+    let job = args.conversion.job(args.validation.clone())?;
+    let job = pipeline::Job { external_data: args.external_data, ..job };
+    let outcome = pipeline::quantize(&job, &context.progress)?;
     if let Some((path, mut sink)) = report {
         sink.write_all(data::outcome(&outcome).as_bytes()).map_err(Error::write(path))?;
         sink.commit()?;

@@ -1,44 +1,23 @@
 //! Tensor data in side files: brought in by mapping, so that nothing is copied.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
 use bytes::Bytes;
 
+use super::maps::map;
 use super::model::Model;
-use super::proto::{GraphProto, TensorProto, tensor_proto};
-use super::subgraphs::bodies_mut;
+use super::proto::{TensorProto, tensor_proto};
+use super::subgraphs::tensors_mut;
 use crate::error::{Error, Result};
 
-/// Maps a file. The map must not outlive changes to the file by others; fourbit itself only ever
-/// replaces files by renaming.
-pub(crate) fn map(path: &Path) -> Result<Bytes> {
-    map_file(&File::open(path).map_err(Error::read(path))?, path)
-}
-
-/// Maps an open file, as [`map`] does; `path` is what messages call it.
-pub(crate) fn map_file(file: &File, path: &Path) -> Result<Bytes> {
-    let metadata = file.metadata().map_err(Error::read(path))?;
-    if metadata.is_dir() {
-        return Err(Error::Read { path: path.to_owned(), source: std::io::ErrorKind::IsADirectory.into() });
-    }
-    if metadata.len() == 0 {
-        return Ok(Bytes::new());
-    }
-    // SAFETY: the map is read-only and private to this process; a file that another process
-    // truncates meanwhile is outside what a reader can guard against.
-    #[allow(unsafe_code)]
-    let map = unsafe { memmap2::Mmap::map(file) }.map_err(Error::read(path))?;
-    Ok(Bytes::from_owner(map))
-}
-
-/// Replaces every external reference of `model` by a view of the side file in `folder`, and adds
-/// the sizes of these files to `bytes_on_disk`.
+/// Replaces every external reference of `model` by a view of the side file in `folder`, notes these files, and adds their
+/// sizes to `bytes_on_disk`.
 pub(super) fn resolve(model: &mut Model, folder: &Path) -> Result<()> {
     let mut side = SideFiles { folder: folder.to_owned(), maps: HashMap::new() };
-    side.graph(model.graph_mut())?;
+    tensors_mut(model.graph_mut(), &mut |tensor| side.tensor(tensor))?;
     model.bytes_on_disk += side.maps.values().map(|map| map.len() as u64).sum::<u64>();
+    model.side_files = side.maps.keys().map(|location| folder.join(location)).collect();
     Ok(())
 }
 
@@ -48,23 +27,6 @@ struct SideFiles {
 }
 
 impl SideFiles {
-    fn graph(&mut self, graph: &mut GraphProto) -> Result<()> {
-        for tensor in &mut graph.initializer {
-            self.tensor(tensor)?;
-        }
-        for node in &mut graph.node {
-            for attribute in &mut node.attribute {
-                for tensor in attribute.t.iter_mut().chain(&mut attribute.tensors) {
-                    self.tensor(tensor)?;
-                }
-            }
-            for body in bodies_mut(node) {
-                self.graph(body)?;
-            }
-        }
-        Ok(())
-    }
-
     fn tensor(&mut self, tensor: &mut TensorProto) -> Result<()> {
         if tensor.data_location() != tensor_proto::DataLocation::External {
             return Ok(());

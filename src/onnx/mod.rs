@@ -5,24 +5,31 @@
 
 mod attributes;
 pub mod build;
+mod dequantize;
 mod external;
 mod index;
+mod maps;
 mod model;
 mod packing;
 mod read;
+mod stream;
 mod subgraphs;
 mod tensor;
 mod write;
 
 pub use attributes::{attr, attribute, float, int, ints, set_attribute, string, without_attribute};
-pub(crate) use external::{map, map_file};
+pub use dequantize::Dequantized;
 pub use index::Index;
-pub use model::{Model, dtype_name, is_standard, node_label, operator_label, value_shape};
+pub use maps::{Scratch, let_go, spooled};
+pub(crate) use maps::{map, map_file};
+pub use model::{
+    CONTRIB, Model, dtype_name, is_linear, is_standard, node_label, operator_label, value_shape,
+};
 pub use packing::{pack, unpack};
 pub use read::{decode, read, read_tensor};
-pub use subgraphs::{bodies, bodies_mut, outer_names};
-pub use tensor::{Dtype, element_count, floats, integers, tensor, tensor_f32, tensor_i64, tensor_of};
-pub use write::{Sink, encode, remove, write};
+pub use subgraphs::{bodies, bodies_mut, outer_names, tensors, tensors_mut};
+pub use tensor::{Dtype, Floats, element_count, floats, integers, tensor, tensor_f32, tensor_i64, tensor_of};
+pub use write::{Sink, Target, encode, encode_to, encoded_len, remove, write, write_to};
 
 /// The types that prost generates from `proto/onnx.proto`.
 #[allow(missing_docs, clippy::all, rustdoc::all)]

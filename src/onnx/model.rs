@@ -18,6 +18,8 @@ pub struct Model {
     pub path: Option<PathBuf>,
     /// Size of the file and of the side files it names, in bytes.
     pub bytes_on_disk: u64,
+    /// The side files that it names.
+    pub side_files: Vec<PathBuf>,
     /// Bytes of the file in fields that this version of the format does not know: lost when written.
     pub unknown_bytes: u64,
 }
@@ -55,7 +57,7 @@ impl Model {
                 ));
             }
         }
-        let model = Self { proto, path: None, bytes_on_disk: 0, unknown_bytes: 0 };
+        let model = Self { proto, path: None, bytes_on_disk: 0, side_files: Vec::new(), unknown_bytes: 0 };
         if model.opset() < 1 {
             return Err(Error::invalid("opset_import", format!("version {} of ai.onnx", model.opset())));
         }
@@ -108,6 +110,14 @@ impl Model {
 /// Whether `domain` is the standard operator set's.
 pub fn is_standard(domain: &str) -> bool {
     domain.is_empty() || domain == "ai.onnx"
+}
+
+/// The domain of onnxruntime's own operators.
+pub const CONTRIB: &str = "com.microsoft";
+
+/// Whether `node` is a QuantizeLinear or DequantizeLinear, whichever `operator` says, of the standard or onnxruntime's own.
+pub fn is_linear(node: &NodeProto, operator: &str) -> bool {
+    node.op_type() == operator && (is_standard(node.domain()) || node.domain() == CONTRIB)
 }
 
 /// A node's name, or its first output where it has none, or its operator.

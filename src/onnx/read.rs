@@ -6,6 +6,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::external;
+use super::maps::map;
 use super::model::Model;
 use super::proto::{ModelProto, TensorProto};
 use crate::error::{Error, Result};
@@ -16,7 +17,7 @@ use crate::error::{Error, Result};
 /// [`Error::Read`] where a file cannot be opened, [`Error::NotOnnx`] where it is no ONNX model,
 /// [`Error::Invalid`] where it breaks a rule of the format.
 pub fn read(path: &Path) -> Result<Model> {
-    let bytes = external::map(path)?;
+    let bytes = map(path)?;
     let mut model = decode(bytes).map_err(|error| match error {
         Error::Invalid { place, problem } => {
             Error::NotOnnx { path: path.to_owned(), problem: format!("{place}: {problem}") }
@@ -59,7 +60,7 @@ pub fn decode(bytes: Bytes) -> Result<Model> {
 /// # Errors
 /// [`Error::Read`] where it cannot be opened, [`Error::Invalid`] where it is no tensor.
 pub fn read_tensor(path: &Path) -> Result<TensorProto> {
-    TensorProto::decode(external::map(path)?).map_err(|error| {
+    TensorProto::decode(map(path)?).map_err(|error| {
         Error::invalid(path.display().to_string(), format!("{error} (no tensor, or a damaged one)"))
     })
 }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::proto::{GraphProto, NodeProto};
+use super::proto::{GraphProto, NodeProto, TensorProto};
+use crate::error::Result;
 
 /// The graphs held by `node`'s attributes. Their depth is bounded: the decoder refuses more than
 /// a hundred levels of nesting.
@@ -13,6 +14,37 @@ pub fn bodies(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
 /// The same, to be changed.
 pub fn bodies_mut(node: &mut NodeProto) -> impl Iterator<Item = &mut GraphProto> {
     node.attribute.iter_mut().flat_map(|attribute| attribute.g.iter_mut().chain(&mut attribute.graphs))
+}
+
+/// Shows every tensor of `graph` and its subgraphs to `change`: initializers and those in attributes.
+///
+/// # Errors
+/// The first of `change`.
+pub fn tensors_mut(
+    graph: &mut GraphProto,
+    change: &mut impl FnMut(&mut TensorProto) -> Result<()>,
+) -> Result<()> {
+    graph.initializer.iter_mut().try_for_each(&mut *change)?;
+    for node in &mut graph.node {
+        for attribute in &mut node.attribute {
+            attribute.t.iter_mut().chain(&mut attribute.tensors).try_for_each(&mut *change)?;
+        }
+        for body in bodies_mut(node) {
+            tensors_mut(body, change)?;
+        }
+    }
+    Ok(())
+}
+
+/// The tensors of `graph` and its subgraphs: initializers and those in attributes.
+pub fn tensors(graph: &GraphProto) -> Vec<&TensorProto> {
+    let mut found: Vec<&TensorProto> = graph.initializer.iter().collect();
+    for node in &graph.node {
+        found
+            .extend(node.attribute.iter().flat_map(|attribute| attribute.t.iter().chain(&attribute.tensors)));
+        found.extend(bodies(node).flat_map(tensors));
+    }
+    found
 }
 
 /// The names that `node`'s bodies read from the graphs around them.

@@ -28,42 +28,122 @@ fn broken(tensor: &TensorProto, problem: impl Into<String>) -> Error {
     Error::invalid(format!("tensor {}", tensor.name()), problem)
 }
 
-/// The values of a float tensor as f32: FLOAT as it is, FLOAT16 and BFLOAT16 exactly, DOUBLE
+/// The values of a float tensor as f32, read piece by piece: FLOAT as it is, FLOAT16 and BFLOAT16 exactly, DOUBLE
 /// rounded.
+#[derive(Clone, Copy, Debug)]
+pub struct Floats<'t> {
+    raw: &'t [u8],
+    values: Values<'t>,
+    count: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Values<'t> {
+    Single(&'t [[u8; 4]]),
+    Double(&'t [[u8; 8]]),
+    Half(&'t [[u8; 2]]),
+    Brain(&'t [[u8; 2]]),
+    TypedSingle(&'t [f32]),
+    TypedDouble(&'t [f64]),
+    TypedHalf(&'t [i32]),
+    TypedBrain(&'t [i32]),
+}
+
+impl<'t> Floats<'t> {
+    /// The values of `tensor`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the type is no float type, or the data is not as long as the
+    /// dimensions say.
+    pub fn of(tensor: &'t TensorProto) -> Result<Self> {
+        let count = element_count(tensor)?;
+        let raw = tensor.raw_data.as_deref();
+        let (values, found) = match (Dtype::try_from(tensor.data_type()), raw) {
+            (Ok(Dtype::Float), Some(raw)) => (Values::Single(words(tensor, raw, count)?), count),
+            (Ok(Dtype::Double), Some(raw)) => (Values::Double(words(tensor, raw, count)?), count),
+            (Ok(Dtype::Float16), Some(raw)) => (Values::Half(words(tensor, raw, count)?), count),
+            (Ok(Dtype::Bfloat16), Some(raw)) => (Values::Brain(words(tensor, raw, count)?), count),
+            (Ok(Dtype::Float), None) => (Values::TypedSingle(&tensor.float_data), tensor.float_data.len()),
+            (Ok(Dtype::Double), None) => (Values::TypedDouble(&tensor.double_data), tensor.double_data.len()),
+            (Ok(Dtype::Float16), None) => (Values::TypedHalf(&tensor.int32_data), tensor.int32_data.len()),
+            (Ok(Dtype::Bfloat16), None) => (Values::TypedBrain(&tensor.int32_data), tensor.int32_data.len()),
+            _ => {
+                let problem = format!("{} where floats are expected", dtype_name(tensor.data_type()));
+                return Err(broken(tensor, problem));
+            }
+        };
+        sized(tensor, found, count)?;
+        Ok(Self { raw: raw.unwrap_or_default(), values, count })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Puts the values from `start` on into `out`; what lies beyond the last is left as it is.
+    pub fn read(&self, start: usize, out: &mut [f32]) {
+        fn copy<T: Copy>(from: &[T], start: usize, out: &mut [f32], value: impl Fn(T) -> f32) {
+            let from = from.get(start..).unwrap_or_default();
+            out.iter_mut().zip(from).for_each(|(out, &from)| *out = value(from));
+        }
+        match self.values {
+            Values::Single(words) => copy(words, start, out, f32::from_le_bytes),
+            Values::Double(words) => copy(words, start, out, |word| f64::from_le_bytes(word) as f32),
+            Values::Half(words) => copy(words, start, out, |word| half::f16::from_le_bytes(word).to_f32()),
+            Values::Brain(words) => copy(words, start, out, |word| half::bf16::from_le_bytes(word).to_f32()),
+            Values::TypedSingle(values) => copy(values, start, out, |value| value),
+            Values::TypedDouble(values) => copy(values, start, out, |value| value as f32),
+            Values::TypedHalf(bits) => {
+                copy(bits, start, out, |bits| half::f16::from_bits(bits as u16).to_f32());
+            }
+            Values::TypedBrain(bits) => {
+                copy(bits, start, out, |bits| half::bf16::from_bits(bits as u16).to_f32());
+            }
+        }
+    }
+
+    /// Bytes of one value where they are.
+    pub fn width(&self) -> usize {
+        self.raw.len().checked_div(self.count).unwrap_or(0)
+    }
+
+    /// Lets go of the memory of the values in `range`, as [`super::let_go`] does.
+    pub fn let_go(&self, range: std::ops::Range<usize>) {
+        let width = self.width();
+        if let Some(bytes) = self.raw.get(range.start * width..range.end * width) {
+            super::let_go(bytes);
+        }
+    }
+
+    /// All values in order, `piece` at a time, each shown with its start; `None` as soon as `see` gives it.
+    pub fn pieces(&self, piece: usize, mut see: impl FnMut(usize, &[f32]) -> Option<()>) -> Option<()> {
+        let mut values = vec![0.0; piece.min(self.count)];
+        for start in (0..self.count).step_by(piece.max(1)) {
+            let values = &mut values[..piece.min(self.count - start)];
+            self.read(start, values);
+            self.let_go(start..start + values.len());
+            see(start, values)?;
+        }
+        Some(())
+    }
+}
+
+/// The values of a float tensor as f32, as [`Floats`] reads them.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the type is no float type, or the data is not as long as the
-/// dimensions say.
+/// As [`Floats::of`].
 pub fn floats(tensor: &TensorProto) -> Result<Vec<f32>> {
-    let count = element_count(tensor)?;
-    let raw = tensor.raw_data.as_deref();
-    let halves = || tensor.int32_data.iter().map(|&bits| bits as u16);
-    let values: Vec<f32> = match (tensor.data_type(), raw) {
-        (code, Some(raw)) if code == Dtype::Float as i32 => {
-            words(tensor, raw, count)?.map(f32::from_le_bytes).collect()
-        }
-        (code, Some(raw)) if code == Dtype::Double as i32 => {
-            words(tensor, raw, count)?.map(|word| f64::from_le_bytes(word) as f32).collect()
-        }
-        (code, Some(raw)) if code == Dtype::Float16 as i32 => {
-            words(tensor, raw, count)?.map(|word| half::f16::from_le_bytes(word).to_f32()).collect()
-        }
-        (code, Some(raw)) if code == Dtype::Bfloat16 as i32 => {
-            words(tensor, raw, count)?.map(|word| half::bf16::from_le_bytes(word).to_f32()).collect()
-        }
-        (code, None) if code == Dtype::Float as i32 => tensor.float_data.clone(),
-        (code, None) if code == Dtype::Double as i32 => {
-            tensor.double_data.iter().map(|&value| value as f32).collect()
-        }
-        (code, None) if code == Dtype::Float16 as i32 => {
-            halves().map(|bits| half::f16::from_bits(bits).to_f32()).collect()
-        }
-        (code, None) if code == Dtype::Bfloat16 as i32 => {
-            halves().map(|bits| half::bf16::from_bits(bits).to_f32()).collect()
-        }
-        (code, _) => return Err(broken(tensor, format!("{} where floats are expected", dtype_name(code)))),
-    };
-    sized(tensor, values, count)
+    let floats = Floats::of(tensor)?;
+    let mut values = vec![0.0; floats.len()];
+    floats.read(0, &mut values);
+    floats.let_go(0..floats.len());
+    Ok(values)
 }
 
 /// The values of an integer or boolean tensor.
@@ -81,24 +161,26 @@ pub fn integers(tensor: &TensorProto) -> Result<Vec<i64>> {
         Ok::<_, Error>(codes.into_iter().map(i64::from).collect())
     };
     let values: Vec<i64> = match (dtype, raw) {
-        (Dtype::Int64, Some(raw)) => words(tensor, raw, count)?.map(i64::from_le_bytes).collect(),
+        (Dtype::Int64, Some(raw)) => {
+            words(tensor, raw, count)?.iter().map(|&word| i64::from_le_bytes(word)).collect()
+        }
         (Dtype::Int32, Some(raw)) => {
-            words(tensor, raw, count)?.map(|word| i32::from_le_bytes(word).into()).collect()
+            words(tensor, raw, count)?.iter().map(|&word| i32::from_le_bytes(word).into()).collect()
         }
         (Dtype::Int16, Some(raw)) => {
-            words(tensor, raw, count)?.map(|word| i16::from_le_bytes(word).into()).collect()
+            words(tensor, raw, count)?.iter().map(|&word| i16::from_le_bytes(word).into()).collect()
         }
         (Dtype::Uint32, Some(raw)) => {
-            words(tensor, raw, count)?.map(|word| u32::from_le_bytes(word).into()).collect()
+            words(tensor, raw, count)?.iter().map(|&word| u32::from_le_bytes(word).into()).collect()
         }
         (Dtype::Uint16, Some(raw)) => {
-            words(tensor, raw, count)?.map(|word| u16::from_le_bytes(word).into()).collect()
+            words(tensor, raw, count)?.iter().map(|&word| u16::from_le_bytes(word).into()).collect()
         }
         (Dtype::Int8, Some(raw)) => {
-            words(tensor, raw, count)?.map(|word| i8::from_le_bytes(word).into()).collect()
+            words(tensor, raw, count)?.iter().map(|&word| i8::from_le_bytes(word).into()).collect()
         }
         (Dtype::Uint8 | Dtype::Bool, Some(raw)) => {
-            words::<1>(tensor, raw, count)?.map(|[byte]| byte.into()).collect()
+            words::<1>(tensor, raw, count)?.iter().map(|&[byte]| byte.into()).collect()
         }
         (Dtype::Int4 | Dtype::Uint4, Some(raw)) => nibbles(raw, dtype == Dtype::Int4)?,
         (Dtype::Int4 | Dtype::Uint4, None) => nibbles(
@@ -117,7 +199,8 @@ pub fn integers(tensor: &TensorProto) -> Result<Vec<i64>> {
             ));
         }
     };
-    sized(tensor, values, count)
+    sized(tensor, values.len(), count)?;
+    Ok(values)
 }
 
 fn wrong_length(tensor: &TensorProto, count: usize) -> Error {
@@ -128,21 +211,17 @@ fn wrong_length(tensor: &TensorProto, count: usize) -> Error {
     )
 }
 
-fn sized<T>(tensor: &TensorProto, values: Vec<T>, count: usize) -> Result<Vec<T>> {
-    match values.len() == count {
-        true => Ok(values),
-        false => Err(broken(tensor, format!("{} values for dimensions {:?}", values.len(), tensor.dims))),
+fn sized(tensor: &TensorProto, found: usize, count: usize) -> Result<()> {
+    match found == count {
+        true => Ok(()),
+        false => Err(broken(tensor, format!("{found} values for dimensions {:?}", tensor.dims))),
     }
 }
 
-fn words<'t, const N: usize>(
-    tensor: &TensorProto,
-    raw: &'t [u8],
-    count: usize,
-) -> Result<impl Iterator<Item = [u8; N]> + 't> {
+fn words<'t, const N: usize>(tensor: &TensorProto, raw: &'t [u8], count: usize) -> Result<&'t [[u8; N]]> {
     let (words, rest) = raw.as_chunks::<N>();
     match words.len() == count && rest.is_empty() {
-        true => Ok(words.iter().copied()),
+        true => Ok(words),
         false => Err(wrong_length(tensor, count)),
     }
 }

@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 use tempfile::NamedTempFile;
 
+use super::maps::map;
 use super::model::Model;
 use super::proto::{ModelProto, StringStringEntryProto, TensorProto, tensor_proto};
+use super::stream;
+use super::subgraphs::{tensors, tensors_mut};
 use crate::error::{Error, Result};
 
 /// Largest file that protobuf readers take: 2 GiB less one byte.
@@ -57,12 +60,29 @@ impl Sink {
     /// # Errors
     /// [`Error::Write`]; nothing is left behind then.
     pub fn commit(self) -> Result<()> {
+        self.synced()?.named()
+    }
+
+    fn synced(self) -> Result<Synced> {
         let Self { path, file } = self;
         let file = file
             .into_inner()
             .map_err(|error| Error::Write { path: path.clone(), source: error.into_error() })?;
         open_to_all(file.as_file()).and_then(|()| file.as_file().sync_all()).map_err(Error::write(&path))?;
-        file.persist(&path).map_err(|error| Error::Write { path: path.clone(), source: error.error })?;
+        Ok(Synced { path, file })
+    }
+}
+
+/// A complete file that waits for its name.
+struct Synced {
+    path: PathBuf,
+    file: NamedTempFile,
+}
+
+impl Synced {
+    fn named(self) -> Result<()> {
+        let Self { path, file } = self;
+        file.persist(&path).map_err(|error| Error::Write { path, source: error.error })?;
         Ok(())
     }
 }
@@ -92,11 +112,11 @@ impl Write for Sink {
 /// Removes a model that [`write`] wrote, with its side file where it has one: a file of that name
 /// that it does not refer to is somebody else's.
 pub fn remove(path: &Path) {
-    let model = std::fs::read(path).ok().and_then(|bytes| ModelProto::decode(bytes.as_slice()).ok());
+    let model = map(path).ok().and_then(|bytes| ModelProto::decode(bytes).ok());
     let external = Some(tensor_proto::DataLocation::External as i32);
     let graph = model.and_then(|model| model.graph).unwrap_or_default();
-    if graph.initializer.iter().any(|tensor| tensor.data_location == external) {
-        drop(std::fs::remove_file(path.with_file_name(side_name(path))));
+    if tensors(&graph).iter().any(|tensor| tensor.data_location == external) {
+        drop(std::fs::remove_file(side_path(path)));
     }
     drop(std::fs::remove_file(path));
 }
@@ -105,56 +125,116 @@ fn side_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default() + ".data"
 }
 
+fn side_path(path: &Path) -> PathBuf {
+    path.with_file_name(side_name(path))
+}
+
 /// The model as one protobuf message.
 pub fn encode(model: &Model) -> Vec<u8> {
     model.proto.encode_to_vec()
+}
+
+/// Hands the bytes of [`encode`] to `take` one piece after another, and never holds them all.
+///
+/// # Errors
+/// The first of `take`.
+pub fn encode_to(model: &Model, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    stream::model(&model.proto, take)
+}
+
+/// How many bytes [`encode`] gives.
+pub fn encoded_len(model: &Model) -> usize {
+    model.proto.encoded_len()
+}
+
+/// Where a model goes, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'p> {
+    /// The file.
+    pub path: &'p Path,
+    /// Whether large tensors go to `path` + `.data` in any case, and not only where the whole would exceed what protobuf
+    /// readers take.
+    pub external_data: bool,
+    /// Whether files that are there may be replaced.
+    pub overwrite: bool,
+}
+
+impl Target<'_> {
+    /// Whether the files can be made, told before there is anything to write.
+    ///
+    /// # Errors
+    /// As [`Sink::create`], and [`Error::OverwritesInput`] where it is one of `inputs`.
+    pub fn check(&self, inputs: &[PathBuf]) -> Result<()> {
+        drop(self.sink(self.path.to_owned(), inputs)?);
+        if self.external_data {
+            drop(self.sink(side_path(self.path), inputs)?);
+        }
+        Ok(())
+    }
+
+    fn sink(&self, path: PathBuf, inputs: &[PathBuf]) -> Result<Sink> {
+        let found = path.canonicalize().ok();
+        let same = |other: &PathBuf| *other == path || found.is_some() && other.canonicalize().ok() == found;
+        if inputs.iter().any(same) {
+            return Err(Error::OverwritesInput { path });
+        }
+        Sink::create(&path, self.overwrite)
+    }
 }
 
 /// Writes `model` to `path`, with its large tensors in `path` + `.data` where the whole would
 /// exceed what protobuf readers take. Returns the bytes written, side file included.
 ///
 /// # Errors
-/// As [`Sink::create`] and [`Sink::commit`].
+/// As [`write_to`].
 pub fn write(model: &Model, path: &Path, overwrite: bool) -> Result<u64> {
-    match model.proto.encoded_len() > LARGEST_FILE {
-        true => write_external(model.clone(), path, overwrite),
-        false => write_bytes(&encode(model), path, overwrite),
+    write_to(model, Target { path, external_data: false, overwrite })
+}
+
+/// Writes `model`, tensor by tensor. Returns the bytes written, side file included.
+///
+/// # Errors
+/// As [`Target::check`] and [`Sink::commit`].
+pub fn write_to(model: &Model, target: Target) -> Result<u64> {
+    if target.external_data || encoded_len(model) > LARGEST_FILE {
+        return write_external(model.clone(), target);
     }
-}
-
-fn write_bytes(bytes: &[u8], path: &Path, overwrite: bool) -> Result<u64> {
-    let mut sink = Sink::create(path, overwrite)?;
-    sink.write_all(bytes).map_err(Error::write(path))?;
+    let sink = written(model, target)?;
     sink.commit()?;
-    Ok(bytes.len() as u64)
+    Ok(encoded_len(model) as u64)
 }
 
-fn write_external(mut model: Model, path: &Path, overwrite: bool) -> Result<u64> {
-    let name = side_name(path);
-    let side = path.with_file_name(&name);
-    let mut sink = Sink::create(&side, overwrite)?;
+fn written(model: &Model, target: Target) -> Result<Sink> {
+    let mut sink = target.sink(target.path.to_owned(), &model.side_files)?;
+    encode_to(model, &mut |piece| sink.write_all(piece)).map_err(Error::write(target.path))?;
+    Ok(sink)
+}
+
+fn write_external(mut model: Model, target: Target) -> Result<u64> {
+    let side = side_path(target.path);
+    let name = side_name(target.path);
+    let mut sink = target.sink(side.clone(), &model.side_files)?;
     let mut end = 0u64;
-    for tensor in &mut model.graph_mut().initializer {
+    let graph = model.graph_mut();
+    tensors_mut(graph, &mut |tensor| {
         if tensor.raw_data.as_ref().is_some_and(|raw| raw.len() >= SMALLEST_EXTERNAL) {
             end = move_out(tensor, &mut sink, end, &name).map_err(Error::write(&side))?;
         }
-    }
-    let main = encode(&model);
-    let main_sink = {
-        let mut main_sink = Sink::create(path, overwrite)?;
-        main_sink.write_all(&main).map_err(Error::write(path))?;
-        main_sink
-    };
-    sink.commit()?;
-    main_sink.commit()?;
-    Ok(main.len() as u64 + end)
+        Ok(())
+    })?;
+    let main = written(&model, target)?;
+    // Both are complete before either has its name.
+    let (side_file, main) = (sink.synced()?, main.synced()?);
+    side_file.named()?;
+    main.named().inspect_err(|_| drop(std::fs::remove_file(&side)))?;
+    Ok(encoded_len(&model) as u64 + end)
 }
 
 fn move_out(tensor: &mut TensorProto, sink: &mut Sink, end: u64, location: &str) -> io::Result<u64> {
     let raw = tensor.raw_data.take().unwrap_or_default();
     let start = end.next_multiple_of(ALIGNMENT);
     io::copy(&mut io::Read::take(io::repeat(0), start - end), sink)?;
-    sink.write_all(&raw)?;
+    stream::pieces(&raw, &mut |piece| sink.write_all(piece))?;
     let entry =
         |key: &str, value: String| StringStringEntryProto { key: Some(key.into()), value: Some(value) };
     tensor.external_data = vec![
@@ -181,11 +261,15 @@ mod tests {
         graph.model()
     }
 
+    fn external(path: &Path) -> Target<'_> {
+        Target { path, external_data: true, overwrite: false }
+    }
+
     #[test]
     fn external_data_returns() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.onnx");
-        let total = write_external(large(), &path, false).unwrap();
+        let total = write_to(&large(), external(&path)).unwrap();
         let back = read(&path).unwrap();
         assert_eq!(back.proto, large().proto);
         assert_eq!(back.bytes_on_disk, total);
@@ -200,7 +284,7 @@ mod tests {
         remove(&path);
         assert!(!path.exists() && side.exists(), "another's side file stays");
         std::fs::remove_file(&side).unwrap();
-        write_external(large(), &path, false).unwrap();
+        write_to(&large(), external(&path)).unwrap();
         remove(&path);
         assert!(!path.exists() && !side.exists(), "its own goes");
     }
@@ -209,7 +293,7 @@ mod tests {
     fn external_data_may_not_leave_the_folder_or_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.onnx");
-        write_external(large(), &path, false).unwrap();
+        write_to(&large(), external(&path)).unwrap();
         let model = super::super::read::decode(std::fs::read(&path).unwrap().into()).unwrap();
         for (key, value) in [
             ("location", "../m.onnx.data"),
@@ -220,7 +304,7 @@ mod tests {
             let mut model = model.clone();
             let entries = &mut model.graph_mut().initializer[0].external_data;
             entries.iter_mut().find(|entry| entry.key() == key).unwrap().value = Some(value.into());
-            write_bytes(&encode(&model), &path, true).unwrap();
+            std::fs::write(&path, encode(&model)).unwrap();
             assert!(read(&path).unwrap_err().to_string().contains("tensor w"), "{key} {value}");
         }
     }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::onnx;
 use crate::plan::{self, Applied};
 use crate::progress::Progress;
-use crate::rewrite::{self, Dialect, lower};
+use crate::rewrite;
 use crate::validate::prove;
 
 /// Applies the first `first` decisions of the plan, or all of them, and proves that the written
@@ -22,12 +22,14 @@ pub fn apply(
     output: Option<&Path>,
     first: Option<usize>,
     overwrite: bool,
+    external_data: bool,
     progress: &dyn Progress,
 ) -> Result<Applied> {
     let path = plan;
     let mut plan = plan::read(path)?;
-    let output = target(input, output, &format!("{}.onnx", plan.precision), overwrite)?;
-    let ready = ready(input, plan.opset)?;
+    let output = target(input, output, &format!("{}.onnx", plan.precision), overwrite, external_data)?;
+    let ready = ready(input, plan.opset, &plan.shapes)?;
+    onnx::Target { path: &output, external_data, overwrite }.check(&ready.float.side_files)?;
     if ready.subject.sha256 != plan.subject.sha256 {
         let problem = format!(
             "the plan was made for another model ({}, sha256 {})",
@@ -44,10 +46,10 @@ pub fn apply(
         Error::Plan { place, problem, .. } => Error::Plan { path: path.to_owned(), place, problem },
         other => other,
     })?;
-    let after = onnx::write(&rewritten, &output, overwrite)?;
+    let after = onnx::write_to(&rewritten, onnx::Target { path: &output, external_data, overwrite })?;
     let proven = || {
         let back = onnx::read(&output)?;
-        prove(&plan, None, &lower(&back, Dialect::Folded)?)?;
+        prove(&plan, None, &back)?;
         Ok(back)
     };
     let back = proven().inspect_err(|_: &Error| onnx::remove(&output))?;

@@ -193,7 +193,7 @@ impl Search<'_> {
     fn size(&self, plan: &Plan) -> Result<(u64, f64)> {
         let ready = self.task.ready;
         let written = rewrite::apply(&ready.model, plan, None)?;
-        let bytes = onnx::encode(&written).len() as u64;
+        let bytes = onnx::encoded_len(&written) as u64;
         Ok((bytes, sizes(ready.float.bytes_on_disk, bytes, &ready.model, &written, plan).effective_bits))
     }
 

@@ -18,9 +18,9 @@ use crate::runtime::faults;
 /// # Errors
 /// Any: see [`crate::error::Error`].
 pub fn inspect(path: &Path) -> Result<Inspection> {
-    let ready = match ready(path, Opset::default()) {
+    let ready = match ready(path, Opset::default(), &[]) {
         Err(stopped @ Error::NoConversion { .. }) => {
-            let mut ready = ready(path, Opset::Keep)?;
+            let mut ready = ready(path, Opset::Keep, &[])?;
             ready.warnings.push(stopped.to_string());
             ready
         }

@@ -3,10 +3,13 @@
 
 use std::path::Path;
 
+use super::measure::{float_bytes, is_large};
 use super::quantize::first_fault;
 use crate::error::{Error, Result};
 use crate::onnx::{self, Model};
+use crate::options::OPSET;
 use crate::plan::{Plan, Verdict};
+use crate::prepare::prepare;
 use crate::progress::Progress;
 use crate::rewrite::{Dialect, lower};
 use crate::runtime::Session;
@@ -15,6 +18,8 @@ use crate::validate::{compare, prove};
 
 /// Random samples that stand in where there are none: enough to see that the file runs.
 const SYNTHETIC_SAMPLES: usize = 4;
+/// Bytes of memory that running both models takes for each byte of float weights.
+const RUN_BYTES: u64 = 6;
 
 /// A file that was just written, and what it is held against.
 pub(super) struct Judged<'j> {
@@ -25,14 +30,19 @@ pub(super) struct Judged<'j> {
     pub samples: Option<&'j Path>,
     pub preprocess: Option<&'j Preprocess>,
     pub calibrated_on: bool,
+    /// Whether samples were given, which asks for a run however large the model.
+    pub asked: bool,
     pub seed: u64,
 }
 
 /// Reads the file back, proves its weights, and runs it. Returns the file as read as well.
 pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdict, Model)> {
     let back = onnx::read(judged.written)?;
+    let proven = prove(judged.plan, judged.first, &back)?;
+    if !judged.asked && is_large(judged.float, judged.samples.is_some()) {
+        return Ok((too_large(judged.float), back));
+    }
     let view = lower(&back, Dialect::Folded)?;
-    let proven = prove(judged.plan, judged.first, &view)?;
     let samples = match judged.samples {
         Some(path) => Some(Samples::open(path, judged.float, judged.preprocess)?),
         None => None,
@@ -43,6 +53,20 @@ pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdi
         validation.calibrated_on = judged.calibrated_on;
     }
     Ok((verdict, back))
+}
+
+/// Why a model of this size is not run unasked.
+fn too_large(float: &Model) -> Verdict {
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    let bytes = float_bytes(float);
+    Verdict::NotValidated {
+        reason: format!(
+            "running {:.1} GB of float weights beside the quantized ones would take about {:.0} GB of memory; \
+             every code and scale in the file was compared with the plan; --validation SAMPLES runs both models all the same",
+            gigabytes(bytes),
+            gigabytes(RUN_BYTES * bytes).ceil()
+        ),
+    }
 }
 
 /// Judges any quantized file against its float model, without a plan.
@@ -58,7 +82,7 @@ pub fn validate(
     seed: u64,
     progress: &dyn Progress,
 ) -> Result<Verdict> {
-    let model = onnx::read(float)?;
+    let model = runnable(onnx::read(float)?);
     let view = lower(&onnx::read(quantized)?, Dialect::Folded)?;
     let preprocess = preprocess.map(Preprocess::read).transpose()?;
     let beside = samples.is_none().then(|| Samples::discover(float).validation).flatten();
@@ -67,6 +91,17 @@ pub fn validate(
         None => None,
     };
     run(&model, &view, samples, seed, progress)
+}
+
+/// `model`, or its prepared form where tract can run only that.
+fn runnable(model: Model) -> Model {
+    if first_fault(&model).is_none() {
+        return model;
+    }
+    match prepare(model.clone(), OPSET) {
+        Ok((prepared, _)) if first_fault(&prepared).is_none() => prepared,
+        _ => model,
+    }
 }
 
 fn run(

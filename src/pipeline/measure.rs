@@ -6,12 +6,18 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use crate::onnx::proto::TensorProto;
-use crate::onnx::{self, Dtype, Model, element_count};
+use crate::onnx::{self, Dtype, Model, element_count, tensors};
 use crate::plan::{Decision, Plan, Sizes, WeightDecision};
 
 /// SHA-256 of the model as one message, in hexadecimal.
 pub(super) fn sha256(model: &Model) -> String {
-    Sha256::digest(onnx::encode(model)).iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut digest = Sha256::new();
+    let taken = onnx::encode_to(model, &mut |piece| {
+        digest.update(piece);
+        Ok(())
+    });
+    drop(taken);
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Seconds a stage, in order.
@@ -75,13 +81,28 @@ pub(super) fn parameters(model: &Model) -> u64 {
     floats.map(|tensor| element_count(tensor).unwrap_or(0) as u64).sum()
 }
 
+/// Bytes of float weights from which a model is not run unless somebody asks for it: on samples that were found, and on made-up
+/// ones, which tell little.
+const LARGE: u64 = 1 << 30;
+const LARGE_WITHOUT_SAMPLES: u64 = 256 << 20;
+
+/// What the float constants of `model` take in memory.
+pub(super) fn float_bytes(model: &Model) -> u64 {
+    tensors(model.graph()).into_iter().filter(|tensor| is_float(tensor)).map(bytes).sum()
+}
+
+/// Whether running `model`, for which there are `samples`, takes more memory than one should take unasked.
+pub(super) fn is_large(model: &Model, samples: bool) -> bool {
+    float_bytes(model) > if samples { LARGE } else { LARGE_WITHOUT_SAMPLES }
+}
+
 /// Bits that the codes, scales and zero points of weights take.
 pub(super) fn weight_bits(weight: &WeightDecision) -> u64 {
     let bits = weight.terms.iter().map(|term| {
         let written = term.zero_points.iter().any(|&zero| zero != 0);
         let zero_points = if written { term.zero_points.len() as u64 } else { 0 };
         let width = u64::from(term.storage.bits());
-        width * (term.codes.values.len() as u64 + zero_points) + 32 * term.scales.len() as u64
+        width * (term.codes.len() as u64 + zero_points) + 32 * term.scales.len() as u64
     });
     bits.sum()
 }

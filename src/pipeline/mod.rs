@@ -51,6 +51,29 @@ pub struct Job {
     pub seed: u64,
     /// Whether existing outputs may be replaced.
     pub overwrite: bool,
+    /// Whether large tensors go to a side file in any case, and not only where one file would be too large.
+    pub external_data: bool,
+    /// Dimensions of inputs that the model leaves open; those of the written model too.
+    pub shapes: Vec<(String, Vec<i64>)>,
+}
+
+impl Job {
+    /// The conversion of `input` with `options` and nothing else asked for.
+    pub fn new(input: &Path, options: Options) -> Self {
+        Self {
+            input: input.to_owned(),
+            output: None,
+            options,
+            calibration: None,
+            validation: None,
+            preprocess: None,
+            samples: None,
+            seed: 0,
+            overwrite: false,
+            external_data: false,
+            shapes: Vec::new(),
+        }
+    }
 }
 
 /// A model ready to be analysed, and what it was before.
@@ -66,9 +89,9 @@ pub(crate) struct Ready {
     pub float: Model,
 }
 
-/// Reads `path` and prepares it at the opset wanted.
-pub(crate) fn ready(path: &Path, wanted: Opset) -> Result<Ready> {
-    let float = onnx::read(path)?;
+/// Reads `path` and prepares it at the opset wanted, with inputs of the shapes given.
+pub(crate) fn ready(path: &Path, wanted: Opset, shapes: &[(String, Vec<i64>)]) -> Result<Ready> {
+    let mut float = onnx::read(path)?;
     let mut warnings = Vec::new();
     if float.unknown_bytes > 0 {
         warnings.push(format!(
@@ -79,9 +102,11 @@ pub(crate) fn ready(path: &Path, wanted: Opset) -> Result<Ready> {
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let subject = Subject { file, sha256: measure::sha256(&float) };
     let opset = float.opset();
+    let fixed = crate::prepare::fix(&mut float, shapes)?;
     let (model, changes, expected) = crate::prepare::with_statistics(float.clone(), wanted.least())?;
-    let prepared = changes
+    let prepared = fixed
         .into_iter()
+        .chain(changes)
         .map(|change| Prepared { pass: change.pass.into(), count: change.count, detail: change.detail })
         .collect();
     Ok(Ready { model, prepared, expected, opset, subject, warnings, float })
@@ -99,7 +124,13 @@ pub(crate) fn refuse_blocks(options: &Options, model: &Model) -> Result<()> {
 }
 
 /// `output`, or the input's name with `suffix` in place of `.onnx`, checked against the input.
-pub(crate) fn target(input: &Path, output: Option<&Path>, suffix: &str, overwrite: bool) -> Result<PathBuf> {
+pub(crate) fn target(
+    input: &Path,
+    output: Option<&Path>,
+    suffix: &str,
+    overwrite: bool,
+    external_data: bool,
+) -> Result<PathBuf> {
     let stem = input.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let path = output.map_or_else(|| input.with_file_name(format!("{stem}.{suffix}")), Path::to_owned);
     let same = |one: &Path, other: &Path| {
@@ -110,6 +141,6 @@ pub(crate) fn target(input: &Path, output: Option<&Path>, suffix: &str, overwrit
         return Err(Error::OverwritesInput { path });
     }
     // Asked before the work, so that nobody waits for a result that cannot be kept.
-    drop(onnx::Sink::create(&path, overwrite)?);
+    onnx::Target { path: &path, external_data, overwrite }.check(&[])?;
     Ok(path)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::budget::{Task, keep};
 use super::decide::{decide, unable};
 use super::judge::{self, Judged};
-use super::measure::{Clock, peak_memory, sizes};
+use super::measure::{Clock, is_large, peak_memory, sizes};
 use super::sensitivity::guilty;
 use super::{CALIBRATION_SAMPLES, Job, Ready, ready, refuse_blocks, target};
 use crate::analyse::analyse;
@@ -36,7 +36,7 @@ pub(super) struct Solved {
 /// Any: see [`Error`]. No output is left behind then.
 pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
     let suffix = format!("{}.onnx", job.options.precision());
-    let output = target(&job.input, job.output.as_deref(), &suffix, job.overwrite)?;
+    let output = target(&job.input, job.output.as_deref(), &suffix, job.overwrite, job.external_data)?;
     if let Some(path) = &job.validation {
         // Told before the work; whether they fit is seen after it.
         std::fs::metadata(path).map_err(Error::read(path))?;
@@ -44,7 +44,8 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
     let Solved { mut ready, analysis, plan, budget, calibration, preprocess, validation, mut clock, .. } =
         solved(job, progress)?;
     let rewritten = rewrite::apply(&ready.model, &plan, None)?;
-    let after = onnx::write(&rewritten, &output, job.overwrite)?;
+    let target = onnx::Target { path: &output, external_data: job.external_data, overwrite: job.overwrite };
+    let after = onnx::write_to(&rewritten, target)?;
     drop(rewritten);
     clock.lap("rewrite");
     let float = match (first_fault(&ready.float), first_fault(&ready.model)) {
@@ -63,6 +64,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         samples: validation.as_deref().or(job.calibration.as_deref()),
         preprocess: preprocess.as_ref(),
         calibrated_on: validation.is_none() && job.calibration.is_some(),
+        asked: job.validation.is_some() || job.calibration.is_some(),
         seed: job.seed,
     };
     // Nobody should find a file that was not judged as asked, or is not what the plan says.
@@ -97,7 +99,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
 /// # Errors
 /// Any: see [`Error`]. No output is left behind then.
 pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
-    let path = target(&job.input, job.output.as_deref(), "plan.json", job.overwrite)?;
+    let path = target(&job.input, job.output.as_deref(), "plan.json", job.overwrite, false)?;
     let Solved { ready, plan, budget, mut clock, .. } = solved(job, progress)?;
     plan::write(&plan, &path, job.overwrite)?;
     clock.lap("write");
@@ -107,7 +109,7 @@ pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
 /// Everything up to the plan.
 pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     let mut clock = Clock::start();
-    let mut ready = ready(&job.input, job.options.opset)?;
+    let mut ready = ready(&job.input, job.options.opset, &job.shapes)?;
     refuse_blocks(&job.options, &ready.model)?;
     clock.lap("prepare");
     let mut analysis = analyse(&ready.model, &job.options)?;
@@ -118,7 +120,10 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
         beside.preprocess.clone().filter(|_| given)
     });
     let preprocess = preprocess.map(|path| Preprocess::read(&path)).transpose()?;
-    let source = job.calibration.clone().or(beside.calibration);
+    // Samples that lie there by themselves are no wish to run a model that hardly fits into memory.
+    let found =
+        beside.calibration.filter(|_| job.options.quantizes_activations() || !is_large(&ready.float, true));
+    let source = job.calibration.clone().or(found);
     clock.lap("analyse");
     let reach = Reach::of(&ready.model, &faults(&ready.model));
     let samples = match source {
@@ -180,6 +185,7 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
         }
         clock.add("analyse");
     }
+    decided.plan.shapes.clone_from(&job.shapes);
     let calibration = samples.filter(|_| decided.calibrated);
     let calibration = calibration.map(|samples| (samples.path().display().to_string(), samples.len()));
     ready.warnings.extend(decided.warnings);
@@ -201,7 +207,8 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
 
 /// Notes how much each layer computes and reads, where tract can run the model on a sample, or on a made-up one.
 fn count_work(job: &Job, ready: &Ready, analysis: &mut Analysis, samples: Option<&Samples>) -> Result<()> {
-    if analysis.weights.is_empty() || first_fault(&ready.model).is_some() {
+    let too_large = samples.is_none() && is_large(&ready.float, false);
+    if analysis.weights.is_empty() || too_large || first_fault(&ready.model).is_some() {
         return Ok(());
     }
     let inputs = match samples {

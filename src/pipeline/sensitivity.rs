@@ -38,7 +38,7 @@ pub fn sensitivity(job: &Job, count: Option<usize>, progress: &dyn Progress) -> 
         ));
     };
     let Solved { ready, analysis, plan, calibration, preprocess, mut clock, .. } = solved(job, progress)?;
-    if let Some(problem) = first_fault(&ready.float).or_else(|| first_fault(&ready.model)) {
+    if let Some(problem) = first_fault(&ready.model) {
         return Err(unable(&problem));
     }
     let samples = Samples::open(&path, &ready.float, preprocess.as_ref())?;

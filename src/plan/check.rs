@@ -41,12 +41,15 @@ impl WeightTerm {
         let Some(groups) = self.partition.groups(dims) else {
             return Some(format!("no scale by {:?} of {dims:?}", self.partition));
         };
-        if self.codes.bits != self.storage.bits() || self.codes.values.len() != groups.elements() {
+        let (bits, signed) = (self.codes.bits(), self.codes.is_signed());
+        // Of the right width and sign no code is out of range.
+        let right = bits == self.storage.bits() && signed == self.storage.is_signed();
+        if !right || self.codes.len() != groups.elements() {
+            let sign = if signed { "signed " } else { "" };
             return Some(format!(
-                "{} codes of {} bits for {} {dims:?}",
-                self.codes.values.len(),
-                self.codes.bits,
-                self.storage,
+                "{} {sign}codes of {bits} bits for {} {dims:?}",
+                self.codes.len(),
+                self.storage
             ));
         }
         if scales != groups.count() || zeros != scales {
@@ -59,7 +62,7 @@ impl WeightTerm {
         if let Some(problem) = self.scales.iter().find_map(|&scale| not_positive(scale)) {
             return Some(problem);
         }
-        self.codes.values.iter().chain(&self.zero_points).find_map(|&code| stray("code", code, self.storage))
+        self.zero_points.iter().find_map(|&code| stray("code", code, self.storage))
     }
 }
 
@@ -109,7 +112,7 @@ mod tests {
             partition: Partition::Block { axis: 1, size: 2 },
             scales: vec![0.5, 1.0, 2.0, 4.0],
             zero_points: vec![0, 0, -1, 0],
-            codes: Codes { bits: 4, values: vec![1, 2, 3, -8, 7, 0] },
+            codes: Codes::new(Storage::Int4, &[1, 2, 3, -8, 7, 0]),
         };
         WeightDecision {
             tensor: "w".into(),
@@ -141,8 +144,8 @@ mod tests {
         let cases: [(&str, Change); 10] = [
             ("0 terms", |it| it.terms.clear()),
             ("9 terms", |it| it.terms = vec![it.terms[0].clone(); 9]),
-            ("term 1: 5 codes", |it| it.terms[1].codes.values.truncate(5)),
-            ("of 8 bits", |it| it.terms[0].codes.bits = 8),
+            ("term 1: 5 signed codes", |it| it.terms[1].codes = Codes::new(Storage::Int4, &[0; 5])),
+            ("of 8 bits", |it| it.terms[0].codes = Codes::new(Storage::Int8, &[0; 6])),
             ("3 scales and 4 zero points", |it| it.terms[0].scales.truncate(3)),
             ("which has 4 groups", |it| it.terms[0].zero_points.truncate(3)),
             ("axis: 2", |it| it.terms[0].partition = Partition::Channel { axis: 2 }),

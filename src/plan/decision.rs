@@ -27,6 +27,9 @@ pub struct Plan {
     /// To which opset the model is brought first: decisions name nodes by their place after that.
     #[serde(default)]
     pub opset: Opset,
+    /// Dimensions that inputs get.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shapes: Vec<(String, Vec<i64>)>,
     /// What is done, in graph order.
     pub decisions: Vec<Decision>,
     /// What is left, and why.
@@ -106,24 +109,15 @@ impl WeightDecision {
     /// The values that the weights stand for: terms decoded and added in order, as ONNX does it, in the type of the scales, and
     /// then in the weights' own. Meant for decisions without a [`WeightDecision::problem`].
     pub fn decode(&self) -> Vec<f32> {
-        let mut terms = (0..self.terms.len()).map(|at| self.decode_term(at));
-        let mut sum = terms.next().unwrap_or_default();
-        for term in terms {
-            sum.iter_mut().zip(term).for_each(|(sum, term)| *sum = self.float.of_scale().round(*sum + term));
-        }
-        match self.float {
-            Float::Bfloat16 => sum.into_iter().map(|value| self.float.round(value)).collect(),
-            _ => sum,
-        }
+        let elements = self.terms.first().map_or(0, |term| term.codes.len());
+        let mut sum = vec![0.0; elements];
+        self.decode_piece(0, &mut sum);
+        sum
     }
 
-    /// The values of one term, as its DequantizeLinear gives them.
-    pub fn decode_term(&self, at: usize) -> Vec<f32> {
-        let mut values = self.terms.get(at).map_or_else(Vec::new, |term| term.decode(&self.dims));
-        if self.float.of_scale() == Float::Float16 {
-            values.iter_mut().for_each(|value| *value = self.float.round(*value));
-        }
-        values
+    /// Puts the values of [`WeightDecision::decode`] from `start` on into `out`.
+    pub fn decode_piece(&self, start: usize, out: &mut [f32]) {
+        decode_sum(&self.terms, &self.dims, self.float, start, out);
     }
 }
 
@@ -169,12 +163,50 @@ impl WeightTerm {
     /// The values that the codes stand for in weights of `dims`; nothing where the partition does not fit them.
     pub fn decode(&self, dims: &[i64]) -> Vec<f32> {
         let Some(groups) = self.groups(dims) else { return Vec::new() };
-        let value = |(at, &code): (usize, &i16)| {
-            let group = groups.of(at);
-            f32::from(code - self.zero_points[group]) * self.scales[group]
-        };
-        self.codes.values.iter().enumerate().map(value).collect()
+        let mut values = vec![0.0; self.codes.len()];
+        self.decode_piece(&groups, 0, &mut values);
+        values
     }
+
+    /// Puts the values of [`WeightTerm::decode`] from `start` on into `out`; `groups` are those of the partition.
+    pub fn decode_piece(&self, groups: &Groups, start: usize, out: &mut [f32]) {
+        let mut done = 0;
+        while done < out.len() {
+            let (group, step, run) = groups.run(start + done);
+            let run = run.min(out.len() - done);
+            for (at, out) in out[done..done + run].iter_mut().enumerate() {
+                let group = group + at * step;
+                let code = self.codes.get(start + done + at);
+                *out = f32::from(code - self.zero_points[group]) * self.scales[group];
+            }
+            done += run;
+        }
+    }
+}
+
+/// Puts the sum of `terms` of weights of `dims`, from element `start` on, into `out`: decoded and added in order, in the type of
+/// the scales of weights of type `float`, and then in that type.
+pub fn decode_sum(terms: &[WeightTerm], dims: &[i64], float: Float, start: usize, out: &mut [f32]) {
+    let round = |values: &mut [f32], to: Float| {
+        if matches!(to, Float::Float16 | Float::Bfloat16) {
+            values.iter_mut().for_each(|value| *value = to.round(*value));
+        }
+    };
+    let mut more = Vec::new();
+    for (at, term) in terms.iter().enumerate() {
+        let Some(groups) = term.groups(dims) else { continue };
+        if at == 0 {
+            term.decode_piece(&groups, start, out);
+            round(out, float.of_scale());
+            continue;
+        }
+        more.resize(out.len(), 0.0);
+        term.decode_piece(&groups, start, &mut more);
+        round(&mut more, float.of_scale());
+        out.iter_mut().zip(&more).for_each(|(sum, term)| *sum += term);
+        round(out, float.of_scale());
+    }
+    round(out, float);
 }
 
 /// A bias with new values.

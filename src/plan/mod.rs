@@ -15,10 +15,10 @@ mod sensitivity;
 mod site;
 
 pub use budget::{Budgeted, Trial};
-pub use codes::Codes;
+pub use codes::{Codes, CodesMut};
 pub use decision::{
     ActivationDecision, ActivationTerm, BiasChange, Decision, Plan, Residuals, Subject, VERSION,
-    WeightDecision, WeightTerm,
+    WeightDecision, WeightTerm, decode_sum,
 };
 pub use expected::{Channels, Expected};
 pub use file::{read, write};
@@ -28,6 +28,6 @@ pub use observations::Observations;
 pub use outcome::{
     Applied, Inspection, Outcome, OutputError, Planned, Prepared, Score, SiteRow, Sizes, Validation, Verdict,
 };
-pub use partition::{Groups, Partition};
+pub use partition::{Groups, Partition, Runs, Tile};
 pub use sensitivity::{Layer, LayerSensitivity, Loss, Sensitivities, Sensitivity};
 pub use site::{ActivationSite, Analysis, Keep, Kernel, Place, Read, Skip, Spatial, WeightSite, Work};

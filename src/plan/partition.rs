@@ -1,5 +1,7 @@
 //! Which elements of a tensor share a scale: the one place that knows this arithmetic.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 /// How many elements share one scale and zero point.
@@ -121,11 +123,117 @@ impl Groups {
         }
     }
 
-    /// The elements of each group, in row-major order.
-    pub fn members(&self) -> Vec<Vec<usize>> {
-        let mut members = vec![Vec::new(); self.count];
-        (0..self.elements).for_each(|at| members[self.of(at)].push(at));
-        members
+    /// The group of the element at `at`, by how much its number grows from one element to the next, and for how many
+    /// elements that holds.
+    pub fn run(&self, at: usize) -> (usize, usize, usize) {
+        let group = self.of(at);
+        match self.form {
+            Form::Whole => (group, 0, self.elements - at),
+            Form::Axis { length, inner: 1 } => (group, 1, length - at % length),
+            Form::Axis { inner, .. } => (group, 0, inner - at % inner),
+            Form::Blocks { length, inner: 1, size, .. } => {
+                let column = at % length;
+                (group, 0, (size - column % size).min(length - column))
+            }
+            Form::Blocks { inner, .. } => (group, 1, inner - at % inner),
+        }
+    }
+
+    /// Where the elements of `group` are.
+    pub fn runs(&self, group: usize) -> Runs {
+        match self.form {
+            Form::Whole => Runs { start: 0, step: self.elements, count: 1, length: self.elements },
+            Form::Axis { length, inner } => Runs {
+                start: group * inner,
+                step: length * inner,
+                count: self.elements / (length * inner),
+                length: inner,
+            },
+            Form::Blocks { length, inner, size, groups } => {
+                let (row, place) = (group / inner, group % inner);
+                let (outer, block) = (row / groups, row % groups);
+                let start = (outer * length + block * size) * inner + place;
+                Runs { start, step: inner, count: size.min(length - block * size), length: 1 }
+            }
+        }
+    }
+
+    /// Cuts the groups into runs of neighbours of no more than `most` elements together, as far as a single group is not
+    /// larger, so that a tile's elements are few and long stretches of the tensor.
+    pub fn tiles(&self, most: usize) -> Vec<Tile> {
+        let mut tiles = Vec::new();
+        let mut first = 0;
+        while first < self.count && self.elements > 0 {
+            let runs = self.runs(first);
+            let many = |size: usize| (most / size.max(1)).max(1);
+            let tile = match self.form {
+                Form::Whole => Tile { groups: 0..1, runs },
+                Form::Axis { length, inner } => {
+                    let end = length.min(first + many(runs.count * inner));
+                    Tile { groups: first..end, runs: Runs { length: (end - first) * inner, ..runs } }
+                }
+                // Whole rows of blocks lie one behind another; a row that is too long is cut.
+                Form::Blocks { inner, size, .. } if inner.saturating_mul(size) <= most => {
+                    let end = self.count.min(first + many(inner * size) * inner);
+                    let stop = if end < self.count { self.runs(end).start } else { self.elements };
+                    let length = stop - runs.start;
+                    Tile { groups: first..end, runs: Runs { count: 1, step: length, length, ..runs } }
+                }
+                Form::Blocks { inner, .. } => {
+                    let end = first + (inner - first % inner).min(many(runs.count));
+                    Tile { groups: first..end, runs: Runs { length: end - first, ..runs } }
+                }
+            };
+            first = tile.groups.end;
+            tiles.push(tile);
+        }
+        tiles
+    }
+}
+
+/// Elements at equal distances: `count` runs of `length` neighbours each, the first at `start` and each `step` behind the
+/// one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Runs {
+    /// The first element.
+    pub start: usize,
+    /// From one run to the next.
+    pub step: usize,
+    /// How many runs.
+    pub count: usize,
+    /// Elements in each.
+    pub length: usize,
+}
+
+impl Runs {
+    /// How many elements there are.
+    pub fn elements(&self) -> usize {
+        self.count * self.length
+    }
+
+    /// The runs as ranges, in order.
+    pub fn ranges(self) -> impl Iterator<Item = Range<usize>> {
+        (0..self.count)
+            .map(move |at| self.start + at * self.step)
+            .map(move |start| start..start + self.length)
+    }
+}
+
+/// Neighbouring groups, and where all of their elements are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// The groups.
+    pub groups: Range<usize>,
+    /// Their elements.
+    pub runs: Runs,
+}
+
+impl Tile {
+    /// Where the elements of `group`, which is in the tile, are among the tile's elements in their order.
+    pub fn inside(&self, group: Runs) -> Runs {
+        // Several runs are rows of equal width, and each run of a group lies within its row.
+        let step = if self.runs.count == 1 { group.step } else { self.runs.length };
+        Runs { start: group.start - self.runs.start, step, ..group }
     }
 }
 
@@ -160,13 +268,45 @@ mod tests {
     }
 
     #[test]
-    fn members_are_the_groups_turned_round() {
-        let groups = Partition::Block { axis: 0, size: 2 }.groups(&[3, 2]).unwrap();
-        assert_eq!(groups.members(), [vec![0, 2], vec![1, 3], vec![4], vec![5]]);
-        assert_eq!(
-            Partition::Channel { axis: 0 }.groups(&[0, 3]).unwrap().members(),
-            Vec::<Vec<usize>>::new()
-        );
+    fn runs_and_tiles_are_the_groups_turned_round() {
+        let dims = [3, 5, 4];
+        let axes = 0..3;
+        let blocks = axes.clone().flat_map(|axis| [1, 2, 3, 9].map(|size| Partition::Block { axis, size }));
+        let channels = axes.map(|axis| Partition::Channel { axis });
+        for partition in blocks.chain(channels).chain([Partition::Tensor]) {
+            let groups = partition.groups(&dims).unwrap();
+            let mut members = vec![Vec::new(); groups.count()];
+            (0..groups.elements()).for_each(|at| members[groups.of(at)].push(at));
+            for (group, members) in members.iter().enumerate() {
+                assert_eq!(
+                    groups.runs(group).ranges().flatten().collect::<Vec<_>>(),
+                    *members,
+                    "{partition:?}"
+                );
+            }
+            for at in 0..groups.elements() {
+                let (group, step, run) = groups.run(at);
+                assert!(run > 0 && at + run <= groups.elements(), "{partition:?} {at}");
+                (0..run)
+                    .for_each(|more| assert_eq!(groups.of(at + more), group + more * step, "{partition:?}"));
+            }
+            for most in [1, 2, 7, 12, 20, 40, 60, 1000] {
+                let mut next = 0;
+                for tile in groups.tiles(most) {
+                    assert_eq!(tile.groups.start, next, "{partition:?} {most}");
+                    next = tile.groups.end;
+                    assert!(tile.runs.elements() <= most || tile.groups.len() == 1, "{partition:?} {most}");
+                    let elements: Vec<usize> = tile.runs.ranges().flatten().collect();
+                    for group in tile.groups.clone() {
+                        let inside = tile.inside(groups.runs(group)).ranges().flatten();
+                        assert_eq!(inside.map(|at| elements[at]).collect::<Vec<_>>(), members[group]);
+                    }
+                }
+                assert_eq!(next, groups.count());
+            }
+        }
+        let none = Partition::Channel { axis: 0 }.groups(&[0, 3]).unwrap();
+        assert!(none.tiles(1).is_empty());
     }
 
     #[test]

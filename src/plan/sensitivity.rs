@@ -74,6 +74,7 @@ impl<'p> Layer<'p> {
             subject: self.plan.subject.clone(),
             precision: self.plan.precision.clone(),
             opset: self.plan.opset,
+            shapes: self.plan.shapes.clone(),
             decisions: decisions.collect(),
             skips: self.plan.skips.clone(),
         }

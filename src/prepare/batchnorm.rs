@@ -7,13 +7,15 @@ use super::{Change, changed};
 use crate::error::Result;
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{
-    Dtype, Index, Model, element_count, float, floats, int, is_standard, node_label, tensor_f32,
-    without_attribute,
+    Dtype, Floats, Index, Model, Scratch, element_count, float, floats, int, is_standard, node_label, tensor,
+    tensor_f32, without_attribute,
 };
 use crate::plan::{Channels as Statistics, Expected};
 
 /// BatchNormalization's `epsilon` where the node gives none.
 const EPSILON: f32 = 1e-5;
+/// Weights that are folded at a time.
+const PIECE: usize = 1 << 18;
 
 /// Before this opset a normalisation trained unless told not to, and Gemm broadcast its bias only where told to.
 const OPSET_TEST: i64 = 7;
@@ -74,16 +76,22 @@ fn plan(index: &Index, at: usize, node: &NodeProto, names: &mut Names) -> Result
     let Some(affine) = affine(index, node, channel.count)? else { return Ok(None) };
     let Some(old) = old_bias(index, producer, channel.count)? else { return Ok(None) };
 
-    let values = floats(weight)?;
-    let scaled = values
-        .iter()
-        .enumerate()
-        .map(|(at, &value)| (f64::from(value) * affine.factor[(channel.of)(at)]) as f32);
-    let scaled: Vec<f32> = scaled.collect();
+    let values = Floats::of(weight)?;
+    let (mut scaled, mut written, mut finite) = (Scratch::new(), Ok(()), true);
+    values.pieces(PIECE, |start, values| {
+        let scale =
+            |(at, &value): (usize, &f32)| (f64::from(value) * affine.factor[(channel.of)(start + at)]) as f32;
+        let values: Vec<f32> = values.iter().enumerate().map(scale).collect();
+        finite &= values.iter().all(|value| value.is_finite());
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        written = scaled.push(&bytes);
+        (finite && written.is_ok()).then_some(())
+    });
+    written?;
     let bias: Vec<f32> = (0..channel.count)
         .map(|at| ((old[at] - affine.mean[at]) * affine.factor[at] + affine.shift[at]) as f32)
         .collect();
-    if !scaled.iter().chain(&bias).all(|value| value.is_finite()) {
+    if !finite || !bias.iter().all(|value| value.is_finite()) {
         return Ok(None);
     }
     let label = node_label(producer);
@@ -97,7 +105,7 @@ fn plan(index: &Index, at: usize, node: &NodeProto, names: &mut Names) -> Result
         None => names.fresh(&format!("{label}_{missing}")),
     };
     let bias_name = producer.input.get(2).map(String::as_str).filter(|name| !name.is_empty());
-    let weight = tensor_f32(owned(Some(weight.name()), "weight"), &weight.dims, &scaled);
+    let weight = tensor(owned(Some(weight.name()), "weight"), Dtype::Float, &weight.dims, scaled.finish()?);
     let bias = tensor_f32(owned(bias_name, "bias"), &[channel.count as i64], &bias);
     let variance =
         affine.factor.iter().zip(&affine.variance).map(|(factor, old)| factor * factor * old).collect();

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use super::view::View;
 use crate::error::Result;
 use crate::onnx::proto::{NodeProto, TensorProto};
-use crate::onnx::{Dtype, element_count, floats, int, integers, ints, tensor, tensor_of};
+use crate::onnx::{Dtype, Scratch, element_count, floats, int, integers, ints, let_go, tensor, tensor_of};
 use crate::plan::Float;
 
 /// Operators that lay out, and how many of their inputs they do that to; all of them where that is `None`.
@@ -19,6 +20,9 @@ const OPERATORS: [(&str, Option<usize>); 9] = [
     ("Split", Some(1)),
     ("Concat", None),
 ];
+
+/// Elements that are copied at a time.
+const PIECE: usize = 1 << 18;
 
 /// How many inputs of `node` are laid out, the rest saying how; `None` where it computes something.
 pub(super) fn laid_out(node: &NodeProto) -> Option<usize> {
@@ -118,14 +122,12 @@ fn moved(
     }
     let dtype = Dtype::try_from(source.data_type()).unwrap_or(Dtype::Undefined);
     let made = views.iter().zip(&node.output).map(|(view, name)| {
-        tensor(
-            name,
-            dtype,
-            &view.dims.iter().map(|&dim| dim as i64).collect::<Vec<_>>(),
-            view.copy(&raw, width),
-        )
+        let dims: Vec<i64> = view.dims.iter().map(|&dim| dim as i64).collect();
+        Ok(tensor(name, dtype, &dims, view.copy(&raw, width)?))
     });
-    Ok(Some(made.collect()))
+    let made = made.collect::<Result<Vec<TensorProto>>>();
+    let_go(&raw);
+    made.map(Some)
 }
 
 fn concat(node: &NodeProto, inputs: &[Option<&TensorProto>]) -> Result<Option<Vec<TensorProto>>> {
@@ -154,15 +156,16 @@ fn concat(node: &NodeProto, inputs: &[Option<&TensorProto>]) -> Result<Option<Ve
         let Some((raw, _)) = bytes(part)? else { return Ok(None) };
         sources.push(raw);
     }
-    let mut whole = Vec::with_capacity(sources.iter().map(|raw| raw.len()).sum());
+    let mut whole = Scratch::new();
     for at in 0..outer {
         for raw in &sources {
             let run = raw.len() / outer.max(1);
-            whole.extend_from_slice(&raw[at * run..][..run]);
+            raw[at * run..][..run].chunks(PIECE).try_for_each(|piece| whole.push(piece))?;
         }
     }
+    sources.iter().for_each(|raw| let_go(raw));
     let dtype = Dtype::try_from(first.data_type()).unwrap_or(Dtype::Undefined);
-    Ok(Some(vec![tensor(name, dtype, &dims, whole)]))
+    Ok(Some(vec![tensor(name, dtype, &dims, whole.finish()?)]))
 }
 
 /// Little-endian bytes of whole elements, and how many bytes each takes; `None` where they have no whole ones.
@@ -192,89 +195,8 @@ fn bytes(source: &TensorProto) -> Result<Option<(bytes::Bytes, usize)>> {
     Ok((raw.len() == width * count).then_some((raw, width)))
 }
 
-/// Elements of a tensor in an order of their own: along each axis so many, so far apart.
-#[derive(Clone)]
-struct View {
-    start: usize,
-    dims: Vec<usize>,
-    strides: Vec<isize>,
-}
-
-impl View {
-    fn of(source: &TensorProto) -> Result<Self> {
-        element_count(source)?;
-        let dims: Vec<usize> = source.dims.iter().map(|&dim| dim as usize).collect();
-        let mut strides = vec![1isize; dims.len()];
-        for axis in (1..dims.len()).rev() {
-            strides[axis - 1] = strides[axis].saturating_mul(dims[axis] as isize);
-        }
-        Ok(Self { start: 0, dims, strides })
-    }
-
-    /// With the axes in the order `perm`; `None` where that is no order of them.
-    fn turned(&self, perm: &[i64]) -> Option<Self> {
-        let order: Vec<usize> =
-            perm.iter().map(|&axis| place(axis, self.dims.len())).collect::<Option<_>>()?;
-        let each = order.iter().collect::<HashSet<_>>().len();
-        (order.len() == self.dims.len() && each == order.len()).then(|| Self {
-            start: self.start,
-            dims: order.iter().map(|&axis| self.dims[axis]).collect(),
-            strides: order.iter().map(|&axis| self.strides[axis]).collect(),
-        })
-    }
-
-    /// Slice-13; a step of 0 is refused.
-    fn sliced(&self, starts: &[i64], ends: &[i64], axes: &[i64], steps: &[i64]) -> Option<Self> {
-        let mut view = self.clone();
-        if ends.len() != starts.len() || axes.len() != starts.len() || steps.len() != starts.len() {
-            return None;
-        }
-        for (at, &axis) in axes.iter().enumerate() {
-            let axis = place(axis, self.dims.len())?;
-            let length = i64::try_from(view.dims[axis]).ok()?;
-            let step = steps[at];
-            let from_end = |value: i64| if value < 0 { value.saturating_add(length) } else { value };
-            let (lowest, highest) = if step > 0 { (0, length) } else { (-1, length - 1) };
-            let first = from_end(starts[at]).clamp(lowest.max(0), highest.max(0));
-            let last = from_end(ends[at]).clamp(lowest, highest);
-            let count = match step {
-                0 => return None,
-                1.. => (last - first).max(0).checked_add(step - 1)? / step,
-                _ => (first - last).max(0).checked_add(-(step + 1))? / step.checked_neg()?,
-            };
-            view.start = view
-                .start
-                .checked_add_signed(isize::try_from(first).ok()?.checked_mul(view.strides[axis])?)?;
-            view.dims[axis] = usize::try_from(if length == 0 { 0 } else { count }).ok()?;
-            view.strides[axis] = view.strides[axis].checked_mul(isize::try_from(step).ok()?)?;
-        }
-        Some(view)
-    }
-
-    /// Its elements in row-major order.
-    fn copy(&self, raw: &[u8], width: usize) -> Vec<u8> {
-        let count: usize = self.dims.iter().product();
-        let mut copied = Vec::with_capacity(count * width);
-        let mut index = vec![0usize; self.dims.len()];
-        let mut place = self.start as isize;
-        for _ in 0..count {
-            copied.extend_from_slice(&raw[place as usize * width..][..width]);
-            for axis in (0..index.len()).rev() {
-                index[axis] += 1;
-                place += self.strides[axis];
-                if index[axis] < self.dims[axis] {
-                    break;
-                }
-                place -= self.strides[axis] * self.dims[axis] as isize;
-                index[axis] = 0;
-            }
-        }
-        copied
-    }
-}
-
 /// `axis` counted from the front.
-fn place(axis: i64, rank: usize) -> Option<usize> {
+pub(super) fn place(axis: i64, rank: usize) -> Option<usize> {
     let axis = if axis < 0 { axis + rank as i64 } else { axis };
     usize::try_from(axis).ok().filter(|&axis| axis < rank)
 }

@@ -4,6 +4,7 @@
 mod batchnorm;
 mod constants;
 mod dead;
+mod fixed;
 mod functions;
 mod hoisted;
 mod identities;
@@ -12,8 +13,11 @@ mod names;
 mod reshaped;
 mod shadowed;
 pub mod upgrade;
+mod view;
 
 use std::cell::RefCell;
+
+pub use fixed::fix;
 
 use crate::error::Result;
 use crate::onnx::Model;

@@ -27,7 +27,7 @@ pub fn outcome() -> Outcome {
             partition: Partition::Channel { axis: 0 },
             scales: vec![0.5; 16],
             zero_points: vec![0; 16],
-            codes: Codes { bits: 4, values: vec![3; 432] },
+            codes: Codes::new(Storage::Int4, &[3; 432]),
         }],
         spelling: Spelling::Sum,
         sqnr_db: Some(21.5),
@@ -61,6 +61,7 @@ pub fn outcome() -> Outcome {
         subject: Subject { file: "net.onnx".into(), sha256: "00".into() },
         precision: "w4a8".into(),
         opset: Opset::default(),
+        shapes: Vec::new(),
         decisions: vec![Decision::Weight(weight), Decision::Activation(activation)],
         skips: vec![
             skip("layer1.conv.bias", Keep::Bias),

@@ -2,10 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::is_linear;
 use crate::error::{Error, Result};
 use crate::onnx::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
-use crate::onnx::{Dtype, bodies_mut, int, integers, node_label};
+use crate::onnx::{Dtype, bodies_mut, int, integers, is_linear, node_label};
 
 /// Stores every 4-bit tensor of `graph` and its subgraphs in 8 bits.
 ///

@@ -25,8 +25,8 @@ pub use dialect::{Dialect, lower};
 
 use crate::error::{Error, Result};
 use crate::onnx::Model;
-use crate::onnx::is_standard;
-use crate::onnx::proto::{ModelProto, NodeProto, OperatorSetIdProto};
+use crate::onnx::proto::{ModelProto, OperatorSetIdProto};
+use crate::onnx::{CONTRIB, is_linear};
 use crate::options::OPSET;
 use crate::plan::{Decision, Partition, Plan, WeightDecision};
 use names::NameSupply;
@@ -35,9 +35,6 @@ use scene::Scene;
 
 /// The IR version that knows 4-bit element types.
 const IR_VERSION: i64 = 10;
-/// Where onnxruntime has a QuantizeLinear and a DequantizeLinear that take the types of opset 21 in models of any opset
-/// (<https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md>), by tensor or by axis.
-const CONTRIB: &str = "com.microsoft";
 
 /// `model`, which is prepared, with the first `first` decisions of `plan` carried out, or all of
 /// them. Nodes and tensors that no decision concerns stay as they are.
@@ -90,14 +87,10 @@ fn rebuilt(old: &Model, proto: crate::onnx::proto::ModelProto) -> Result<Model> 
     Ok(Model {
         path: old.path.clone(),
         bytes_on_disk: old.bytes_on_disk,
+        side_files: old.side_files.clone(),
         unknown_bytes: old.unknown_bytes,
         ..checked
     })
-}
-
-/// Whether `node` is a QuantizeLinear or DequantizeLinear, whichever `operator` says, of either spelling.
-fn is_linear(node: &NodeProto, operator: &str) -> bool {
-    node.op_type() == operator && (is_standard(node.domain()) || node.domain() == CONTRIB)
 }
 
 /// Below opset 21 the standard operators do not know the types, or, below 13, the axis: onnxruntime's own do.

@@ -8,14 +8,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::is_linear;
 use super::names::NameSupply;
 use super::patch::{forget, prune};
 use crate::error::Result;
 use crate::onnx::build::node;
 use crate::onnx::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
 use crate::onnx::{
-    Dtype, Index, attr, bodies_mut, floats, int, integers, node_label, tensor, tensor_f32, value_shape,
+    Dtype, Index, attr, bodies_mut, floats, int, integers, is_linear, node_label, tensor, tensor_f32,
+    value_shape,
 };
 
 /// The opset in which Round enters.

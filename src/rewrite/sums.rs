@@ -3,11 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::folded;
-use super::is_linear;
 use super::patch::{forget, prune};
 use crate::error::Result;
 use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
-use crate::onnx::{Dtype, Index, bodies_mut, floats, int, is_standard, tensor_of};
+use crate::onnx::{Dtype, Index, bodies_mut, floats, int, is_linear, is_standard, tensor_of};
 
 /// Folds as [`folded::fold`], then every Add of two values of `graph` that came of it, and every Cast of one to BFLOAT16 or
 /// DOUBLE, and so on, in the order of the graph and rounded as its types say. A constant that was float before is left alone: the model's own sums stay as they are.

@@ -6,9 +6,9 @@ use super::unfit;
 use crate::error::Result;
 use crate::onnx::build::node;
 use crate::onnx::proto::{NodeProto, TensorProto};
-use crate::onnx::{Dtype, attr, pack, tensor, tensor_of};
+use crate::onnx::{Dtype, attr, tensor, tensor_of};
 use crate::options::Storage;
-use crate::plan::{Partition, WeightDecision, WeightTerm};
+use crate::plan::{Codes, Partition, WeightDecision, WeightTerm};
 
 /// Adds `term` as constants and the DequantizeLinear that makes `output` of them; new names begin with `stem`.
 pub(super) fn dequantized(
@@ -25,7 +25,7 @@ pub(super) fn dequantized(
     };
     let codes = names.take(format!("{stem}_quantized"));
     let scale = names.take(format!("{stem}_scale"));
-    patch.added.push(code_tensor(&codes, term.storage, &decision.dims, &term.codes.values));
+    patch.added.push(tensor(&*codes, dtype(term.storage), &decision.dims, term.codes.bytes().clone()));
     let float = decision.float.of_scale().dtype();
     patch.added.push(tensor_of(&scale, float, &dims, &term.scales));
     let mut inputs = vec![codes, scale];
@@ -64,17 +64,15 @@ pub(super) fn added(values: &[String], output: &str, stem: &str, names: &mut Nam
 
 /// Codes as an initializer, two to a byte where they have four bits.
 pub(super) fn code_tensor(name: &str, storage: Storage, dims: &[i64], codes: &[i16]) -> TensorProto {
-    let dtype = match storage {
+    tensor(name, dtype(storage), dims, Codes::new(storage, codes).bytes().clone())
+}
+
+fn dtype(storage: Storage) -> Dtype {
+    match storage {
         Storage::Int4 => Dtype::Int4,
         Storage::Uint4 => Dtype::Uint4,
         Storage::Int8 => Dtype::Int8,
         Storage::Uint8 => Dtype::Uint8,
         Storage::Int16 => Dtype::Int16,
-    };
-    let raw = match storage.bits() {
-        4 => pack(codes),
-        16 => codes.iter().flat_map(|code| code.to_le_bytes()).collect(),
-        _ => codes.iter().map(|&code| code as u8).collect(),
-    };
-    tensor(name, dtype, dims, raw)
+    }
 }

@@ -5,12 +5,12 @@ use rayon::prelude::*;
 
 use super::Evidence;
 use super::attempts::{Known, Solution, Unit, best};
-use super::terms::losses;
+use super::pieces::losses;
 use super::treatment::Treatment;
 use super::weights::{decision, obstacle, skip, sqnr_db};
 use crate::error::Result;
-use crate::onnx::{Index, floats};
-use crate::plan::{BiasChange, Codes, Kernel, Layout, Skip, WeightDecision, WeightSite, WeightTerm};
+use crate::onnx::{Floats, Index, floats};
+use crate::plan::{BiasChange, CodesMut, Kernel, Layout, Skip, WeightDecision, WeightSite, WeightTerm};
 use crate::reconstruct::{Factor, MOST_FEATURES, Residual, Statistics};
 
 /// The decision on `site` from `evidence` of its inputs; or why it stays float. `None` where that says nothing, so that
@@ -25,7 +25,8 @@ pub(super) fn solve(
     if let Some(reason) = obstacle(site, index)? {
         return Ok(Some(Err(skip(site, reason))));
     }
-    let values = index.constant(&site.tensor).map(floats).transpose()?.unwrap_or_default();
+    let Some(tensor) = index.constant(&site.tensor) else { return Ok(None) };
+    let values = floats(tensor)?;
     let (Some(layout), Some(groups)) =
         (Layout::new(&site.kernels[0], &site.dims), treatment.partition.groups(&site.dims))
     else {
@@ -62,32 +63,32 @@ pub(super) fn solve(
     let Some(solutions) = solutions.collect::<Option<Vec<Solution>>>() else { return Ok(None) };
 
     let lowest = treatment.storage.range().0;
-    let empty = WeightTerm {
-        storage: treatment.storage,
-        partition: treatment.partition,
-        scales: vec![1.0; groups.count()],
-        zero_points: vec![0; groups.count()],
-        codes: Codes { bits: treatment.storage.bits(), values: vec![0; values.len()] },
-    };
+    let (scales, zero_points) = (vec![1.0; groups.count()], vec![0; groups.count()]);
+    let empty = (scales, zero_points, CodesMut::zeros(treatment.storage, values.len()));
     let mut terms = vec![empty; treatment.terms];
     for (unit, solution) in units.iter().zip(&solutions) {
         for (local, &group) in unit.scales.iter().enumerate() {
             for (term, target) in terms.iter_mut().enumerate() {
-                target.scales[group] = solution.scales[local][term] as f32;
-                target.zero_points[group] = (lowest - solution.grids[local][term].lo()) as i16;
+                target.0[group] = solution.scales[local][term] as f32;
+                target.1[group] = (lowest - solution.grids[local][term].lo()) as i16;
             }
         }
         for (&(group, row), codes) in unit.rows.iter().zip(&solution.codes) {
             for (place, &code) in codes.iter().enumerate() {
                 let (term, feature) = (place / layout.features, place % layout.features);
-                let zero = terms[term].zero_points[unit.scales[unit.of[feature]]];
-                terms[term].codes.values[layout.element(group, row, feature)] = code as i16 + zero;
+                let (_, zero_points, codes) = &mut terms[term];
+                let zero = zero_points[unit.scales[unit.of[feature]]];
+                codes.set(layout.element(group, row, feature), code as i16 + zero);
             }
         }
     }
-    let mut decision = decision(site, treatment, terms);
+    let terms = terms.into_iter().map(|(scales, zero_points, codes)| {
+        let (storage, partition) = (treatment.storage, treatment.partition);
+        Ok(WeightTerm { storage, partition, scales, zero_points, codes: codes.finish()? })
+    });
+    let mut decision = decision(site, treatment, terms.collect::<Result<Vec<WeightTerm>>>()?);
     let decoded = decision.decode();
-    decision.sqnr_db = sqnr_db(losses(&values, &decoded));
+    decision.sqnr_db = sqnr_db(losses(&Floats::of(tensor)?, &decision.terms, &site.dims));
     if centred {
         let residuals = evidence.residuals.as_deref();
         decision.biases = biases(site, index, &layout, &known, residuals, &decoded)?;

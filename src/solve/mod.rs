@@ -9,6 +9,7 @@ mod bias;
 mod compensated;
 mod expect;
 mod ladder;
+mod pieces;
 mod prior;
 mod residuals;
 mod terms;
@@ -27,7 +28,15 @@ use crate::plan::{
 };
 use crate::reconstruct::{Moments, Residual};
 pub use ladder::{Rung, Step, steps};
+use prior::Prior;
 use treatment::{Layer, Treatment};
+
+/// Weights of one layer up to which their output is foreseen without samples, at some 60 bytes each.
+const MOST_FORESEEN: usize = 1 << 22;
+/// Bytes of memory for layers that are worked on at a time; one that takes more has its turn alone.
+const TOGETHER: usize = 128 << 20;
+/// Bytes of memory that a search takes for each weight.
+const SEARCH_BYTES: usize = 60;
 
 /// Decides every scale and every code from weights and, where there are any, observations of the float network. Without
 /// them activations stay float, and `expected` stands in: what the model itself says of its activations.
@@ -108,34 +117,38 @@ impl<'s> Solver<'s> {
             Some(_) => Expected::new(),
             None => expect::expect(&self.index, &self.expected)?,
         };
-        let solved = sites.par_iter().map(|&at| {
-            let site = &self.analysis.weights[at];
-            let Some(treatment) = &self.layers[at].weights else {
-                return Ok(Err(weights::skip(site, self.layers[at].float())));
-            };
-            if observations.is_none()
-                && let Some(found) = self.foreseen(site, treatment, &expected)?
-            {
-                return Ok(found);
-            }
-            weights::solve(site, &self.index, &treatment.alone(), observations)
-        });
-        let solved = solved.collect::<Result<Vec<_>>>()?;
+        let solved = in_turns(
+            sites,
+            |at| memory(&self.analysis.weights[at]),
+            |at| {
+                let site = &self.analysis.weights[at];
+                let Some(treatment) = &self.layers[at].weights else {
+                    return Ok(Err(weights::skip(site, self.layers[at].float())));
+                };
+                let mut alone = treatment.alone();
+                if observations.is_none() && treatment.foreseen(true).is_some() {
+                    let prior = prior::prior(site, &self.index, &expected);
+                    if elements(site) > MOST_FORESEEN {
+                        alone = if prior.is_some() { treatment.too_large() } else { alone };
+                    } else if let Some(prior) = prior
+                        && let Some(found) = self.foreseen(site, treatment, prior)?
+                    {
+                        return Ok(found);
+                    }
+                }
+                weights::solve(site, &self.index, &alone, observations)
+            },
+        )?;
         sites.iter().zip(solved).map(|(&at, outcome)| self.note(at, outcome)).collect()
     }
 
-    /// The decision on `site` by what it is foreseen to do to the output of its layer; `None` where nothing is foreseen, or it
-    /// is not asked for.
+    /// The decision on `site` by what it is foreseen to do to the output of its layer; `None` where that is not asked for.
     fn foreseen(
         &self,
         site: &WeightSite,
         treatment: &Treatment,
-        expected: &Expected,
+        prior: Prior,
     ) -> Result<Option<Result<WeightDecision, Skip>>> {
-        if treatment.foreseen(true).is_none() {
-            return Ok(None);
-        }
-        let Some(prior) = prior::prior(site, &self.index, expected) else { return Ok(None) };
         let Some(treatment) = treatment.foreseen(prior.known) else { return Ok(None) };
         let evidence = Evidence { moments: Some(prior.moments), residuals: None };
         compensated::solve(site, &self.index, &treatment, &evidence)
@@ -267,8 +280,39 @@ impl<'s> Solver<'s> {
             subject,
             precision: self.options.precision().to_string(),
             opset: self.options.opset,
+            shapes: Vec::new(),
             decisions: self.decisions,
             skips: self.skips,
         }
     }
+}
+
+fn elements(site: &WeightSite) -> usize {
+    site.dims.iter().product::<i64>().unsigned_abs() as usize
+}
+
+/// What working on `site` takes, in bytes.
+fn memory(site: &WeightSite) -> usize {
+    elements(site).saturating_mul(SEARCH_BYTES)
+}
+
+/// `solve` for each of `chosen`, on several at a time as far as the sum of their `cost` in bytes is small.
+fn in_turns<T: Send>(
+    chosen: &[usize],
+    cost: impl Fn(usize) -> usize,
+    solve: impl Fn(usize) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let mut solved = Vec::with_capacity(chosen.len());
+    let mut left = chosen;
+    while !left.is_empty() {
+        let mut sum = 0usize;
+        let fits = |&&at: &&usize| {
+            sum = sum.saturating_add(cost(at));
+            sum <= TOGETHER
+        };
+        let (turn, rest) = left.split_at(left.iter().take_while(fits).count().max(1));
+        solved.extend(turn.par_iter().map(|&at| solve(at)).collect::<Result<Vec<T>>>()?);
+        left = rest;
+    }
+    Ok(solved)
 }

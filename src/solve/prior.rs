@@ -227,4 +227,17 @@ mod tests {
         let plain = planned(&model, &expected, &Options { compensation: Compensation::None, ..options() });
         assert!(off(weight) < 1e-5 && off(last(&plain)) > 1e-3, "{} {}", off(weight), off(last(&plain)));
     }
+
+    #[test]
+    fn what_is_too_large_to_foresee_says_so() {
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[1, 2048, 1, 1]);
+        let relu = graph.node("Relu", &[&x], &[]);
+        let flat = graph.node("Flatten", &[&relu], &[]);
+        let w = graph.weights("w", &[2048, 2049]);
+        let y = graph.node("Gemm", &[&flat, &w], &[]);
+        graph.output(&y);
+        let plan = planned(&graph.model(), &Expected::new(), &options());
+        assert!(last(&plan).reason.contains("too many to foresee"), "{}", last(&plan).reason);
+    }
 }

@@ -1,54 +1,89 @@
 //! What each treatment of one weight tensor would lose, before anything is rounded for good.
 
-use super::terms::{fit_terms, losses};
+use super::pieces::{Form, fit_terms, losses, over_groups};
+use super::terms::{Found, lost};
 use crate::error::Result;
-use crate::onnx::{Index, floats};
+use crate::onnx::{Floats, Index};
 use crate::options::Storage;
-use crate::plan::{Partition, Residuals, WeightSite, WeightTerm};
+use crate::plan::{Partition, Residuals, WeightSite};
+
+/// Elements up to which errors are those of codes as they would be written; beyond, they are the searches' own sums, which
+/// are the same but for their last digits.
+const WRITTEN: usize = 1 << 22;
+/// Scales up to which they are kept for the decision, so that nothing is searched twice.
+const KEPT: usize = 1 << 16;
 
 /// The relative squared errors of `site`'s weights at least-squares scales and nearest codes of `storage`, by partition
-/// and, where `dual` is asked, with two terms; `None` where the weights are no finite numbers of the dimensions given.
+/// and, where `dual` is asked, with two terms, and the scales of one term where they are few; `None` where the weights are
+/// no finite numbers of the dimensions given.
 ///
 /// # Errors
-/// [`crate::error::Error::Invalid`] where the data is not as long as the dimensions say.
+/// [`crate::error::Error::Invalid`] where the data is not as long as the dimensions say, and
+/// [`crate::error::Error::Write`] where the folder for temporary files takes no more.
 pub(super) fn measure(
     site: &WeightSite,
     index: &Index,
     storage: Storage,
     partition: Partition,
     dual: bool,
-) -> Result<Option<Residuals>> {
+) -> Result<Option<(Residuals, Option<Found>)>> {
     let Some(tensor) = index.constant(&site.tensor) else { return Ok(None) };
-    let values = floats(tensor)?;
-    let lost = |partition: Partition, terms: usize| {
-        let groups = partition.groups(&site.dims).filter(|groups| groups.elements() == values.len())?;
-        let terms = fit_terms(&values, storage, partition, &groups, terms, None, false).ok()?;
-        Some(relative(&values, &terms, &site.dims))
-    };
-    let channel = site.by_kernel;
-    let (Some(whole), Some(single)) = (lost(Partition::Tensor, 1), lost(partition, 1)) else {
-        return Ok(None);
-    };
+    let values = Floats::of(tensor)?;
+    let measured = |partition: Partition, terms: usize| relative(site, &values, storage, partition, terms);
+    let (whole, single) = rayon::join(|| measured(Partition::Tensor, 1), || measured(partition, 1));
+    let (Some((whole, _)), Some((single, found))) = (whole?, single?) else { return Ok(None) };
     let known = |other: Partition| match other {
-        Partition::Tensor => Some(whole),
-        other if other == partition => Some(single),
-        other => lost(other, 1),
+        Partition::Tensor => Ok(Some(whole)),
+        other if other == partition => Ok(Some(single)),
+        other => Ok(measured(other, 1)?.map(|(lost, _)| lost)),
     };
-    Ok(Some(Residuals {
+    let residuals = Residuals {
         tensor: whole,
-        channel: channel.and_then(known),
+        channel: match site.by_kernel {
+            Some(by_kernel) => known(by_kernel)?,
+            None => None,
+        },
         block: matches!(partition, Partition::Block { .. }).then_some(single),
         single,
-        dual: if dual { lost(partition, 2) } else { None },
-    }))
+        dual: if dual { measured(partition, 2)?.map(|(lost, _)| lost) } else { None },
+    };
+    Ok(Some((residuals, Some(found).filter(|found| found.scales.len() <= KEPT))))
 }
 
-/// Squared error over energy, 0 where there is nothing to represent.
-fn relative(values: &[f32], terms: &[WeightTerm], dims: &[i64]) -> f64 {
-    let mut decoded = vec![0.0f32; values.len()];
-    for term in terms {
-        decoded.iter_mut().zip(term.decode(dims)).for_each(|(sum, value)| *sum += value);
-    }
-    let (error, energy) = losses(values, &decoded);
-    if energy > 0.0 { error / energy } else { 0.0 }
+/// Squared error over energy, 0 where there is nothing to represent, and the scales at which that is so.
+fn relative(
+    site: &WeightSite,
+    values: &Floats,
+    storage: Storage,
+    partition: Partition,
+    terms: usize,
+) -> Result<Option<(f64, Found)>> {
+    let groups = partition.groups(&site.dims).filter(|groups| groups.elements() == values.len());
+    let Some(groups) = groups else { return Ok(None) };
+    let mut found = Found { storage, partition, scales: Vec::new(), zero_points: Vec::new() };
+    let (error, energy) = if values.len() <= WRITTEN {
+        let form = Form { storage, partition, terms, min_max: false };
+        let Ok(mut terms) = fit_terms(values, &groups, form, None, None)? else { return Ok(None) };
+        let sums = losses(values, &terms, &site.dims);
+        if let Some(first) = terms.first_mut() {
+            (found.scales, found.zero_points) =
+                (std::mem::take(&mut first.scales), std::mem::take(&mut first.zero_points));
+        }
+        sums
+    } else {
+        let mut sums = (0.0, 0.0);
+        let each = |_: usize, kernel: &[f32], searches: &mut _| lost(kernel, storage, terms, searches);
+        let taken = over_groups(values, &groups, each, |_, groups| {
+            for group in groups {
+                sums = (sums.0 + group.error, sums.1 + group.energy);
+                found.scales.push(group.scale);
+                found.zero_points.push(group.zero_point);
+            }
+        });
+        if taken.is_err() {
+            return Ok(None);
+        }
+        sums
+    };
+    Ok(Some((if energy > 0.0 { error / energy } else { 0.0 }, found)))
 }

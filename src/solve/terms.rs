@@ -2,9 +2,10 @@
 //! error (paper, section 3: constrained MMSE).
 
 use super::balance::balance;
+use super::pieces::Form;
 use crate::mmse::{Fit, Grid, MultiSearch, NotFinite, Search, Term, encode, encode_multi, fit_min_max};
 use crate::options::Storage;
-use crate::plan::{Codes, Groups, Partition, WeightTerm};
+use crate::plan::Partition;
 
 /// The grids that a storage type offers by its zero point, the plain one first.
 pub(super) fn grids(storage: Storage) -> Vec<Grid> {
@@ -21,38 +22,80 @@ pub(super) fn grids(storage: Storage) -> Vec<Grid> {
     }
 }
 
-/// `count` quantized tensors whose sum approximates `values`, in the groups of `partition`. With a `plane`, the rounding
-/// errors that are left in each group are made to cancel: `plane` is the number of neighbours that meet the same input.
-pub(super) fn fit_terms(
-    values: &[f32],
-    storage: Storage,
-    partition: Partition,
-    groups: &Groups,
-    count: usize,
-    plane: Option<usize>,
-    min_max: bool,
-) -> Result<Vec<WeightTerm>, NotFinite> {
-    let mut terms = vec![empty(values.len(), storage, partition); count];
-    let grids = grids(storage);
-    let (mut search, mut together) = (Search::new(), MultiSearch::new());
-    let mut kernel = Vec::new();
-    for members in groups.members() {
-        kernel.clear();
-        kernel.extend(members.iter().map(|&at| values[at]));
-        let parts = match count {
-            1 if min_max => vec![part(&kernel, least_of_min_max(&kernel, &grids)?, plane)],
-            1 => vec![part(&kernel, search.fit_best(&kernel, None, &grids)?, plane)],
-            _ => several(&kernel, &mut together, &grids, count, plane)?,
-        };
-        for (term, part) in terms.iter_mut().zip(parts) {
-            let zero_point = storage.range().0 - part.grid.lo();
-            let stored = members.iter().zip(&part.codes);
-            stored.for_each(|(&at, code)| term.codes.values[at] = (code + zero_point) as i16);
-            term.scales.push(part.scale);
-            term.zero_points.push(zero_point as i16);
+/// Buffers of searches, kept from one group to the next.
+#[derive(Debug, Default)]
+pub(super) struct Searches {
+    pub one: Search,
+    several: MultiSearch,
+    /// The values of one group.
+    pub kernel: Vec<f32>,
+}
+
+/// Scales and zero points of a single term that were found before, one a group.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Found {
+    pub storage: Storage,
+    pub partition: Partition,
+    pub scales: Vec<f32>,
+    pub zero_points: Vec<i16>,
+}
+
+impl Found {
+    /// What is known of `group` where this is of the same `form`.
+    pub fn of(&self, group: usize, form: Form) -> Option<(f32, Grid)> {
+        let same = self.storage == form.storage && self.partition == form.partition;
+        if !same || form.terms != 1 || form.min_max {
+            return None;
         }
+        let (&scale, &zero_point) = (self.scales.get(group)?, self.zero_points.get(group)?);
+        let lowest = form.storage.range().0 - i32::from(zero_point);
+        Some((scale, grids(form.storage).into_iter().find(|grid| grid.lo() == lowest)?))
     }
-    Ok(terms)
+}
+
+/// The terms of one group in `form`, whose scale may be `known`; with a `plane`, the rounding errors that are left are made
+/// to cancel: `plane` is the number of neighbours that meet the same input.
+pub(super) fn parts(
+    kernel: &[f32],
+    form: Form,
+    plane: Option<usize>,
+    known: Option<(f32, Grid)>,
+    searches: &mut Searches,
+) -> Result<Vec<Part>, NotFinite> {
+    if let Some((scale, grid)) = known {
+        return Ok(vec![part(kernel, scale, grid, plane)]);
+    }
+    let grids = grids(form.storage);
+    let fit = match form.terms {
+        1 if form.min_max => least_of_min_max(kernel, &grids)?,
+        1 => searches.one.fit_best(kernel, None, &grids)?,
+        count => return several(kernel, &mut searches.several, &grids, count, plane),
+    };
+    Ok(vec![part(kernel, fit.scale, fit.grid, plane)])
+}
+
+/// The relative squared error that is left of one group by `terms` of least error, and its energy: see [`parts`].
+pub(super) fn lost(
+    kernel: &[f32],
+    storage: Storage,
+    terms: usize,
+    searches: &mut Searches,
+) -> Result<Lost, NotFinite> {
+    let grids = grids(storage);
+    if terms == 1 {
+        let Fit { scale, grid, error, energy } = searches.one.fit_best(kernel, None, &grids)?;
+        return Ok(Lost { error, energy, scale, zero_point: (storage.range().0 - grid.lo()) as i16 });
+    }
+    let fit = searches.several.fit(kernel, None, &grids, terms)?;
+    Ok(Lost { error: fit.error, energy: fit.energy, scale: 1.0, zero_point: 0 })
+}
+
+/// What one group loses, and at which scale where that is one.
+pub(super) struct Lost {
+    pub error: f64,
+    pub energy: f64,
+    pub scale: f32,
+    pub zero_point: i16,
 }
 
 /// The grid that a scale at which nothing clips fits best.
@@ -62,25 +105,33 @@ fn least_of_min_max(values: &[f32], grids: &[Grid]) -> Result<Fit, NotFinite> {
     best.map_or_else(|| fit_min_max(values, Grid::signed(4)), Ok)
 }
 
-fn empty(elements: usize, storage: Storage, partition: Partition) -> WeightTerm {
-    let codes = Codes { bits: storage.bits(), values: vec![0; elements] };
-    WeightTerm { storage, partition, scales: Vec::new(), zero_points: Vec::new(), codes }
-}
-
 /// One group of one term.
-struct Part {
-    scale: f32,
-    grid: Grid,
-    codes: Vec<i32>,
+#[derive(Debug)]
+pub(super) struct Part {
+    pub scale: f32,
+    pub grid: Grid,
+    pub codes: Vec<i32>,
 }
 
-fn part(values: &[f32], fit: Fit, plane: Option<usize>) -> Part {
+fn part(values: &[f32], scale: f32, grid: Grid, plane: Option<usize>) -> Part {
     let mut codes = Vec::new();
-    encode(values, fit.scale, fit.grid, &mut codes);
+    encode(values, scale, grid, &mut codes);
     if let Some(plane) = plane {
-        balance(values, fit.scale, fit.grid, plane, &mut codes);
+        balance(values, scale, grid, plane, &mut codes);
     }
-    Part { scale: fit.scale, grid: fit.grid, codes }
+    Part { scale, grid, codes }
+}
+
+/// The nearest codes of `values` at the scales and grids of `terms`.
+pub(super) fn encode_parts(values: &[f32], terms: &[(f32, Grid)], codes: &mut Vec<Vec<i32>>) {
+    let terms: Vec<Term> = terms.iter().map(|&(scale, grid)| Term { scale, grid }).collect();
+    match terms[..] {
+        [Term { scale, grid }] => {
+            codes.resize_with(1, Vec::new);
+            encode(values, scale, grid, &mut codes[0]);
+        }
+        _ => encode_multi(values, &terms, codes),
+    }
 }
 
 /// Several parts, whose codes are chosen together.
@@ -114,17 +165,11 @@ pub(super) fn scales_of_several(values: &[f32], storage: Storage, terms: usize) 
     Some(fit.terms.iter().map(|term| (term.grid, f64::from(term.scale))).collect())
 }
 
-/// Sum of squared differences, and of squares of the first.
-pub(super) fn losses(values: &[f32], decoded: &[f32]) -> (f64, f64) {
-    let pairs = values.iter().zip(decoded).map(|(&value, &decoded)| (f64::from(value), f64::from(decoded)));
-    pairs.fold((0.0, 0.0), |(error, energy), (value, decoded)| {
-        (error + (value - decoded).powi(2), energy + value * value)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::onnx::{Floats, tensor_f32};
+    use crate::solve::pieces::{fit_terms, losses};
 
     /// Bell-shaped values, the same each time.
     fn bell(count: usize) -> Vec<f32> {
@@ -138,13 +183,12 @@ mod tests {
 
     fn relative(values: &[f32], dims: &[i64], partition: Partition, count: usize) -> f64 {
         let groups = partition.groups(dims).unwrap();
-        let terms = fit_terms(values, Storage::Int4, partition, &groups, count, None, false).unwrap();
+        let tensor = tensor_f32("w", dims, values);
+        let values = Floats::of(&tensor).unwrap();
+        let form = Form { storage: Storage::Int4, partition, terms: count, min_max: false };
+        let terms = fit_terms(&values, &groups, form, None, None).unwrap().unwrap();
         assert_eq!(terms.len(), count);
-        let mut sum = vec![0.0; values.len()];
-        for term in &terms {
-            sum.iter_mut().zip(term.decode(dims)).for_each(|(sum, value): (&mut f32, f32)| *sum += value);
-        }
-        let (error, energy) = losses(values, &sum);
+        let (error, energy) = losses(&values, &terms, dims);
         error / energy
     }
 

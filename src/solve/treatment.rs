@@ -2,12 +2,14 @@
 //! what analysis found. Whoever solves a layer reads its treatment and asks nothing else.
 
 use super::residuals::measure;
+use super::terms::Found;
+use super::{in_turns, memory};
 use crate::error::{Error, Result};
 use crate::onnx::Index;
 use crate::options::{Compensation, Globs, Granularity, Keys, LayerRule, Options, Scales, Spelling, Storage};
 use crate::plan::{Analysis, Keep, Partition, Read, Residuals, WeightSite};
 
-use rayon::prelude::*;
+use std::sync::Arc;
 
 /// How one layer is treated.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +49,8 @@ pub(super) struct Treatment {
     pub correct_biases: bool,
     /// What other treatments would lose; `None` where the weights cannot be read as numbers.
     pub residuals: Option<Residuals>,
+    /// The scales of a single term, where they were kept.
+    pub found: Option<Arc<Found>>,
     /// Why the partition, the width and the number of terms, in words.
     why: String,
     compensation: Compensation,
@@ -68,6 +72,13 @@ impl Treatment {
     /// The same for a layer of whose inputs nothing is known.
     pub fn alone(&self) -> Self {
         Self { compensate: false, compensation: Compensation::None, ..self.clone() }
+    }
+
+    /// The same for a layer that is too large to be judged by its output without samples.
+    pub fn too_large(&self) -> Self {
+        let why =
+            format!("{}, each weight for itself as they are too many to foresee their output", self.why);
+        Self { why, ..self.alone() }
     }
 
     /// The same for a layer of whose inputs something is foreseen without samples: that they are `normalised`, or only
@@ -127,17 +138,23 @@ pub(super) fn layers(analysis: &Analysis, index: &Index, options: &Options) -> R
         wishes.push(Wish::new(site, options, rules, !named.of(site).is_empty())?);
     }
     let dual_asked = options.dual.keys != Keys::None || wishes.iter().any(|wish| wish.dual == Some(true));
-    let residuals: Vec<Option<Residuals>> = sites
-        .par_iter()
-        .zip(&wishes)
-        .map(|(site, wish)| match wish.weights {
-            Some(storage) => measure(site, index, storage, wish.partition, dual_asked),
+    let all: Vec<usize> = (0..sites.len()).collect();
+    let measured = in_turns(
+        &all,
+        |at| memory(&sites[at]),
+        |at| match wishes[at].weights {
+            Some(storage) => measure(&sites[at], index, storage, wishes[at].partition, dual_asked),
             None => Ok(None),
-        })
-        .collect::<Result<_>>()?;
+        },
+    )?;
+    let (residuals, found): (Vec<_>, Vec<_>) = measured
+        .into_iter()
+        .map(Option::unzip)
+        .map(|(residuals, found)| (residuals, found.flatten()))
+        .unzip();
     let keys = keys(&options.dual.keys, sites, &wishes, &residuals);
-    let layers = wishes.into_iter().zip(residuals).zip(keys);
-    Ok(layers.map(|((wish, residuals), key)| wish.layer(residuals, key, options)).collect())
+    let layers = wishes.into_iter().zip(residuals).zip(found).zip(keys);
+    Ok(layers.map(|(((wish, residuals), found), key)| wish.layer(residuals, found, key, options)).collect())
 }
 
 /// Patterns, each of which must fit some layer's weights or node.
@@ -256,7 +273,13 @@ impl Wish {
         })
     }
 
-    fn layer(self, residuals: Option<Residuals>, key: Option<String>, options: &Options) -> Layer {
+    fn layer(
+        self,
+        residuals: Option<Residuals>,
+        found: Option<Found>,
+        key: Option<String>,
+        options: &Options,
+    ) -> Layer {
         let terms = if key.is_some() { 2 } else { 1 };
         let why: Vec<String> = self.reasons.iter().cloned().chain(key).collect();
         let weights = self.weights.map(|storage| Treatment {
@@ -268,6 +291,7 @@ impl Wish {
             min_max: options.scales == Scales::MinMax,
             correct_biases: options.bias_correction,
             residuals,
+            found: found.map(Arc::new),
             why: why.join(", "),
             compensation: options.compensation,
             inputs: Inputs::Seen,

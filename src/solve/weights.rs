@@ -1,10 +1,10 @@
 //! The decision on one weight tensor.
 
 use super::bias;
-use super::terms::{fit_terms, losses};
+use super::pieces::{Form, first_not_finite, fit_terms, is_sampled, losses};
 use super::treatment::Treatment;
 use crate::error::{Error, Result};
-use crate::onnx::{Index, floats};
+use crate::onnx::{Floats, Index, floats};
 use crate::plan::{Keep, Observations, Partition, Skip, WeightDecision, WeightSite, WeightTerm};
 
 /// Weights that stay float.
@@ -46,8 +46,7 @@ pub(super) fn decision(
 /// Why the weights at `site` cannot be quantized, if they cannot.
 pub(super) fn obstacle(site: &WeightSite, index: &Index) -> Result<Option<Keep>> {
     let Some(tensor) = index.constant(&site.tensor) else { return Ok(Some(Keep::CallersDefault)) };
-    let wrong = floats(tensor)?.iter().position(|value| !value.is_finite());
-    Ok(wrong.map(Keep::NotFinite))
+    Ok(first_not_finite(&Floats::of(tensor)?).map(Keep::NotFinite))
 }
 
 /// Signal to noise in dB; `None` where there is no noise, or no signal.
@@ -66,7 +65,8 @@ pub(super) fn solve(
     if let Some(reason) = obstacle(site, index)? {
         return Ok(Err(skip(site, reason)));
     }
-    let values = index.constant(&site.tensor).map(floats).transpose()?.unwrap_or_default();
+    let Some(tensor) = index.constant(&site.tensor) else { return Ok(Err(skip(site, Keep::CallersDefault))) };
+    let values = Floats::of(tensor)?;
     let partition = treatment.partition;
     let groups = partition.groups(&site.dims).filter(|groups| groups.elements() == values.len());
     let groups = groups.ok_or_else(|| {
@@ -76,22 +76,20 @@ pub(super) fn solve(
         )
     })?;
     let plane = treatment.correct_biases.then(|| plane(site, partition));
-    let terms = match fit_terms(
-        &values,
-        treatment.storage,
-        partition,
-        &groups,
-        treatment.terms,
-        plane,
-        treatment.min_max,
-    ) {
+    let form =
+        Form { storage: treatment.storage, partition, terms: treatment.terms, min_max: treatment.min_max };
+    let terms = match fit_terms(&values, &groups, form, plane, treatment.found.as_deref())? {
         Ok(terms) => terms,
         Err(fault) => return Ok(Err(skip(site, Keep::NotFinite(fault.index)))),
     };
     let mut decision = decision(site, treatment, terms);
-    decision.sqnr_db = sqnr_db(losses(&values, &decision.decode()));
+    if is_sampled(&groups) {
+        decision.reason +=
+            ", but scales found on a sample and each code the nearest, as too many weights share a scale";
+    }
+    decision.sqnr_db = sqnr_db(losses(&values, &decision.terms, &site.dims));
     if let Some(observations) = observations.filter(|_| treatment.correct_biases) {
-        decision.biases = bias::correct(site, &decision, &values, index, observations)?;
+        decision.biases = bias::correct(site, &decision, &floats(tensor)?, index, observations)?;
     }
     Ok(Ok(decision))
 }

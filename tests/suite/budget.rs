@@ -12,15 +12,10 @@ fn convert(folder: &Path, budget: Budget, change: impl FnOnce(&mut Options)) -> 
     options.budget = budget;
     change(&mut options);
     let job = Job {
-        input: Path::new(env!("CARGO_MANIFEST_DIR")).join("models/digits_attention/model.onnx"),
         output: Some(PathBuf::from(folder).join("out.onnx")),
-        options,
-        calibration: None,
-        validation: None,
-        preprocess: None,
         samples: Some(90),
-        seed: 0,
         overwrite: true,
+        ..Job::new(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/digits_attention/model.onnx"), options)
     };
     quantize(&job, &Silent).map_err(|error| error.to_string())
 }

@@ -26,15 +26,8 @@ fn models() -> Vec<PathBuf> {
 
 fn job(model: &Path, output: &Path, precision: &str) -> Job {
     Job {
-        input: model.to_owned(),
         output: Some(output.to_owned()),
-        options: Options::new(precision.parse::<Precision>().expect("a precision")),
-        calibration: None,
-        validation: None,
-        preprocess: None,
-        samples: None,
-        seed: 0,
-        overwrite: false,
+        ..Job::new(model, Options::new(precision.parse::<Precision>().expect("a precision")))
     }
 }
 
@@ -116,9 +109,9 @@ fn a_plan_applied_later_gives_the_same_file() {
         ["a.onnx", "plan.json", "b.onnx", "c.onnx"].map(|name| folder.path().join(name));
     quantize(&job(&model, &direct, "w4"), &Silent).expect("it converts");
     plan(&job(&model, &planned, "w4"), &Silent).expect("a plan");
-    apply(&model, &planned, Some(&later), None, false, &Silent).expect("it applies");
+    apply(&model, &planned, Some(&later), None, false, false, &Silent).expect("it applies");
     assert_eq!(std::fs::read(&direct).expect("a file"), std::fs::read(&later).expect("a file"));
-    let applied = apply(&model, &planned, Some(&part), Some(1), false, &Silent).expect("it applies");
+    let applied = apply(&model, &planned, Some(&part), Some(1), false, false, &Silent).expect("it applies");
     assert_eq!(applied.decisions, 1);
     assert!(applied.sizes.after > std::fs::metadata(&later).expect("a file").len());
 }

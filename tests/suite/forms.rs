@@ -109,17 +109,7 @@ fn forms() -> Vec<(&'static str, Options)> {
 }
 
 fn job(input: &Path, output: &Path, options: Options) -> Job {
-    Job {
-        input: input.to_owned(),
-        output: Some(output.to_owned()),
-        options,
-        calibration: None,
-        validation: None,
-        preprocess: None,
-        samples: None,
-        seed: 0,
-        overwrite: false,
-    }
+    Job { output: Some(output.to_owned()), ..Job::new(input, options) }
 }
 
 fn weights(plan: &Plan) -> Vec<&WeightDecision> {
@@ -159,7 +149,7 @@ fn every_form_of_weights_says_the_same_in_onnxruntime_and_in_its_view() {
         // Through a file and back, the plan gives the same bytes.
         let [plans, later] = ["json", "later.onnx"].map(|end| folder.path().join(format!("{at}.{end}")));
         fourbit::plan::write(&outcome.plan, &plans, false).expect("a plan");
-        apply(&input, &plans, Some(&later), None, false, &Silent)
+        apply(&input, &plans, Some(&later), None, false, false, &Silent)
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(std::fs::read(&output).expect("a file"), std::fs::read(&later).expect("a file"), "{name}");
     }
@@ -358,9 +348,8 @@ fn a_file_that_says_something_else_is_found_out() {
             it.dual.spelling = spelling;
         });
         let plan = with_activations(&model, &options, -1.0, 1.0);
-        let view = lower(&rewrite::apply(&model, &plan, None).expect("it applies"), Dialect::Folded)
-            .expect("a view");
-        assert_eq!(prove(&plan, None, &view).expect("a proof"), 6);
+        let written = rewrite::apply(&model, &plan, None).expect("it applies");
+        assert_eq!(prove(&plan, None, &written).expect("a proof"), 6);
 
         let mut other = plan.clone();
         for decision in &mut other.decisions {
@@ -371,11 +360,11 @@ fn a_file_that_says_something_else_is_found_out() {
                 *scale = scale.next_up();
             }
         }
-        let error = prove(&other, None, &view).expect_err("a difference").to_string();
+        let error = prove(&other, None, &written).expect_err("a difference").to_string();
         assert!(error.contains("e") && error.contains("planned"), "{error}");
 
         if spelling == Spelling::Branches {
-            let mut short = view.clone();
+            let mut short = written.clone();
             let graph = short.graph_mut();
             graph.node.retain(|node| !node.input.iter().any(|input| input == "e_term_2"));
             let error = prove(&plan, None, &short).expect_err("a branch is missing").to_string();

@@ -4,6 +4,7 @@ mod architecture;
 mod budget;
 mod conversions;
 mod forms;
+mod large;
 mod nodes;
 mod opsets;
 mod oracle;

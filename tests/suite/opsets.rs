@@ -113,15 +113,9 @@ fn a_model_of_any_opset_says_the_same_in_onnxruntime_and_in_its_view() {
             let name = format!("{form} of {own} at {opset}");
             let path = |end: &str| folder.path().join(format!("{own}-{wanted}-{at}-{end}"));
             let job = Job {
-                input: input.clone(),
                 output: Some(path("q.onnx")),
-                options,
                 calibration: Some(calibration.clone()),
-                validation: None,
-                preprocess: None,
-                samples: None,
-                seed: 0,
-                overwrite: false,
+                ..Job::new(&input, options)
             };
             let outcome = quantize(&job, &Silent).unwrap_or_else(|error| panic!("{name}: {error}"));
             // tract ran the view, and the proof held.
@@ -147,7 +141,7 @@ fn a_model_of_any_opset_says_the_same_in_onnxruntime_and_in_its_view() {
             pairs.push(Pair { name: name.clone(), before, after, tolerance: SAME });
 
             fourbit::plan::write(&outcome.plan, &path("plan.json"), false).expect("a plan");
-            apply(&input, &path("plan.json"), Some(&path("later.onnx")), None, false, &Silent)
+            apply(&input, &path("plan.json"), Some(&path("later.onnx")), None, false, false, &Silent)
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
             let bytes = |end: &str| std::fs::read(path(end)).expect("a file");
             assert_eq!(bytes("q.onnx"), bytes("later.onnx"), "{name}");

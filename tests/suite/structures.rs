@@ -25,15 +25,8 @@ pub fn convert(model: &Model, folder: &Path, name: &str, precision: &str) -> (Ou
     write(model, &input, true).expect("the model can be written");
     let output = folder.join(format!("{name}.{precision}.onnx"));
     let job = Job {
-        input: input.clone(),
         output: Some(output.clone()),
-        options: Options::new(precision.parse::<Precision>().expect("a precision")),
-        calibration: None,
-        validation: None,
-        preprocess: None,
-        samples: None,
-        seed: 0,
-        overwrite: false,
+        ..Job::new(&input, Options::new(precision.parse::<Precision>().expect("a precision")))
     };
     let outcome = quantize(&job, &Silent).unwrap_or_else(|error| panic!("{name} {precision}: {error}"));
     let least_db = if precision == "w8" { 30.0 } else { 10.0 };

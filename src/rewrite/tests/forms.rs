@@ -10,8 +10,8 @@ fn with_terms(mut decision: WeightDecision, count: usize, spelling: Spelling) ->
     for number in 1..count as i16 {
         let mut term = decision.terms[0].clone();
         let (lowest, highest) = term.storage.range();
-        let turn = |code: &mut i16| *code = (i32::from(*code + number)).clamp(lowest, highest) as i16;
-        term.codes.values.iter_mut().for_each(turn);
+        let turn = |code: i16| i32::from(code + number).clamp(lowest, highest) as i16;
+        term.codes = Codes::new(term.storage, &term.codes.iter().map(turn).collect::<Vec<_>>());
         term.scales.iter_mut().for_each(|scale| *scale /= 10.0 * f32::from(number));
         decision.terms.push(term);
     }

@@ -21,8 +21,8 @@ fn every_storage_folds_to_the_planned_weights() {
                 Some(0) => at / 2,
                 _ => at % 2,
             };
-            let codes = decision.terms[0].codes.values.iter().enumerate();
-            let expected = codes.map(|(at, &code)| {
+            let codes = decision.terms[0].codes.iter().enumerate();
+            let expected = codes.map(|(at, code)| {
                 let (scale, zero) =
                     (decision.terms[0].scales[group(at)], decision.terms[0].zero_points[group(at)]);
                 (scale * f32::from(code - zero)).to_bits()

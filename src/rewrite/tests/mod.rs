@@ -21,6 +21,7 @@ fn plan(decisions: Vec<Decision>) -> Plan {
         subject: Subject { file: "m.onnx".into(), sha256: "00ff".into() },
         precision: "w4a8".into(),
         opset: Opset::default(),
+        shapes: Vec::new(),
         decisions,
         skips: Vec::new(),
     }
@@ -52,7 +53,7 @@ fn weight(
             partition: axis.map_or(Partition::Tensor, |axis| Partition::Channel { axis }),
             scales: (1..=scales).map(|at| at as f32 * 0.5).collect(),
             zero_points: vec![0; scales as usize],
-            codes: Codes { bits: storage.bits(), values: codes.map(|code| code as i16).collect() },
+            codes: Codes::new(storage, &codes.map(|code| code as i16).collect::<Vec<_>>()),
         }],
         spelling: Spelling::Sum,
         sqnr_db: None,

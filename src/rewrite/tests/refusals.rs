@@ -18,7 +18,7 @@ fn weights_that_do_not_fit() {
     let cases: [(&str, String); 9] = [
         ("no such initializer", changed(|it| it.tensor = "v".into())),
         ("FLOAT [2, 1, 2, 1]", changed(|it| it.dims = vec![2, 1, 2, 1])),
-        ("codes of 4 bits", changed(|it| it.terms[0].codes.values.truncate(1))),
+        ("codes of 4 bits", changed(|it| it.terms[0].codes = Codes::new(Storage::Int4, &[0]))),
         ("ends before", changed(|it| it.reads[0].at = usize::MAX)),
         ("has Conv conv_0_node there", changed(|it| it.reads[0].operator = "Gemm".into())),
         ("input 0 is \"x\"", changed(|it| it.reads[0].slot = 0)),
