@@ -37,8 +37,8 @@ const MOST_FORESEEN: usize = 1 << 22;
 const TOGETHER: usize = 128 << 20;
 /// Weights of a model from which on memory is spared: fewer are taken into memory as a whole when the model is run.
 const MANY: usize = 64 << 20;
-/// Bytes of memory that a search takes for each weight.
-const SEARCH_BYTES: usize = 60;
+/// Bytes of memory that searches take for each weight, of which two go side by side.
+const SEARCH_BYTES: usize = 100;
 
 /// Decides every scale and every code from weights and, where there are any, observations of the float network. Without
 /// them activations stay float, and `expected` stands in: what the model itself says of its activations.
