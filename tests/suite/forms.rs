@@ -359,9 +359,8 @@ fn a_file_that_says_something_else_is_found_out() {
             it.dual.spelling = spelling;
         });
         let plan = with_activations(&model, &options, -1.0, 1.0);
-        let view = lower(&rewrite::apply(&model, &plan, None).expect("it applies"), Dialect::Folded)
-            .expect("a view");
-        assert_eq!(prove(&plan, None, &view).expect("a proof"), 6);
+        let written = rewrite::apply(&model, &plan, None).expect("it applies");
+        assert_eq!(prove(&plan, None, &written).expect("a proof"), 6);
 
         let mut other = plan.clone();
         for decision in &mut other.decisions {
@@ -372,11 +371,11 @@ fn a_file_that_says_something_else_is_found_out() {
                 *scale = scale.next_up();
             }
         }
-        let error = prove(&other, None, &view).expect_err("a difference").to_string();
+        let error = prove(&other, None, &written).expect_err("a difference").to_string();
         assert!(error.contains("e") && error.contains("planned"), "{error}");
 
         if spelling == Spelling::Branches {
-            let mut short = view.clone();
+            let mut short = written.clone();
             let graph = short.graph_mut();
             graph.node.retain(|node| !node.input.iter().any(|input| input == "e_term_2"));
             let error = prove(&plan, None, &short).expect_err("a branch is missing").to_string();

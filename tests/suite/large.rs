@@ -32,7 +32,7 @@ fn bell(count: usize) -> Vec<u8> {
 /// With the output's shape, which the checker of onnx asks for.
 fn shaped(mut model: Model, dims: &[i64]) -> Model {
     let output = &mut model.graph_mut().output[0];
-    *output = value(&output.name().to_owned(), Dtype::Float, dims);
+    *output = value(output.name(), Dtype::Float, dims);
     model
 }
 
