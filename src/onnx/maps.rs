@@ -14,8 +14,10 @@ use crate::error::{Error, Result};
 
 /// Bytes below which letting go is not worth the call.
 const LEAST: usize = 64 << 10;
-/// New bytes that are kept in memory; a model has few tensors so large that a file costs less than they do.
-const IN_MEMORY: usize = 1 << 20;
+/// Bytes that a system may bring along with one that is read, and aligned so in the file: they go with it.
+const AROUND: usize = 2 << 20;
+/// New bytes that are kept in memory; more are worth a file, as a model may have thousands of such tensors.
+const IN_MEMORY: usize = 128 << 10;
 
 /// Every map that is alive, by its address.
 static MAPS: Mutex<BTreeMap<usize, Weak<Mmap>>> = Mutex::new(BTreeMap::new());
@@ -53,6 +55,10 @@ pub(crate) fn map_file(file: &File, path: &Path) -> Result<Bytes> {
     // truncates meanwhile is outside what a reader can guard against.
     #[allow(unsafe_code)]
     let map = unsafe { Mmap::map(file) }.map_err(Error::read(path))?;
+    // Looking at the headers of tensors must not bring huge pages of their data along. Advice that is not taken costs
+    // memory, nothing else.
+    #[cfg(target_os = "linux")]
+    drop(map.advise(memmap2::Advice::NoHugePage));
     let map = Arc::new(map);
     let mut maps = MAPS.lock().unwrap_or_else(PoisonError::into_inner);
     maps.insert(map.as_ptr() as usize, Arc::downgrade(&map));
@@ -71,9 +77,10 @@ pub fn let_go(bytes: &[u8]) {
         maps.range(..=address).next_back().and_then(|(start, map)| Some((*start, map.upgrade()?)))
     };
     let Some((start, map)) = found else { return };
-    let offset = address - start;
-    if offset + bytes.len() <= map.len() {
-        drop_pages(&map, offset, bytes.len());
+    let (offset, end) = (address - start, address - start + bytes.len());
+    if end <= map.len() {
+        let from = offset - offset % AROUND;
+        drop_pages(&map, from, end.next_multiple_of(AROUND).min(map.len()) - from);
     }
 }
 

@@ -35,8 +35,10 @@ use treatment::{Layer, Treatment};
 const MOST_FORESEEN: usize = 1 << 22;
 /// Bytes of memory for layers that are worked on at a time; one that takes more has its turn alone.
 const TOGETHER: usize = 128 << 20;
-/// Bytes of memory that a search takes for each weight.
-const SEARCH_BYTES: usize = 60;
+/// Weights of a model from which on memory is spared: fewer are taken into memory as a whole when the model is run.
+const MANY: usize = 64 << 20;
+/// Bytes of memory that searches take for each weight, of which two go side by side.
+const SEARCH_BYTES: usize = 100;
 
 /// Decides every scale and every code from weights and, where there are any, observations of the float network. Without
 /// them activations stay float, and `expected` stands in: what the model itself says of its activations.
@@ -81,6 +83,8 @@ pub struct Solver<'s> {
     /// What is asked for each of the weight sites.
     layers: Vec<Layer>,
     expected: Expected,
+    /// Whether the weights are so many that no layer may take much memory.
+    sparing: bool,
     decisions: Vec<Decision>,
     skips: Vec<Skip>,
 }
@@ -94,7 +98,8 @@ impl<'s> Solver<'s> {
         let index = Index::new(model.graph());
         let layers = treatment::layers(analysis, &index, options)?;
         let (expected, skips) = (Expected::new(), analysis.skips.clone());
-        Ok(Self { index, analysis, options, layers, expected, decisions: Vec::new(), skips })
+        let sparing = analysis.weights.iter().map(elements).sum::<usize>() > MANY;
+        Ok(Self { index, analysis, options, layers, expected, sparing, decisions: Vec::new(), skips })
     }
 
     /// What the model's own parameters say of its activations, used where there are no samples.
@@ -117,28 +122,29 @@ impl<'s> Solver<'s> {
             Some(_) => Expected::new(),
             None => expect::expect(&self.index, &self.expected)?,
         };
-        let solved = in_turns(
-            sites,
-            |at| memory(&self.analysis.weights[at]),
-            |at| {
-                let site = &self.analysis.weights[at];
-                let Some(treatment) = &self.layers[at].weights else {
-                    return Ok(Err(weights::skip(site, self.layers[at].float())));
-                };
-                let mut alone = treatment.alone();
-                if observations.is_none() && treatment.foreseen(true).is_some() {
-                    let prior = prior::prior(site, &self.index, &expected);
-                    if elements(site) > MOST_FORESEEN {
-                        alone = if prior.is_some() { treatment.too_large() } else { alone };
-                    } else if let Some(prior) = prior
-                        && let Some(found) = self.foreseen(site, treatment, prior)?
-                    {
-                        return Ok(found);
-                    }
+        let cost = |at: usize| {
+            let site = &self.analysis.weights[at];
+            memory(site) + if self.sparing { prior::memory(site) } else { 0 }
+        };
+        let solved = in_turns(sites, cost, |at| {
+            let site = &self.analysis.weights[at];
+            let Some(treatment) = &self.layers[at].weights else {
+                return Ok(Err(weights::skip(site, self.layers[at].float())));
+            };
+            let mut alone = treatment.alone();
+            if observations.is_none() && treatment.foreseen(true).is_some() {
+                let large = self.sparing && prior::memory(site) > TOGETHER;
+                if large || elements(site) > MOST_FORESEEN {
+                    let possible = prior::is_possible(site, &self.index, &expected);
+                    alone = if possible { treatment.too_large() } else { alone };
+                } else if let Some(prior) = prior::prior(site, &self.index, &expected)
+                    && let Some(found) = self.foreseen(site, treatment, prior)?
+                {
+                    return Ok(found);
                 }
-                weights::solve(site, &self.index, &alone, observations)
-            },
-        )?;
+            }
+            weights::solve(site, &self.index, &alone, observations)
+        })?;
         sites.iter().zip(solved).map(|(&at, outcome)| self.note(at, outcome)).collect()
     }
 

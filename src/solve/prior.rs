@@ -12,6 +12,8 @@ use crate::reconstruct::{MOST_BYTES, MOST_FEATURES, Moments};
 const NEIGHBOURS: f64 = 0.8;
 /// How far back a function that leaves no value negative is looked for.
 const REACH: usize = 8;
+/// Matrices of the size of the moments that are held at a time.
+const COPIES: usize = 7;
 
 /// What is assumed of the inputs of one weight tensor.
 pub(super) struct Prior {
@@ -21,8 +23,20 @@ pub(super) struct Prior {
     pub known: bool,
 }
 
-/// The prior of `site`; `None` where nothing can be assumed of its inputs.
-pub(super) fn prior(site: &WeightSite, index: &Index, expected: &Expected) -> Option<Prior> {
+/// What `site` meets: mean and variance of each input channel, and whether they are the model's own.
+struct Inputs<'s> {
+    layout: Layout,
+    sizes: &'s [usize],
+    channels: Channels,
+    known: bool,
+}
+
+/// Whether [`prior`] has an answer, without the work of it.
+pub(super) fn is_possible(site: &WeightSite, index: &Index, expected: &Expected) -> bool {
+    inputs(site, index, expected).is_some()
+}
+
+fn inputs<'s>(site: &'s WeightSite, index: &Index, expected: &Expected) -> Option<Inputs<'s>> {
     let kernel = site.kernels.first()?;
     let layout = Layout::new(kernel, &site.dims).filter(|layout| layout.features <= MOST_FEATURES)?;
     let sizes = match kernel {
@@ -52,7 +66,14 @@ pub(super) fn prior(site: &WeightSite, index: &Index, expected: &Expected) -> Op
         let share = if positive { 1.0 / std::f64::consts::PI } else { 0.0 };
         Some(Channels { mean: vec![share.sqrt(); inputs], variance: vec![1.0 - share; inputs] })
     };
-    let channels = own.or_else(usual)?;
+    Some(Inputs { layout, sizes, channels: own.or_else(usual)?, known })
+}
+
+/// The prior of `site`; `None` where nothing can be assumed of its inputs.
+pub(super) fn prior(site: &WeightSite, index: &Index, expected: &Expected) -> Option<Prior> {
+    let Inputs { layout, sizes, channels, known } = inputs(site, index, expected)?;
+    let offsets: usize = sizes.iter().product();
+    let per_group = layout.features.checked_div(offsets)?;
     let alike = correlation(sizes);
     let group = |group: usize| {
         let channel = |feature: usize| group * per_group + feature / offsets;
@@ -68,6 +89,14 @@ pub(super) fn prior(site: &WeightSite, index: &Index, expected: &Expected) -> Op
         Moments::assumed(mean, second)
     };
     Some(Prior { moments: (0..layout.groups).map(group).collect(), known })
+}
+
+/// What judging `site` by assumed moments would take, in bytes: the moments, and what is computed of them.
+pub(super) fn memory(site: &WeightSite) -> usize {
+    let layout = site.kernels.first().and_then(|kernel| Layout::new(kernel, &site.dims));
+    let layout = layout.filter(|layout| layout.features <= MOST_FEATURES);
+    layout
+        .map_or(0, |layout| Moments::all_bytes(layout.groups, layout.features, false).saturating_mul(COPIES))
 }
 
 /// Whether the last axis of `input`, which a product reduces, is that of the channels.
@@ -238,6 +267,6 @@ mod tests {
         let y = graph.node("Gemm", &[&flat, &w], &[]);
         graph.output(&y);
         let plan = planned(&graph.model(), &Expected::new(), &options());
-        assert!(last(&plan).reason.contains("too many to foresee"), "{}", last(&plan).reason);
+        assert!(last(&plan).reason.contains("too much memory to foresee"), "{}", last(&plan).reason);
     }
 }

@@ -76,8 +76,10 @@ impl Treatment {
 
     /// The same for a layer that is too large to be judged by its output without samples.
     pub fn too_large(&self) -> Self {
-        let why =
-            format!("{}, each weight for itself as they are too many to foresee their output", self.why);
+        let why = format!(
+            "{}, each weight for itself as it takes too much memory to foresee their output",
+            self.why
+        );
         Self { why, ..self.alone() }
     }
 
