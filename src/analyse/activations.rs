@@ -47,7 +47,7 @@ pub(super) fn find(weights: &[WeightSite], index: &Index, skips: &mut Vec<Skip>)
         let declared = index.info(tensor).and_then(value_shape).map(|(element, _)| element);
         let element = declared.filter(|&element| element != Dtype::Undefined as i32);
         let element = element.unwrap_or(float.unwrap_or_default().dtype() as i32);
-        let kind = Float::of(element).filter(|kind| matches!(kind, Float::Float | Float::Float16));
+        let kind = Float::of(element).filter(|kind| *kind != Float::Double);
         let reason = match kind {
             None => Some(Keep::ElementType(dtype_name(element))),
             Some(_) if index.producer(tensor).is_some_and(|node| node.op_type() == "DequantizeLinear") => {

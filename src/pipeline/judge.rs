@@ -12,7 +12,7 @@ use crate::plan::{Plan, Verdict};
 use crate::prepare::prepare;
 use crate::progress::Progress;
 use crate::rewrite::{Dialect, lower};
-use crate::runtime::Session;
+use crate::runtime::{Session, is_widened};
 use crate::samples::{Preprocess, Samples};
 use crate::validate::{compare, prove};
 
@@ -115,7 +115,7 @@ fn run(
     if let Some(problem) = first_fault(float).or_else(|| first_fault(view)) {
         return not(problem);
     }
-    let synthetic = samples.is_none();
+    let (synthetic, wide) = (samples.is_none(), is_widened(float));
     let samples = match samples {
         Some(samples) => samples,
         None => match Samples::synthetic(float, SYNTHETIC_SAMPLES, seed) {
@@ -133,6 +133,9 @@ fn run(
     match compare(&float, &quantized, &samples, Dialect::Folded.name(), progress) {
         Ok(mut validation) => {
             validation.synthetic = synthetic;
+            if wide {
+                validation.view += ", half precision computed in FLOAT";
+            }
             Ok(Verdict::Validated(validation))
         }
         Err(error @ Error::Runtime { .. }) => not(error.to_string()),

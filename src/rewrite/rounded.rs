@@ -68,7 +68,7 @@ fn spell_within(graph: &mut GraphProto, new: &mut New) -> Result<()> {
 struct Parameter {
     dims: Vec<i64>,
     values: Vec<f32>,
-    /// FLOAT or FLOAT16.
+    /// FLOAT, FLOAT16 or BFLOAT16.
     float: Dtype,
 }
 
@@ -98,7 +98,7 @@ impl Operands {
         let Some(scale) = input(1).and_then(|name| index.constant(name)) else { return Ok(None) };
         let zero = input(2).map(|name| index.constant(name));
         let float = Dtype::try_from(scale.data_type()).ok();
-        let Some(float) = float.filter(|float| matches!(float, Dtype::Float | Dtype::Float16)) else {
+        let Some(float) = float.filter(|&float| is_float(float as i32)) else {
             return Ok(None);
         };
         if zero == Some(None) {
@@ -118,6 +118,11 @@ impl Operands {
         let (Some(dims), Some(dtype), true) = (dims, dtype, zeros.len() == count) else { return Ok(None) };
         Ok(Some(Self { scale: Parameter { dims, values: scales, float }, zeros, dtype }))
     }
+}
+
+/// Whether QuantizeLinear takes values of this type, and they are floats.
+fn is_float(dtype: i32) -> bool {
+    [Dtype::Float, Dtype::Float16, Dtype::Bfloat16].iter().any(|&float| float as i32 == dtype)
 }
 
 /// How many axes come after `axis`.
@@ -159,7 +164,7 @@ impl<'g> Rounding<'g> {
         let declared = index.info(x).and_then(value_shape).map(|(dtype, dims)| (dtype, dims.len()));
         let stored = index.initializer(x).map(|tensor| (tensor.data_type(), tensor.dims.len()));
         let known = declared.or(stored);
-        if known.is_some_and(|(dtype, _)| dtype != Dtype::Float as i32 && dtype != Dtype::Float16 as i32) {
+        if known.is_some_and(|(dtype, _)| !is_float(dtype)) {
             return Ok(None);
         }
         let rank = known.map(|(_, rank)| rank);

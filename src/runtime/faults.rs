@@ -142,9 +142,6 @@ fn semantic_problem(node: &NodeProto, index: &Index<'_>) -> Option<String> {
         }
         "SpaceToDepth" if string(node, "mode") == Some("CRD") => "tract ignores mode=CRD",
         "Swish" if float(node, "alpha").is_some_and(|alpha| alpha != 1.0) => "tract ignores alpha",
-        "Celu" if node.input.iter().any(|input| is_half(index, input)) => {
-            "tract computes it wrongly on FLOAT16"
-        }
         "QuantizeLinear" if !given(2) && !matches!(int(node, "output_dtype"), None | Some(0 | 2)) => {
             "tract ignores output_dtype"
         }
@@ -176,19 +173,6 @@ fn has_unlike_branches(node: &NodeProto) -> bool {
     };
     let [one, other] = bodies(node).map(ranks).collect::<Vec<_>>().try_into().unwrap_or_default();
     one.iter().zip(&other).any(|(one, other)| one.is_some() && other.is_some() && one != other)
-}
-
-fn is_half(index: &Index<'_>, value: &str) -> bool {
-    let declared = index.info(value).and_then(|info| tensor_type(info)).map(type_proto::Tensor::elem_type);
-    let stored = index.initializer(value).map(|tensor| tensor.data_type());
-    declared.or(stored) == Some(Dtype::Float16 as i32)
-}
-
-fn tensor_type(value: &ValueInfoProto) -> Option<&type_proto::Tensor> {
-    match &value.r#type {
-        Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), .. }) => Some(tensor),
-        _ => None,
-    }
 }
 
 /// Whether tract takes `node` for an element-wise function of a per-tensor DequantizeLinear's
@@ -250,12 +234,12 @@ fn tensor_problem(tensor: &TensorProto) -> Option<String> {
 
 fn dtype_problem(code: i32) -> Option<String> {
     use Dtype::{
-        Bool, Double, Float, Float16, Int4, Int8, Int16, Int32, Int64, Uint4, Uint8, Uint16, Uint32,
+        Bfloat16, Bool, Double, Float, Float16, Int4, Int8, Int16, Int32, Int64, Uint4, Uint8, Uint16, Uint32,
     };
     use Dtype::{String as Text, Uint64, Undefined};
     let name = dtype_name(code);
     match Dtype::try_from(code) {
-        Ok(Bool | Float16 | Float | Double | Text | Undefined) => None,
+        Ok(Bool | Float16 | Bfloat16 | Float | Double | Text | Undefined) => None,
         Ok(Int8 | Int16 | Int32 | Int64 | Uint8 | Uint16 | Uint32 | Uint64) => None,
         Ok(Int4 | Uint4) => Some(format!("{name} must be lowered before tract can read it")),
         _ => Some(format!("tract has no {name}")),

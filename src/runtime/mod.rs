@@ -6,9 +6,11 @@ mod guard;
 mod plan;
 mod session;
 mod values;
+mod widened;
 
 pub use faults::{Fault, faults};
 pub use session::{Output, Session, Tap};
+pub use widened::is_widened;
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use tract_onnx::tract_hir::internal::OutletId;
 use super::guard::guarded;
 use super::plan::{Plan, See};
 use super::values::{from_tract, to_tract, with_floats};
+use super::widened::widened;
 use crate::error::{Error, Result};
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{self, Model};
@@ -50,13 +51,15 @@ pub struct Session {
 }
 
 impl Session {
-    /// Loads `model`, called `view` in messages. `taps` are the values that
+    /// Loads `model`, called `view` in messages, with half precision widened to FLOAT. `taps` are the values that
     /// [`Session::run_tapped`] shows.
     ///
     /// # Errors
     /// [`Error::Runtime`] where tract cannot read the model, or it has no value of a tap's name.
     pub fn new(model: &Model, view: &str, taps: &[String]) -> Result<Self> {
         let failed = |problem: String| Error::Runtime { action: "load", view: view.into(), problem };
+        let wide = widened(model)?;
+        let model = wide.as_ref();
         let parsed = guarded(|| {
             // What the file declares of inner values is symbolic where the inputs are: with the
             // inputs concrete it would contradict them.
@@ -102,7 +105,7 @@ impl Session {
         self.execute(&self.feed(inputs)?, None, to_output)
     }
 
-    /// Runs the model once and gives each output with its element type kept, as `raw_data`. `inputs` are in the order of
+    /// Runs the model once and gives each output with the element type that it has here, as `raw_data`. `inputs` are in the order of
     /// [`Model::inputs`].
     ///
     /// # Errors

@@ -2,24 +2,19 @@
 
 use std::borrow::Cow;
 
-use half::f16;
 use tract_onnx::prelude::{DatumType, Tensor, TractError, TractResult};
 
 use crate::error::{Error, Result};
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{Dtype, dtype_name, element_count, floats, integers, tensor as proto_tensor};
 
-/// A tensor of the same type, dimensions and values for tract.
+/// A tensor of the same dimensions and values for tract, of the same type or, for halves, in FLOAT.
 pub(super) fn to_tract(tensor: &TensorProto) -> Result<Tensor> {
     let count = element_count(tensor)?;
     let dims: Vec<usize> = tensor.dims.iter().filter_map(|&dim| usize::try_from(dim).ok()).collect();
     let dtype = Dtype::try_from(tensor.data_type()).unwrap_or(Dtype::Undefined);
     let built = match dtype {
-        Dtype::Float => Tensor::from_shape(&dims, &floats(tensor)?),
-        Dtype::Float16 => {
-            let values: Vec<f16> = floats(tensor)?.into_iter().map(f16::from_f32).collect();
-            Tensor::from_shape(&dims, &values)
-        }
+        Dtype::Float | Dtype::Float16 | Dtype::Bfloat16 => Tensor::from_shape(&dims, &floats(tensor)?),
         Dtype::Double => Tensor::from_shape(&dims, &doubles(tensor, count)?),
         Dtype::Bool => {
             let values: Vec<bool> = integers(tensor)?.into_iter().map(|value| value != 0).collect();

@@ -82,7 +82,11 @@ impl Input {
                 };
                 Ok(Self {
                     name: value.name().to_owned(),
-                    dtype: tensor.elem_type(),
+                    // NumPy has no BFLOAT16, and FLOAT holds all of its values.
+                    dtype: match tensor.elem_type() {
+                        code if code == Dtype::Bfloat16 as i32 => Dtype::Float as i32,
+                        code => code,
+                    },
                     dims: tensor
                         .shape
                         .as_ref()

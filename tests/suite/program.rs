@@ -257,10 +257,10 @@ fn layers_that_cannot_be_measured_say_why() {
     let x = graph.input("x", &[1, 16]);
     let weights = graph.weights("w", &[16, 16]);
     let product = graph.node("MatMul", &[&x, &weights], &[]);
-    let half = graph.node("Cast", &[&product], &[attr::int("to", Dtype::Bfloat16 as i64)]);
+    let half = graph.node("Cast", &[&product], &[attr::int("to", Dtype::Float8e4m3fn as i64)]);
     let y = graph.node("Cast", &[&half], &[attr::int("to", Dtype::Float as i64)]);
     graph.output(&y);
     let odd = fourbit::onnx::encode(&graph.model());
     let samples = [&sensitivity[..], &["--validation", "m.onnx"]].concat();
-    refuses(Some(&odd), &samples, 1, &["cannot be run", "cast_1_node", "BFLOAT16", "fourbit inspect"]);
+    refuses(Some(&odd), &samples, 1, &["cannot be run", "cast_1_node", "FLOAT8E4M3FN", "fourbit inspect"]);
 }
