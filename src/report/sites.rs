@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Detail, Layout, words};
 use crate::options::Spelling;
-use crate::plan::{ActivationDecision, Decision, Partition, Plan, Read, Skip, WeightDecision, WeightTerm};
+use crate::plan::{
+    ActivationDecision, Decision, Keep, Partition, Plan, Read, Skip, WeightDecision, WeightTerm,
+};
 
 /// The operators among the readers.
 pub fn operators(reads: &[Read]) -> String {
@@ -24,6 +26,33 @@ fn scales(term: &WeightTerm) -> String {
 /// One word a term.
 fn joined(words: impl Iterator<Item = String>) -> String {
     words.collect::<Vec<_>>().join(" + ")
+}
+
+/// Tensors that stay for the same reason.
+#[derive(Clone, Copy, Debug, Default)]
+struct Group {
+    count: usize,
+    bytes: u64,
+    saves: u64,
+}
+
+impl Group {
+    fn add(&mut self, skip: &Skip) {
+        self.count += 1;
+        self.bytes = self.bytes.saturating_add(skip.bytes);
+        if let Keep::Small { saves, .. } = skip.reason {
+            self.saves = self.saves.saturating_add(saves);
+        }
+    }
+}
+
+/// The reason without what differs from tensor to tensor.
+fn heading(skip: &Skip) -> String {
+    match &skip.reason {
+        Keep::Small { least, .. } => format!("fewer than {least} elements"),
+        Keep::NoRule => format!("no rule for the weights of {}", skip.operator),
+        reason => reason.to_string(),
+    }
 }
 
 impl Layout {
@@ -102,16 +131,23 @@ impl Layout {
             let rows = skips.iter().map(row).collect();
             return self.table(&["Left as it is", "Operator", "Shape", "Size", "Reason"], &[3], rows);
         }
-        let mut groups: BTreeMap<String, (usize, u64)> = BTreeMap::new();
+        let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+        let mut all = Group::default();
         for skip in skips {
-            let (count, bytes) = groups.entry(skip.reason.to_string()).or_default();
-            *count += 1;
-            *bytes = bytes.saturating_add(skip.bytes);
+            let group = groups.entry(heading(skip)).or_default();
+            [group, &mut all].into_iter().for_each(|group| group.add(skip));
         }
         let mut groups: Vec<_> = groups.into_iter().collect();
-        groups.sort_by_key(|(_, (count, bytes))| std::cmp::Reverse((*bytes, *count)));
-        let row = |(reason, (count, bytes)): (String, (usize, u64))| {
-            vec![words::name(&reason, usize::MAX), words::count(count as u64), words::bytes(bytes)]
+        groups.sort_by_key(|(_, group)| std::cmp::Reverse((group.bytes, group.count)));
+        if groups.len() > 1 {
+            groups.push(("together".into(), Group { saves: 0, ..all }));
+        }
+        let row = |(mut reason, group): (String, Group)| {
+            if group.saves > 0 {
+                reason += &format!(" (--min-elements 1 would save {})", words::bytes(group.saves));
+            }
+            let count = words::count(group.count as u64);
+            vec![words::name(&reason, usize::MAX), count, words::bytes(group.bytes)]
         };
         let rows = groups.into_iter().map(row).collect();
         self.table(&["Left as it is, because", "Count", "Size"], &[1, 2], rows)

@@ -4,9 +4,7 @@ use std::sync::LazyLock;
 
 use tract_onnx::Onnx;
 
-use crate::onnx::proto::{
-    GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto,
-};
+use crate::onnx::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 use crate::onnx::{
     Dtype, Index, Model, bodies, dtype_name, float, int, ints, is_standard, node_label, operator_label,
     string, value_shape,

@@ -280,3 +280,50 @@ fn what_is_quantized_in_a_branch_stays_in_it() {
         assert!(body.initializer.iter().any(|tensor| tensor.data_type() == Dtype::Int4 as i32));
     }
 }
+
+/// A model with all that may stand beside the graph, and a detour through a sequence.
+fn decorated() -> Model {
+    use fourbit::onnx::proto::{StringStringEntryProto, TensorAnnotation, TrainingInfoProto};
+    let mut graph = GraphBuilder::new(17);
+    let x = graph.input("x", &[2, 16]);
+    let w = graph.weights("w", &[16, 16]);
+    let product = graph.node("MatMul", &[&x, &w], &[]);
+    let held = graph.node("SequenceConstruct", &[&product, &x], &[]);
+    let first = graph.initializer(tensor_i64("first", &[], &[0]));
+    let y = graph.node("SequenceAt", &[&held, &first], &[]);
+    graph.output(&y);
+    let mut model = graph.model();
+    let entry = |key: &str| StringStringEntryProto { key: Some(key.into()), value: Some("kept".into()) };
+    model.proto.metadata_props.push(entry("author"));
+    model.proto.doc_string = Some("a model".into());
+    model.proto.training_info.push(TrainingInfoProto::default());
+    let graph = model.graph_mut();
+    graph.metadata_props.push(entry("graph"));
+    graph.node[0].metadata_props.push(entry("node"));
+    graph.node[0].doc_string = Some("a product".into());
+    graph.quantization_annotation.push(TensorAnnotation {
+        tensor_name: Some(product),
+        quant_parameter_tensor_names: vec![entry("SCALE_TENSOR")],
+    });
+    model
+}
+
+#[test]
+fn what_stands_beside_the_graph_is_kept() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (outcome, near) = convert(&decorated(), folder.path(), "decorated", "w4");
+    let fourbit::plan::Verdict::NotValidated { reason } = &outcome.verdict else {
+        panic!("no sequences in tract")
+    };
+    assert!(reason.contains("SequenceConstruct"), "{reason}");
+    let (before, after) = (decorated().proto, fourbit::onnx::read(&near.quantized).expect("the file").proto);
+    assert_eq!(after.metadata_props[..1], before.metadata_props[..]);
+    assert_eq!((&after.doc_string, &after.training_info), (&before.doc_string, &before.training_info));
+    let (before, after) = (before.graph.expect("a graph"), after.graph.expect("a graph"));
+    assert_eq!(after.metadata_props, before.metadata_props);
+    assert_eq!(after.quantization_annotation, before.quantization_annotation);
+    let product = after.node.iter().find(|node| node.op_type() == "MatMul").expect("the product");
+    assert_eq!(product.metadata_props, before.node[0].metadata_props);
+    assert_eq!(product.doc_string, before.node[0].doc_string);
+    assert_near(&[near]);
+}
