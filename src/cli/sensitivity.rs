@@ -25,7 +25,8 @@ Examples:
 Exit status:
   0  the layers were measured
   1  an error
-  2  wrong arguments")]
+  2  wrong arguments
+  5  activations cannot be planned, since the model cannot be run")]
 pub struct Args {
     /// The float model
     #[arg(value_name = "MODEL")]

@@ -1,6 +1,6 @@
 //! Sizes, digests, times and memory.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
@@ -77,7 +77,7 @@ fn bytes(tensor: &TensorProto) -> u64 {
 
 /// Float parameters of a graph.
 pub(super) fn parameters(model: &Model) -> u64 {
-    let floats = model.graph().initializer.iter().filter(|tensor| is_float(tensor));
+    let floats = onnx::tensors(model.graph()).into_iter().filter(|tensor| is_float(tensor));
     floats.map(|tensor| element_count(tensor).unwrap_or(0) as u64).sum()
 }
 
@@ -102,21 +102,24 @@ pub(super) fn weight_bits(weight: &WeightDecision) -> u64 {
         let written = term.zero_points.iter().any(|&zero| zero != 0);
         let zero_points = if written { term.zero_points.len() as u64 } else { 0 };
         let width = u64::from(term.storage.bits());
-        width * (term.codes.len() as u64 + zero_points) + 32 * term.scales.len() as u64
+        let scale = 8 * weight.float.of_scale().bytes();
+        width * (term.codes.len() as u64 + zero_points) + scale * term.scales.len() as u64
     });
     bits.sum()
 }
 
 /// What the conversion did to the files' sizes.
 pub(super) fn sizes(before: u64, after: u64, prepared: &Model, written: &Model, plan: &Plan) -> Sizes {
-    let integers: HashMap<&str, ()> = prepared
-        .graph()
-        .initializer
-        .iter()
+    let integers: HashSet<&str> = onnx::tensors(prepared.graph())
+        .into_iter()
         .filter(|tensor| !is_float(tensor))
-        .map(|tensor| (tensor.name(), ()))
+        .map(|tensor| tensor.name())
         .collect();
-    let standing = written.graph().initializer.iter().filter(|tensor| !integers.contains_key(tensor.name()));
+    let written = onnx::tensors(written.graph());
+    // What attributes hold has no name of its own, and is low-bit nowhere.
+    let standing = written
+        .into_iter()
+        .filter(|tensor| is_float(tensor) || !tensor.name().is_empty() && !integers.contains(tensor.name()));
     let stored: u64 = standing.map(bytes).sum();
     let (mut bits, mut elements) = (0u64, 0u64);
     let (mut macs, mut extra) = (Some(0u64), Some(0u64));

@@ -56,7 +56,7 @@ fn values(dtype: Dtype, count: usize, random: &mut SplitMix64) -> Bytes {
 /// The shape to make up: an open first dimension is a batch of one, and so is its name elsewhere.
 fn shape(input: &Input, inputs: &[Input]) -> Result<(String, Dtype, Vec<i64>)> {
     let refuse = |problem: String| Err(Error::invalid(format!("input {}", input.name), problem));
-    let give = "give samples of the real thing";
+    let give = "give samples of the real thing, or all dimensions with --shape";
     let is_batch = |name: &str| {
         let first =
             |input: &Input| matches!(input.dims.as_deref(), Some([Dim::Named(first), ..]) if first == name);
