@@ -14,8 +14,8 @@ pub use budget::Budget;
 pub use dual::{DUAL_THRESHOLD, Dual, Keys};
 pub use globs::Globs;
 pub use layers::LayerRule;
-pub use opset::{NEWEST_OPSET, Opset};
-pub use storage::Storage;
+pub use opset::{LEAST_OPSET, NEWEST_OPSET, Opset};
+pub use storage::{Container, Storage};
 
 use serde::{Deserialize, Serialize};
 
@@ -213,6 +213,8 @@ pub struct Options {
     pub activations: Option<Storage>,
     /// To which opset the model is brought.
     pub opset: Opset,
+    /// How 4-bit codes are stored.
+    pub container: Container,
     /// Partition of the weights.
     pub granularity: Granularity,
     /// First and last layers; `None` for [`Options::edges`] to choose.
@@ -255,6 +257,7 @@ impl Options {
             weights: precision.weights,
             activations: precision.activations,
             opset: Opset::default(),
+            container: Container::default(),
             granularity: Granularity::default(),
             edges: None,
             dual: Dual::default(),

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::budget::Budget;
 use super::dual::Dual;
 use crate::error::Result;
-use crate::options::{self, Edges, Granularity, LayerRule, Opset, Options, Precision, Storage};
+use crate::options::{self, Container, Edges, Granularity, LayerRule, Opset, Options, Precision, Storage};
 use crate::pipeline::Job;
 
 /// What to convert, and how.
@@ -48,6 +48,9 @@ pub struct Choices {
     /// Weights and inputs of the first and last layers: 4 or 8 bits, or float [default: 8 with 4-bit activations]
     #[arg(long, value_name = "4|8|float", help_heading = "Precision")]
     pub edges: Option<Edges>,
+    /// How 4-bit codes are stored
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = StorageArg::Packed, help_heading = "Precision")]
+    pub storage: StorageArg,
     /// Opset to raise the model to, or keep; below 21 onnxruntime's own operators quantize [default: 21, or the model's own
     /// where that is higher]
     #[arg(long, value_name = "N|keep", help_heading = "Precision")]
@@ -162,6 +165,15 @@ pub enum Activations {
     Int16,
 }
 
+/// How 4-bit codes are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StorageArg {
+    /// Two to a byte; needs opset 21
+    Packed,
+    /// One to a byte, as 8-bit tensors that older runtimes and integer kernels take; opset 13 is enough
+    Int8,
+}
+
 /// How scales are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Scales {
@@ -210,7 +222,10 @@ impl Choices {
             };
         }
         options.granularity = self.granularity;
-        options.opset = self.opset.unwrap_or_default();
+        options.container = match self.storage {
+            StorageArg::Packed => Container::Packed,
+            StorageArg::Int8 => Container::Int8,
+        };
         options.edges = self.edges;
         options.dual = self.dual.options()?;
         if let Some(path) = &self.config {
@@ -227,6 +242,11 @@ impl Choices {
             Compensation::Layerwise => options::Compensation::Layerwise,
             Compensation::Sequential => options::Compensation::Sequential,
         };
+        options.opset = match self.opset {
+            Some(opset) => opset,
+            None => Opset::usual(options.container, options.blocks().is_some()),
+        };
+        options.opset.check(options.container)?;
         options.scales = match self.scales {
             Scales::Mmse => options::Scales::Mmse,
             Scales::MinMax => options::Scales::MinMax,

@@ -5,12 +5,17 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::OPSET;
+use super::{Container, OPSET};
 use crate::error::{Error, Result};
 
 /// The newest opset to which the way of every standard operator is known. onnxruntime 1.32 loads models of opset 28, but
 /// has no QuantizeLinear or DequantizeLinear of it.
 pub const NEWEST_OPSET: i64 = 27;
+
+/// The oldest opset to raise a model to: DequantizeLinear takes one scale a channel from here on.
+pub const LEAST_OPSET: i64 = 13;
+
+const KEEP_WORDS: &str = "--opset keep leaves the model at its own";
 
 /// To which opset a model is brought before anything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +30,25 @@ pub enum Opset {
 impl Opset {
     /// What [`Opset::from_str`] takes beside numbers.
     pub const KEEP: &'static str = "keep";
+
+    /// The opset to raise a model to where nothing is asked for: the oldest that knows the types.
+    pub fn usual(container: Container, blocks: bool) -> Self {
+        Self::AtLeast(if container == Container::Int8 && !blocks { LEAST_OPSET } else { OPSET })
+    }
+
+    /// Refuses an opset that has no 4-bit types where these are to be written.
+    ///
+    /// # Errors
+    /// [`Error::Options`].
+    pub fn check(self, container: Container) -> Result<()> {
+        match self {
+            Self::AtLeast(opset) if opset < OPSET && container == Container::Packed => Err(Error::options(
+                format!("opset {opset} has no 4-bit types, which came with opset {OPSET}"),
+                format!("choose {OPSET} to {NEWEST_OPSET}, or --storage int8; {KEEP_WORDS}"),
+            )),
+            _ => Ok(()),
+        }
+    }
 
     /// The opset to raise a model to.
     pub fn least(self) -> i64 {
@@ -48,16 +72,13 @@ impl FromStr for Opset {
         if name == Self::KEEP {
             return Ok(Self::Keep);
         }
-        let keep = "--opset keep leaves the model at its own";
         match name.parse::<i64>() {
-            Ok(opset) if (OPSET..=NEWEST_OPSET).contains(&opset) => Ok(Self::AtLeast(opset)),
-            Ok(opset) if opset < OPSET => Err(Error::options(
-                format!("opset {opset} has no 4-bit types, which came with opset {OPSET}"),
-                format!("choose {OPSET} to {NEWEST_OPSET}; {keep}"),
-            )),
+            Ok(opset) if (LEAST_OPSET..=NEWEST_OPSET).contains(&opset) => Ok(Self::AtLeast(opset)),
             _ => Err(Error::options(
                 format!("unknown opset {name:?}"),
-                format!("choose {OPSET} to {NEWEST_OPSET}; {keep}"),
+                format!(
+                    "choose {OPSET} to {NEWEST_OPSET}, or from {LEAST_OPSET} with --storage int8; {KEEP_WORDS}"
+                ),
             )),
         }
     }
@@ -95,10 +116,12 @@ mod tests {
         for name in ["21", "24", "27", "keep"] {
             assert_eq!(name.parse::<Opset>().unwrap().to_string(), name);
         }
-        for name in ["20", "28", "-1", "Keep", ""] {
+        for name in ["12", "28", "-1", "Keep", ""] {
             let error = name.parse::<Opset>().unwrap_err().to_string();
             assert!(error.contains("--opset keep"), "{error}");
         }
-        assert!("20".parse::<Opset>().unwrap_err().to_string().contains("4-bit"));
+        let old = "20".parse::<Opset>().unwrap();
+        assert!(old.check(Container::Packed).unwrap_err().to_string().contains("4-bit"));
+        assert!(old.check(Container::Int8).is_ok());
     }
 }

@@ -67,6 +67,18 @@ impl Storage {
     }
 }
 
+/// How many bits a 4-bit code takes in the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Container {
+    /// Four: two codes to a byte.
+    #[default]
+    Packed,
+    /// Eight: the same codes less their zero points, one to a byte, for runtimes that know no 4-bit types or have kernels
+    /// for eight bits only. 4-bit activations are held to sixteen values by a Clip.
+    Int8,
+}
+
 impl FromStr for Storage {
     type Err = Error;
 

@@ -115,7 +115,7 @@ pub(super) fn weights(
         let form = Form { tensor: site.tensor.clone(), words: words.into(), stored: bytes, rules };
         (form, Rung { bytes, noise, macs })
     };
-    let bytes = |weight: &WeightDecision| weight_bits(weight) as f64 / 8.0;
+    let bytes = |weight: &WeightDecision| weight_bits(weight, options.container) as f64 / 8.0;
     let storage = weight.terms.first().map_or("", |term| term.storage.name());
     let mut rungs = vec![rung(storage, bytes(weight), 1.0, 0, None)];
     let first = of(&others.plain, &site.tensor).map_or(0.0, error);

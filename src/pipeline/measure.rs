@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{self, Dtype, Model, element_count, tensors};
+use crate::options::Container;
 use crate::plan::{Decision, Plan, Sizes, WeightDecision};
 
 /// SHA-256 of the model as one message, in hexadecimal.
@@ -97,11 +98,12 @@ pub(super) fn is_large(model: &Model, samples: bool) -> bool {
 }
 
 /// Bits that the codes, scales and zero points of weights take.
-pub(super) fn weight_bits(weight: &WeightDecision) -> u64 {
+pub(super) fn weight_bits(weight: &WeightDecision, container: Container) -> u64 {
     let bits = weight.terms.iter().map(|term| {
-        let written = term.zero_points.iter().any(|&zero| zero != 0);
+        let wide = container == Container::Int8;
+        let written = !wide && term.zero_points.iter().any(|&zero| zero != 0);
         let zero_points = if written { term.zero_points.len() as u64 } else { 0 };
-        let width = u64::from(term.storage.bits());
+        let width = u64::from(term.storage.bits()).max(if wide { 8 } else { 0 });
         let scale = 8 * weight.float.of_scale().bytes();
         width * (term.codes.len() as u64 + zero_points) + scale * term.scales.len() as u64
     });
@@ -125,7 +127,7 @@ pub(super) fn sizes(before: u64, after: u64, prepared: &Model, written: &Model, 
     let (mut macs, mut extra) = (Some(0u64), Some(0u64));
     for decision in &plan.decisions {
         let Decision::Weight(weight) = decision else { continue };
-        bits += weight_bits(weight);
+        bits += weight_bits(weight, plan.container);
         elements += weight.dims.iter().product::<i64>().unsigned_abs();
         let add = |sum: Option<u64>, times: usize| sum?.checked_add(weight.macs?.checked_mul(times as u64)?);
         macs = add(macs, 1);

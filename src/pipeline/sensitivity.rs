@@ -180,7 +180,9 @@ fn row(layer: &Layer, alone: Loss, without: Loss, whole: &Loss) -> LayerSensitiv
         operator: site.reads[0].operator.clone(),
         weights,
         bytes_float: 4 * weights,
-        bytes_low: layer.weights.map_or(4 * weights, |weights| weight_bits(weights).div_ceil(8)),
+        bytes_low: layer
+            .weights
+            .map_or(4 * weights, |weights| weight_bits(weights, layer.container()).div_ceil(8)),
         alone,
         without,
         guilt,

@@ -6,7 +6,7 @@ use super::codes::Codes;
 use super::float::Float;
 use super::partition::{Groups, Partition};
 use super::site::{Read, Skip};
-use crate::options::{Opset, Spelling, Storage};
+use crate::options::{Container, Opset, Spelling, Storage};
 
 /// The version of the plan's form. Raised when a reader of the old form could be misled.
 pub const VERSION: u32 = 2;
@@ -27,6 +27,9 @@ pub struct Plan {
     /// To which opset the model is brought first: decisions name nodes by their place after that.
     #[serde(default)]
     pub opset: Opset,
+    /// How 4-bit codes are stored.
+    #[serde(default)]
+    pub container: Container,
     /// Dimensions that inputs get.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shapes: Vec<(String, Vec<i64>)>,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::options::Container;
+
 use super::decision::{Decision, Plan, WeightDecision};
 use super::site::{Analysis, WeightSite};
 
@@ -47,6 +49,11 @@ impl<'p> Layer<'p> {
         self.nodes.first().copied().unwrap_or_default()
     }
 
+    /// How 4-bit codes are stored.
+    pub fn container(&self) -> Container {
+        self.plan.container
+    }
+
     /// The plan with the decisions on this layer alone.
     pub fn only(&self) -> Plan {
         self.part(true)
@@ -74,6 +81,7 @@ impl<'p> Layer<'p> {
             subject: self.plan.subject.clone(),
             precision: self.plan.precision.clone(),
             opset: self.plan.opset,
+            container: self.plan.container,
             shapes: self.plan.shapes.clone(),
             decisions: decisions.collect(),
             skips: self.plan.skips.clone(),

@@ -61,6 +61,7 @@ pub fn outcome() -> Outcome {
         subject: Subject { file: "net.onnx".into(), sha256: "00".into() },
         precision: "w4a8".into(),
         opset: Opset::default(),
+        container: crate::options::Container::Packed,
         shapes: Vec::new(),
         decisions: vec![Decision::Weight(weight), Decision::Activation(activation)],
         skips: vec![

@@ -14,6 +14,7 @@ use super::unfit;
 use crate::error::Result;
 use crate::onnx::build::node;
 use crate::onnx::{attr, tensor_of};
+use crate::options::Container;
 use crate::plan::{ActivationDecision, ActivationTerm, Float};
 
 /// What `decision` changes.
@@ -36,7 +37,7 @@ pub(super) fn patch(decision: &ActivationDecision, scene: &Scene, names: &mut Na
     let float = decision.float;
     let mut patch = Patch::default();
     let back = match decision.terms.as_slice() {
-        [term] if stands_behind_clip_or_pool(x, scene) => {
+        [term] if scene.container == Container::Int8 || stands_behind_clip_or_pool(x, scene) => {
             let (value, wide) = clipped(x, term, float, at, scene.opset, names, &mut patch);
             pair(&value, x, &format!("{x}_dequantized"), &wide, float, at, names, &mut patch)
         }

@@ -27,14 +27,18 @@ use crate::error::{Error, Result};
 use crate::onnx::Model;
 use crate::onnx::proto::{ModelProto, OperatorSetIdProto};
 use crate::onnx::{CONTRIB, is_linear};
-use crate::options::OPSET;
-use crate::plan::{Decision, Partition, Plan, WeightDecision};
+use crate::options::{Container, OPSET, Storage};
+use crate::plan::{Decision, Float, Partition, Plan, WeightDecision};
 use names::NameSupply;
 use patch::Patch;
 use scene::Scene;
 
 /// The IR version that knows 4-bit element types.
 const IR_VERSION: i64 = 10;
+/// The opsets in which QuantizeLinear and DequantizeLinear enter, take one scale an index of an axis, and take half precision.
+const OPSET_QDQ: i64 = 10;
+const OPSET_PER_AXIS: i64 = 13;
+const OPSET_HALF: i64 = 19;
 
 /// `model`, which is prepared, with the first `first` decisions of `plan` carried out, or all of
 /// them. Nodes and tensors that no decision concerns stay as they are.
@@ -43,11 +47,11 @@ const IR_VERSION: i64 = 10;
 /// [`Error::Plan`] where a decision is inconsistent or does not fit the model, and
 /// [`Error::Invalid`] where the model's opset does not know the blocks that the plan asks for.
 pub fn apply(model: &Model, plan: &Plan, first: Option<usize>) -> Result<Model> {
-    let scene = Scene::new(model.graph(), model.opset());
+    let scene = Scene::new(model.graph(), model.opset(), plan.container);
     let mut names = NameSupply::new(model.graph());
     let mut seen = HashSet::new();
     let mut patches = Vec::new();
-    let mut four_bits = false;
+    let mut least = 1;
     for decision in plan.decisions.iter().take(first.unwrap_or(usize::MAX)) {
         if !seen.insert(decision.tensor()) {
             return Err(unfit(decision.tensor(), "a second decision on the same tensor"));
@@ -55,22 +59,19 @@ pub fn apply(model: &Model, plan: &Plan, first: Option<usize>) -> Result<Model> 
         if let Some(problem) = decision.problem() {
             return Err(unfit(decision.tensor(), problem));
         }
-        match decision {
-            Decision::Weight(weight) => {
-                refuse_old_blocks(model.opset(), weight)?;
-                four_bits |= weight.terms.iter().any(|term| term.storage.bits() == 4);
-            }
-            Decision::Activation(activation) => {
-                four_bits |= activation.terms.iter().any(|term| term.storage.bits() == 4);
-            }
+        if let Decision::Weight(weight) = decision {
+            refuse_old_blocks(model.opset(), weight)?;
         }
+        least = least.max(opset_of(decision, plan.container));
         patches.push(match decision {
             Decision::Weight(weight) => weight::patch(weight, &scene, &mut names)?,
             Decision::Activation(activation) => activation::patch(activation, &scene, &mut names)?,
         });
     }
+    let four_bits = plan.container == Container::Packed
+        && plan.decisions.iter().take(first.unwrap_or(usize::MAX)).any(has_four_bits);
     let mut proto = model.proto.clone();
-    if model.opset() < OPSET {
+    if model.opset() < least {
         spell_by_contrib(&mut patches, &mut proto);
     }
     patch::apply_all(proto.graph.get_or_insert_default(), patches)?;
@@ -93,7 +94,40 @@ fn rebuilt(old: &Model, proto: crate::onnx::proto::ModelProto) -> Result<Model> 
     })
 }
 
-/// Below opset 21 the standard operators do not know the types, or, below 13, the axis: onnxruntime's own do.
+fn has_four_bits(decision: &Decision) -> bool {
+    match decision {
+        Decision::Weight(weight) => weight.terms.iter().any(|term| term.storage.bits() == 4),
+        Decision::Activation(activation) => activation.terms.iter().any(|term| term.storage.bits() == 4),
+    }
+}
+
+/// The opset from which the standard's QuantizeLinear and DequantizeLinear know the form of `decision`.
+fn opset_of(decision: &Decision, container: Container) -> i64 {
+    let of = |storage: Storage, float: Float| match (storage.bits(), container) {
+        (4, Container::Packed) | (16, _) => OPSET,
+        _ if float != Float::Float => OPSET_HALF,
+        _ => OPSET_QDQ,
+    };
+    let partition = |partition: Partition| match partition {
+        Partition::Tensor => OPSET_QDQ,
+        Partition::Channel { .. } => OPSET_PER_AXIS,
+        Partition::Block { .. } => OPSET,
+    };
+    let each: Vec<i64> = match decision {
+        Decision::Weight(weight) => {
+            let terms = weight.terms.iter();
+            terms
+                .map(|term| of(term.storage, weight.float.of_scale()).max(partition(term.partition)))
+                .collect()
+        }
+        Decision::Activation(activation) => {
+            activation.terms.iter().map(|term| of(term.storage, activation.float)).collect()
+        }
+    };
+    each.into_iter().max().unwrap_or(1)
+}
+
+/// Where the standard operators do not know the types, or the axis, onnxruntime's own do.
 fn spell_by_contrib(patches: &mut [Patch], proto: &mut ModelProto) {
     let mut used = false;
     for (_, node) in patches.iter_mut().flat_map(|patch| &mut patch.inserted) {

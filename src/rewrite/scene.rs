@@ -6,6 +6,7 @@ use super::unfit;
 use crate::error::Result;
 use crate::onnx::proto::{GraphProto, NodeProto};
 use crate::onnx::{Index, attribute, node_label, operator_label, outer_names};
+use crate::options::Container;
 use crate::plan::Read;
 
 /// Nodes between weights and a reader that are followed.
@@ -18,19 +19,21 @@ pub(super) struct Scene<'g> {
     pub(super) index: Index<'g>,
     /// Of the standard domain.
     pub(super) opset: i64,
+    /// How 4-bit codes are stored.
+    pub(super) container: Container,
     first_reads: HashMap<&'g str, usize>,
 }
 
 impl<'g> Scene<'g> {
     /// Reads `graph` once.
-    pub(super) fn new(graph: &'g GraphProto, opset: i64) -> Self {
+    pub(super) fn new(graph: &'g GraphProto, opset: i64, container: Container) -> Self {
         let mut first_reads = HashMap::new();
         for (at, node) in graph.node.iter().enumerate() {
             for name in node.input.iter().map(String::as_str).chain(outer_names(node)) {
                 first_reads.entry(name).or_insert(at);
             }
         }
-        Self { index: Index::new(graph), opset, first_reads }
+        Self { index: Index::new(graph), opset, container, first_reads }
     }
 
     /// The position of the first node that reads `value`, itself or from inside a subgraph; the

@@ -1,13 +1,15 @@
 //! One term of a tensor: codes, scales, zero points, and the DequantizeLinear over them.
 
+use bytes::Bytes;
+
 use super::names::NameSupply;
 use super::patch::Patch;
 use super::unfit;
 use crate::error::Result;
 use crate::onnx::build::node;
 use crate::onnx::proto::{NodeProto, TensorProto};
-use crate::onnx::{Dtype, attr, tensor, tensor_of};
-use crate::options::Storage;
+use crate::onnx::{Dtype, Scratch, attr, tensor, tensor_of};
+use crate::options::{Container, Storage};
 use crate::plan::{Codes, Partition, WeightDecision, WeightTerm};
 
 /// Adds `term` as constants and the DequantizeLinear that makes `output` of them; new names begin with `stem`.
@@ -16,7 +18,7 @@ pub(super) fn dequantized(
     output: &str,
     term: &WeightTerm,
     decision: &WeightDecision,
-    at: usize,
+    (at, container): (usize, Container),
     names: &mut NameSupply,
     patch: &mut Patch,
 ) -> Result<()> {
@@ -25,11 +27,16 @@ pub(super) fn dequantized(
     };
     let codes = names.take(format!("{stem}_quantized"));
     let scale = names.take(format!("{stem}_scale"));
-    patch.added.push(tensor(&*codes, dtype(term.storage), &decision.dims, term.codes.bytes().clone()));
+    let wide = container == Container::Int8 && term.storage.bits() == 4;
+    let (stored, raw) = match wide {
+        true => (Dtype::Int8, widened(term, &decision.dims)?),
+        false => (dtype(term.storage), term.codes.bytes().clone()),
+    };
+    patch.added.push(tensor(&*codes, stored, &decision.dims, raw));
     let float = decision.float.of_scale().dtype();
     patch.added.push(tensor_of(&scale, float, &dims, &term.scales));
     let mut inputs = vec![codes, scale];
-    if term.zero_points.iter().any(|&zero| zero != 0) {
+    if !wide && term.zero_points.iter().any(|&zero| zero != 0) {
         let zero = names.take(format!("{stem}_zero_point"));
         patch.added.push(code_tensor(&zero, term.storage, &dims, &term.zero_points));
         inputs.push(zero);
@@ -45,6 +52,23 @@ pub(super) fn dequantized(
     let label = names.take(format!("{stem}_DequantizeLinear"));
     patch.inserted.push((at, node("DequantizeLinear", &label, &inputs, &[output], &attributes)));
     Ok(())
+}
+
+/// Codes that are widened at a time.
+const PIECE: usize = 1 << 20;
+
+/// The codes of `term` less their zero points, one to a byte: eight bits have room for all of them.
+fn widened(term: &WeightTerm, dims: &[i64]) -> Result<Bytes> {
+    let mut made = Scratch::new();
+    let Some(groups) = term.groups(dims) else { return made.finish() };
+    let count = term.codes.len();
+    for start in (0..count).step_by(PIECE) {
+        let range = start..count.min(start + PIECE);
+        let code = |at: usize| (term.codes.get(at) - term.zero_points[groups.of(at)]) as i8 as u8;
+        made.push(&range.clone().map(code).collect::<Vec<u8>>())?;
+        term.codes.let_go(range);
+    }
+    made.finish()
 }
 
 /// Nodes that add `values` in order; the last one makes `output`, new names begin with `stem`. Nothing for fewer than two.

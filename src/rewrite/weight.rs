@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::onnx::build::node;
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{Dtype, attr, dtype_name, element_count, tensor_f32};
-use crate::options::Spelling;
+use crate::options::{Container, Spelling};
 use crate::plan::{BiasChange, WeightDecision};
 
 /// No operator that takes a bias has more inputs; a plan that asks for more is damaged.
@@ -41,9 +41,9 @@ pub(super) fn patch(decision: &WeightDecision, scene: &Scene, names: &mut NameSu
     match (decision.terms.as_slice(), decision.spelling) {
         ([term], _) => {
             let value = before_cast(decision, home.at, names, &mut patch);
-            dequantized(name, &value, term, decision, home.at, names, &mut patch)?;
+            dequantized(name, &value, term, decision, (home.at, scene.container), names, &mut patch)?;
         }
-        (_, Spelling::Sum) => sum(decision, home.at, names, &mut patch)?,
+        (_, Spelling::Sum) => sum(decision, (home.at, scene.container), names, &mut patch)?,
         (_, Spelling::Branches) if needs_cast(decision) => {
             let kind = dtype_name(decision.float.dtype() as i32);
             return Err(unfit(name, format!("{kind} has no branches; spell it as a sum")));
@@ -77,12 +77,17 @@ fn before_cast(decision: &WeightDecision, at: usize, names: &mut NameSupply, pat
 }
 
 /// Several terms, added before anybody reads them.
-fn sum(decision: &WeightDecision, at: usize, names: &mut NameSupply, patch: &mut Patch) -> Result<()> {
+fn sum(
+    decision: &WeightDecision,
+    (at, container): (usize, Container),
+    names: &mut NameSupply,
+    patch: &mut Patch,
+) -> Result<()> {
     let name = decision.tensor.as_str();
     let mut values = Vec::new();
     for (number, term) in decision.terms.iter().enumerate() {
         let output = names.take(decision.term_name(number));
-        dequantized(&output, &output, term, decision, at, names, patch)?;
+        dequantized(&output, &output, term, decision, (at, container), names, patch)?;
         values.push(output);
     }
     let whole = before_cast(decision, at, names, patch);

@@ -286,6 +286,7 @@ impl<'s> Solver<'s> {
             subject,
             precision: self.options.precision().to_string(),
             opset: self.options.opset,
+            container: self.options.container,
             shapes: Vec::new(),
             decisions: self.decisions,
             skips: self.skips,

@@ -21,6 +21,7 @@ fn plan(decisions: Vec<Decision>) -> Plan {
         subject: Subject { file: "m.onnx".into(), sha256: "00ff".into() },
         precision: "w4a8".into(),
         opset: Opset::default(),
+        container: crate::options::Container::Packed,
         shapes: Vec::new(),
         decisions,
         skips: Vec::new(),
