@@ -96,7 +96,7 @@ fn rebuilt(old: &Model, proto: crate::onnx::proto::ModelProto) -> Result<Model> 
 /// Below opset 21 the standard operators do not know the types, or, below 13, the axis: onnxruntime's own do.
 fn spell_by_contrib(patches: &mut [Patch], proto: &mut ModelProto) {
     let mut used = false;
-    for (_, node) in patches.iter_mut().flat_map(|patch| &mut patch.inserted) {
+    for (_, node) in patches.iter_mut().flat_map(Patch::inserted_mut) {
         if is_linear(node, "QuantizeLinear") || is_linear(node, "DequantizeLinear") {
             node.domain = Some(CONTRIB.into());
             used = true;
