@@ -46,8 +46,8 @@ fn options(precision: &str) -> Options {
     Options::new(precision.parse::<Precision>().expect("a precision"))
 }
 
-/// One layer of bell-shaped weights loses about 20 dB at 4 bits and 44 dB at 8, and so does each of a few in a row, one of which may
-/// be small or make small differences large.
+/// Bell-shaped weights have an SQNR of about 20 dB at 4 bits and 44 dB at 8. Layers in a row add their noise, and some make small
+/// differences large: what is demanded is what a few dozen models had at least, not what a good model has.
 fn forms(seed: u64) -> Vec<Form> {
     let mut forms: Vec<Form> = [("w8", 28.0), ("w4", 9.0), ("w8a8", 25.0), ("w4a8", 8.0)]
         .map(|(precision, least)| (precision.to_owned(), options(precision), least))
@@ -192,5 +192,8 @@ fn random_models_are_converted_and_run() {
     let (pairs, problems): (Vec<_>, Vec<_>) = tried.into_iter().unzip();
     let (pairs, problems) = (pairs.into_iter().flatten().collect::<Vec<_>>(), problems.concat());
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+    // Most can be calibrated, and most tract runs.
+    assert!(pairs.len() as u64 >= 4 * (seeds().end - seeds().start), "{} pairs", pairs.len());
+    assert!(pairs.iter().filter(|pair| !pair.reported.is_empty()).count() * 2 >= pairs.len());
     assert_near(&pairs);
 }
