@@ -22,7 +22,7 @@ pub(super) fn skip(index: &Index, name: &str, operator: &str, reason: Keep) -> S
     }
 }
 
-/// Adds whatever float constants are in neither `sites` nor `skips`, and sorts `skips`. No constant is left in them twice, so
+/// Adds whatever float constants are in neither `sites` nor `skips`, and sorts `skips`. Each constant is left in them once, so
 /// that their bytes add up to what stays float.
 pub(super) fn collect(model: &Model, index: &Index, sites: &[WeightSite], skips: &mut Vec<Skip>) {
     let settled: BTreeSet<String> = sites
@@ -49,12 +49,15 @@ pub(super) fn collect(model: &Model, index: &Index, sites: &[WeightSite], skips:
         };
         skips.push(skip(index, name, &operator.unwrap_or_default(), reason));
     }
+    let by_name = |one: &Skip, other: &Skip| (&one.name, &one.operator).cmp(&(&other.name, &other.operator));
+    skips.sort_by(by_name);
+    let mut seen = HashSet::new();
+    skips.retain(|skip| skip.bytes == 0 || seen.insert(skip.name.clone()));
+    skips.dedup();
+    // Each of these is met once, and those of two branches may have one name.
     constants(model.graph(), skips);
     model.graph().node.iter().flat_map(bodies).for_each(|body| inside(body, skips));
-    skips.sort_by(|one, other| (&one.name, &one.operator).cmp(&(&other.name, &other.operator)));
-    let mut seen = HashSet::new();
-    skips.retain(|skip| skip.bytes == 0 || seen.insert((skip.name.clone(), skip.dims.clone(), skip.bytes)));
-    skips.dedup();
+    skips.sort_by(by_name);
 }
 
 /// Why a constant that `node` reads stays float, though nothing is wrong with it.
@@ -111,4 +114,31 @@ fn is_float(tensor: &TensorProto) -> bool {
 fn bytes(tensor: &TensorProto) -> u64 {
     let size = Float::of(tensor.data_type()).unwrap_or_default().bytes();
     element_count(tensor).map_or(0, |count| count as u64 * size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::build::{GraphBuilder, node, value};
+    use crate::onnx::{Dtype, attr, tensor_f32};
+
+    #[test]
+    fn constants_of_one_name_in_two_branches_count_twice() {
+        let mut graph = GraphBuilder::new(21);
+        graph.input("x", &[1, 4]);
+        let condition = graph.typed_input("condition", Dtype::Bool, &[]);
+        let body = |output: &str| GraphProto {
+            node: vec![node("Add", "", &["x", "shift"], &[output], &[])],
+            initializer: vec![tensor_f32("shift", &[4], &[1.0; 4])],
+            output: vec![value(output, Dtype::Float, &[1, 4])],
+            ..Default::default()
+        };
+        let branches = [attr::graph("then_branch", body("a")), attr::graph("else_branch", body("b"))];
+        let y = graph.node("If", &[&condition], &branches);
+        graph.output(&y);
+        let model = graph.model();
+        let mut skips = Vec::new();
+        collect(&model, &Index::new(model.graph()), &[], &mut skips);
+        assert_eq!(skips.iter().map(|skip| skip.bytes).collect::<Vec<_>>(), [16, 16]);
+    }
 }

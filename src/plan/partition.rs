@@ -43,6 +43,14 @@ impl Partition {
         }
     }
 
+    /// The same, or in the place of blocks, which models of old opsets cannot have, one scale for each index along the longest
+    /// of the other axes.
+    pub fn without_blocks(self, dims: &[i64]) -> Self {
+        let Self::Block { axis, .. } = self else { return self };
+        let others = (0..dims.len()).rev().filter(|&other| other != axis);
+        others.max_by_key(|&other| dims[other]).map_or(Self::Tensor, |axis| Self::Channel { axis })
+    }
+
     /// Dimensions of the tensor of scales for weights of `dims`, as DequantizeLinear wants them; `None` where the two
     /// do not fit or a dimension is negative.
     pub fn scale_dims(self, dims: &[i64]) -> Option<Vec<i64>> {

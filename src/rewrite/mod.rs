@@ -130,7 +130,7 @@ fn opset_of(decision: &Decision, container: Container) -> i64 {
 /// Where the standard operators do not know the types, or the axis, onnxruntime's own do.
 fn spell_by_contrib(patches: &mut [Patch], proto: &mut ModelProto) {
     let mut used = false;
-    for (_, node) in patches.iter_mut().flat_map(|patch| &mut patch.inserted) {
+    for (_, node) in patches.iter_mut().flat_map(Patch::inserted_mut) {
         if is_linear(node, "QuantizeLinear") || is_linear(node, "DequantizeLinear") {
             node.domain = Some(CONTRIB.into());
             used = true;

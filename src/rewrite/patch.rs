@@ -31,6 +31,13 @@ pub(super) struct Patch {
     pub(super) inside: Vec<Inside>,
 }
 
+impl Patch {
+    /// The new nodes with their positions, those inside other nodes too.
+    pub(super) fn inserted_mut(&mut self) -> impl Iterator<Item = &mut (usize, NodeProto)> {
+        self.inserted.iter_mut().chain(self.inside.iter_mut().flat_map(|inside| &mut inside.nodes))
+    }
+}
+
 /// New constants and nodes of a graph inside others.
 #[derive(Debug)]
 pub(super) struct Inside {

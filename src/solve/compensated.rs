@@ -59,6 +59,11 @@ pub(super) fn solve(
     }
     let known: Vec<Known> = known.into_iter().flatten().collect();
     let units = units(&layout, |at| groups.of(at));
+    // Blocks that reach over groups of channels, or over parts of them, have several masters.
+    let mut taken = vec![false; groups.count()];
+    if units.iter().flat_map(|unit| &unit.scales).any(|&scale| std::mem::replace(&mut taken[scale], true)) {
+        return Ok(None);
+    }
     let solutions = units.par_iter().map(|unit| best(unit, &known, treatment));
     let Some(solutions) = solutions.collect::<Option<Vec<Solution>>>() else { return Ok(None) };
 

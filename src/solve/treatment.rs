@@ -125,19 +125,24 @@ impl Treatment {
     }
 }
 
-/// The treatment of each weight site, in their order.
+/// The treatment of each weight site, in their order, in a model that can have scales by block or not.
 ///
 /// # Errors
 /// [`Error::Options`] for a pattern that fits no layer, or wishes that contradict one another;
 /// [`Error::Invalid`] where a weight's data does not fit its dimensions.
-pub(super) fn layers(analysis: &Analysis, index: &Index, options: &Options) -> Result<Vec<Layer>> {
+pub(super) fn layers(
+    analysis: &Analysis,
+    index: &Index,
+    options: &Options,
+    blocks: bool,
+) -> Result<Vec<Layer>> {
     let sites = &analysis.weights;
     let rules = Matches::new(options.layers.iter().map(|rule| rule.matching.clone()).collect(), sites)?;
     let named = Matches::new(options.dual.layers.clone(), sites)?;
     let mut wishes = Vec::new();
     for site in sites {
         let rules = rules.of(site).into_iter().map(|at| &options.layers[at]);
-        wishes.push(Wish::new(site, options, rules, !named.of(site).is_empty())?);
+        wishes.push(Wish::new(site, options, rules, !named.of(site).is_empty(), blocks)?);
     }
     let dual_asked = options.dual.keys != Keys::None || wishes.iter().any(|wish| wish.dual == Some(true));
     let all: Vec<usize> = (0..sites.len()).collect();
@@ -211,6 +216,7 @@ impl Wish {
         options: &Options,
         rules: impl Iterator<Item = &'r LayerRule>,
         named: bool,
+        blocks: bool,
     ) -> Result<Self> {
         let mut rule = LayerRule::default();
         for later in rules {
@@ -250,7 +256,13 @@ impl Wish {
             let end = if site.place.first { "first" } else { "last" };
             reasons.push(format!("{} as a {end} layer", weights.map_or("float", Storage::name)));
         }
-        let (partition, why) = partition(site, rule.granularity.unwrap_or(options.granularity));
+        let (partition, why) = match partition(site, rule.granularity.unwrap_or(options.granularity)) {
+            (found @ Partition::Block { .. }, _) if !blocks => (
+                found.without_blocks(&site.dims),
+                "one scale for several kernels, as the opset has no blocks",
+            ),
+            found => found,
+        };
         reasons.insert(0, why.into());
         let activation = match rule.activations {
             Some(asked) => asked,

@@ -1,7 +1,9 @@
 """Runs pairs of models on the same random inputs and demands the same outputs.
 
 The one argument is a JSON list of {name, before, after, tolerance}, or with least_db in the place of
-tolerance, where outputs may differ by so much noise. The second model must also pass the ONNX checker. Prints one line for each pair that fails, and at last how many agree.
+tolerance, where outputs may differ by so much noise. There samples may be the path of an archive to run, and reported a
+list of outputs with the noise that somebody else found on it. The second model must also pass the ONNX checker. Prints
+one line for each pair that fails, and at last how many agree.
 """
 
 import json
@@ -13,6 +15,8 @@ import onnx
 import onnxruntime as ort
 
 SYMBOLIC = 2  # the size given to dimensions without one
+CLOSE = 1.0  # dB between noise reported and found
+TINY = 35.0  # dB from which on a single code counts that float arithmetic of another order made another
 
 
 def session(path):
@@ -49,6 +53,12 @@ def distance(a, b):
 
 def ratio(a, b):
     """Signal to noise in dB; below every limit where the form is another or anything is not finite."""
+    if isinstance(a, list):
+        pairs = list(zip(a, b, strict=True))
+        if any(a.shape != b.shape or a.dtype != b.dtype for a, b in pairs):
+            return -1000.0
+        a, b = ([value.ravel() for value in values] for values in (a, b))
+        a, b = np.concatenate(a), np.concatenate(b)
     if a.shape != b.shape or a.dtype != b.dtype or not np.isfinite(b.astype(np.float64)).all():
         return -1000.0
     a, b = a.astype(np.float64), b.astype(np.float64)
@@ -68,12 +78,18 @@ def check(path, outputs):
 
 
 def compare(pair):
-    before, after = session(pair["before"]), session(pair["after"])
+    try:
+        before = session(pair["before"])
+    except Exception as error:
+        return f"the model itself: {error}"
+    after = session(pair["after"])
     names = [[value.name for value in model.get_outputs()] for model in (before, after)]
     if names[0] != names[1]:
         return f"outputs {names[0]} became {names[1]}"
     rng = np.random.default_rng(zlib.crc32(pair["name"].encode()))
     inputs = {value.name: random(value, rng) for value in after.get_inputs()}
+    if pair.get("samples"):
+        return noise(pair, names[0], before, after)
     wanted, found = before.run(None, inputs), after.run(None, inputs)
     check(pair["after"], found)
     for name, a, b in zip(names[0], wanted, found, strict=True):
@@ -84,6 +100,24 @@ def compare(pair):
         far = distance(a, b)
         if isinstance(far, str) or far > pair["tolerance"]:
             return f"{name}: {far}"
+    return None
+
+
+def noise(pair, names, before, after):
+    """What is wrong with the outputs on samples, each of them over all."""
+    archive = np.load(pair["samples"])
+    count = min(len(archive[key]) for key in archive.files)
+    feeds = [{key: np.asarray(archive[key][at]) for key in archive.files} for at in range(count)]
+    wanted, found = ([model.run(None, feed) for feed in feeds] for model in (before, after))
+    check(pair["after"], found[0])
+    reported = dict(pair["reported"])
+    for at, name in enumerate(names):
+        here = ratio([run[at] for run in wanted], [run[at] for run in found])
+        there = reported.get(name, here)
+        if here < pair["least_db"]:
+            return f"{name}: {here:.1f} dB"
+        if min(here, there) < TINY and abs(here - there) > CLOSE:
+            return f"{name}: {here:.2f} dB, but {there:.2f} were reported"
     return None
 
 

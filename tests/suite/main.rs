@@ -10,6 +10,7 @@ mod opsets;
 mod oracle;
 mod passes;
 mod program;
+mod random;
 mod rounding;
 mod structures;
 mod upgrade;

@@ -72,9 +72,13 @@ pub struct Near {
     pub float: PathBuf,
     pub quantized: PathBuf,
     pub least_db: f64,
+    /// Samples to run instead of random inputs, an archive of NumPy's.
+    pub samples: Option<PathBuf>,
+    /// The SQNR of outputs that fourbit found on the same samples, in dB.
+    pub reported: Vec<(String, f64)>,
 }
 
-/// Has the pairs checked and run side by side on random inputs, all in one process.
+/// Has the pairs checked and run side by side, all in one process.
 pub fn assert_near(pairs: &[Near]) {
     let entries: Vec<serde_json::Value> = pairs
         .iter()
@@ -82,6 +86,7 @@ pub fn assert_near(pairs: &[Near]) {
             serde_json::json!({
                 "name": pair.name, "least_db": pair.least_db,
                 "before": pair.float, "after": pair.quantized,
+                "samples": pair.samples, "reported": pair.reported,
             })
         })
         .collect();

@@ -5,7 +5,7 @@ use std::path::Path;
 use fourbit::onnx::build::{GraphBuilder, node, value};
 use fourbit::onnx::proto::{FunctionProto, GraphProto, NodeProto, OperatorSetIdProto, TensorProto};
 use fourbit::onnx::{Dtype, Model, attr, floats, tensor_i64, tensor_of, write};
-use fourbit::options::{Options, Precision};
+use fourbit::options::{Granularity, Opset, Options, Precision};
 use fourbit::pipeline::{Job, quantize};
 use fourbit::plan::{Decision, Outcome};
 use fourbit::progress::Silent;
@@ -21,16 +21,25 @@ pub fn weights(name: &str, dtype: Dtype, dims: &[i64]) -> TensorProto {
 }
 
 pub fn convert(model: &Model, folder: &Path, name: &str, precision: &str) -> (Outcome, Near) {
+    convert_with(model, folder, name, Options::new(precision.parse::<Precision>().expect("a precision")))
+}
+
+fn convert_with(model: &Model, folder: &Path, name: &str, options: Options) -> (Outcome, Near) {
+    let precision = options.precision().to_string();
     let input = folder.join(format!("{name}.onnx"));
     write(model, &input, true).expect("the model can be written");
     let output = folder.join(format!("{name}.{precision}.onnx"));
-    let job = Job {
-        output: Some(output.clone()),
-        ..Job::new(&input, Options::new(precision.parse::<Precision>().expect("a precision")))
-    };
+    let job = Job { output: Some(output.clone()), ..Job::new(&input, options) };
     let outcome = quantize(&job, &Silent).unwrap_or_else(|error| panic!("{name} {precision}: {error}"));
     let least_db = if precision == "w8" { 30.0 } else { 10.0 };
-    let near = Near { name: format!("{name} {precision}"), float: input, quantized: output, least_db };
+    let near = Near {
+        name: format!("{name} {precision}"),
+        float: input,
+        quantized: output,
+        least_db,
+        samples: None,
+        reported: Vec::new(),
+    };
     (outcome, near)
 }
 
@@ -263,6 +272,47 @@ fn each_gate_row_of_each_direction_has_its_scale() {
         std::fs::remove_file(folder.path().join("lstm.w4.onnx")).expect("the output");
         assert_eq!(quantized(&outcome), [("LSTM".to_owned(), scales), ("LSTM".to_owned(), scales)]);
     }
+}
+
+#[test]
+fn an_old_opset_has_no_blocks_and_onnxruntime_its_own_operators_in_branches_too() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut graph = GraphBuilder::new(17);
+    let x = graph.input("x", &[2, 3, 16]);
+    let w = graph.weights("w", &[2, 16, 8]);
+    let y = graph.node("MatMul", &[&x, &w], &[]);
+    graph.output(&y);
+    let cases = [
+        ("stack", graph.model(), 1, 8),
+        ("lstm", recurrent("LSTM", 4, 2), 2, 32),
+        ("branches", branches(), 4, 16),
+    ];
+    let mut pairs = Vec::new();
+    for (name, model, count, scales) in &cases {
+        let options = Options { opset: Opset::Keep, ..Options::new("w4".parse().expect("a precision")) };
+        let (outcome, near) = convert_with(model, folder.path(), name, options);
+        let found = quantized(&outcome);
+        assert!(found.len() == *count && found.iter().all(|(_, found)| found == scales), "{name}: {found:?}");
+        pairs.push(near);
+    }
+    assert_near(&pairs);
+}
+
+#[test]
+fn blocks_that_reach_over_groups_lose_no_more_than_others() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut graph = GraphBuilder::new(21);
+    let x = graph.input("x", &[1, 6, 7, 5]);
+    let w = graph.weights("w", &[6, 2, 2, 3]);
+    let y = graph.node("ConvTranspose", &[&x, &w], &[attr::int("group", 2)]);
+    graph.output(&y);
+    let options = Options {
+        granularity: Granularity::Block(4),
+        ..Options::new("w4".parse::<Precision>().expect("a precision"))
+    };
+    let (outcome, _) = convert_with(&graph.model(), folder.path(), "blocks", options);
+    let Some(Decision::Weight(weight)) = outcome.plan.decisions.first() else { panic!("no weights") };
+    assert!(weight.sqnr_db.is_some_and(|ratio| ratio > 20.0), "{:?}", weight.sqnr_db);
 }
 
 #[test]

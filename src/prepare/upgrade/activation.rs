@@ -145,4 +145,35 @@ mod tests {
             assert_eq!(upgraded(unknown_rank, axis), ["Shape", "Flatten", "Softmax", "Reshape"]);
         }
     }
+    #[test]
+    fn bounds_get_the_type_that_bodies_and_other_operands_tell() {
+        use crate::onnx::build::{node, value};
+        use crate::onnx::proto::GraphProto;
+        for (ends, expected) in [(Dtype::Float, Dtype::Float as i32), (Dtype::Float16, Dtype::Float16 as i32)]
+        {
+            let mut graph = GraphBuilder::new(10);
+            let condition = graph.typed_input("condition", Dtype::Bool, &[]);
+            graph.typed_input("x", ends, &[2, 2]);
+            graph.typed_input("other", Dtype::Double, &[]);
+            let body = |output: &str| GraphProto {
+                node: vec![node("Neg", "", &["x"], &[output], &[])],
+                output: vec![value(output, ends, &[2, 2])],
+                ..Default::default()
+            };
+            let branches = [attr::graph("then_branch", body("a")), attr::graph("else_branch", body("b"))];
+            let y = graph.node("If", &[&condition], &branches);
+            let y = graph.node("Clip", &[&y], &[attr::float("max", 1.0)]);
+            let odd = graph.node("NoSuchThing", &[&y], &[]);
+            let y = graph.node("Add", &[&odd, &y], &[]);
+            let y = graph.node("Clip", &[&y], &[attr::float("min", 0.5)]);
+            graph.output(&y);
+            let mut model = graph.model();
+            let unknown = model.graph().node.iter().position(|node| node.op_type() == "NoSuchThing").unwrap();
+            model.graph_mut().node[unknown].domain = Some("own".into());
+            upgrade(&mut model, 21).unwrap();
+            let bounds: Vec<i32> =
+                model.graph().initializer.iter().map(|tensor| tensor.data_type()).collect();
+            assert_eq!(bounds, [expected; 2]);
+        }
+    }
 }

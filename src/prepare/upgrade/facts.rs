@@ -95,6 +95,8 @@ impl<'o> Facts<'o> {
             |at: usize| node.input.get(at).and_then(|input| self.get(input)).cloned().unwrap_or_default();
         let (first, second) = (of(0), of(1));
         let both = || Some((first.rank?, second.rank?));
+        // Of operands that have one type in common.
+        let either = first.dtype.or(second.dtype);
         let (dtype, rank) = match node.op_type() {
             "Relu"
             | "LeakyRelu"
@@ -121,9 +123,6 @@ impl<'o> Facts<'o> {
             | "Pad"
             | "Slice"
             | "Transpose"
-            | "Concat"
-            | "Conv"
-            | "ConvTranspose"
             | "MaxPool"
             | "AveragePool"
             | "GlobalAveragePool"
@@ -131,24 +130,43 @@ impl<'o> Facts<'o> {
             | "Resize"
             | "Upsample"
             | "PRelu" => (first.dtype, first.rank),
-            "Add" | "Sub" | "Mul" | "Div" | "Pow" => (first.dtype, both().map(|(a, b)| a.max(b))),
-            "Gemm" | "Flatten" => (first.dtype, Some(2)),
-            "MatMul" => (first.dtype, both().filter(|&(a, b)| a >= 2 && b >= 2).map(|(a, b)| a.max(b))),
+            "Conv" | "ConvTranspose" | "Concat" => (either, first.rank),
+            "Add" | "Sub" | "Mul" | "Div" => (either, both().map(|(a, b)| a.max(b))),
+            "Pow" => (first.dtype, both().map(|(a, b)| a.max(b))),
+            "Gemm" => (either, Some(2)),
+            "Flatten" => (first.dtype, Some(2)),
+            "MatMul" => (either, both().filter(|&(a, b)| a >= 2 && b >= 2).map(|(a, b)| a.max(b))),
             "Reshape" => {
                 let shape = second.small.as_ref().and_then(|shape| integers(shape).ok());
                 (first.dtype, shape.map(|shape| shape.len()))
             }
             "Cast" => (int(node, "to").and_then(|to| i32::try_from(to).ok()), first.rank),
-            "Squeeze" | "Unsqueeze" | "Gather" | "Tile" | "Expand" | "Split" | "ReduceMean" | "ReduceSum"
-            | "ReduceMax" | "ReduceMin" | "Sum" | "Max" | "Min" | "Mean" => (first.dtype, None),
+            "Einsum" => (either, None),
+            "LSTM" | "GRU" | "RNN" | "Squeeze" | "Unsqueeze" | "Gather" | "Tile" | "Expand" | "Split"
+            | "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin" | "Sum" | "Max" | "Min" | "Mean" => {
+                (first.dtype, None)
+            }
             _ => (None, None),
         };
+        if matches!(node.op_type(), "If" | "Loop" | "Scan") {
+            return self.infer_body(node);
+        }
         // Only the first output has the type of the first input, but for Split's, which all have.
         let outputs = if node.op_type() == "Split" { node.output.len() } else { 1 };
         for output in node.output.iter().take(outputs) {
             let fact = self.own.entry(output.clone()).or_default();
             fact.dtype = fact.dtype.or(dtype);
             fact.rank = fact.rank.or(rank);
+        }
+    }
+
+    /// What bodies declare of their outputs, those of a Loop without its condition.
+    fn infer_body(&mut self, node: &NodeProto) {
+        let before = usize::from(node.op_type() == "Loop");
+        for (at, output) in node.output.iter().enumerate().filter(|(_, output)| !output.is_empty()) {
+            let declared = bodies(node).find_map(|body| declared_type(body.output.get(before + at)?));
+            let fact = self.own.entry(output.clone()).or_default();
+            fact.dtype = fact.dtype.or(declared);
         }
     }
 }

@@ -1,4 +1,5 @@
 mod axes;
 mod broken;
 mod faulty;
+mod padding;
 mod taps;
