@@ -1,8 +1,8 @@
 //! What the options let through.
 
 use crate::error::{Error, Result};
-use crate::onnx::node_label;
 use crate::onnx::proto::{NodeProto, TensorProto};
+use crate::onnx::{element_count, node_label};
 use crate::options::{Globs, Options, Storage};
 use crate::plan::{Float, Keep};
 
@@ -23,11 +23,11 @@ impl<'o> Filter<'o> {
     }
 
     pub fn check(&self, tensor: &TensorProto, node: &NodeProto) -> Result<(), Keep> {
-        let dims = &tensor.dims;
         let names = [tensor.name(), node_label(node)];
         let hit = |set: &Globs| names.iter().any(|name| set.is_match(name));
         let operator = || self.options.op_types.iter().any(|name| name == node.op_type());
-        let elements = dims.iter().product::<i64>();
+        // Of dimensions that do not fit, damage is told where the tensor is read.
+        let elements = element_count(tensor).unwrap_or(usize::MAX);
         if !self.options.quantizes_weights() && !self.options.quantizes_activations() {
             Err(Keep::FloatAsked)
         } else if !self.options.include.is_empty() && !hit(&self.include)
@@ -35,7 +35,7 @@ impl<'o> Filter<'o> {
             || !self.options.op_types.is_empty() && !operator()
         {
             Err(Keep::Excluded)
-        } else if usize::try_from(elements).is_ok_and(|elements| elements < self.options.min_elements) {
+        } else if elements < self.options.min_elements {
             Err(Keep::Small { least: self.options.min_elements, saves: self.saves(tensor) })
         } else {
             Ok(())
@@ -45,7 +45,7 @@ impl<'o> Filter<'o> {
     /// Bytes less in a file in which `tensor` is low-bit: codes and one scale in the place of floats.
     fn saves(&self, tensor: &TensorProto) -> u64 {
         let float = Float::of(tensor.data_type()).unwrap_or_default();
-        let elements = tensor.dims.iter().product::<i64>().unsigned_abs();
+        let elements = element_count(tensor).unwrap_or(0) as u64;
         let bits = u64::from(self.options.weights.map_or(4, Storage::bits));
         let low = (elements * bits).div_ceil(8) + float.of_scale().bytes();
         (elements * float.bytes()).saturating_sub(low)

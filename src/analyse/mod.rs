@@ -22,7 +22,7 @@ mod source;
 use std::collections::{BTreeMap, BTreeSet};
 
 use filter::Filter;
-use inner::{Inner, Spot};
+use inner::{Inner, Local, Spot};
 use rule::{Factor, Rule, Seen};
 use source::Source;
 
@@ -62,10 +62,10 @@ pub fn analyse(model: &Model, options: &Options) -> Result<Analysis> {
     let mut search =
         Search { index: &index, filter, sites: BTreeMap::new(), first: BTreeMap::new(), skips: Vec::new() };
     for (at, node) in model.graph().node.iter().enumerate() {
-        search.node(node, &(at, Vec::new()), &BTreeSet::new());
+        search.node(node, &(at, Vec::new()), &Local::default());
     }
     for (spot, node, local) in &inner.nodes {
-        search.node(node, spot, &local.iter().copied().collect());
+        search.node(node, spot, local);
     }
     let Search { sites, mut skips, .. } = search;
     let skipped: BTreeSet<String> = skips.iter().map(|skip: &Skip| skip.name.clone()).collect();
@@ -110,7 +110,7 @@ struct Search<'s, 'g> {
 
 impl<'g> Search<'_, 'g> {
     /// Looks at a node at `spot`; `local` are the names that the graphs around it make themselves.
-    fn node(&mut self, node: &'g NodeProto, spot: &Spot, local: &BTreeSet<&str>) {
+    fn node(&mut self, node: &'g NodeProto, spot: &Spot, local: &Local) {
         let is_its = |rule: &&Rule| is_standard(node.domain()) && rule.operator == node.op_type();
         let Some(rule) = RULES.iter().find(is_its) else { return };
         let name = |slot: usize| node.input.get(slot).map_or("", String::as_str);
@@ -201,9 +201,9 @@ impl<'g> Search<'_, 'g> {
     }
 
     /// A product without constant weights.
-    fn without(&mut self, rule: &Rule, node: &NodeProto, local: &BTreeSet<&str>) {
+    fn without(&mut self, rule: &Rule, node: &NodeProto, local: &Local) {
         let inputs = rule.slots.iter().filter_map(|&(slot, _)| node.input.get(slot));
-        let inputs: Vec<&String> = inputs.filter(|name| !local.contains(name.as_str())).collect();
+        let inputs: Vec<&String> = inputs.filter(|name| !local.contains(name)).collect();
         let index = self.index;
         if let Some(name) = inputs.iter().find(|name| index.initializer(name).is_some()) {
             self.skips.push(rest::skip(index, name, rule.operator, Keep::CallersDefault));

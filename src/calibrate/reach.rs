@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::segment::{Changes, Segment};
 use crate::error::{Error, Result};
-use crate::onnx::proto::TensorProto;
+use crate::onnx::build::node;
+use crate::onnx::proto::{GraphProto, TensorProto, ValueInfoProto};
 use crate::onnx::{Index, Model, node_label, outer_names};
 use crate::plan::{Analysis, Keep, Skip, WeightSite};
 use crate::runtime::{Fault, Session};
@@ -209,9 +210,24 @@ fn leading(index: &Index, wanted: &[String]) -> BTreeSet<usize> {
 
 /// A model of `nodes` that gives `outputs` and takes all inputs that `model` takes.
 fn cut(model: &Model, index: &Index, nodes: &BTreeSet<usize>, outputs: &[String]) -> Result<Model> {
+    let graph = &model.graph();
+    if let (true, Some(input)) = (outputs.is_empty(), model.inputs().next()) {
+        // What is to be seen are inputs alone, and a model has to give something.
+        let pass = node("Identity", "", &[input.name()], &["passed"], &[]);
+        let output = ValueInfoProto { name: Some("passed".into()), ..ValueInfoProto::default() };
+        let mut part = model.clone();
+        *part.graph_mut() = GraphProto {
+            node: vec![pass],
+            input: graph.input.clone(),
+            output: vec![output],
+            name: graph.name.clone(),
+            ..GraphProto::default()
+        };
+        return Ok(part);
+    }
     let segment = Segment::new(model, index, nodes, outputs, &Changes::default(), &BTreeMap::new())?;
     let mut part = segment.model;
-    part.graph_mut().input = model.graph().input.clone();
+    part.graph_mut().input = graph.input.clone();
     Ok(part)
 }
 

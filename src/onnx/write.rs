@@ -196,7 +196,10 @@ pub fn write(model: &Model, path: &Path, overwrite: bool) -> Result<u64> {
 /// # Errors
 /// As [`Target::check`] and [`Sink::commit`].
 pub fn write_to(model: &Model, target: Target) -> Result<u64> {
-    if target.external_data || encoded_len(model) > LARGEST_FILE {
+    let large =
+        |tensor: &&TensorProto| tensor.raw_data.as_ref().is_some_and(|raw| raw.len() >= SMALLEST_EXTERNAL);
+    let wanted = target.external_data || encoded_len(model) > LARGEST_FILE;
+    if wanted && tensors(model.graph()).iter().any(large) {
         return write_external(model.clone(), target);
     }
     let sink = written(model, target)?;

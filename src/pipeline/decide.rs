@@ -9,7 +9,7 @@ use crate::calibrate::{Reach, Walk, observe};
 use crate::error::{Error, Result};
 use crate::onnx::Model;
 use crate::options::{Compensation, Options};
-use crate::plan::{Analysis, Plan};
+use crate::plan::{Analysis, Keep, Plan};
 use crate::progress::Progress;
 use crate::samples::Samples;
 use crate::solve::{Evidence, Solver, solve};
@@ -85,7 +85,7 @@ pub(super) fn decide(
 /// A warning where calibration saw a part of the model only.
 fn unseen(model: &Model, analysis: &Analysis, reach: &Reach) -> Option<String> {
     let hidden = analysis.weights.len() - reach.seen(model, analysis).len();
-    (!reach.is_whole()).then(|| {
+    (hidden > 0).then(|| {
         format!(
             "calibration saw a part of the model: {hidden} of {} layers are decided by their weights alone; {}",
             analysis.weights.len(),
@@ -156,5 +156,10 @@ fn walked(
         clock.add("solve");
     }
     solver.by_weights(&hidden, None)?;
+    for site in &analysis.activations {
+        if !decided.contains(site.tensor.as_str()) {
+            solver.leave(site, Keep::OutOfReach(reach.reason().to_owned()));
+        }
+    }
     Ok(solver.finish(ready.subject.clone()))
 }

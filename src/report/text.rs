@@ -2,7 +2,7 @@
 
 use super::budget::budgeted;
 use super::{Detail, Layout, words};
-use crate::plan::{Applied, Outcome, Plan, Planned, Sizes};
+use crate::plan::{Applied, Outcome, Plan, Planned, Sizes, Verdict};
 
 /// The report of a whole conversion: tables, a summary, and in the last line the file.
 pub fn outcome(outcome: &Outcome, layout: Layout) -> String {
@@ -20,6 +20,8 @@ pub fn outcome(outcome: &Outcome, layout: Layout) -> String {
         text += &layout.kept(&outcome.plan.skips);
         text += &layout.pairs(&summary(outcome, layout));
         text.push('\n');
+    } else if let Verdict::NotValidated { reason } = &outcome.verdict {
+        text += &layout.warnings(&[format!("not validated: {reason}")]);
     }
     text += &layout.warnings(&outcome.warnings);
     text += &format!("Wrote {}\n", outcome.output.display());

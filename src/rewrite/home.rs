@@ -3,7 +3,8 @@
 
 use super::patch::{Inside, Patch};
 use super::scene::Scene;
-use crate::onnx::{attribute, is_standard};
+use crate::onnx::proto::GraphProto;
+use crate::onnx::{attribute, bodies, is_standard};
 use crate::plan::WeightDecision;
 
 /// A graph inside others: the position of the outermost node, and for each graph on the way down the attribute that holds it
@@ -29,15 +30,15 @@ impl Home {
         if !direct {
             return main;
         }
-        let mut depth = 0;
+        let (mut depth, mut home) = (0, None);
         let mut node = scene.index.graph().node.get(first.at);
-        for (level, (name, position)) in first.within.iter().enumerate() {
+        for (level, (held, position)) in first.within.iter().enumerate() {
             let same = decision.reads.iter().all(|read| {
                 let steps = (read.within.get(..level), first.within.get(..level));
                 read.at == first.at
                     && steps.0.is_some()
                     && steps.0 == steps.1
-                    && read.within.get(level).is_some_and(|(other, _)| other == name)
+                    && read.within.get(level).is_some_and(|(other, _)| other == held)
             });
             let Some(branch) = node.filter(|node| is_standard(node.domain()) && node.op_type() == "If")
             else {
@@ -47,10 +48,17 @@ impl Home {
                 break;
             }
             depth = level + 1;
-            let body = attribute(branch, name).and_then(|attribute| attribute.g.as_ref());
+            let body = attribute(branch, held).and_then(|attribute| attribute.g.as_ref());
+            home = body;
             node = body.and_then(|body| body.node.get(*position));
         }
         let Some(last) = depth.checked_sub(1) else { return main };
+        // A plan may list some of the readers only.
+        let graph = scene.index.graph();
+        let everywhere: usize = graph.node.iter().flat_map(bodies).map(|body| mentions(body, name)).sum();
+        if home.map_or(0, |body| mentions(body, name)) < everywhere {
+            return main;
+        }
         let at = decision.reads.iter().map(|read| read.within[last].1).min().unwrap_or(0);
         let mut way = first.within[..depth].to_vec();
         way[last].1 = at;
@@ -65,4 +73,14 @@ impl Home {
         }
         patch
     }
+}
+
+/// How often `graph`, and the graphs inside it, read or give back `name`.
+fn mentions(graph: &GraphProto, name: &str) -> usize {
+    let returned = graph.output.iter().filter(|output| output.name() == name).count();
+    let read = graph.node.iter().map(|node| {
+        let own = node.input.iter().filter(|input| *input == name).count();
+        own + bodies(node).map(|body| mentions(body, name)).sum::<usize>()
+    });
+    returned + read.sum::<usize>()
 }

@@ -108,7 +108,7 @@ fn bias(
     let reader = scene.reader(weights, read)?;
     let found = reader.input.get(read.slot).map_or("", String::as_str);
     let expected = change.tensor.as_deref().unwrap_or("");
-    if found != expected || read.slot >= MOST_INPUTS {
+    if found != expected || read.slot >= MOST_INPUTS || !read.is_outer() {
         let problem = format!("node {}: input {} is {found:?}, not {expected:?}", read.node, read.slot);
         return Err(unfit(weights, problem));
     }

@@ -23,7 +23,7 @@ use crate::mmse::Histogram;
 use crate::onnx::{Index, Model};
 use crate::options::{OPSET, Options, Scales};
 use crate::plan::{
-    ActivationDecision, ActivationSite, Analysis, Decision, Expected, Observations, Plan, Read, Skip,
+    ActivationDecision, ActivationSite, Analysis, Decision, Expected, Keep, Observations, Plan, Read, Skip,
     Subject, VERSION, WeightDecision, WeightSite,
 };
 use crate::reconstruct::{Moments, Residual};
@@ -256,16 +256,21 @@ impl<'s> Solver<'s> {
                 Ok(Some(decision))
             }
             Err(reason) => {
-                self.skips.push(Skip {
-                    name: site.tensor.clone(),
-                    operator: site.reads[0].operator.clone(),
-                    dims: Vec::new(),
-                    bytes: 0,
-                    reason,
-                });
+                self.leave(site, reason);
                 Ok(None)
             }
         }
+    }
+
+    /// Leaves an activation float.
+    pub fn leave(&mut self, site: &ActivationSite, reason: Keep) {
+        self.skips.push(Skip {
+            name: site.tensor.clone(),
+            operator: site.reads[0].operator.clone(),
+            dims: Vec::new(),
+            bytes: 0,
+            reason,
+        });
     }
 
     /// The site whose weights `read`'s node multiplies with.

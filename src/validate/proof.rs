@@ -12,8 +12,8 @@ use crate::plan::{Decision, Float, Plan, WeightDecision, decode_sum};
 
 /// Elements that are compared at a time, by each thread.
 const PIECE: usize = 1 << 17;
-/// Most nested sums that are followed; a plan has far fewer terms.
-const DEEPEST: usize = 64;
+/// Most nodes that are looked at for one tensor; a plan has far fewer terms.
+const MOST_NODES: usize = 64;
 
 /// Compares each planned weight tensor, decoded here from the plan, with what its operators in `written` make of the
 /// constants there, bit for bit; where terms are written as branches, each term with its own operator. Returns how many
@@ -32,7 +32,7 @@ pub fn prove(plan: &Plan, first: Option<usize>, written: &Model) -> Result<usize
             }
         } else {
             let planned = |start, out: &mut [f32]| weight.decode_piece(start, out);
-            let found = match Value::of(&weight.tensor, &index, DEEPEST)? {
+            let found = match Value::of(&weight.tensor, &index)? {
                 None => within(written.graph(), &weight.tensor)?,
                 found => found,
             };
@@ -62,7 +62,7 @@ fn branch(weight: &WeightDecision, at: usize, index: &Index) -> Result<()> {
     let mut problem = "the file does not make it of quantized constants".to_owned();
     let values = index.graph().node.iter().flat_map(|node| &node.output).map(String::as_str);
     for found in values.filter(numbered) {
-        let Some(value) = Value::of(found, index, DEEPEST)? else { continue };
+        let Some(value) = Value::of(found, index)? else { continue };
         let readers = index.consumers(found).len();
         match difference(weight, planned, &value) {
             None if readers == weight.reads.len() => return Ok(()),
@@ -76,7 +76,7 @@ fn branch(weight: &WeightDecision, at: usize, index: &Index) -> Result<()> {
 /// What a graph inside a node of `graph` makes under `name`.
 fn within<'g>(graph: &'g GraphProto, name: &str) -> Result<Option<Value<'g>>> {
     for body in graph.node.iter().flat_map(bodies) {
-        let found = match Value::of(name, &Index::new(body), DEEPEST)? {
+        let found = match Value::of(name, &Index::new(body))? {
             None => within(body, name)?,
             found => found,
         };
@@ -95,19 +95,23 @@ enum Value<'g> {
 }
 
 impl<'g> Value<'g> {
-    fn of(name: &str, index: &Index<'g>, deepest: usize) -> Result<Option<Self>> {
-        let Some(node) = index.producer(name).filter(|_| deepest > 0) else { return Ok(None) };
+    fn of(name: &str, index: &Index<'g>) -> Result<Option<Self>> {
+        Self::within(name, index, &mut { MOST_NODES })
+    }
+
+    /// Goes on while there are nodes `left` to look at: a file may add up sums of one value again and again.
+    fn within(name: &str, index: &Index<'g>, left: &mut usize) -> Result<Option<Self>> {
+        let Some(node) = index.producer(name).filter(|_| *left > 0) else { return Ok(None) };
+        *left -= 1;
         if let ("Cast", true, [one]) = (node.op_type(), is_standard(node.domain()), node.input.as_slice()) {
             let to = int(node, "to").and_then(|to| Float::of(i32::try_from(to).ok()?));
-            let part = Self::of(one, index, deepest - 1)?;
+            let part = Self::within(one, index, left)?;
             return Ok(part.zip(to).map(|(part, to)| Self::Cast(Box::new(part), to)));
         }
         if let ("Add", [one, other]) = (node.op_type(), node.input.as_slice()) {
-            let parts = (Self::of(one, index, deepest - 1)?, Self::of(other, index, deepest - 1)?);
-            return Ok(match parts {
-                (Some(one), Some(other)) => Some(Self::Sum(Box::new([one, other]))),
-                _ => None,
-            });
+            let Some(one) = Self::within(one, index, left)? else { return Ok(None) };
+            let other = Self::within(other, index, left)?;
+            return Ok(other.map(|other| Self::Sum(Box::new([one, other]))));
         }
         Ok(Dequantized::of(node, index)?.map(Self::Term))
     }

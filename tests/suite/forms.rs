@@ -8,7 +8,9 @@ use fourbit::error::Error;
 use fourbit::mmse::Histogram;
 use fourbit::onnx::build::GraphBuilder;
 use fourbit::onnx::{Model, attr, read, tensor_f32, write};
-use fourbit::options::{Edges, Granularity, Keys, LayerRule, Options, Precision, Spelling, Storage};
+use fourbit::options::{
+    Container, Edges, Granularity, Keys, LayerRule, Options, Precision, Spelling, Storage,
+};
 use fourbit::pipeline::{Job, apply, plan, quantize};
 use fourbit::plan::{Decision, Expected, Observations, Partition, Plan, Subject, Verdict, WeightDecision};
 use fourbit::progress::Silent;
@@ -102,6 +104,18 @@ fn forms() -> Vec<(&'static str, Options)> {
                 weights: Some(Storage::Uint4),
                 ..dual(Keys::All, Spelling::Branches)
             },
+        ),
+        ("8-bit storage", options(|it| it.container = Container::Int8)),
+        (
+            "unsigned codes in 8-bit storage",
+            options(|it| {
+                it.container = Container::Int8;
+                it.weights = Some(Storage::Uint4);
+            }),
+        ),
+        (
+            "branches in 8-bit storage",
+            Options { container: Container::Int8, ..dual(Keys::All, Spelling::Branches) },
         ),
         ("8-bit ends", options(|it| it.edges = Some(Edges::Eight))),
         ("float ends", options(|it| it.edges = Some(Edges::Float))),

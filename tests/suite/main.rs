@@ -12,5 +12,6 @@ mod passes;
 mod program;
 mod random;
 mod rounding;
+mod storage;
 mod structures;
 mod upgrade;
