@@ -95,8 +95,18 @@ impl Search<'_> {
             self.add(name, "initializer", "sparse initializers are ignored by tract".into(), outer);
         }
         let index = Index::new(graph);
+        let mut ifs = 0;
         for (at, node) in graph.node.iter().enumerate() {
             let outer = outer.or(Some(at));
+            // One whose condition is constant becomes its branch.
+            let is_if = node.op_type() == "If" && is_standard(node.domain());
+            if is_if && node.input.first().is_some_and(|condition| index.constant(condition).is_none()) {
+                ifs += 1;
+                if ifs > 1 {
+                    let problem = "tract takes no second If in a graph, since it calls both by one name";
+                    self.add(node_label(node), "If", problem.into(), outer);
+                }
+            }
             for problem in self.node_problems(node, &index) {
                 self.add(node_label(node), &operator_label(node), problem, outer);
             }

@@ -1,5 +1,5 @@
 use crate::onnx::build::{GraphBuilder, node, value};
-use crate::onnx::proto::{AttributeProto, FunctionProto, NodeProto, SparseTensorProto};
+use crate::onnx::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto, SparseTensorProto};
 use crate::onnx::{Dtype, Model, attr, tensor, tensor_f32};
 use crate::runtime::{Fault, faults};
 
@@ -134,4 +134,25 @@ fn tabulated_softmax() {
     one(&build(&[1], "QuantizeLinear"), "softmax_3_node", "table");
     assert_eq!(faults(&build(&[4], "QuantizeLinear")), []);
     assert_eq!(faults(&build(&[], "Mul")), []);
+}
+
+#[test]
+fn a_second_if_is_too_many() {
+    let branch = |name: &str| GraphProto {
+        name: Some(name.into()),
+        node: vec![node("Relu", "", &["x"], &[name], &[])],
+        output: vec![value(name, Dtype::Float, &[2])],
+        ..Default::default()
+    };
+    let mut graph = GraphBuilder::new(21);
+    graph.input("x", &[2]);
+    let condition = graph.typed_input("condition", Dtype::Bool, &[]);
+    for names in [["a", "b"], ["c", "d"]] {
+        let attributes =
+            [attr::graph("then_branch", branch(names[0])), attr::graph("else_branch", branch(names[1]))];
+        let y = graph.node("If", &[&condition], &attributes);
+        graph.output(&y);
+    }
+    let found = faults(&graph.model());
+    assert_eq!((found.len(), found[0].at), (1, Some(1)), "{found:?}");
 }
