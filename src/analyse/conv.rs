@@ -35,5 +35,5 @@ fn factor(seen: &Seen) -> Result<Factor, String> {
         return Err(format!("{} output channels in {} groups", dims[0], spatial.groups));
     }
     let by_kernel = Partition::Channel { axis: 0 };
-    Ok(Factor { by_kernel, input_axis: 1, bias: None, kernel: Kernel::Conv(spatial) })
+    Ok(Factor { data: None, by_kernel, input_axis: 1, bias: None, kernel: Kernel::Conv(spatial) })
 }

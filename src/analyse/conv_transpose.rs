@@ -26,6 +26,6 @@ pub(super) const RULE: Rule = Rule {
         let channels = dims[1].saturating_mul(spatial.groups as i64);
         let bias = if fixed { bias_slot(seen, 2, channels) } else { None };
         let by_kernel = Partition::Channel { axis: 1 };
-        Ok(Factor { by_kernel, input_axis: 0, bias, kernel: Kernel::ConvTranspose(spatial) })
+        Ok(Factor { data: None, by_kernel, input_axis: 0, bias, kernel: Kernel::ConvTranspose(spatial) })
     },
 };

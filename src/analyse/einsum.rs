@@ -64,5 +64,5 @@ fn factor(seen: &Seen) -> Result<Factor, String> {
         alpha: 1.0,
         beta: 1.0,
     });
-    Ok(Factor { by_kernel, input_axis, bias: None, kernel })
+    Ok(Factor { data: None, by_kernel, input_axis, bias: None, kernel })
 }

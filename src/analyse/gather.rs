@@ -21,6 +21,6 @@ pub(super) const RULE: Rule = Rule {
         let axis = axis.ok_or_else(|| format!("axis {asked} of {rank}"))?;
         let input_axis = if axis + 1 < rank { rank - 1 } else { rank - 2 };
         let by_kernel = Partition::Channel { axis };
-        Ok(Factor { by_kernel, input_axis, bias: None, kernel: Kernel::Other(Work::None) })
+        Ok(Factor { data: None, by_kernel, input_axis, bias: None, kernel: Kernel::Other(Work::None) })
     },
 };

@@ -22,6 +22,7 @@ pub(super) const RULE: Rule = Rule {
         let input_transposed = int(node, "transA").unwrap_or(0) != 0;
         let alpha = float(node, "alpha").unwrap_or(1.0);
         Ok(Factor {
+            data: None,
             by_kernel: Partition::Channel { axis },
             input_axis: 1 - axis,
             bias,

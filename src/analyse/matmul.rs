@@ -21,11 +21,17 @@ pub(super) const RULE: Rule = Rule {
         if rank > 2 {
             let size = usize::try_from(dims[input_axis]).unwrap_or(0).max(1);
             let by_kernel = Partition::Block { axis: input_axis, size };
-            return Ok(Factor { by_kernel, input_axis, bias: None, kernel: Kernel::Other(Work::Unknown) });
+            return Ok(Factor {
+                data: None,
+                by_kernel,
+                input_axis,
+                bias: None,
+                kernel: Kernel::Other(Work::Unknown),
+            });
         }
         let kernel = Kernel::Matrix { transposed: left, input_transposed: left, alpha: 1.0, beta: 1.0 };
         let bias = if left { None } else { added(seen, dims[axis]) };
-        Ok(Factor { by_kernel: Partition::Channel { axis }, input_axis, bias, kernel })
+        Ok(Factor { data: None, by_kernel: Partition::Channel { axis }, input_axis, bias, kernel })
     },
 };
 

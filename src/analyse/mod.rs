@@ -171,6 +171,7 @@ impl<'g> Search<'_, 'g> {
         site.reads.push(Read { within: spot.1.clone(), ..Read::new(node, spot.0, slot) });
         let kernel = source.kernel(factor.kernel);
         site.kernels.push(if outer { kernel } else { Kernel::Other(Work::Unknown) });
+        let data = factor.data.or(data);
         let input = data.filter(|_| outer).and_then(|data| node.input.get(data));
         site.inputs.push(input.cloned().unwrap_or_default());
         site.slots.push(data.unwrap_or(0));

@@ -39,6 +39,8 @@ pub(super) struct Factor {
     /// The axis that is summed over, first of those there are.
     pub input_axis: usize,
     pub kernel: Kernel,
+    /// Where the data come in, if not where the rule says.
+    pub data: Option<usize>,
     pub bias: Option<(Read, Option<String>)>,
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::means::outputs;
 use crate::error::Result;
 use crate::onnx::Model;
-use crate::onnx::proto::TensorProto;
-use crate::plan::{Analysis, WeightSite};
+use crate::onnx::proto::{GraphProto, TensorProto};
+use crate::plan::{Analysis, Kernel, WeightSite, Work};
 use crate::runtime::Session;
 
 /// Notes in `analysis` what one run on `inputs` takes: the multiplications of each weight site over all its readers, and the
@@ -15,14 +15,18 @@ use crate::runtime::Session;
 /// # Errors
 /// [`crate::error::Error::Runtime`] where tract cannot run the model.
 pub fn count(model: &Model, analysis: &mut Analysis, inputs: &[TensorProto]) -> Result<()> {
-    let met = analysis.weights.iter().flat_map(|site| site.inputs.clone());
-    let taps: Vec<String> = met.filter(|input| !input.is_empty()).collect();
+    let graph = model.graph();
+    let counted: Vec<Vec<(String, Kernel)>> =
+        analysis.weights.iter().map(|site| counted(site, graph)).collect();
+    let met = analysis.weights.iter().flat_map(|site| &site.inputs);
+    let met = met.chain(counted.iter().flatten().map(|(input, _)| input));
+    let taps: Vec<String> = met.filter(|input| !input.is_empty()).cloned().collect();
     let mut seen: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     Session::new(model, "float", &taps)?.run_tapped(inputs, &mut |tensor, dims, _| {
         seen.insert(tensor.to_owned(), dims.to_vec());
     })?;
-    for site in &mut analysis.weights {
-        site.macs = macs(site, &seen);
+    for (site, counted) in analysis.weights.iter_mut().zip(&counted) {
+        site.macs = macs(site, counted, &seen);
     }
     for site in &mut analysis.activations {
         site.elements = seen.get(&site.tensor).map(|dims| dims.iter().map(|&dim| dim as u64).product());
@@ -30,10 +34,23 @@ pub fn count(model: &Model, analysis: &mut Analysis, inputs: &[TensorProto]) -> 
     Ok(())
 }
 
-fn macs(site: &WeightSite, seen: &BTreeMap<String, Vec<usize>>) -> Option<u64> {
-    let elements = site.dims.iter().product::<i64>().unsigned_abs();
-    let each = site.inputs.iter().zip(&site.kernels);
+/// For each reader the value that says how often it multiplies, and how. The weights of a hidden state are met once a step,
+/// whatever stands for that state.
+fn counted(site: &WeightSite, graph: &GraphProto) -> Vec<(String, Kernel)> {
+    let each = site.reads.iter().zip(&site.inputs).zip(&site.kernels);
+    each.map(|((read, input), kernel)| {
+        let node = graph.node.get(read.at).filter(|_| read.is_outer() && read.slot == 2);
+        match node.filter(|node| matches!(node.op_type(), "LSTM" | "GRU" | "RNN")) {
+            Some(node) => (node.input.first().cloned().unwrap_or_default(), Kernel::Other(Work::Steps)),
+            None => (input.clone(), kernel.clone()),
+        }
+    })
+    .collect()
+}
+
+fn macs(site: &WeightSite, counted: &[(String, Kernel)], seen: &BTreeMap<String, Vec<usize>>) -> Option<u64> {
+    let elements = site.elements();
     let dims = |input: &String| seen.get(input).map_or(&[][..], Vec::as_slice);
-    let mut each = each.map(|(input, kernel)| outputs(kernel, dims(input))?.checked_mul(elements));
+    let mut each = counted.iter().map(|(input, kernel)| outputs(kernel, dims(input))?.checked_mul(elements));
     each.try_fold(0u64, |sum, more| sum.checked_add(more?))
 }
