@@ -25,8 +25,8 @@ pub(super) fn fold(model: &mut Model) -> Result<Option<Change>> {
     Ok(changed("layouts", count, || "constants took the layout that nodes gave them".into()))
 }
 
-/// A node by its outputs, which no other has within its graph, and the depth-first number of that graph.
-type Place = (usize, String);
+/// A node by the depth-first number of its graph and its position there, before any goes.
+type Place = (usize, usize);
 
 /// What each node that goes makes.
 fn step(model: &Model) -> Result<Vec<(Place, Vec<TensorProto>)>> {
@@ -65,8 +65,7 @@ fn step(model: &Model) -> Result<Vec<(Place, Vec<TensorProto>)>> {
         if let Some(tensors) = apply(candidate.node, &candidate.inputs)? {
             let Some(left) = room.checked_sub(tensors.iter().map(size).sum()) else { break };
             room = left;
-            let place = (candidate.graph, candidate.node.output.first().cloned().unwrap_or_default());
-            made.push((place, tensors));
+            made.push((candidate.place, tensors));
         }
     }
     Ok(made)
@@ -82,7 +81,7 @@ fn size(tensor: &TensorProto) -> usize {
 /// A node of constant inputs that only lays out.
 struct Candidate<'g> {
     id: usize,
-    graph: usize,
+    place: Place,
     node: &'g NodeProto,
     inputs: Vec<Option<&'g TensorProto>>,
     /// Constants of the main graph that it lays out.
@@ -107,8 +106,8 @@ impl<'g> Scan<'g> {
         let number = self.graphs;
         self.graphs += 1;
         let outputs: HashSet<&str> = graph.output.iter().map(|output| output.name()).collect();
-        for node in &graph.node {
-            let found = self.candidate(node, number, known, hidden);
+        for (at, node) in graph.node.iter().enumerate() {
+            let found = self.candidate(node, (number, at), known, hidden);
             let found = found.filter(|_| !node.output.iter().any(|output| outputs.contains(output.as_str())));
             let id = found.as_ref().map(|candidate| candidate.id);
             for input in node.input.iter().filter(|input| !hidden.contains(input.as_str())) {
@@ -140,7 +139,7 @@ impl<'g> Scan<'g> {
     fn candidate(
         &self,
         node: &'g NodeProto,
-        graph: usize,
+        place: Place,
         known: &HashMap<&'g str, &'g TensorProto>,
         hidden: &HashSet<&'g str>,
     ) -> Option<Candidate<'g>> {
@@ -155,7 +154,7 @@ impl<'g> Scan<'g> {
         // What a body holds itself is small, and stays there.
         (main.len() == count.min(node.input.len())).then_some(Candidate {
             id: self.candidates.len(),
-            graph,
+            place,
             node,
             inputs,
             main,
@@ -178,7 +177,8 @@ fn replace(graph: &mut GraphProto, made: Vec<(Place, Vec<TensorProto>)>) {
     let mut gone: HashMap<Place, HashMap<String, String>> = HashMap::new();
     for (place, tensors) in made {
         let mut renamed = HashMap::new();
-        for mut tensor in tensors {
+        // An output left out has no name.
+        for mut tensor in tensors.into_iter().filter(|tensor| !tensor.name().is_empty()) {
             let old = tensor.name().to_owned();
             let same = |other: &&TensorProto| {
                 other.dims == tensor.dims
@@ -207,22 +207,18 @@ fn replace(graph: &mut GraphProto, made: Vec<(Place, Vec<TensorProto>)>) {
 fn remove(graph: &mut GraphProto, gone: &HashMap<Place, HashMap<String, String>>, graphs: &mut usize) {
     let number = *graphs;
     *graphs += 1;
-    let mut names: HashMap<String, String> = HashMap::new();
-    graph.node.retain(|node| {
-        let place = (number, node.output.first().cloned().unwrap_or_default());
-        match gone.get(&place) {
-            Some(renamed) => {
-                names.extend(
-                    renamed.iter().filter(|(old, new)| old != new).map(|(a, b)| (a.clone(), b.clone())),
-                );
-                false
-            }
-            None => true,
-        }
-    });
     for node in &mut graph.node {
         bodies_mut(node).for_each(|body| remove(body, gone, graphs));
     }
+    let mut names: HashMap<String, String> = HashMap::new();
+    let mut at = 0;
+    graph.node.retain(|_| {
+        let renamed = gone.get(&(number, at));
+        at += 1;
+        let others = renamed.into_iter().flatten().filter(|(old, new)| old != new);
+        names.extend(others.map(|(old, new)| (old.clone(), new.clone())));
+        renamed.is_none()
+    });
     if !names.is_empty() {
         super::hoisted::rename(graph, &names);
     }
@@ -323,5 +319,23 @@ mod tests {
         assert_eq!(read[0], read[1]);
         let made = model.graph().initializer.iter().find(|tensor| tensor.name() == read[0]).unwrap();
         assert_eq!(floats(made).unwrap(), [4.0, 5.0, 6.0, 7.0, 0.0, 1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn outputs_left_out_tell_no_nodes_apart() {
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[2, 2]);
+        let w = graph.weights("w", &[4, 2]);
+        graph.push(node("Split", "split", &[&w], &["", "half"], &[attr::int("num_outputs", 2)]));
+        graph.push(node("Dropout", "other", &[&x], &["", "mask"], &[]));
+        let y = graph.node("MatMul", &[&x, "half"], &[]);
+        graph.output(&y);
+        graph.output("mask");
+        let mut model = graph.model();
+        assert_eq!(fold(&mut model).unwrap().unwrap().count, 1);
+        let left: Vec<&str> = model.graph().node.iter().map(|node| node.op_type()).collect();
+        assert_eq!(left, ["Dropout", "MatMul"]);
+        assert!(model.graph().initializer.iter().all(|tensor| !tensor.name().is_empty()));
+        assert!(model.graph().initializer.iter().any(|tensor| tensor.name() == "half"));
     }
 }
