@@ -13,13 +13,17 @@ use crate::onnx::{Model, bodies, bodies_mut, element_count, is_standard};
 /// Replaces such nodes by constants of the main graph, wherever nothing else reads what they lay out; what others read too
 /// would be there twice.
 pub(super) fn fold(model: &mut Model) -> Result<Option<Change>> {
+    let bytes = |graph: &GraphProto| graph.initializer.iter().map(size).sum::<usize>();
+    let most = bytes(model.graph()).saturating_mul(1 + GROWTH);
     let mut count = 0;
     loop {
-        let made = step(model)?;
+        let room = most.saturating_sub(bytes(model.graph()));
+        let Step { made, unread } = step(model, room)?;
         if made.is_empty() {
             break;
         }
         count += made.len();
+        model.graph_mut().initializer.retain(|tensor| !unread.contains(tensor.name()));
         replace(model.graph_mut(), made);
     }
     Ok(changed("layouts", count, || "constants took the layout that nodes gave them".into()))
@@ -28,8 +32,15 @@ pub(super) fn fold(model: &mut Model) -> Result<Option<Change>> {
 /// A node by the depth-first number of its graph and its position there, before any goes.
 type Place = (usize, usize);
 
-/// What each node that goes makes.
-fn step(model: &Model) -> Result<Vec<(Place, Vec<TensorProto>)>> {
+struct Step {
+    /// What each node that goes makes.
+    made: Vec<(Place, Vec<TensorProto>)>,
+    /// Constants that only these nodes read.
+    unread: HashSet<String>,
+}
+
+/// Lays out as long as there is `room` for the bytes.
+fn step(model: &Model, mut room: usize) -> Result<Step> {
     let graph = model.graph();
     let inputs: HashSet<&str> = graph.input.iter().map(|input| input.name()).collect();
     let constants = graph.initializer.iter().filter(|tensor| !inputs.contains(tensor.name()));
@@ -52,9 +63,9 @@ fn step(model: &Model) -> Result<Vec<(Place, Vec<TensorProto>)>> {
             break;
         }
     }
-    let mut made = Vec::new();
-    let mut room = GROWTH * graph.initializer.iter().map(size).sum::<usize>();
-    for candidate in candidates {
+    let mut made: Vec<(Place, Vec<TensorProto>)> = Vec::new();
+    let mut gone = HashSet::new();
+    for candidate in &candidates {
         // What repeats its inputs would grow with each such node.
         let mut sources: Vec<&str> = candidate.main.clone();
         sources.sort_unstable();
@@ -62,17 +73,37 @@ fn step(model: &Model) -> Result<Vec<(Place, Vec<TensorProto>)>> {
         if sources.len() < candidate.main.len() {
             continue;
         }
-        if let Some(tensors) = apply(candidate.node, &candidate.inputs)? {
-            let Some(left) = room.checked_sub(tensors.iter().map(size).sum()) else { break };
+        if let Some(mut tensors) = apply(candidate.node, &candidate.inputs)? {
+            let mut bytes = 0;
+            for tensor in &mut tensors {
+                match made.iter().flat_map(|(_, others)| others).find(|other| same(other, tensor)) {
+                    Some(other) => tensor.raw_data.clone_from(&other.raw_data),
+                    None => bytes += size(tensor),
+                }
+            }
+            let Some(left) = room.checked_sub(bytes) else { break };
             room = left;
             made.push((candidate.place, tensors));
+            gone.insert(candidate.id);
         }
     }
-    Ok(made)
+    let mut unread: HashSet<String> =
+        candidates.iter().flat_map(|candidate| &candidate.main).map(|&name| name.to_owned()).collect();
+    unread.retain(|name| {
+        readers[name.as_str()].iter().all(|reader| reader.is_some_and(|id| gone.contains(&id)))
+    });
+    Ok(Step { made, unread })
 }
 
-/// Bytes made in one go, in parts of what there is.
+/// Bytes that may come in besides those that there are, in parts of them.
 const GROWTH: usize = 2;
+
+fn same(one: &TensorProto, other: &TensorProto) -> bool {
+    one.dims == other.dims
+        && one.data_type == other.data_type
+        && one.raw_data.is_some()
+        && one.raw_data == other.raw_data
+}
 
 fn size(tensor: &TensorProto) -> usize {
     tensor.raw_data.as_ref().map_or_else(|| element_count(tensor).unwrap_or(0) * 8, |raw| raw.len())
@@ -180,13 +211,7 @@ fn replace(graph: &mut GraphProto, made: Vec<(Place, Vec<TensorProto>)>) {
         // An output left out has no name.
         for mut tensor in tensors.into_iter().filter(|tensor| !tensor.name().is_empty()) {
             let old = tensor.name().to_owned();
-            let same = |other: &&TensorProto| {
-                other.dims == tensor.dims
-                    && other.data_type == tensor.data_type
-                    && other.raw_data.is_some()
-                    && other.raw_data == tensor.raw_data
-            };
-            let name = match kept.iter().find(same) {
+            let name = match kept.iter().find(|other| same(other, &tensor)) {
                 Some(other) => other.name().to_owned(),
                 // In the main graph the value keeps its name.
                 None => {
@@ -337,5 +362,39 @@ mod tests {
         assert_eq!(left, ["Dropout", "MatMul"]);
         assert!(model.graph().initializer.iter().all(|tensor| !tensor.name().is_empty()));
         assert!(model.graph().initializer.iter().any(|tensor| tensor.name() == "half"));
+    }
+
+    #[test]
+    fn what_grows_from_level_to_level_ends() {
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[1]);
+        let mut w = graph.weights("w", &[1 << 10]);
+        let [one, end] = [("one", 1), ("end", i64::MAX)]
+            .map(|(name, at)| graph.initializer(tensor_i64(name, &[1], &[at])));
+        for _ in 0..30 {
+            let parts = [graph.node("Slice", &[&w, &one, &end], &[]), graph.node("Transpose", &[&w], &[])];
+            w = graph.node("Concat", &[&parts[0], &parts[1]], &[attr::int("axis", 0)]);
+        }
+        let y = graph.node("Mul", &[&x, &w], &[]);
+        graph.output(&y);
+        let mut model = graph.model();
+        fold(&mut model).unwrap();
+        let bytes: usize = model.graph().initializer.iter().map(size).sum();
+        assert!(bytes <= (4096 + 16) * (1 + GROWTH) && model.graph().node.len() > 80, "{bytes}");
+    }
+
+    #[test]
+    fn a_long_way_of_one_weight_is_no_growth() {
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[1, 8]);
+        let mut w = graph.weights("w", &[8, 8]);
+        for _ in 0..20 {
+            w = graph.node("Transpose", &[&w], &[]);
+        }
+        let y = graph.node("MatMul", &[&x, &w], &[]);
+        graph.output(&y);
+        let mut model = graph.model();
+        assert_eq!(fold(&mut model).unwrap().unwrap().count, 20);
+        assert_eq!((model.graph().node.len(), model.graph().initializer.len()), (1, 1));
     }
 }
