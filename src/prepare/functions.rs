@@ -37,6 +37,13 @@ pub(super) fn inline(model: &mut Model) -> Result<Option<Change>> {
         return Ok(None);
     }
     let mut functions = std::mem::take(&mut model.proto.functions);
+    // Runtimes know the operators of the standard domain before any function.
+    let known = upgrade::known_operators();
+    let built_in = |name: &str| {
+        let row = known.iter().find(|(operator, _)| *operator == name);
+        row.is_some_and(|(_, versions)| versions.first().is_some_and(|&first| first <= model.opset()))
+    };
+    functions.retain(|function| !is_standard(function.domain()) || !built_in(function.name()));
     import(model, &functions);
     one_opset(model, &mut functions)?;
     let mut graph = std::mem::take(model.graph_mut());

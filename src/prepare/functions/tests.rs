@@ -102,3 +102,24 @@ fn attributes_given_many_times_count() {
     assert_eq!(constants(10).unwrap().unwrap().count, 2);
     assert!(constants(10_000).unwrap_err().to_string().contains("too large"));
 }
+
+#[test]
+fn operators_of_the_standard_keep_their_meaning() {
+    // Gelu came with opset 20.
+    for (opset, operators) in [(21, ["Gelu", "Own"]), (17, ["Neg", "Own"])] {
+        let mut graph = GraphBuilder::new(opset);
+        let x = graph.input("x", &[1, 4]);
+        let y = graph.node("Gelu", &[&x], &[]);
+        let z = graph.node("Own", &[&y], &[]);
+        graph.output(&z);
+        let mut model = graph.model();
+        let import = vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(opset) }];
+        let neg = function("Gelu", vec![node("Neg", "", &["a"], &["b"], &[])]);
+        model.proto.functions =
+            vec![FunctionProto { domain: Some("ai.onnx".into()), opset_import: import, ..neg }];
+        inline(&mut model).unwrap();
+        let left: Vec<&str> = model.graph().node.iter().map(|node| node.op_type()).collect();
+        assert_eq!(left, operators);
+        assert!(model.proto.functions.is_empty());
+    }
+}
