@@ -30,8 +30,8 @@ type Key = (String, String, String);
 /// Replaces every call of one of the model's own functions by the function's nodes.
 ///
 /// # Errors
-/// [`Error::Invalid`] where functions call one another in a circle or have no sound form, and those of the upgrade where a
-/// function is written for another opset than the model.
+/// [`Error::Invalid`] where functions call one another in a circle or have no sound form, and [`Error::Options`] where one is
+/// written for another opset than the model and cannot be brought to the same.
 pub(super) fn inline(model: &mut Model) -> Result<Option<Change>> {
     if model.proto.functions.is_empty() {
         return Ok(None);
@@ -97,7 +97,23 @@ fn one_opset(model: &mut Model, functions: &mut [FunctionProto]) -> Result<()> {
         return Ok(());
     }
     let newest = newest.max(OLDEST);
-    upgrade::upgrade(model, newest)?;
+    let own = model.opset();
+    let explained = |error: Error, name: &str, version: i64| match error {
+        // Its own remedy, to keep the opset, is none here.
+        Error::NoConversion { node, operator, to, .. } => Error::options(
+            format!(
+                "function {name} is written for opset {version}, the model for opset {own}, and node {node} \
+                 ({operator}) has no conversion to opset {to}"
+            ),
+            "export both with one opset",
+        ),
+        other => other,
+    };
+    let last = functions.iter().filter_map(|it| Some((it.name(), opset(it)?))).max_by_key(|&(_, it)| it);
+    upgrade::upgrade(model, newest).map_err(|error| match last {
+        Some((name, version)) => explained(error, name, version),
+        None => error,
+    })?;
     for function in functions.iter_mut() {
         let Some(version) = opset(function).filter(|&version| version < newest) else { continue };
         let value = |name: &String| ValueInfoProto { name: Some(name.clone()), ..Default::default() };
@@ -110,7 +126,7 @@ fn one_opset(model: &mut Model, functions: &mut [FunctionProto]) -> Result<()> {
         let import = OperatorSetIdProto { domain: Some(String::new()), version: Some(version) };
         let mut alone =
             Model::new(ModelProto { graph: Some(graph), opset_import: vec![import], ..Default::default() })?;
-        upgrade::upgrade(&mut alone, newest)?;
+        upgrade::upgrade(&mut alone, newest).map_err(|error| explained(error, function.name(), version))?;
         let graph = std::mem::take(alone.graph_mut());
         // A function has no initializers.
         function.node = graph.initializer.into_iter().map(as_node).chain(graph.node).collect();

@@ -123,3 +123,21 @@ fn operators_of_the_standard_keep_their_meaning() {
         assert!(model.proto.functions.is_empty());
     }
 }
+
+#[test]
+fn what_no_opset_fits_is_told_with_both() {
+    let import = |version| vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(version) }];
+    for (version, operator) in [(18, "NoSuchThing"), (22, "Neg")] {
+        let nodes = vec![node(operator, "inner", &["a"], &["b"], &[])];
+        let mut model =
+            model(vec![FunctionProto { opset_import: import(version), ..function("Outer", nodes) }]);
+        model.graph_mut().node.push(node("AlsoNoSuchThing", "main", &["z"], &["w"], &[]));
+        let message = inline(&mut model).unwrap_err().to_string();
+        let place = if version < 21 { "node inner (NoSuchThing)" } else { "node main (AlsoNoSuchThing)" };
+        for word in ["function Outer", &format!("opset {version}"), "model for opset 21", place, "one opset"]
+        {
+            assert!(message.contains(word), "{message}");
+        }
+        assert!(!message.contains("keep"), "{message}");
+    }
+}
