@@ -9,7 +9,7 @@ use crate::onnx::{Model, value_shape};
 /// that may contradict them go.
 ///
 /// # Errors
-/// [`Error::Options`] where there is no such input, or the dimensions do not fit what the model says of it.
+/// [`Error::Options`] where there is no such input, or the dimensions are none or do not fit what the model says of it.
 pub fn fix(model: &mut Model, shapes: &[(String, Vec<i64>)]) -> Result<Option<Change>> {
     use tensor_shape_proto::{Dimension, dimension::Value};
     let known: Vec<String> = model.inputs().map(|input| input.name().to_owned()).collect();
@@ -20,6 +20,13 @@ pub fn fix(model: &mut Model, shapes: &[(String, Vec<i64>)]) -> Result<Option<Ch
                 format!("the inputs are {}", known.join(", ")),
             )
         };
+        let count = |count: i64, &dim: &i64| count.checked_mul(dim).filter(|_| dim > 0);
+        if dims.iter().try_fold(1, count).is_none_or(|count| count > i64::MAX / 16) {
+            return Err(Error::options(
+                format!("--shape {name}: {dims:?} is no shape of a tensor"),
+                "give dimensions from 1 on that memory can hold",
+            ));
+        }
         let graph = model.graph_mut();
         let input = graph.input.iter_mut().find(|input| input.name() == name && known.contains(name));
         let input = input.ok_or_else(|| wrong("there is no input of this name".into()))?;
@@ -74,6 +81,19 @@ mod tests {
         ] {
             let message = fixed(name, &dims).unwrap_err().to_string();
             assert!(message.contains(word) && message.contains("inputs are x"), "{message}");
+        }
+    }
+
+    #[test]
+    fn dimensions_are_those_of_a_tensor() {
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[-1, -1]);
+        let y = graph.node("Relu", &[&x], &[]);
+        graph.output(&y);
+        let model = graph.model();
+        for dims in [[0, 3], [-1, -3], [1 << 40, 1 << 40], [1 << 31, 1 << 31]] {
+            let message = fix(&mut model.clone(), &[("x".into(), dims.to_vec())]).unwrap_err().to_string();
+            assert!(message.contains("--shape x") && message.contains("no shape"), "{message}");
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use prost::Message;
+
 use super::names::Names;
 use super::upgrade;
 use super::{Change, changed};
@@ -15,6 +17,11 @@ use crate::onnx::{Model, bodies_mut, is_standard, node_label};
 const DEEPEST: usize = 64;
 /// Nodes that calls may turn into altogether: more come of functions that call one another several times each.
 const MOST_NODES: usize = 1 << 20;
+/// Bytes that calls may turn into, besides some times those that there are.
+const MOST_BYTES: usize = 64 << 20;
+const GROWTH: usize = 4;
+/// Bytes that the smallest thing in a list takes.
+const ITEM: usize = 16;
 /// The oldest opset of the standard domain that functions and their callers are brought to, where they differ.
 const OLDEST: i64 = 13;
 
@@ -23,20 +30,30 @@ type Key = (String, String, String);
 /// Replaces every call of one of the model's own functions by the function's nodes.
 ///
 /// # Errors
-/// [`Error::Invalid`] where functions call one another in a circle or have no sound form, and those of the upgrade where a
-/// function is written for another opset than the model.
+/// [`Error::Invalid`] where functions call one another in a circle or have no sound form, and [`Error::Options`] where one is
+/// written for another opset than the model and cannot be brought to the same.
 pub(super) fn inline(model: &mut Model) -> Result<Option<Change>> {
     if model.proto.functions.is_empty() {
         return Ok(None);
     }
     let mut functions = std::mem::take(&mut model.proto.functions);
+    // Runtimes know the operators of the standard domain before any function.
+    let known = upgrade::known_operators();
+    let built_in = |name: &str| {
+        let row = known.iter().find(|(operator, _)| *operator == name);
+        row.is_some_and(|(_, versions)| versions.first().is_some_and(|&first| first <= model.opset()))
+    };
+    functions.retain(|function| !is_standard(function.domain()) || !built_in(function.name()));
     import(model, &functions);
     one_opset(model, &mut functions)?;
     let mut graph = std::mem::take(model.graph_mut());
     let names = Names::of(&graph);
     let known: HashMap<Key, &FunctionProto> =
         functions.iter().map(|function| (key_of(function), function)).collect();
-    let mut calls = Calls { functions: known, names, count: 0, nodes: 0 };
+    let bytes = functions.iter().map(Message::encoded_len).sum::<usize>()
+        + graph.node.iter().map(Message::encoded_len).sum::<usize>();
+    let left = Size { nodes: MOST_NODES, bytes: MOST_BYTES.saturating_add(bytes.saturating_mul(GROWTH)) };
+    let mut calls = Calls { functions: known, names, count: 0, left };
     let done = calls.graph(&mut graph, 0);
     let count = calls.count;
     *model.graph_mut() = graph;
@@ -80,7 +97,23 @@ fn one_opset(model: &mut Model, functions: &mut [FunctionProto]) -> Result<()> {
         return Ok(());
     }
     let newest = newest.max(OLDEST);
-    upgrade::upgrade(model, newest)?;
+    let own = model.opset();
+    let explained = |error: Error, name: &str, version: i64| match error {
+        // Its own remedy, to keep the opset, is none here.
+        Error::NoConversion { node, operator, to, .. } => Error::options(
+            format!(
+                "function {name} is written for opset {version}, the model for opset {own}, and node {node} \
+                 ({operator}) has no conversion to opset {to}"
+            ),
+            "export both with one opset",
+        ),
+        other => other,
+    };
+    let last = functions.iter().filter_map(|it| Some((it.name(), opset(it)?))).max_by_key(|&(_, it)| it);
+    upgrade::upgrade(model, newest).map_err(|error| match last {
+        Some((name, version)) => explained(error, name, version),
+        None => error,
+    })?;
     for function in functions.iter_mut() {
         let Some(version) = opset(function).filter(|&version| version < newest) else { continue };
         let value = |name: &String| ValueInfoProto { name: Some(name.clone()), ..Default::default() };
@@ -93,7 +126,7 @@ fn one_opset(model: &mut Model, functions: &mut [FunctionProto]) -> Result<()> {
         let import = OperatorSetIdProto { domain: Some(String::new()), version: Some(version) };
         let mut alone =
             Model::new(ModelProto { graph: Some(graph), opset_import: vec![import], ..Default::default() })?;
-        upgrade::upgrade(&mut alone, newest)?;
+        upgrade::upgrade(&mut alone, newest).map_err(|error| explained(error, function.name(), version))?;
         let graph = std::mem::take(alone.graph_mut());
         // A function has no initializers.
         function.node = graph.initializer.into_iter().map(as_node).chain(graph.node).collect();
@@ -110,7 +143,42 @@ struct Calls<'f> {
     functions: HashMap<Key, &'f FunctionProto>,
     names: Names,
     count: usize,
+    /// What calls may turn into yet.
+    left: Size,
+}
+
+#[derive(Clone, Copy)]
+struct Size {
     nodes: usize,
+    bytes: usize,
+}
+
+impl Size {
+    /// Adds what a copy of `node` takes, bodies included, with attributes `given` and names up to `width` long; the bytes of
+    /// `node` itself are the caller's to add.
+    fn add(&mut self, node: &NodeProto, given: &HashMap<&str, &AttributeProto>, width: usize) {
+        let names = 1 + node.input.len() + node.output.len();
+        self.nodes += 1;
+        self.bytes += names * (width + ITEM) + node.attribute.len() * ITEM;
+        for attribute in &node.attribute {
+            let referred = Some(attribute.ref_attr_name()).filter(|name| !name.is_empty());
+            let referred = referred.and_then(|name| given.get(name).copied());
+            self.bytes += referred.map_or(0, Message::encoded_len);
+            let attribute = referred.unwrap_or(attribute);
+            for graph in attribute.g.iter().chain(&attribute.graphs) {
+                let values = graph.input.len() + graph.output.len() + graph.value_info.len();
+                self.bytes += (values + graph.initializer.len()) * (width + ITEM);
+                graph.node.iter().for_each(|inner| self.add(inner, given, width));
+            }
+        }
+    }
+
+    fn less(self, other: Self) -> Option<Self> {
+        Some(Self {
+            nodes: self.nodes.checked_sub(other.nodes)?,
+            bytes: self.bytes.checked_sub(other.bytes)?,
+        })
+    }
 }
 
 impl Calls<'_> {
@@ -131,12 +199,7 @@ impl Calls<'_> {
             return Ok(());
         };
         self.count += usize::from(depth == 0);
-        self.nodes += function.node.len();
         let place = || format!("node {}", node_label(&node));
-        if depth >= DEEPEST || self.nodes > MOST_NODES {
-            let problem = format!("function {} calls itself, or others without end", node.op_type());
-            return Err(Error::invalid(place(), problem));
-        }
         if node.input.len() > function.input.len() || node.output.len() > function.output.len() {
             let problem = format!("more inputs or outputs than function {} has", node.op_type());
             return Err(Error::invalid(place(), problem));
@@ -144,6 +207,24 @@ impl Calls<'_> {
         let mut given: HashMap<&str, &AttributeProto> =
             function.attribute_proto.iter().map(|attribute| (attribute.name(), attribute)).collect();
         given.extend(node.attribute.iter().map(|attribute| (attribute.name(), attribute)));
+        let label = node_label(&node).to_owned();
+        let width =
+            node.input.iter().chain(&node.output).map(String::len).max().unwrap_or(0).max(label.len());
+        let formal = function.input.len() + function.output.len() + function.attribute_proto.len();
+        let mut size = Size { nodes: 0, bytes: formal * ITEM };
+        for inner in &function.node {
+            size.bytes += inner.encoded_len();
+            size.add(inner, &given, width);
+        }
+        match self.left.less(size).filter(|_| depth < DEEPEST) {
+            Some(left) => self.left = left,
+            None => {
+                let name = node.op_type();
+                let problem =
+                    format!("function {name} calls itself, or others without end, or becomes too large");
+                return Err(Error::invalid(place(), problem));
+            }
+        }
         let mut values: HashMap<String, String> = HashMap::new();
         let formal =
             function.input.iter().zip(node.input.iter().map(String::as_str).chain(std::iter::repeat("")));
@@ -158,7 +239,6 @@ impl Calls<'_> {
                 None => drop(values.insert(formal.clone(), actual.clone())),
             }
         }
-        let label = node_label(&node).to_owned();
         let mut renaming = Renaming { values, given: &given, label: &label, names: &mut self.names };
         let inner: Vec<NodeProto> = function.node.iter().map(|inner| renaming.node(inner)).collect();
         for mut inner in inner {
@@ -229,77 +309,4 @@ impl Renaming<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::onnx::build::{GraphBuilder, node};
-    use crate::onnx::{attr, int};
-
-    fn function(name: &str, nodes: Vec<NodeProto>) -> FunctionProto {
-        FunctionProto {
-            name: Some(name.into()),
-            domain: Some("own".into()),
-            input: vec!["a".into()],
-            output: vec!["b".into()],
-            attribute: vec!["axis".into()],
-            node: nodes,
-            opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(21) }],
-            ..Default::default()
-        }
-    }
-
-    fn call(name: &str, input: &str, output: &str, attributes: &[AttributeProto]) -> NodeProto {
-        NodeProto { domain: Some("own".into()), ..node(name, output, &[input], &[output], attributes) }
-    }
-
-    fn model(functions: Vec<FunctionProto>) -> Model {
-        let mut graph = GraphBuilder::new(21);
-        let x = graph.input("x", &[1, 4]);
-        graph.push(call("Outer", &x, "y", &[attr::int("axis", 1)]));
-        graph.push(call("Outer", "y", "z", &[]));
-        graph.output("z");
-        let mut model = graph.model();
-        model.proto.functions = functions;
-        model
-    }
-
-    #[test]
-    fn calls_within_calls_become_nodes_with_names_of_their_own() {
-        let referring = AttributeProto { ref_attr_name: Some("axis".into()), ..attr::int("axis", 0) };
-        let inner = function(
-            "Inner",
-            vec![
-                node("Abs", "abs", &["a"], &["t"], &[]),
-                node("Softmax", "soft", &["t"], &["b"], std::slice::from_ref(&referring)),
-            ],
-        );
-        let outer = function(
-            "Outer",
-            vec![call("Inner", "a", "t", &[referring]), node("Neg", "neg", &["t"], &["b"], &[])],
-        );
-        let mut model = model(vec![outer, inner]);
-        assert_eq!(inline(&mut model).unwrap().unwrap().count, 2);
-        let nodes = &model.graph().node;
-        let operators: Vec<&str> = nodes.iter().map(|node| node.op_type()).collect();
-        assert_eq!(operators, ["Abs", "Softmax", "Neg", "Abs", "Softmax", "Neg"]);
-        assert_eq!((int(&nodes[1], "axis"), int(&nodes[4], "axis")), (Some(1), None));
-        assert_eq!((nodes[0].input[0].as_str(), nodes[2].output[0].as_str()), ("x", "y"));
-        assert_eq!((nodes[3].input[0].as_str(), nodes[5].output[0].as_str()), ("y", "z"));
-        Model::new(model.proto.clone()).unwrap();
-        assert!(model.proto.functions.is_empty());
-    }
-
-    #[test]
-    fn circles_and_explosions_are_named() {
-        let mut circle = model(vec![function("Outer", vec![call("Outer", "a", "b", &[])])]);
-        assert!(inline(&mut circle).unwrap_err().to_string().contains("Outer"));
-        let twice = |name: &str, next: &str| {
-            let nodes =
-                (0..40).map(|at| call(next, "a", if at == 0 { "b" } else { ["t", "u"][at % 2] }, &[]));
-            function(name, nodes.collect())
-        };
-        let mut names: Vec<String> = (0..40).map(|at| format!("F{at}")).collect();
-        names[0] = "Outer".into();
-        let functions = names.windows(2).map(|pair| twice(&pair[0], &pair[1])).collect();
-        assert!(inline(&mut model(functions)).unwrap_err().to_string().contains("without end"));
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! Names that nothing in the model bears yet.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::onnx::bodies;
 use crate::onnx::proto::GraphProto;
@@ -9,6 +9,8 @@ use crate::onnx::proto::GraphProto;
 #[derive(Debug, Default)]
 pub(super) struct Names {
     taken: HashSet<String>,
+    /// Of each wish that was taken the number given last.
+    last: HashMap<String, u64>,
 }
 
 impl Names {
@@ -32,13 +34,17 @@ impl Names {
 
     /// `wish`, or `wish_2`, `wish_3` ... where that is taken: the same model gives the same names.
     pub fn fresh(&mut self, wish: &str) -> String {
-        let mut name = wish.to_owned();
-        let mut number = 1u64;
-        while !self.taken.insert(name.clone()) {
-            number += 1;
-            name = format!("{wish}_{number}");
+        if self.taken.insert(wish.to_owned()) {
+            return wish.to_owned();
         }
-        name
+        let last = self.last.entry(wish.to_owned()).or_insert(1);
+        loop {
+            *last += 1;
+            let name = format!("{wish}_{last}");
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
     }
 }
 
@@ -57,5 +63,17 @@ mod tests {
         assert_eq!(names.fresh("x"), "x_2");
         assert_eq!(names.fresh("x"), "x_3");
         assert_eq!(names.fresh("w"), "w");
+    }
+
+    #[test]
+    fn equal_wishes_are_counted_on() {
+        let mut names = Names::default();
+        names.fresh("x_3");
+        let made: Vec<String> = (0..4).map(|_| names.fresh("x")).collect();
+        assert_eq!(made, ["x", "x_2", "x_4", "x_5"]);
+        for _ in 6..=200_000 {
+            names.fresh("x");
+        }
+        assert_eq!((names.fresh("x"), names.fresh("x_2")), ("x_200001".into(), "x_2_2".into()));
     }
 }

@@ -13,23 +13,34 @@ use crate::onnx::{Model, bodies, bodies_mut, element_count, is_standard};
 /// Replaces such nodes by constants of the main graph, wherever nothing else reads what they lay out; what others read too
 /// would be there twice.
 pub(super) fn fold(model: &mut Model) -> Result<Option<Change>> {
+    let bytes = |graph: &GraphProto| graph.initializer.iter().map(size).sum::<usize>();
+    let most = bytes(model.graph()).saturating_mul(1 + GROWTH);
     let mut count = 0;
     loop {
-        let made = step(model)?;
+        let room = most.saturating_sub(bytes(model.graph()));
+        let Step { made, unread } = step(model, room)?;
         if made.is_empty() {
             break;
         }
         count += made.len();
+        model.graph_mut().initializer.retain(|tensor| !unread.contains(tensor.name()));
         replace(model.graph_mut(), made);
     }
     Ok(changed("layouts", count, || "constants took the layout that nodes gave them".into()))
 }
 
-/// A node by its outputs, which no other has within its graph, and the depth-first number of that graph.
-type Place = (usize, String);
+/// A node by the depth-first number of its graph and its position there, before any goes.
+type Place = (usize, usize);
 
-/// What each node that goes makes.
-fn step(model: &Model) -> Result<Vec<(Place, Vec<TensorProto>)>> {
+struct Step {
+    /// What each node that goes makes.
+    made: Vec<(Place, Vec<TensorProto>)>,
+    /// Constants that only these nodes read.
+    unread: HashSet<String>,
+}
+
+/// Lays out as long as there is `room` for the bytes.
+fn step(model: &Model, mut room: usize) -> Result<Step> {
     let graph = model.graph();
     let inputs: HashSet<&str> = graph.input.iter().map(|input| input.name()).collect();
     let constants = graph.initializer.iter().filter(|tensor| !inputs.contains(tensor.name()));
@@ -52,9 +63,9 @@ fn step(model: &Model) -> Result<Vec<(Place, Vec<TensorProto>)>> {
             break;
         }
     }
-    let mut made = Vec::new();
-    let mut room = GROWTH * graph.initializer.iter().map(size).sum::<usize>();
-    for candidate in candidates {
+    let mut made: Vec<(Place, Vec<TensorProto>)> = Vec::new();
+    let mut gone = HashSet::new();
+    for candidate in &candidates {
         // What repeats its inputs would grow with each such node.
         let mut sources: Vec<&str> = candidate.main.clone();
         sources.sort_unstable();
@@ -62,18 +73,37 @@ fn step(model: &Model) -> Result<Vec<(Place, Vec<TensorProto>)>> {
         if sources.len() < candidate.main.len() {
             continue;
         }
-        if let Some(tensors) = apply(candidate.node, &candidate.inputs)? {
-            let Some(left) = room.checked_sub(tensors.iter().map(size).sum()) else { break };
+        if let Some(mut tensors) = apply(candidate.node, &candidate.inputs)? {
+            let mut bytes = 0;
+            for tensor in &mut tensors {
+                match made.iter().flat_map(|(_, others)| others).find(|other| same(other, tensor)) {
+                    Some(other) => tensor.raw_data.clone_from(&other.raw_data),
+                    None => bytes += size(tensor),
+                }
+            }
+            let Some(left) = room.checked_sub(bytes) else { break };
             room = left;
-            let place = (candidate.graph, candidate.node.output.first().cloned().unwrap_or_default());
-            made.push((place, tensors));
+            made.push((candidate.place, tensors));
+            gone.insert(candidate.id);
         }
     }
-    Ok(made)
+    let mut unread: HashSet<String> =
+        candidates.iter().flat_map(|candidate| &candidate.main).map(|&name| name.to_owned()).collect();
+    unread.retain(|name| {
+        readers[name.as_str()].iter().all(|reader| reader.is_some_and(|id| gone.contains(&id)))
+    });
+    Ok(Step { made, unread })
 }
 
-/// Bytes made in one go, in parts of what there is.
+/// Bytes that may come in besides those that there are, in parts of them.
 const GROWTH: usize = 2;
+
+fn same(one: &TensorProto, other: &TensorProto) -> bool {
+    one.dims == other.dims
+        && one.data_type == other.data_type
+        && one.raw_data.is_some()
+        && one.raw_data == other.raw_data
+}
 
 fn size(tensor: &TensorProto) -> usize {
     tensor.raw_data.as_ref().map_or_else(|| element_count(tensor).unwrap_or(0) * 8, |raw| raw.len())
@@ -82,7 +112,7 @@ fn size(tensor: &TensorProto) -> usize {
 /// A node of constant inputs that only lays out.
 struct Candidate<'g> {
     id: usize,
-    graph: usize,
+    place: Place,
     node: &'g NodeProto,
     inputs: Vec<Option<&'g TensorProto>>,
     /// Constants of the main graph that it lays out.
@@ -107,8 +137,8 @@ impl<'g> Scan<'g> {
         let number = self.graphs;
         self.graphs += 1;
         let outputs: HashSet<&str> = graph.output.iter().map(|output| output.name()).collect();
-        for node in &graph.node {
-            let found = self.candidate(node, number, known, hidden);
+        for (at, node) in graph.node.iter().enumerate() {
+            let found = self.candidate(node, (number, at), known, hidden);
             let found = found.filter(|_| !node.output.iter().any(|output| outputs.contains(output.as_str())));
             let id = found.as_ref().map(|candidate| candidate.id);
             for input in node.input.iter().filter(|input| !hidden.contains(input.as_str())) {
@@ -140,7 +170,7 @@ impl<'g> Scan<'g> {
     fn candidate(
         &self,
         node: &'g NodeProto,
-        graph: usize,
+        place: Place,
         known: &HashMap<&'g str, &'g TensorProto>,
         hidden: &HashSet<&'g str>,
     ) -> Option<Candidate<'g>> {
@@ -155,7 +185,7 @@ impl<'g> Scan<'g> {
         // What a body holds itself is small, and stays there.
         (main.len() == count.min(node.input.len())).then_some(Candidate {
             id: self.candidates.len(),
-            graph,
+            place,
             node,
             inputs,
             main,
@@ -178,15 +208,10 @@ fn replace(graph: &mut GraphProto, made: Vec<(Place, Vec<TensorProto>)>) {
     let mut gone: HashMap<Place, HashMap<String, String>> = HashMap::new();
     for (place, tensors) in made {
         let mut renamed = HashMap::new();
-        for mut tensor in tensors {
+        // An output left out has no name.
+        for mut tensor in tensors.into_iter().filter(|tensor| !tensor.name().is_empty()) {
             let old = tensor.name().to_owned();
-            let same = |other: &&TensorProto| {
-                other.dims == tensor.dims
-                    && other.data_type == tensor.data_type
-                    && other.raw_data.is_some()
-                    && other.raw_data == tensor.raw_data
-            };
-            let name = match kept.iter().find(same) {
+            let name = match kept.iter().find(|other| same(other, &tensor)) {
                 Some(other) => other.name().to_owned(),
                 // In the main graph the value keeps its name.
                 None => {
@@ -207,22 +232,18 @@ fn replace(graph: &mut GraphProto, made: Vec<(Place, Vec<TensorProto>)>) {
 fn remove(graph: &mut GraphProto, gone: &HashMap<Place, HashMap<String, String>>, graphs: &mut usize) {
     let number = *graphs;
     *graphs += 1;
-    let mut names: HashMap<String, String> = HashMap::new();
-    graph.node.retain(|node| {
-        let place = (number, node.output.first().cloned().unwrap_or_default());
-        match gone.get(&place) {
-            Some(renamed) => {
-                names.extend(
-                    renamed.iter().filter(|(old, new)| old != new).map(|(a, b)| (a.clone(), b.clone())),
-                );
-                false
-            }
-            None => true,
-        }
-    });
     for node in &mut graph.node {
         bodies_mut(node).for_each(|body| remove(body, gone, graphs));
     }
+    let mut names: HashMap<String, String> = HashMap::new();
+    let mut at = 0;
+    graph.node.retain(|_| {
+        let renamed = gone.get(&(number, at));
+        at += 1;
+        let others = renamed.into_iter().flatten().filter(|(old, new)| old != new);
+        names.extend(others.map(|(old, new)| (old.clone(), new.clone())));
+        renamed.is_none()
+    });
     if !names.is_empty() {
         super::hoisted::rename(graph, &names);
     }
@@ -323,5 +344,57 @@ mod tests {
         assert_eq!(read[0], read[1]);
         let made = model.graph().initializer.iter().find(|tensor| tensor.name() == read[0]).unwrap();
         assert_eq!(floats(made).unwrap(), [4.0, 5.0, 6.0, 7.0, 0.0, 1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn outputs_left_out_tell_no_nodes_apart() {
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[2, 2]);
+        let w = graph.weights("w", &[4, 2]);
+        graph.push(node("Split", "split", &[&w], &["", "half"], &[attr::int("num_outputs", 2)]));
+        graph.push(node("Dropout", "other", &[&x], &["", "mask"], &[]));
+        let y = graph.node("MatMul", &[&x, "half"], &[]);
+        graph.output(&y);
+        graph.output("mask");
+        let mut model = graph.model();
+        assert_eq!(fold(&mut model).unwrap().unwrap().count, 1);
+        let left: Vec<&str> = model.graph().node.iter().map(|node| node.op_type()).collect();
+        assert_eq!(left, ["Dropout", "MatMul"]);
+        assert!(model.graph().initializer.iter().all(|tensor| !tensor.name().is_empty()));
+        assert!(model.graph().initializer.iter().any(|tensor| tensor.name() == "half"));
+    }
+
+    #[test]
+    fn what_grows_from_level_to_level_ends() {
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[1]);
+        let mut w = graph.weights("w", &[1 << 10]);
+        let [one, end] = [("one", 1), ("end", i64::MAX)]
+            .map(|(name, at)| graph.initializer(tensor_i64(name, &[1], &[at])));
+        for _ in 0..30 {
+            let parts = [graph.node("Slice", &[&w, &one, &end], &[]), graph.node("Transpose", &[&w], &[])];
+            w = graph.node("Concat", &[&parts[0], &parts[1]], &[attr::int("axis", 0)]);
+        }
+        let y = graph.node("Mul", &[&x, &w], &[]);
+        graph.output(&y);
+        let mut model = graph.model();
+        fold(&mut model).unwrap();
+        let bytes: usize = model.graph().initializer.iter().map(size).sum();
+        assert!(bytes <= (4096 + 16) * (1 + GROWTH) && model.graph().node.len() > 80, "{bytes}");
+    }
+
+    #[test]
+    fn a_long_way_of_one_weight_is_no_growth() {
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[1, 8]);
+        let mut w = graph.weights("w", &[8, 8]);
+        for _ in 0..20 {
+            w = graph.node("Transpose", &[&w], &[]);
+        }
+        let y = graph.node("MatMul", &[&x, &w], &[]);
+        graph.output(&y);
+        let mut model = graph.model();
+        assert_eq!(fold(&mut model).unwrap().unwrap().count, 20);
+        assert_eq!((model.graph().node.len(), model.graph().initializer.len()), (1, 1));
     }
 }

@@ -1,6 +1,6 @@
 //! New names that clash with nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::onnx::bodies;
 use crate::onnx::proto::GraphProto;
@@ -10,12 +10,14 @@ use crate::onnx::proto::GraphProto;
 #[derive(Debug)]
 pub(super) struct NameSupply {
     taken: HashSet<String>,
+    /// Of each name wanted that was taken the number given last.
+    last: HashMap<String, usize>,
 }
 
 impl NameSupply {
     /// The names of `graph`.
     pub(super) fn new(graph: &GraphProto) -> Self {
-        let mut supply = Self { taken: HashSet::new() };
+        let mut supply = Self { taken: HashSet::new(), last: HashMap::new() };
         supply.collect(graph);
         supply
     }
@@ -35,12 +37,29 @@ impl NameSupply {
 
     /// `wanted`, or `wanted_1`, `wanted_2` ... where that is taken.
     pub(super) fn take(&mut self, wanted: String) -> String {
-        let mut name = wanted.clone();
-        let mut next = 1usize;
-        while !self.taken.insert(name.clone()) {
-            name = format!("{wanted}_{next}");
-            next += 1;
+        if self.taken.insert(wanted.clone()) {
+            return wanted;
         }
-        name
+        let last = self.last.entry(wanted.clone()).or_default();
+        loop {
+            *last += 1;
+            let name = format!("{wanted}_{last}");
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_names_are_counted_on() {
+        let mut names = NameSupply::new(&GraphProto::default());
+        names.take("x_2".into());
+        let made: Vec<String> = (0..4).map(|_| names.take("x".into())).collect();
+        assert_eq!(made, ["x", "x_1", "x_3", "x_4"]);
     }
 }
