@@ -29,7 +29,7 @@ pub use packing::{pack, unpack};
 pub use read::{decode, read, read_tensor};
 pub use subgraphs::{bodies, bodies_mut, outer_names, tensors, tensors_mut};
 pub use tensor::{Dtype, Floats, element_count, floats, integers, tensor, tensor_f32, tensor_i64, tensor_of};
-pub use write::{Sink, Target, encode, encode_to, encoded_len, remove, write, write_to};
+pub use write::{Sink, Target, encode, encode_to, encoded_len, message_len, remove, write, write_to};
 
 /// The types that prost generates from `proto/onnx.proto`.
 #[allow(missing_docs, clippy::all, rustdoc::all)]

@@ -147,6 +147,11 @@ pub fn encoded_len(model: &Model) -> usize {
     model.proto.encoded_len()
 }
 
+/// The bytes that one message takes.
+pub fn message_len(message: &impl Message) -> usize {
+    message.encoded_len()
+}
+
 /// Where a model goes, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'p> {

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use prost::Message;
-
 use super::names::Names;
 use super::upgrade;
 use super::{Change, changed};
@@ -11,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::onnx::proto::{
     AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto,
 };
-use crate::onnx::{Model, bodies_mut, is_standard, node_label};
+use crate::onnx::{Model, bodies_mut, is_standard, message_len, node_label};
 
 /// Functions that call one another are followed so far: further down is a circle.
 const DEEPEST: usize = 64;
@@ -50,8 +48,8 @@ pub(super) fn inline(model: &mut Model) -> Result<Option<Change>> {
     let names = Names::of(&graph);
     let known: HashMap<Key, &FunctionProto> =
         functions.iter().map(|function| (key_of(function), function)).collect();
-    let bytes = functions.iter().map(Message::encoded_len).sum::<usize>()
-        + graph.node.iter().map(Message::encoded_len).sum::<usize>();
+    let bytes =
+        functions.iter().map(message_len).sum::<usize>() + graph.node.iter().map(message_len).sum::<usize>();
     let left = Size { nodes: MOST_NODES, bytes: MOST_BYTES.saturating_add(bytes.saturating_mul(GROWTH)) };
     let mut calls = Calls { functions: known, names, count: 0, left };
     let done = calls.graph(&mut graph, 0);
@@ -163,7 +161,7 @@ impl Size {
         for attribute in &node.attribute {
             let referred = Some(attribute.ref_attr_name()).filter(|name| !name.is_empty());
             let referred = referred.and_then(|name| given.get(name).copied());
-            self.bytes += referred.map_or(0, Message::encoded_len);
+            self.bytes += referred.map_or(0, message_len);
             let attribute = referred.unwrap_or(attribute);
             for graph in attribute.g.iter().chain(&attribute.graphs) {
                 let values = graph.input.len() + graph.output.len() + graph.value_info.len();
@@ -213,7 +211,7 @@ impl Calls<'_> {
         let formal = function.input.len() + function.output.len() + function.attribute_proto.len();
         let mut size = Size { nodes: 0, bytes: formal * ITEM };
         for inner in &function.node {
-            size.bytes += inner.encoded_len();
+            size.bytes += message_len(inner);
             size.add(inner, &given, width);
         }
         match self.left.less(size).filter(|_| depth < DEEPEST) {
