@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::measure::{float_bytes, is_large};
+use super::measure::{LARGE_WITHOUT_SAMPLES, float_bytes, is_large, nodes};
 use super::quantize::first_fault;
 use crate::error::{Error, Result};
 use crate::onnx::{self, Model};
@@ -59,6 +59,13 @@ pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdi
 fn too_large(float: &Model) -> Verdict {
     let gigabytes = |bytes: u64| bytes as f64 / 1e9;
     let bytes = float_bytes(float);
+    if bytes <= LARGE_WITHOUT_SAMPLES {
+        let count = nodes(float.graph());
+        let all_the_same = "every code and scale in the file was compared with the plan; --validation SAMPLES runs both models all the same";
+        return Verdict::NotValidated {
+            reason: format!("preparing {count} nodes to run them would take long; {all_the_same}"),
+        };
+    }
     Verdict::NotValidated {
         reason: format!(
             "running {:.1} GB of float weights beside the quantized ones would take about {:.0} GB of memory; \

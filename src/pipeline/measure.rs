@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
-use crate::onnx::proto::TensorProto;
+use crate::onnx::proto::{GraphProto, TensorProto};
 use crate::onnx::{self, Dtype, Model, element_count, tensors};
 use crate::options::Container;
 use crate::plan::{Decision, Plan, Sizes, WeightDecision};
@@ -85,16 +85,26 @@ pub(super) fn parameters(model: &Model) -> u64 {
 /// Bytes of float weights from which a model is not run unless somebody asks for it: on samples that were found, and on made-up
 /// ones, which tell little.
 const LARGE: u64 = 1 << 30;
-const LARGE_WITHOUT_SAMPLES: u64 = 256 << 20;
+pub(super) const LARGE_WITHOUT_SAMPLES: u64 = 256 << 20;
 
 /// What the float constants of `model` take in memory.
 pub(super) fn float_bytes(model: &Model) -> u64 {
     tensors(model.graph()).into_iter().filter(|tensor| is_float(tensor)).map(bytes).sum()
 }
 
-/// Whether running `model`, for which there are `samples`, takes more memory than one should take unasked.
+/// Nodes beyond which a model without samples is not run unasked: the time that tract takes to prepare one grows with their
+/// square, and random numbers show little that the comparison with the plan has not shown.
+const MANY_NODES: usize = 6000;
+
+/// Whether running `model`, for which there are `samples`, takes more memory or time than one should take unasked.
 pub(super) fn is_large(model: &Model, samples: bool) -> bool {
     float_bytes(model) > if samples { LARGE } else { LARGE_WITHOUT_SAMPLES }
+        || !samples && nodes(model.graph()) > MANY_NODES
+}
+
+/// How many nodes there are, those inside others included.
+pub(super) fn nodes(graph: &GraphProto) -> usize {
+    graph.node.len() + graph.node.iter().flat_map(onnx::bodies).map(nodes).sum::<usize>()
 }
 
 /// Bits that the codes, scales and zero points of weights take.
