@@ -207,7 +207,7 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
 
 /// Notes how much each layer computes and reads, where tract can run the model on a sample, or on a made-up one.
 fn count_work(job: &Job, ready: &Ready, analysis: &mut Analysis, samples: Option<&Samples>) -> Result<()> {
-    let too_large = samples.is_none() && is_large(&ready.float, false);
+    let too_large = samples.is_none() && is_large(&ready.model, false);
     if analysis.weights.is_empty() || too_large || first_fault(&ready.model).is_some() {
         return Ok(());
     }

@@ -54,9 +54,7 @@ impl Home {
         }
         let Some(last) = depth.checked_sub(1) else { return main };
         // A plan may list some of the readers only.
-        let graph = scene.index.graph();
-        let everywhere: usize = graph.node.iter().flat_map(bodies).map(|body| mentions(body, name)).sum();
-        if home.map_or(0, |body| mentions(body, name)) < everywhere {
+        if home.map_or(0, |body| mentions(body, name)) < scene.mentions(name) {
             return main;
         }
         let at = decision.reads.iter().map(|read| read.within[last].1).min().unwrap_or(0);

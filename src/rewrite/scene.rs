@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::unfit;
 use crate::error::Result;
 use crate::onnx::proto::{GraphProto, NodeProto};
-use crate::onnx::{Index, attribute, node_label, operator_label, outer_names};
+use crate::onnx::{Index, attribute, bodies, node_label, operator_label, outer_names};
 use crate::options::Container;
 use crate::plan::Read;
 
@@ -22,6 +22,8 @@ pub(super) struct Scene<'g> {
     /// How 4-bit codes are stored.
     pub(super) container: Container,
     first_reads: HashMap<&'g str, usize>,
+    /// How often graphs inside nodes read or give back each name.
+    mentions: HashMap<&'g str, usize>,
 }
 
 impl<'g> Scene<'g> {
@@ -33,7 +35,14 @@ impl<'g> Scene<'g> {
                 first_reads.entry(name).or_insert(at);
             }
         }
-        Self { index: Index::new(graph), opset, container, first_reads }
+        let mut mentions = HashMap::new();
+        graph.node.iter().flat_map(bodies).for_each(|body| count(body, &mut mentions));
+        Self { index: Index::new(graph), opset, container, first_reads, mentions }
+    }
+
+    /// How often graphs inside nodes read or give back `name`.
+    pub(super) fn mentions(&self, name: &str) -> usize {
+        self.mentions.get(name).copied().unwrap_or(0)
     }
 
     /// The position of the first node that reads `value`, itself or from inside a subgraph; the
@@ -89,4 +98,11 @@ impl<'g> Scene<'g> {
         }
         false
     }
+}
+
+fn count<'g>(graph: &'g GraphProto, mentions: &mut HashMap<&'g str, usize>) {
+    let returned = graph.output.iter().map(|output| output.name());
+    let read = graph.node.iter().flat_map(|node| node.input.iter().map(String::as_str));
+    returned.chain(read).for_each(|name| *mentions.entry(name).or_default() += 1);
+    graph.node.iter().flat_map(bodies).for_each(|body| count(body, mentions));
 }

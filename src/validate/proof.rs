@@ -1,5 +1,6 @@
 //! The written codes and scales decode to exactly the weights that the plan says, read from the file piece by piece.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -23,6 +24,8 @@ const MOST_NODES: usize = 64;
 /// [`Error::SelfCheck`] naming the first tensor that differs.
 pub fn prove(plan: &Plan, first: Option<usize>, written: &Model) -> Result<usize> {
     let index = Index::new(written.graph());
+    let mut inner = HashMap::new();
+    makers(written.graph(), &mut inner);
     let mut proven = 0;
     for decision in plan.decisions.iter().take(first.unwrap_or(usize::MAX)) {
         let Decision::Weight(weight) = decision else { continue };
@@ -33,7 +36,10 @@ pub fn prove(plan: &Plan, first: Option<usize>, written: &Model) -> Result<usize
         } else {
             let planned = |start, out: &mut [f32]| weight.decode_piece(start, out);
             let found = match Value::of(&weight.tensor, &index)? {
-                None => within(written.graph(), &weight.tensor)?,
+                None => match inner.get(weight.tensor.as_str()) {
+                    Some(body) => Value::of(&weight.tensor, &Index::new(body))?,
+                    None => None,
+                },
                 found => found,
             };
             let problem = match found {
@@ -73,18 +79,13 @@ fn branch(weight: &WeightDecision, at: usize, index: &Index) -> Result<()> {
     Err(Error::SelfCheck { place: name, problem })
 }
 
-/// What a graph inside a node of `graph` makes under `name`.
-fn within<'g>(graph: &'g GraphProto, name: &str) -> Result<Option<Value<'g>>> {
+/// The graph inside a node of `graph` that makes each value.
+fn makers<'g>(graph: &'g GraphProto, found: &mut HashMap<&'g str, &'g GraphProto>) {
     for body in graph.node.iter().flat_map(bodies) {
-        let found = match Value::of(name, &Index::new(body))? {
-            None => within(body, name)?,
-            found => found,
-        };
-        if found.is_some() {
-            return Ok(found);
-        }
+        let made = body.node.iter().flat_map(|node| &node.output);
+        found.extend(made.map(|name| (name.as_str(), body)));
+        makers(body, found);
     }
-    Ok(None)
 }
 
 /// What a file makes of constants.
