@@ -57,7 +57,7 @@ def fourbit(options, model, output, calibration, validation, precision, extra):
         command += ["--calibration", calibration, "--samples", options.samples]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     # 3: written, but beyond the limits.
-    if done.returncode not in (0, 3):
+    if done.returncode not in (0, 3, 4):
         raise RuntimeError((done.stderr.strip().splitlines() or ["nothing said"])[-1])
     return json.loads(report.read_text())
 
