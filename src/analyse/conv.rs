@@ -26,14 +26,7 @@ pub(super) const DEFORMABLE: Rule = Rule {
 };
 
 fn factor(seen: &Seen) -> Result<Factor, String> {
-    let dims = seen.dims;
-    if !(3..=5).contains(&dims.len()) {
-        return Err(format!("weights of {} axes", dims.len()));
-    }
-    let spatial = spatial(seen.node, dims)?;
-    if dims[0] % spatial.groups as i64 != 0 {
-        return Err(format!("{} output channels in {} groups", dims[0], spatial.groups));
-    }
+    let spatial = spatial(seen.node, seen.dims, "output")?;
     let by_kernel = Partition::Channel { axis: 0 };
     Ok(Factor { data: None, by_kernel, input_axis: 1, bias: None, kernel: Kernel::Conv(spatial) })
 }

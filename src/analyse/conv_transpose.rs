@@ -13,13 +13,7 @@ pub(super) const RULE: Rule = Rule {
     integer: true,
     factor: |seen| {
         let (node, dims) = (seen.node, seen.dims);
-        if !(3..=5).contains(&dims.len()) {
-            return Err(format!("weights of {} axes", dims.len()));
-        }
-        let spatial = spatial(node, dims)?;
-        if dims[0] % spatial.groups as i64 != 0 {
-            return Err(format!("{} input channels in {} groups", dims[0], spatial.groups));
-        }
+        let spatial = spatial(node, dims, "input")?;
         // With the output's size given or padded to match, what is cropped depends on the input.
         let fixed = ints(node, "output_shape").is_none()
             && string(node, "auto_pad").is_none_or(|pad| pad == "NOTSET");

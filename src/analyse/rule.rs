@@ -63,8 +63,12 @@ pub(super) fn is_row(name: &str, channels: i64, index: &Index) -> bool {
 /// Largest pad, stride, dilation, number of groups and length of a kernel: what is larger is no convolution that anybody runs.
 const LARGEST: usize = 1 << 20;
 
-/// The geometry of Conv and ConvTranspose, from the attributes and the weights' dimensions.
-pub(super) fn spatial(node: &NodeProto, dims: &[i64]) -> Result<Spatial, String> {
+/// The geometry of Conv and ConvTranspose, from the attributes and the weights' dimensions, the first of which is that of the
+/// channels called `channels`.
+pub(super) fn spatial(node: &NodeProto, dims: &[i64], channels: &str) -> Result<Spatial, String> {
+    if !(3..=5).contains(&dims.len()) {
+        return Err(format!("weights of {} axes", dims.len()));
+    }
     let size = |value: i64| {
         let size = usize::try_from(value).ok().filter(|&size| size <= LARGEST);
         size.ok_or_else(|| format!("{value} in its dimensions or attributes"))
@@ -91,6 +95,9 @@ pub(super) fn spatial(node: &NodeProto, dims: &[i64]) -> Result<Spatial, String>
         _ => list("pads", 0, 2 * rank)?,
     };
     let groups = size(int(node, "group").unwrap_or(1))?;
+    if groups == 0 || dims[0] % groups as i64 != 0 {
+        return Err(format!("{} {channels} channels in {groups} groups", dims[0]));
+    }
     Ok(Spatial {
         strides: at_least_one("strides", list("strides", 1, rank)?)?,
         dilations: at_least_one("dilations", list("dilations", 1, rank)?)?,
@@ -98,7 +105,7 @@ pub(super) fn spatial(node: &NodeProto, dims: &[i64]) -> Result<Spatial, String>
         end: pads[rank..].to_vec(),
         same_upper,
         output_padding: list("output_padding", 0, rank)?,
-        groups: if groups == 0 { return Err("0 groups".into()) } else { groups },
+        groups,
         kernel: at_least_one("kernel's lengths", kernel)?,
     })
 }

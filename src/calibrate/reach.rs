@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::segment::{Changes, Segment};
+use super::segment::{Changes, Segment, leading};
 use crate::error::{Error, Result};
 use crate::onnx::build::node;
 use crate::onnx::proto::{GraphProto, TensorProto, ValueInfoProto};
@@ -129,7 +129,7 @@ impl Reach {
             .filter(|name| index.producer_at(name).is_some())
             .collect();
         let wanted: Vec<String> = wanted.into_iter().map(str::to_owned).collect();
-        let nodes = leading(&index, &wanted);
+        let nodes = leading(&index, wanted.iter().map(String::as_str), |_| false);
         Ok((cut(model, &index, &nodes, &wanted)?, part))
     }
 
@@ -193,19 +193,6 @@ impl Reach {
             Err(error) => Err(error),
         }
     }
-}
-
-/// The nodes that lead to `wanted`.
-fn leading(index: &Index, wanted: &[String]) -> BTreeSet<usize> {
-    let mut found = BTreeSet::new();
-    let mut open: Vec<&str> = wanted.iter().map(String::as_str).collect();
-    while let Some(name) = open.pop() {
-        if let Some(at) = index.producer_at(name).filter(|&at| found.insert(at)) {
-            let node = &index.graph().node[at];
-            open.extend(node.input.iter().map(String::as_str).chain(outer_names(node)));
-        }
-    }
-    found
 }
 
 /// A model of `nodes` that gives `outputs` and takes all inputs that `model` takes.

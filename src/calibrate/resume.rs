@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::segment::{Changes, Segment};
+use super::segment::{Changes, Segment, leading};
 use super::spool::Spool;
 use super::walk::Feed;
 use crate::error::{Error, Result};
@@ -107,7 +107,8 @@ impl Resume {
             return (0..self.count).try_for_each(|at| each(at, Vec::new()));
         }
         let index = Index::new(model.graph());
-        let nodes = self.between(&index, outputs);
+        let kept = |name: &str| self.values.contains_key(name) || self.known.contains_key(name);
+        let nodes = leading(&index, outputs.iter().map(String::as_str), kept);
         let segment = Segment::new(model, &index, &nodes, outputs, &Changes::default(), &self.known)?;
         let session = Session::new(&segment.model, self.view, &[])?;
         for start in (0..self.count).step_by(CHUNK) {
@@ -123,23 +124,6 @@ impl Resume {
             }
         }
         Ok(())
-    }
-
-    /// The nodes that lead from what is kept to `outputs`.
-    fn between(&self, index: &Index, outputs: &[String]) -> BTreeSet<usize> {
-        let graph = index.graph();
-        let mut found = BTreeSet::new();
-        let mut open: Vec<&str> = outputs.iter().map(String::as_str).collect();
-        while let Some(name) = open.pop() {
-            if self.values.contains_key(name) || self.known.contains_key(name) {
-                continue;
-            }
-            if let Some(at) = index.producer_at(name).filter(|&at| found.insert(at)) {
-                let node = &graph.node[at];
-                open.extend(node.input.iter().map(String::as_str).chain(outer_names(node)));
-            }
-        }
-        found
     }
 
     fn get(&self, name: &str, at: usize) -> Result<TensorProto> {

@@ -92,6 +92,24 @@ impl Segment {
     }
 }
 
+/// The nodes that lead to the values called `wanted`, as far as `is_there` does not say that a value is there already.
+pub(super) fn leading<'w, 'g: 'w>(
+    index: &Index<'g>,
+    wanted: impl IntoIterator<Item = &'w str>,
+    is_there: impl Fn(&str) -> bool,
+) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<&str> = wanted.into_iter().collect();
+    while let Some(name) = open.pop() {
+        let maker = index.producer_at(name).filter(|_| !is_there(name));
+        if let Some(at) = maker.filter(|&at| found.insert(at)) {
+            let node = &index.graph().node[at];
+            open.extend(node.input.iter().map(String::as_str).chain(outer_names(node)));
+        }
+    }
+    found
+}
+
 /// The declaration of an input; the run tells tract its shape.
 fn declared(index: &Index, name: &str) -> ValueInfoProto {
     let known = index.info(name).cloned();

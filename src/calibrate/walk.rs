@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::segment::{Changes, Segment};
+use super::segment::{Changes, Segment, leading};
 use super::spool::Spool;
 use crate::error::Result;
 use crate::onnx::proto::TensorProto;
@@ -83,7 +83,12 @@ impl<'w> Walk<'w> {
         let inputs = model.inputs().enumerate();
         let source = |at| Live { float: Source::Input(at), own: Source::Input(at) };
         let live = inputs.map(|(at, input)| (input.name().to_owned(), source(at))).collect();
-        let pending = leading(&index, analysis, &open);
+        // A reader whose input is not looked at need not run, nor what leads there.
+        let sites = open.iter().map(|&at| &analysis.weights[at]);
+        let readers = sites.flat_map(|site| site.reads.iter().zip(&site.inputs));
+        let readers = readers.filter(|(_, input)| !input.is_empty()).map(|(read, _)| read.at);
+        let made = readers.flat_map(|at| &model.graph().node[at].output).map(String::as_str);
+        let pending = leading(&index, made, |_| false);
         progress.begin("walk", Some(pending.len() as u64));
         Self {
             analysis,
@@ -305,31 +310,6 @@ impl<'w> Walk<'w> {
         }
         Ok(spools.into_iter().map(Arc::new).collect())
     }
-}
-
-/// The nodes that lead to the input of any weights, and the readers of weights.
-fn leading(index: &Index, analysis: &Analysis, open: &BTreeSet<usize>) -> BTreeSet<usize> {
-    let graph = index.graph();
-    let mut found = BTreeSet::new();
-    let sites = open.iter().map(|&at| &analysis.weights[at]);
-    let mut open: Vec<usize> = sites
-        .flat_map(|site| {
-            // A reader whose input is not looked at need not run, nor what leads there.
-            site.reads
-                .iter()
-                .zip(&site.inputs)
-                .filter(|(_, input)| !input.is_empty())
-                .map(|(read, _)| read.at)
-        })
-        .collect();
-    while let Some(at) = open.pop() {
-        if found.insert(at) {
-            let node = &graph.node[at];
-            let names = node.input.iter().map(String::as_str).chain(outer_names(node));
-            open.extend(names.filter_map(|name| index.producer_at(name)));
-        }
-    }
-    found
 }
 
 impl std::fmt::Debug for Walk<'_> {

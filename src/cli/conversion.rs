@@ -51,8 +51,8 @@ pub struct Choices {
     /// How 4-bit codes are stored
     #[arg(long, value_enum, value_name = "HOW", default_value_t = StorageArg::Packed, help_heading = "Precision")]
     pub storage: StorageArg,
-    /// Opset to raise the model to, or keep; below 21 onnxruntime's own operators quantize [default: 21, or the model's own
-    /// where that is higher]
+    /// Opset to raise the model to, or keep; below 21 onnxruntime's own operators quantize [default: 21, or 13 with --storage
+    /// int8, or the model's own where that is higher]
     #[arg(long, value_name = "N|keep", help_heading = "Precision")]
     pub opset: Option<Opset>,
     /// Dimensions of an input that the model leaves open, in the written model too; may be repeated

@@ -10,6 +10,7 @@ mod external;
 mod index;
 mod maps;
 mod model;
+mod names;
 mod packing;
 mod read;
 mod stream;
@@ -25,6 +26,7 @@ pub(crate) use maps::{map, map_file};
 pub use model::{
     CONTRIB, Model, dtype_name, is_linear, is_standard, node_label, operator_label, value_shape,
 };
+pub use names::Names;
 pub use packing::{pack, unpack};
 pub use read::{decode, read, read_tensor};
 pub use subgraphs::{bodies, bodies_mut, outer_names, tensors, tensors_mut};

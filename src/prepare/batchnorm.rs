@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::names::Names;
 use super::{Change, changed};
 use crate::error::Result;
+use crate::onnx::Names;
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{
     Dtype, Floats, Index, Model, Scratch, element_count, float, floats, int, is_standard, node_label, tensor,
@@ -27,7 +27,7 @@ pub(super) fn fold(model: &mut Model, expected: &mut Expected) -> Result<Option<
     if model.opset() < OPSET_TEST {
         return Ok(None);
     }
-    let mut names = Names::of(model.graph());
+    let mut names = super::names(model.graph());
     let mut count = 0;
     // A second round only where one normalisation followed another.
     loop {
@@ -101,8 +101,8 @@ fn plan(index: &Index, at: usize, node: &NodeProto, names: &mut Names) -> Result
         {
             name.to_owned()
         }
-        Some(name) => names.fresh(&format!("{name}_folded")),
-        None => names.fresh(&format!("{label}_{missing}")),
+        Some(name) => names.fresh(format!("{name}_folded")),
+        None => names.fresh(format!("{label}_{missing}")),
     };
     let bias_name = producer.input.get(2).map(String::as_str).filter(|name| !name.is_empty());
     let weight = tensor(owned(Some(weight.name()), "weight"), Dtype::Float, &weight.dims, scaled.finish()?);

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::names::Names;
 use super::upgrade;
 use super::{Change, changed};
 use crate::error::{Error, Result};
+use crate::onnx::Names;
 use crate::onnx::proto::{
     AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto,
 };
@@ -20,8 +20,6 @@ const MOST_BYTES: usize = 64 << 20;
 const GROWTH: usize = 4;
 /// Bytes that the smallest thing in a list takes.
 const ITEM: usize = 16;
-/// The oldest opset of the standard domain that functions and their callers are brought to, where they differ.
-const OLDEST: i64 = 13;
 
 type Key = (String, String, String);
 
@@ -45,7 +43,7 @@ pub(super) fn inline(model: &mut Model) -> Result<Option<Change>> {
     import(model, &functions);
     one_opset(model, &mut functions)?;
     let mut graph = std::mem::take(model.graph_mut());
-    let names = Names::of(&graph);
+    let names = super::names(&graph);
     let known: HashMap<Key, &FunctionProto> =
         functions.iter().map(|function| (key_of(function), function)).collect();
     let bytes =
@@ -94,7 +92,7 @@ fn one_opset(model: &mut Model, functions: &mut [FunctionProto]) -> Result<()> {
     if !differs {
         return Ok(());
     }
-    let newest = newest.max(OLDEST);
+    let newest = newest.max(upgrade::OLDEST);
     let own = model.opset();
     let explained = |error: Error, name: &str, version: i64| match error {
         // Its own remedy, to keep the opset, is none here.
@@ -244,7 +242,7 @@ impl Calls<'_> {
             self.node(inner, depth + 1, into)?;
         }
         for (value, output) in copies {
-            let name = self.names.fresh(&format!("{label}_{output}"));
+            let name = self.names.fresh(format!("{label}_{output}"));
             into.push(crate::onnx::build::node("Identity", &name, &[&value], &[&output], &[]));
         }
         Ok(())
@@ -267,7 +265,7 @@ impl Renaming<'_> {
         if let Some(known) = self.values.get(name) {
             return known.clone();
         }
-        let new = self.names.fresh(&format!("{}_{name}", self.label));
+        let new = self.names.fresh(format!("{}_{name}", self.label));
         self.values.insert(name.to_owned(), new.clone());
         new
     }
@@ -275,7 +273,7 @@ impl Renaming<'_> {
     fn node(&mut self, node: &NodeProto) -> NodeProto {
         let mut node = node.clone();
         if !node.name().is_empty() {
-            node.name = Some(self.names.fresh(&format!("{}_{}", self.label, node.name())));
+            node.name = Some(self.names.fresh(format!("{}_{}", self.label, node.name())));
         }
         node.input = node.input.iter().map(|name| self.value(name)).collect();
         node.output = node.output.iter().map(|name| self.value(name)).collect();

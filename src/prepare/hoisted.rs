@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use super::constants::constant;
-use super::names::Names;
 use super::{Change, changed};
 use crate::error::Result;
+use crate::onnx::Names;
 use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
 use crate::onnx::{Model, bodies, bodies_mut, element_count};
 use crate::plan::Float;
@@ -20,7 +20,7 @@ pub(super) fn hoist(model: &mut Model) -> Result<Option<Change>> {
     if !graph.node.iter().any(|node| bodies(node).next().is_some()) {
         return Ok(None);
     }
-    let mut pass = Pass { made: HashMap::new(), names: Names::of(graph), moved: Vec::new() };
+    let mut pass = Pass { made: HashMap::new(), names: super::names(graph), moved: Vec::new() };
     pass.count(graph);
     graph.node.iter_mut().flat_map(bodies_mut).for_each(|body| pass.take(body));
     let count = pass.moved.len();

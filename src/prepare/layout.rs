@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::view::View;
+use super::view::{PIECE, View};
 use crate::error::Result;
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{Dtype, Scratch, element_count, floats, int, integers, ints, let_go, tensor, tensor_of};
@@ -20,9 +20,6 @@ const OPERATORS: [(&str, Option<usize>); 9] = [
     ("Split", Some(1)),
     ("Concat", None),
 ];
-
-/// Elements that are copied at a time.
-const PIECE: usize = 1 << 18;
 
 /// How many inputs of `node` are laid out, the rest saying how; `None` where it computes something.
 pub(super) fn laid_out(node: &NodeProto) -> Option<usize> {

@@ -9,7 +9,6 @@ mod functions;
 mod hoisted;
 mod identities;
 mod layout;
-mod names;
 mod reshaped;
 mod shadowed;
 pub mod upgrade;
@@ -20,7 +19,8 @@ use std::cell::RefCell;
 pub use fixed::fix;
 
 use crate::error::Result;
-use crate::onnx::Model;
+use crate::onnx::proto::GraphProto;
+use crate::onnx::{Model, Names};
 use crate::plan::Expected;
 
 /// One exact change to the model, for the report.
@@ -80,6 +80,11 @@ pub fn with_statistics(mut model: Model, opset: i64) -> Result<(Model, Vec<Chang
         changes.extend(pass(&mut model)?);
     }
     Ok((model, changes, expected.into_inner()))
+}
+
+/// The names of `graph`; new ones that clash are counted from 2.
+fn names(graph: &GraphProto) -> Names {
+    Names::of(graph, 2)
 }
 
 /// A change of `count` things, or nothing.

@@ -4,7 +4,6 @@
 use std::collections::{HashMap, HashSet};
 
 use super::layout::{apply, laid_out};
-use super::names::Names;
 use super::{Change, changed};
 use crate::error::Result;
 use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
@@ -203,7 +202,7 @@ fn held(node: &NodeProto) -> Option<(&str, &TensorProto)> {
 
 /// Puts what nodes make in their place. The same content comes in once.
 fn replace(graph: &mut GraphProto, made: Vec<(Place, Vec<TensorProto>)>) {
-    let mut names = Names::of(graph);
+    let mut names = super::names(graph);
     let mut kept: Vec<TensorProto> = Vec::new();
     let mut gone: HashMap<Place, HashMap<String, String>> = HashMap::new();
     for (place, tensors) in made {

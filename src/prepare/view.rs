@@ -8,7 +8,7 @@ use crate::onnx::proto::TensorProto;
 use crate::onnx::{Scratch, element_count};
 
 /// Elements that are copied at a time.
-const PIECE: usize = 1 << 18;
+pub(super) const PIECE: usize = 1 << 18;
 
 /// Elements of a tensor in an order of their own: along each axis so many, so far apart.
 #[derive(Clone)]

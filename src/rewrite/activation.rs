@@ -5,11 +5,11 @@
 //! 4-bit codes; a Clip it means to merge with the pair, and knows no 4-bit ones: either way it refuses the model. Behind these
 //! two a 4-bit pair is therefore spelled as a Clip to the range of its codes and an 8-bit pair, which gives the same values.
 
-use super::names::NameSupply;
 use super::patch::Patch;
 use super::scene::Scene;
 use super::terms::{added, code_tensor};
 use super::unfit;
+use crate::onnx::Names;
 
 use crate::error::Result;
 use crate::onnx::build::node;
@@ -18,7 +18,7 @@ use crate::options::Container;
 use crate::plan::{ActivationDecision, ActivationTerm, Float};
 
 /// What `decision` changes.
-pub(super) fn patch(decision: &ActivationDecision, scene: &Scene, names: &mut NameSupply) -> Result<Patch> {
+pub(super) fn patch(decision: &ActivationDecision, scene: &Scene, names: &mut Names) -> Result<Patch> {
     let x = decision.tensor.as_str();
     let index = &scene.index;
     for read in &decision.reads {
@@ -77,7 +77,7 @@ fn clipped(
     float: Float,
     at: usize,
     opset: i64,
-    names: &mut NameSupply,
+    names: &mut Names,
     patch: &mut Patch,
 ) -> (String, ActivationTerm) {
     let storage = term.storage.with_bits(term.storage.bits().max(8));
@@ -85,8 +85,8 @@ fn clipped(
     if storage == term.storage {
         return (x.to_owned(), wide);
     }
-    let held = names.take(format!("{x}_clipped"));
-    let label = names.take(format!("{x}_Clip"));
+    let held = names.fresh(format!("{x}_clipped"));
+    let label = names.fresh(format!("{x}_Clip"));
     let (lowest, highest) = term.storage.range();
     let value = |code: i32| (code - i32::from(term.zero_point)) as f32 * term.scale;
     if opset < OPSET_BOUNDS {
@@ -95,7 +95,7 @@ fn clipped(
         return (held, wide);
     }
     let mut bound = |name: &str, code: i32| {
-        let name = names.take(format!("{x}_{name}"));
+        let name = names.fresh(format!("{x}_{name}"));
         patch.added.push(tensor_of(&name, float.dtype(), &[], &[value(code)]));
         name
     };
@@ -110,22 +110,22 @@ fn dual(
     terms: &[ActivationTerm],
     float: Float,
     at: usize,
-    names: &mut NameSupply,
+    names: &mut Names,
     patch: &mut Patch,
 ) -> String {
     let mut rest = x.to_owned();
     let mut values: Vec<String> = Vec::new();
     for (number, term) in terms.iter().enumerate() {
         if let Some(last) = values.last() {
-            let left = names.take(format!("{x}_rest"));
-            let label = names.take(format!("{x}_Sub"));
+            let left = names.fresh(format!("{x}_rest"));
+            let label = names.fresh(format!("{x}_Sub"));
             patch.inserted.push((at, node("Sub", &label, &[&rest, last], &[&left], &[])));
             rest = left;
         }
         let stem = format!("{x}_term_{}", number + 1);
         values.push(pair(&rest, &stem, &format!("{stem}_dequantized"), term, float, at, names, patch));
     }
-    let sum = names.take(format!("{x}_dequantized"));
+    let sum = names.fresh(format!("{x}_dequantized"));
     patch.inserted.extend(added(&values, &sum, x, names).into_iter().map(|node| (at, node)));
     sum
 }
@@ -139,15 +139,15 @@ fn pair(
     term: &ActivationTerm,
     float: Float,
     at: usize,
-    names: &mut NameSupply,
+    names: &mut Names,
     patch: &mut Patch,
 ) -> String {
-    let scale = names.take(format!("{stem}_scale"));
-    let zero = names.take(format!("{stem}_zero_point"));
-    let codes = names.take(format!("{stem}_quantized"));
-    let back = names.take(back.to_owned());
-    let quantize = names.take(format!("{stem}_QuantizeLinear"));
-    let dequantize = names.take(format!("{stem}_DequantizeLinear"));
+    let scale = names.fresh(format!("{stem}_scale"));
+    let zero = names.fresh(format!("{stem}_zero_point"));
+    let codes = names.fresh(format!("{stem}_quantized"));
+    let back = names.fresh(back);
+    let quantize = names.fresh(format!("{stem}_QuantizeLinear"));
+    let dequantize = names.fresh(format!("{stem}_DequantizeLinear"));
     patch.added.push(tensor_of(&scale, float.dtype(), &[], &[term.scale]));
     patch.added.push(code_tensor(&zero, term.storage, &[], &[term.zero_point]));
     let nodes = [

@@ -1,12 +1,12 @@
 //! Several terms as several products: each reader is repeated on the same input, once a term, each with its own
 //! weights, and the outputs are added. An integer runtime sees plain quantized operators and nothing to sum before them.
 
-use super::names::NameSupply;
 use super::patch::{Copied, Patch};
 use super::scene::Scene;
 use super::terms::{added, dequantized};
 use super::unfit;
 use crate::error::Result;
+use crate::onnx::Names;
 use crate::onnx::{is_standard, node_label, tensor_of};
 use crate::plan::WeightDecision;
 
@@ -21,7 +21,7 @@ const WEIGHTS: usize = 1;
 pub(super) fn split(
     decision: &WeightDecision,
     scene: &Scene,
-    names: &mut NameSupply,
+    names: &mut Names,
     patch: &mut Patch,
 ) -> Result<()> {
     let name = decision.tensor.as_str();
@@ -37,7 +37,7 @@ pub(super) fn split(
     let at = scene.first_read(name);
     let mut values = Vec::new();
     for (number, term) in decision.terms.iter().enumerate() {
-        let output = names.take(decision.term_name(number));
+        let output = names.fresh(decision.term_name(number));
         dequantized(&output, &output, term, decision, (at, scene.container), names, patch)?;
         values.push(output);
     }
@@ -53,20 +53,20 @@ pub(super) fn split(
         }
         let mut no_bias = None;
         if reader.op_type() == "Gemm" && scene.opset < OPSET_NO_BIAS {
-            let zero = names.take(format!("{output}_no_bias"));
+            let zero = names.fresh(format!("{output}_no_bias"));
             patch.added.push(tensor_of(&zero, decision.float.dtype(), &[1], &[0.0]));
             no_bias = Some(zero);
         }
         let mut products = Vec::new();
         for (number, value) in values.iter().enumerate() {
-            let product = names.take(format!("{output}_term_{}", number + 1));
+            let product = names.fresh(format!("{output}_term_{}", number + 1));
             match number {
                 0 => {
                     patch.rewired.push((read.at, read.slot, value.clone()));
                     patch.renamed.push((read.at, product.clone()));
                 }
                 _ => {
-                    let label = names.take(format!("{}_term_{}", node_label(reader), number + 1));
+                    let label = names.fresh(format!("{}_term_{}", node_label(reader), number + 1));
                     patch.copied.push(Copied {
                         at: read.at,
                         name: label,

@@ -7,7 +7,6 @@ mod container;
 mod dialect;
 mod folded;
 mod home;
-mod names;
 mod patch;
 mod rounded;
 mod scene;
@@ -25,11 +24,11 @@ pub use dialect::{Dialect, lower};
 
 use crate::error::{Error, Result};
 use crate::onnx::Model;
+use crate::onnx::Names;
 use crate::onnx::proto::{ModelProto, OperatorSetIdProto};
 use crate::onnx::{CONTRIB, is_linear};
 use crate::options::{Container, OPSET, Storage};
 use crate::plan::{Decision, Float, Partition, Plan, WeightDecision};
-use names::NameSupply;
 use patch::Patch;
 use scene::Scene;
 
@@ -48,7 +47,7 @@ const OPSET_HALF: i64 = 19;
 /// [`Error::Invalid`] where the model's opset does not know the blocks that the plan asks for.
 pub fn apply(model: &Model, plan: &Plan, first: Option<usize>) -> Result<Model> {
     let scene = Scene::new(model.graph(), model.opset(), plan.container);
-    let mut names = NameSupply::new(model.graph());
+    let mut names = Names::of(model.graph(), 1);
     let mut seen = HashSet::new();
     let mut patches = Vec::new();
     let mut least = 1;

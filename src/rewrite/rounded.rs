@@ -8,9 +8,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::names::NameSupply;
 use super::patch::{forget, prune};
 use crate::error::Result;
+use crate::onnx::Names;
 use crate::onnx::build::node;
 use crate::onnx::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
 use crate::onnx::{
@@ -31,7 +31,7 @@ const TO_INTEGER: f32 = 1.5 * (1 << 23) as f32;
 /// [`crate::error::Error::Invalid`] where data is not as long as its dimensions say.
 pub(super) fn spell(graph: &mut GraphProto, opset: i64) -> Result<()> {
     let old = opset < OPSET_ROUND;
-    spell_within(graph, &mut New { names: NameSupply::new(graph), constants: Vec::new(), old })
+    spell_within(graph, &mut New { names: Names::of(graph, 1), constants: Vec::new(), old })
 }
 
 fn spell_within(graph: &mut GraphProto, new: &mut New) -> Result<()> {
@@ -224,9 +224,9 @@ impl<'g> Rounding<'g> {
             let inputs: Vec<&str> = inputs.into_iter().flatten().collect();
             let output = match last {
                 true => codes.to_owned(),
-                false => new.names.take(format!("{codes}_{}", operator.to_lowercase())),
+                false => new.names.fresh(format!("{codes}_{}", operator.to_lowercase())),
             };
-            let name = new.names.take(format!("{}_{operator}", node_label(old)));
+            let name = new.names.fresh(format!("{}_{operator}", node_label(old)));
             let made = node(operator, &name, &inputs, &[&output], &attributes);
             value = output;
             made
@@ -248,13 +248,13 @@ impl<'g> Rounding<'g> {
 struct New {
     /// Whether the model has no Round, and a Clip whose bounds are attributes.
     old: bool,
-    names: NameSupply,
+    names: Names,
     constants: Vec<TensorProto>,
 }
 
 impl New {
     fn constant(&mut self, wanted: String, make: impl FnOnce(&str) -> TensorProto) -> String {
-        let name = self.names.take(wanted);
+        let name = self.names.fresh(wanted);
         self.constants.push(make(&name));
         name
     }
@@ -267,8 +267,8 @@ impl New {
             return vec![node("Mul", old.name(), &[codes, &shaped], &[&old.output[0]], &[])];
         }
         // The product is rounded to half precision once.
-        let product = self.names.take(format!("{}_product", old.output[0]));
-        let name = self.names.take(format!("{}_Cast", node_label(old)));
+        let product = self.names.fresh(format!("{}_product", old.output[0]));
+        let name = self.names.fresh(format!("{}_Cast", node_label(old)));
         let to = attr::int("to", scale.float as i64);
         vec![
             node("Mul", old.name(), &[codes, &shaped], &[&product], &[]),

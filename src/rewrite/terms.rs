@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use super::names::NameSupply;
 use super::patch::Patch;
 use super::unfit;
 use crate::error::Result;
+use crate::onnx::Names;
 use crate::onnx::build::node;
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{Dtype, Scratch, attr, tensor, tensor_of};
@@ -19,14 +19,14 @@ pub(super) fn dequantized(
     term: &WeightTerm,
     decision: &WeightDecision,
     (at, container): (usize, Container),
-    names: &mut NameSupply,
+    names: &mut Names,
     patch: &mut Patch,
 ) -> Result<()> {
     let Some(dims) = term.partition.scale_dims(&decision.dims) else {
         return Err(unfit(&decision.tensor, format!("no scales by {:?}", term.partition)));
     };
-    let codes = names.take(format!("{stem}_quantized"));
-    let scale = names.take(format!("{stem}_scale"));
+    let codes = names.fresh(format!("{stem}_quantized"));
+    let scale = names.fresh(format!("{stem}_scale"));
     let wide = container == Container::Int8 && term.storage.bits() == 4;
     let (stored, raw) = match wide {
         true => (Dtype::Int8, widened(term, &decision.dims)?),
@@ -37,7 +37,7 @@ pub(super) fn dequantized(
     patch.added.push(tensor_of(&scale, float, &dims, &term.scales));
     let mut inputs = vec![codes, scale];
     if !wide && term.zero_points.iter().any(|&zero| zero != 0) {
-        let zero = names.take(format!("{stem}_zero_point"));
+        let zero = names.fresh(format!("{stem}_zero_point"));
         patch.added.push(code_tensor(&zero, term.storage, &dims, &term.zero_points));
         inputs.push(zero);
     }
@@ -49,7 +49,7 @@ pub(super) fn dequantized(
         }
     };
     let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-    let label = names.take(format!("{stem}_DequantizeLinear"));
+    let label = names.fresh(format!("{stem}_DequantizeLinear"));
     patch.inserted.push((at, node("DequantizeLinear", &label, &inputs, &[output], &attributes)));
     Ok(())
 }
@@ -72,14 +72,14 @@ fn widened(term: &WeightTerm, dims: &[i64]) -> Result<Bytes> {
 }
 
 /// Nodes that add `values` in order; the last one makes `output`, new names begin with `stem`. Nothing for fewer than two.
-pub(super) fn added(values: &[String], output: &str, stem: &str, names: &mut NameSupply) -> Vec<NodeProto> {
+pub(super) fn added(values: &[String], output: &str, stem: &str, names: &mut Names) -> Vec<NodeProto> {
     let mut nodes = Vec::new();
     let Some((first, others)) = values.split_first() else { return nodes };
     let mut sum = first.clone();
     for (number, value) in others.iter().enumerate() {
         let last = number + 1 == others.len();
-        let next = if last { output.to_owned() } else { names.take(format!("{stem}_sum")) };
-        let label = names.take(format!("{stem}_Add"));
+        let next = if last { output.to_owned() } else { names.fresh(format!("{stem}_sum")) };
+        let label = names.fresh(format!("{stem}_Add"));
         nodes.push(node("Add", &label, &[&sum, value], &[&next], &[]));
         sum = next;
     }

@@ -3,12 +3,12 @@
 
 use super::branches;
 use super::home::Home;
-use super::names::NameSupply;
 use super::patch::Patch;
 use super::scene::Scene;
 use super::terms::{added, dequantized};
 use super::unfit;
 use crate::error::Result;
+use crate::onnx::Names;
 use crate::onnx::build::node;
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{Dtype, attr, dtype_name, element_count, tensor_f32};
@@ -19,7 +19,7 @@ use crate::plan::{BiasChange, WeightDecision};
 const MOST_INPUTS: usize = 16;
 
 /// What `decision` changes.
-pub(super) fn patch(decision: &WeightDecision, scene: &Scene, names: &mut NameSupply) -> Result<Patch> {
+pub(super) fn patch(decision: &WeightDecision, scene: &Scene, names: &mut Names) -> Result<Patch> {
     let name = decision.tensor.as_str();
     let Some(old) = scene.index.initializer(name) else {
         return Err(unfit(name, "the model has no such initializer"));
@@ -64,13 +64,13 @@ fn needs_cast(decision: &WeightDecision) -> bool {
 
 /// The name under which the dequantized weights come before the Cast to their own type, if they need one, which is put first
 /// among the new nodes; otherwise their own name.
-fn before_cast(decision: &WeightDecision, at: usize, names: &mut NameSupply, patch: &mut Patch) -> String {
+fn before_cast(decision: &WeightDecision, at: usize, names: &mut Names, patch: &mut Patch) -> String {
     let name = &decision.tensor;
     if !needs_cast(decision) {
         return name.clone();
     }
-    let value = names.take(format!("{name}_dequantized"));
-    let label = names.take(format!("{name}_Cast"));
+    let value = names.fresh(format!("{name}_dequantized"));
+    let label = names.fresh(format!("{name}_Cast"));
     let to = attr::int("to", decision.float.dtype() as i64);
     patch.inserted.insert(0, (at, node("Cast", &label, &[&value], &[name], &[to])));
     value
@@ -80,13 +80,13 @@ fn before_cast(decision: &WeightDecision, at: usize, names: &mut NameSupply, pat
 fn sum(
     decision: &WeightDecision,
     (at, container): (usize, Container),
-    names: &mut NameSupply,
+    names: &mut Names,
     patch: &mut Patch,
 ) -> Result<()> {
     let name = decision.tensor.as_str();
     let mut values = Vec::new();
     for (number, term) in decision.terms.iter().enumerate() {
-        let output = names.take(decision.term_name(number));
+        let output = names.fresh(decision.term_name(number));
         dequantized(&output, &output, term, decision, (at, container), names, patch)?;
         values.push(output);
     }
@@ -101,7 +101,7 @@ fn bias(
     weights: &str,
     change: &BiasChange,
     scene: &Scene,
-    names: &mut NameSupply,
+    names: &mut Names,
     patch: &mut Patch,
 ) -> Result<()> {
     let read = &change.read;
@@ -129,7 +129,7 @@ fn bias(
     match old.filter(own) {
         Some(old) => patch.replaced.push(tensor_f32(old.name(), &old.dims, &change.values)),
         None => {
-            let name = names.take(format!("{}_bias", read.node));
+            let name = names.fresh(format!("{}_bias", read.node));
             patch.added.push(tensor_f32(&name, &[change.values.len() as i64], &change.values));
             patch.rewired.push((read.at, read.slot, name));
         }

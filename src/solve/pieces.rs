@@ -256,24 +256,24 @@ fn encode_all(values: &Floats, runs: Runs, parts: &[Part], lowest: i32, codes: &
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::onnx::tensor_f32;
 
-    /// Bell-shaped values, the same each time.
-    fn bell(count: usize) -> Vec<f32> {
+    /// Bell-shaped values, the same each time, each the sum of `of` uniform ones.
+    pub fn bell(count: usize, of: usize) -> Vec<f32> {
         let mut state = 1u64;
         let mut uniform = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 40) as f32 / (1 << 24) as f32 - 0.5
         };
-        (0..count).map(|_| (0..6).map(|_| uniform()).sum::<f32>()).collect()
+        (0..count).map(|_| (0..of).map(|_| uniform()).sum::<f32>()).collect()
     }
 
     #[test]
     fn tiles_leave_no_trace_in_what_is_found() {
         let dims = [5, 999, 513];
-        let weights = bell(5 * 999 * 513);
+        let weights = bell(5 * 999 * 513, 6);
         let tensor = tensor_f32("w", &dims, &weights);
         let values = Floats::of(&tensor).unwrap();
         let channels = [0, 1, 2].map(|axis| Partition::Channel { axis });
@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn a_sample_finds_nearly_the_best_scale() {
         let count = MOST_SEARCHED + 4321;
-        let mut weights = bell(count);
+        let mut weights = bell(count, 6);
         weights[count - 2] = 9.0;
         let dims = [count as i64];
         let tensor = tensor_f32("w", &dims, &weights);

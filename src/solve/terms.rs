@@ -169,17 +169,8 @@ pub(super) fn scales_of_several(values: &[f32], storage: Storage, terms: usize) 
 mod tests {
     use super::*;
     use crate::onnx::{Floats, tensor_f32};
+    use crate::solve::pieces::tests::bell;
     use crate::solve::pieces::{fit_terms, losses};
-
-    /// Bell-shaped values, the same each time.
-    fn bell(count: usize) -> Vec<f32> {
-        let mut state = 1u64;
-        let mut uniform = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 40) as f32 / (1 << 24) as f32 - 0.5
-        };
-        (0..count).map(|_| (0..12).map(|_| uniform()).sum::<f32>()).collect()
-    }
 
     fn relative(values: &[f32], dims: &[i64], partition: Partition, count: usize) -> f64 {
         let groups = partition.groups(dims).unwrap();
@@ -194,7 +185,7 @@ mod tests {
 
     #[test]
     fn one_term_of_a_gaussian_loses_what_theory_says_and_two_far_less() {
-        let values = bell(64 * 256);
+        let values = bell(64 * 256, 12);
         let one = relative(&values, &[64, 256], Partition::Tensor, 1);
         // 16 evenly spaced levels at their best leave 0.01154 of a Gaussian's energy.
         assert!((one - 0.0115).abs() < 0.001, "{one}");
@@ -204,7 +195,7 @@ mod tests {
 
     #[test]
     fn finer_partitions_lose_less() {
-        let values = bell(16 * 64);
+        let values = bell(16 * 64, 12);
         let lost = |partition| relative(&values, &[16, 64], partition, 1);
         let [tensor, channel, block] =
             [Partition::Tensor, Partition::Channel { axis: 0 }, Partition::Block { axis: 1, size: 8 }]

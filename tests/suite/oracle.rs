@@ -58,12 +58,7 @@ pub fn assert_same(pairs: &[Pair]) {
             })
         })
         .collect();
-    let manifest = folder.path().join("manifest.json");
-    fs::write(&manifest, serde_json::Value::from(entries).to_string()).expect("the manifest can be written");
-    let Some(output) = run_script("compare_models.py", &[&manifest.to_string_lossy()]) else { return };
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains(&format!("{} pairs agree", pairs.len())), "{said}");
+    assert_agree(entries, folder.path());
 }
 
 /// A float model and a quantized one, and the SQNR that all float outputs have at least, in dB.
@@ -91,12 +86,18 @@ pub fn assert_near(pairs: &[Near]) {
         })
         .collect();
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let manifest = folder.path().join("manifest.json");
+    assert_agree(entries, folder.path());
+}
+
+/// Has `compare_models.py` judge all entries; its list of them goes to `folder`.
+fn assert_agree(entries: Vec<serde_json::Value>, folder: &Path) {
+    let count = entries.len();
+    let manifest = folder.join("manifest.json");
     fs::write(&manifest, serde_json::Value::from(entries).to_string()).expect("the manifest can be written");
     let Some(output) = run_script("compare_models.py", &[&manifest.to_string_lossy()]) else { return };
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains(&format!("{} pairs agree", pairs.len())), "{said}");
+    assert!(said.contains(&format!("{count} pairs agree")), "{said}");
 }
 
 fn environment() -> Result<PathBuf, String> {

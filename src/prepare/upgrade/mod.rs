@@ -20,9 +20,9 @@ mod table;
 
 pub use table::known_operators;
 
-use super::names::Names;
 use super::{Change, changed};
 use crate::error::{Error, Result};
+use crate::onnx::Names;
 use crate::onnx::proto::{GraphProto, NodeProto};
 use crate::onnx::{Model, bodies_mut, is_standard, node_label, operator_label};
 use crate::options::OPSET;
@@ -32,7 +32,7 @@ use table::step;
 
 /// The oldest opset to stop at: Resize changes its form at 10, 11 and 13 and is only whole again
 /// after the last of these.
-const OLDEST: i64 = 13;
+pub(super) const OLDEST: i64 = 13;
 /// The IR versions that opsets came with, from the one that knows INT4 on
 /// (<https://github.com/onnx/onnx/blob/main/docs/Versioning.md>).
 const IR_VERSIONS: &[(i64, i64)] = &[(21, 10), (23, 11), (24, 12), (25, 13)];
@@ -48,7 +48,7 @@ pub(super) fn upgrade(model: &mut Model, wanted: i64) -> Result<Option<Change>> 
             let operator = format!("function {}.{}", function.domain(), function.name());
             return Err(Error::NoConversion { node: function.name().into(), operator, from, to });
         }
-        let mut names = Names::of(model.graph());
+        let mut names = super::names(model.graph());
         let count = way.graph(model.graph_mut(), None, &mut names)?;
         model.proto.opset_import.retain({
             let mut seen = false;

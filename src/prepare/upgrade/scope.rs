@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::super::names::Names;
 use super::facts::Facts;
+use crate::onnx::Names;
 use crate::onnx::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
 use crate::onnx::{Index, build, node_label, tensor_f32, tensor_i64};
 
@@ -52,7 +52,7 @@ impl<'o, 'n> Scope<'o, 'n> {
     pub fn value(&mut self, node: &NodeProto, part: &str) -> String {
         let base = node.output.first().filter(|output| !output.is_empty());
         let base = base.map_or_else(|| node_label(node), String::as_str);
-        self.names.fresh(&format!("{base}_{part}"))
+        self.names.fresh(format!("{base}_{part}"))
     }
 
     /// A new node with one output, named after that.
@@ -63,7 +63,7 @@ impl<'o, 'n> Scope<'o, 'n> {
         output: &str,
         attributes: &[AttributeProto],
     ) -> NodeProto {
-        let name = self.names.fresh(&format!("{output}_node"));
+        let name = self.names.fresh(format!("{output}_node"));
         build::node(operator, &name, inputs, &[output], attributes)
     }
 }

@@ -1,21 +1,24 @@
-//! Names that nothing in the model bears yet.
+//! Names that nothing in a model bears yet.
 
 use std::collections::{HashMap, HashSet};
 
-use crate::onnx::bodies;
-use crate::onnx::proto::GraphProto;
+use super::proto::GraphProto;
+use super::subgraphs::bodies;
 
-/// Every name of a graph and of the graphs inside it, values and nodes alike.
-#[derive(Debug, Default)]
-pub(super) struct Names {
+/// Every name of a graph and of the graphs inside it, values and nodes alike: a new outer value must not be hidden by an inner
+/// one.
+#[derive(Debug)]
+pub struct Names {
     taken: HashSet<String>,
-    /// Of each wish that was taken the number given last.
-    last: HashMap<String, u64>,
+    /// Of each wish that was taken the number to come.
+    next: HashMap<String, u64>,
+    first: u64,
 }
 
 impl Names {
-    pub fn of(graph: &GraphProto) -> Self {
-        let mut names = Self::default();
+    /// The names of `graph`. Where a wish is taken, numbers from `first` on tell the new name apart.
+    pub fn of(graph: &GraphProto, first: u64) -> Self {
+        let mut names = Self { taken: HashSet::new(), next: HashMap::new(), first };
         names.collect(graph);
         names
     }
@@ -32,15 +35,16 @@ impl Names {
         }
     }
 
-    /// `wish`, or `wish_2`, `wish_3` ... where that is taken: the same model gives the same names.
-    pub fn fresh(&mut self, wish: &str) -> String {
+    /// `wish`, or `wish_1`, `wish_2` ... from the first number on where that is taken: the same model gives the same names.
+    pub fn fresh(&mut self, wish: impl AsRef<str>) -> String {
+        let wish = wish.as_ref();
         if self.taken.insert(wish.to_owned()) {
             return wish.to_owned();
         }
-        let last = self.last.entry(wish.to_owned()).or_insert(1);
+        let next = self.next.entry(wish.to_owned()).or_insert(self.first);
         loop {
-            *last += 1;
-            let name = format!("{wish}_{last}");
+            let name = format!("{wish}_{next}");
+            *next += 1;
             if self.taken.insert(name.clone()) {
                 return name;
             }
@@ -59,7 +63,7 @@ mod tests {
         let x = graph.input("x", &[1]);
         let y = graph.node("Relu", &[&x], &[]);
         graph.output(&y);
-        let mut names = Names::of(graph.model().graph());
+        let mut names = Names::of(graph.model().graph(), 2);
         assert_eq!(names.fresh("x"), "x_2");
         assert_eq!(names.fresh("x"), "x_3");
         assert_eq!(names.fresh("w"), "w");
@@ -67,7 +71,7 @@ mod tests {
 
     #[test]
     fn equal_wishes_are_counted_on() {
-        let mut names = Names::default();
+        let mut names = Names::of(&GraphProto::default(), 2);
         names.fresh("x_3");
         let made: Vec<String> = (0..4).map(|_| names.fresh("x")).collect();
         assert_eq!(made, ["x", "x_2", "x_4", "x_5"]);
@@ -75,5 +79,13 @@ mod tests {
             names.fresh("x");
         }
         assert_eq!((names.fresh("x"), names.fresh("x_2")), ("x_200001".into(), "x_2_2".into()));
+    }
+
+    #[test]
+    fn the_first_number_is_the_callers() {
+        let mut names = Names::of(&GraphProto::default(), 1);
+        names.fresh("x_2");
+        let made: Vec<String> = (0..4).map(|_| names.fresh("x")).collect();
+        assert_eq!(made, ["x", "x_1", "x_3", "x_4"]);
     }
 }
