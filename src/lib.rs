@@ -6,6 +6,7 @@
 
 pub mod analyse;
 pub mod calibrate;
+pub mod check;
 pub mod cli;
 pub mod error;
 pub mod mmse;

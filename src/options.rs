@@ -5,7 +5,9 @@ mod dual;
 mod globs;
 mod layers;
 mod opset;
+mod placement;
 mod storage;
+mod target;
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +17,12 @@ pub use dual::{DUAL_THRESHOLD, Dual, Keys};
 pub use globs::Globs;
 pub use layers::LayerRule;
 pub use opset::{LEAST_OPSET, NEWEST_OPSET, Opset};
+pub use placement::{Bias, Placement};
 pub use storage::{Container, Storage};
+pub use target::{
+    Blocks, Case, Form, GENERIC, Scales as ScaleForms, Standing, TARGETS, Target, Usual, Wishes,
+    names as target_names,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -217,6 +224,16 @@ pub struct Options {
     pub container: Container,
     /// Partition of the weights.
     pub granularity: Granularity,
+    /// Where activations are quantized.
+    pub placement: Placement,
+    /// How biases beside quantized inputs are stored.
+    pub bias: Bias,
+    /// Whether zero points of weights are all 0.
+    pub symmetric_weights: bool,
+    /// The same of activations.
+    pub symmetric_activations: bool,
+    /// The runtime that the file is meant for.
+    pub target: &'static Target,
     /// First and last layers; `None` for [`Options::edges`] to choose.
     pub edges: Option<Edges>,
     /// Which layers' weights become the sum of two tensors.
@@ -259,6 +276,11 @@ impl Options {
             opset: Opset::default(),
             container: Container::default(),
             granularity: Granularity::default(),
+            placement: Placement::default(),
+            bias: Bias::default(),
+            symmetric_weights: false,
+            symmetric_activations: false,
+            target: &GENERIC,
             edges: None,
             dual: Dual::default(),
             layers: Vec::new(),

@@ -86,7 +86,7 @@ pub fn analyse(model: &Model, options: &Options) -> Result<Analysis> {
         weights[site].place = place;
     }
     let activations = match options.quantizes_activations() {
-        true => activations::find(&weights, &index, &mut skips),
+        true => activations::find(&weights, &index, options.placement, &mut skips),
         false => Vec::new(),
     };
     rest::collect(model, &index, &weights, &mut skips);

@@ -33,7 +33,7 @@ pub use count::count;
 use means::Gather;
 pub use reach::Reach;
 pub use resume::{Resume, frontier};
-pub use walk::{Feed, Walk};
+pub use walk::{Feed, Stop, Walk};
 
 /// Samples whose sums are held at a time. The sums are added in the order of the samples, so that
 /// the result does not depend on the number of threads.

@@ -102,7 +102,7 @@ impl Reach {
             if let Some(why) = why(&site.tensor) {
                 narrowed.skips.push(Skip {
                     name: site.tensor.clone(),
-                    operator: site.reads[0].operator.clone(),
+                    operator: site.operator().to_owned(),
                     dims: Vec::new(),
                     bytes: 0,
                     reason: Keep::OutOfReach(why.clone()),

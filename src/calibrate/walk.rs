@@ -24,6 +24,15 @@ const CHUNK: usize = 16;
 /// Gives the inputs of a sample.
 pub type Feed<'f> = dyn Fn(usize) -> Result<Vec<TensorProto>> + Sync + 'f;
 
+/// What is to be decided next, as positions in the analysis; what lies there is at the frontier.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stop {
+    /// Activations, before the weights that meet them.
+    pub activations: Vec<usize>,
+    /// Weights.
+    pub weights: Vec<usize>,
+}
+
 /// One value of the frontier.
 #[derive(Clone, Debug)]
 pub(super) struct Live {
@@ -60,6 +69,8 @@ pub struct Walk<'w> {
     pending: BTreeSet<usize>,
     /// Weights not decided yet, as positions in the analysis.
     open: BTreeSet<usize>,
+    /// Activations not decided yet, likewise.
+    unranged: BTreeSet<usize>,
     pub(super) live: BTreeMap<String, Live>,
     known: BTreeMap<String, TensorProto>,
     changes: Changes,
@@ -88,6 +99,7 @@ impl<'w> Walk<'w> {
         let readers = sites.flat_map(|site| site.reads.iter().zip(&site.inputs));
         let readers = readers.filter(|(_, input)| !input.is_empty()).map(|(read, _)| read.at);
         let made = readers.flat_map(|at| &model.graph().node[at].output).map(String::as_str);
+        let made = made.chain(analysis.activations.iter().map(|site| site.tensor.as_str()));
         let pending = leading(&index, made, |_| false);
         progress.begin("walk", Some(pending.len() as u64));
         Self {
@@ -100,6 +112,7 @@ impl<'w> Walk<'w> {
             sequential,
             pending,
             open,
+            unranged: (0..analysis.activations.len()).collect(),
             live,
             known: BTreeMap::new(),
             changes: Changes::default(),
@@ -112,11 +125,11 @@ impl<'w> Walk<'w> {
         self.sequential
     }
 
-    /// Runs both networks up to the next weights to be decided, and gives their positions in the analysis; empty at the end.
+    /// Runs both networks up to the next activations and weights to be decided; nothing of either at the end.
     ///
     /// # Errors
     /// Whatever reading a sample or running a part of the model gives.
-    pub fn advance(&mut self) -> Result<Vec<usize>> {
+    pub fn advance(&mut self) -> Result<Stop> {
         loop {
             let nodes = self.runnable();
             if !nodes.is_empty() {
@@ -127,6 +140,9 @@ impl<'w> Walk<'w> {
                     reads.filter(|input| !input.is_empty()).map(|input| self.live.contains_key(input));
                 if all { met.all(|met| met) } else { met.any(|met| met) }
             };
+            let activations = &self.analysis.activations;
+            let met = |at: &usize| self.live.contains_key(&activations[*at].tensor);
+            let activations: Vec<usize> = self.unranged.iter().copied().filter(met).collect();
             for all in [true, false] {
                 let weights = &self.analysis.weights;
                 let ready: Vec<usize> = self
@@ -136,13 +152,16 @@ impl<'w> Walk<'w> {
                     .filter(|&at| waiting(&mut weights[at].inputs.iter(), all))
                     .collect();
                 if !ready.is_empty() {
-                    return Ok(ready);
+                    return Ok(Stop { activations, weights: ready });
                 }
+            }
+            if !activations.is_empty() {
+                return Ok(Stop { activations, weights: Vec::new() });
             }
             if nodes.is_empty() {
                 self.progress.end();
                 return match self.open.first() {
-                    None => Ok(Vec::new()),
+                    None => Ok(Stop::default()),
                     // Behind a constant, or in a circle: nothing that runs leads there.
                     Some(&site) => Err(self.lost(&self.analysis.weights[site].inputs.join(", "))),
                 };
@@ -150,8 +169,10 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// From here on the reads that `decision` lists see the low-bit form of its tensor.
-    pub fn quantize(&mut self, decision: ActivationDecision) {
+    /// The activation at `site` is decided: from here on the reads that `decision` lists see its low-bit form.
+    pub fn range(&mut self, site: usize, decision: Option<ActivationDecision>) {
+        self.unranged.remove(&site);
+        let Some(decision) = decision else { return };
         let name = format!("{}/low bit", decision.tensor);
         for read in &decision.reads {
             self.changes.reads.insert((read.at, read.slot), name.clone());
@@ -191,6 +212,12 @@ impl<'w> Walk<'w> {
                 let site = &self.analysis.weights[site];
                 site.reads.iter().map(|read| read.at).chain(site.chains.iter().flatten().copied())
             })
+            .chain(
+                self.unranged
+                    .iter()
+                    .flat_map(|&site| self.analysis.activations[site].all_reads())
+                    .map(|read| read.at),
+            )
             .collect();
         let mut made = BTreeSet::new();
         let mut nodes = BTreeSet::new();
@@ -222,6 +249,7 @@ impl<'w> Walk<'w> {
             .flat_map(|&at| {
                 graph.node[at].input.iter().map(String::as_str).chain(outer_names(&graph.node[at]))
             })
+            .chain(self.unranged.iter().map(|&site| self.analysis.activations[site].tensor.as_str()))
             .collect();
         let outputs: Vec<String> = nodes
             .iter()
@@ -242,6 +270,8 @@ impl<'w> Walk<'w> {
                     .constant()
                     .filter(|one| own.as_ref().is_none_or(|own| own[at].constant() == Some(one)));
                 if let Some(constant) = constant {
+                    // A constant has no range to look for.
+                    self.unranged.retain(|&site| self.analysis.activations[site].tensor != name);
                     self.known.insert(name, constant.clone());
                     continue;
                 }

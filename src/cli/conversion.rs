@@ -8,7 +8,10 @@ use clap::{Args, ValueEnum};
 use super::budget::Budget;
 use super::dual::Dual;
 use crate::error::Result;
-use crate::options::{self, Container, Edges, Granularity, LayerRule, Opset, Options, Precision, Storage};
+use crate::options::{
+    self, Container, Edges, Granularity, LayerRule, Opset, Options, Precision, Storage, TARGETS, Target,
+    Wishes,
+};
 use crate::pipeline::Job;
 
 /// What to convert, and how.
@@ -32,6 +35,11 @@ pub struct Conversion {
 /// What shapes a plan.
 #[derive(Debug, Args)]
 pub struct Choices {
+    /// The runtime that the file is meant for, which chooses what is not said here; fourbit targets lists them
+    #[arg(long, value_name = "NAME", default_value = "generic", help_heading = "Precision",
+        value_parser = PossibleValuesParser::new(TARGETS.iter().map(|target| target.name))
+            .try_map(|name| Target::named(&name)))]
+    pub target: &'static Target,
     /// Bits of weights (w) and activations (a) [default: w4a8]
     #[arg(long, value_name = "NAME", help_heading = "Precision",
         value_parser = PossibleValuesParser::new(Precision::NAMES).try_map(|name| name.parse::<Precision>()))]
@@ -42,15 +50,27 @@ pub struct Choices {
     /// Type of activations, whatever --precision says
     #[arg(long, value_enum, value_name = "TYPE", help_heading = "Precision")]
     pub activations: Option<Activations>,
-    /// How many weights share one scale
-    #[arg(long, value_name = "tensor|channel|block:N", default_value_t, help_heading = "Precision")]
-    pub granularity: Granularity,
+    /// How many weights share one scale [default: channel]
+    #[arg(long, value_name = "tensor|channel|block:N", help_heading = "Precision")]
+    pub granularity: Option<Granularity>,
     /// Weights and inputs of the first and last layers: 4 or 8 bits, or float [default: 8 with 4-bit activations]
     #[arg(long, value_name = "4|8|float", help_heading = "Precision")]
     pub edges: Option<Edges>,
-    /// How 4-bit codes are stored
-    #[arg(long, value_enum, value_name = "HOW", default_value_t = StorageArg::Packed, help_heading = "Precision")]
-    pub storage: StorageArg,
+    /// How 4-bit codes are stored [default: packed]
+    #[arg(long, value_enum, value_name = "HOW", help_heading = "Precision")]
+    pub storage: Option<StorageArg>,
+    /// Which activations are quantized [default: inputs]
+    #[arg(long, value_enum, value_name = "WHERE", help_heading = "Precision")]
+    pub placement: Option<Placement>,
+    /// How biases are stored beside quantized inputs [default: float]
+    #[arg(long, value_enum, value_name = "TYPE", help_heading = "Precision")]
+    pub bias: Option<Bias>,
+    /// Whether zero points of weights are all 0 [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Precision")]
+    pub symmetric_weights: Option<bool>,
+    /// The same of activations
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Precision")]
+    pub symmetric_activations: Option<bool>,
     /// Opset to raise the model to, or keep; below 21 onnxruntime's own operators quantize [default: 21, or 13 with --storage
     /// int8, or the model's own where that is higher]
     #[arg(long, value_name = "N|keep", help_heading = "Precision")]
@@ -174,6 +194,28 @@ pub enum StorageArg {
     Int8,
 }
 
+/// Which activations are quantized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Placement {
+    /// The inputs of quantized layers
+    Inputs,
+    /// Also what is added to, or joined with, their outputs
+    Joins,
+    /// Also their outputs, and what lies between operators with integer kernels
+    Outputs,
+    /// Also what the model gives back
+    Everywhere,
+}
+
+/// How biases are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Bias {
+    /// As they are
+    Float,
+    /// In steps of an integer accumulator
+    Int32,
+}
+
 /// How scales are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Scales {
@@ -202,35 +244,51 @@ impl Choices {
     /// # Errors
     /// [`crate::error::Error::Options`] where they contradict one another, and those of [`LayerRule::read`].
     pub fn options(&self) -> Result<Options> {
-        let mut options = Options::new(self.precision.unwrap_or_default());
-        if let Some(weights) = self.weights {
-            options.weights = match weights {
+        let wishes = Wishes {
+            precision: self.precision,
+            weights: self.weights.map(|weights| match weights {
                 Weights::Int4 => Some(Storage::Int4),
                 Weights::Uint4 => Some(Storage::Uint4),
                 Weights::Int8 => Some(Storage::Int8),
                 Weights::Float => None,
-            };
-        }
-        if let Some(activations) = self.activations {
-            options.activations = match activations {
+            }),
+            activations: self.activations.map(|activations| match activations {
                 Activations::Uint8 => Some(Storage::Uint8),
                 Activations::Int8 => Some(Storage::Int8),
                 Activations::Uint4 => Some(Storage::Uint4),
                 Activations::Int4 => Some(Storage::Int4),
                 Activations::Int16 => Some(Storage::Int16),
                 Activations::Float => None,
-            };
-        }
-        options.granularity = self.granularity;
-        options.container = match self.storage {
-            StorageArg::Packed => Container::Packed,
-            StorageArg::Int8 => Container::Int8,
+            }),
+            granularity: self.granularity,
+            container: self.storage.map(|storage| match storage {
+                StorageArg::Packed => Container::Packed,
+                StorageArg::Int8 => Container::Int8,
+            }),
+            opset: self.opset,
+            placement: self.placement.map(|placement| match placement {
+                Placement::Inputs => options::Placement::Inputs,
+                Placement::Joins => options::Placement::Joins,
+                Placement::Outputs => options::Placement::Outputs,
+                Placement::Everywhere => options::Placement::Everywhere,
+            }),
+            bias: self.bias.map(|bias| match bias {
+                Bias::Float => options::Bias::Float,
+                Bias::Int32 => options::Bias::Int32,
+            }),
+            symmetric_weights: self.symmetric_weights,
+            symmetric_activations: self.symmetric_activations,
+            dual: self.dual.options()?,
+            blocks: false,
         };
+        let layers = match &self.config {
+            Some(path) => LayerRule::read(path)?,
+            None => Vec::new(),
+        };
+        let blocks = layers.iter().any(|rule| matches!(rule.granularity, Some(Granularity::Block(_))));
+        let mut options = Wishes { blocks, ..wishes }.options(self.target)?;
+        options.layers = layers;
         options.edges = self.edges;
-        options.dual = self.dual.options()?;
-        if let Some(path) = &self.config {
-            options.layers = LayerRule::read(path)?;
-        }
         options.include.clone_from(&self.include);
         options.exclude.clone_from(&self.exclude);
         options.op_types.clone_from(&self.op_types);
@@ -242,11 +300,6 @@ impl Choices {
             Compensation::Layerwise => options::Compensation::Layerwise,
             Compensation::Sequential => options::Compensation::Sequential,
         };
-        options.opset = match self.opset {
-            Some(opset) => opset,
-            None => Opset::usual(options.container, options.blocks().is_some()),
-        };
-        options.opset.check(options.container)?;
         options.scales = match self.scales {
             Scales::Mmse => options::Scales::Mmse,
             Scales::MinMax => options::Scales::MinMax,

@@ -2,6 +2,7 @@
 
 mod apply;
 mod budget;
+mod check;
 mod common;
 mod conversion;
 mod dual;
@@ -10,6 +11,7 @@ mod plan;
 mod progress;
 mod quantize;
 mod sensitivity;
+mod targets;
 mod validate;
 
 use std::process::ExitCode;
@@ -55,6 +57,8 @@ enum Command {
     Plan(plan::Args),
     Apply(apply::Args),
     Sensitivity(sensitivity::Args),
+    Targets(targets::Args),
+    Check(check::Args),
 }
 
 /// Reads the arguments of the process, does what they ask, and gives the exit code.
@@ -88,6 +92,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Plan(args) => plan::run(args, &context),
         Command::Apply(args) => apply::run(args, &context),
         Command::Sensitivity(args) => sensitivity::run(args, &context),
+        Command::Targets(args) => targets::run(args, &context),
+        Command::Check(args) => check::run(args, &context),
     }
 }
 

@@ -57,14 +57,17 @@ pub fn fit_range_symmetric(h: &Histogram, bits: u32) -> RangeFit {
 }
 
 /// The naive baseline: the smallest scale at which nothing clips, from the smallest to the largest value and 0, with the
-/// zero point nearest to where 0 then falls; as one term. Scale 1 where nothing but zeros was counted.
-pub fn fit_range_min_max(h: &Histogram, bits: u32) -> MultiRangeFit {
+/// zero point nearest to where 0 then falls, or where `symmetric` in the middle; as one term. Scale 1 where nothing but zeros
+/// was counted.
+pub fn fit_range_min_max(h: &Histogram, bits: u32, symmetric: bool) -> MultiRangeFit {
     let bits = bits.clamp(2, 16);
     let top = f64::from(Grid::offset(bits, 0).hi());
     let (min, max) = (f64::from(h.min().unwrap_or(0.0).min(0.0)), f64::from(h.max().unwrap_or(0.0).max(0.0)));
-    let step = (max - min) / top;
+    let middle = ((top + 1.0) / 2.0).floor();
+    let step = if symmetric { (max / (top - middle)).max(-min / middle) } else { (max - min) / top };
     let scale = if step > 0.0 { (step as f32).max(f32::MIN_POSITIVE) } else { 1.0 };
-    let zero = (-min / f64::from(scale)).round_ties_even().clamp(0.0, top);
+    let lowest = (-min / f64::from(scale)).round_ties_even().clamp(0.0, top);
+    let zero = if symmetric { middle } else { lowest };
     let (mut error, mut energy) = (0.0, 0.0);
     for (centre, count) in h.bins() {
         let code = (centre / f64::from(scale)).round_ties_even().clamp(-zero, top - zero);

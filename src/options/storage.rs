@@ -79,6 +79,26 @@ pub enum Container {
     Int8,
 }
 
+impl Container {
+    /// The type in which codes of weights of type `storage` stand in the file.
+    pub fn of_weights(self, storage: Storage) -> Storage {
+        if self == Self::Int8 && storage.bits() == 4 { Storage::Int8 } else { storage }
+    }
+
+    /// The same of an activation.
+    pub fn of_activation(self, storage: Storage) -> Storage {
+        if self == Self::Int8 { storage.with_bits(storage.bits().max(8)) } else { storage }
+    }
+
+    /// The name used in options and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Packed => "packed",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
 impl FromStr for Storage {
     type Err = Error;
 

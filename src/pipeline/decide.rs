@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::Ready;
 use super::measure::Clock;
-use crate::calibrate::{Reach, Walk, observe};
+use crate::calibrate::{Reach, Stop, Walk, observe};
 use crate::error::{Error, Result};
 use crate::onnx::Model;
 use crate::options::{Compensation, Options};
@@ -122,25 +122,21 @@ fn walked(
     let mut solver = Solver::new(model, analysis, options)?.expecting(ready.expected.clone());
     let mut decided = HashSet::new();
     loop {
-        let sites = walk.advance()?;
+        let Stop { activations, weights: sites } = walk.advance()?;
         clock.add("calibrate");
-        if sites.is_empty() {
+        if sites.is_empty() && activations.is_empty() {
             break;
         }
-        let inputs: HashSet<&str> =
-            sites.iter().flat_map(|&at| analysis.weights[at].inputs.iter().map(String::as_str)).collect();
-        for site in &analysis.activations {
-            if inputs.contains(site.tensor.as_str()) && decided.insert(site.tensor.as_str()) {
-                let histogram = walk.histogram(&site.tensor)?;
-                let worth = solver.worth_of_channels(site)?;
-                let weighted = match &worth {
-                    Some((axis, worth)) => Some(walk.weighted_histogram(&site.tensor, *axis, worth)?),
-                    None => None,
-                };
-                if let Some(decision) = solver.activation(site, Some(&histogram), weighted.as_ref())? {
-                    walk.quantize(decision);
-                }
-            }
+        for at in activations {
+            let site = &analysis.activations[at];
+            decided.insert(at);
+            let histogram = walk.histogram(&site.tensor)?;
+            let worth = solver.worth_of_channels(site)?;
+            let weighted = match &worth {
+                Some((axis, worth)) => Some(walk.weighted_histogram(&site.tensor, *axis, worth)?),
+                None => None,
+            };
+            walk.range(at, solver.activation(site, Some(&histogram), weighted.as_ref())?);
         }
         let evidence = sites
             .iter()
@@ -156,10 +152,11 @@ fn walked(
         clock.add("solve");
     }
     solver.by_weights(&hidden, None)?;
-    for site in &analysis.activations {
-        if !decided.contains(site.tensor.as_str()) {
-            solver.leave(site, Keep::OutOfReach(reach.reason().to_owned()));
-        }
+    for (_, site) in analysis.activations.iter().enumerate().filter(|(at, _)| !decided.contains(at)) {
+        solver.leave(
+            site,
+            if reach.is_whole() { Keep::NoStatistics } else { Keep::OutOfReach(reach.reason().to_owned()) },
+        );
     }
     Ok(solver.finish(ready.subject.clone()))
 }

@@ -4,6 +4,7 @@
 mod apply;
 mod bench;
 mod budget;
+mod check;
 mod decide;
 mod forms;
 mod inspect;
@@ -15,12 +16,13 @@ mod sensitivity;
 use std::path::{Path, PathBuf};
 
 pub use apply::apply;
+pub use check::check;
 pub use inspect::inspect;
 pub use judge::validate;
 pub use quantize::{plan, quantize};
 pub use sensitivity::{MEASURED_SAMPLES, sensitivities, sensitivity};
 
-pub use crate::plan::{Applied, Inspection, Planned, Sensitivities, Sensitivity, SiteRow};
+pub use crate::plan::{Applied, Checked, Inspection, Planned, Sensitivities, Sensitivity, SiteRow};
 
 use crate::error::{Error, Result};
 use crate::onnx::{self, Model};

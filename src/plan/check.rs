@@ -169,6 +169,7 @@ mod tests {
                 tensor: "x".into(),
                 float: Float::Float,
                 reads: Vec::new(),
+                returned: false,
                 terms,
                 range: (0.0, 1.0),
                 sqnr_db: None,

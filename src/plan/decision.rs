@@ -6,7 +6,7 @@ use super::codes::Codes;
 use super::float::Float;
 use super::partition::{Groups, Partition};
 use super::site::{Read, Skip};
-use crate::options::{Container, Opset, Spelling, Storage};
+use crate::options::{Bias, Container, Opset, Spelling, Storage};
 
 /// The version of the plan's form. Raised when a reader of the old form could be misled.
 pub const VERSION: u32 = 2;
@@ -30,6 +30,12 @@ pub struct Plan {
     /// How 4-bit codes are stored.
     #[serde(default)]
     pub container: Container,
+    /// How biases beside quantized inputs are stored.
+    #[serde(default)]
+    pub bias: Bias,
+    /// Whether zero points of weights are written even where all of them are 0.
+    #[serde(default)]
+    pub explicit_zero_points: bool,
     /// Dimensions that inputs get.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shapes: Vec<(String, Vec<i64>)>,
@@ -236,6 +242,9 @@ pub struct ActivationDecision {
     pub float: Float,
     /// Who reads the low-bit form.
     pub reads: Vec<Read>,
+    /// Whether the model gives it back under the tensor's name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub returned: bool,
     /// One pair, or two.
     pub terms: Vec<ActivationTerm>,
     /// Smallest and largest value seen on the calibration samples.
@@ -260,6 +269,11 @@ pub struct ActivationTerm {
 }
 
 impl ActivationDecision {
+    /// Position of the first node that reads the low-bit form; behind all where only the model's caller does.
+    pub fn first(&self) -> usize {
+        self.reads.first().map_or(usize::MAX, |read| read.at)
+    }
+
     /// Replaces each value by the nearest one that the low-bit form has, in f32 as QuantizeLinear and DequantizeLinear
     /// compute it.
     pub fn round(&self, values: &mut [f32]) {
@@ -312,6 +326,7 @@ mod tests {
                 tensor: "x".into(),
                 float: Float::Float,
                 reads: Vec::new(),
+                returned: false,
                 terms: vec![term],
                 range: (0.0, 0.0),
                 sqnr_db: None,

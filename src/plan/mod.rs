@@ -26,8 +26,11 @@ pub use float::Float;
 pub use layout::Layout;
 pub use observations::Observations;
 pub use outcome::{
-    Applied, Inspection, Outcome, OutputError, Planned, Prepared, Score, SiteRow, Sizes, Validation, Verdict,
+    Applied, Checked, Finding, Inspection, Outcome, OutputError, Planned, Prepared, Score, SiteRow, Sizes,
+    Validation, Verdict,
 };
 pub use partition::{Groups, Partition, Runs, Tile};
 pub use sensitivity::{Layer, LayerSensitivity, Loss, Sensitivities, Sensitivity};
-pub use site::{ActivationSite, Analysis, Keep, Kernel, Place, Read, Skip, Spatial, WeightSite, Work};
+pub use site::{
+    ActivationSite, Analysis, Keep, Kernel, Origin, Place, Read, Skip, Spatial, WeightSite, Work,
+};

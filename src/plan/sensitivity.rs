@@ -72,7 +72,8 @@ impl<'p> Layer<'p> {
             Decision::Activation(activation) => {
                 let mut part = activation.clone();
                 part.reads.retain(|read| self.nodes.contains(&read.at) == own);
-                (!part.reads.is_empty()).then_some(Decision::Activation(part))
+                part.returned &= !own;
+                (!part.reads.is_empty() || part.returned).then_some(Decision::Activation(part))
             }
         });
         Plan {
@@ -82,6 +83,8 @@ impl<'p> Layer<'p> {
             precision: self.plan.precision.clone(),
             opset: self.plan.opset,
             container: self.plan.container,
+            bias: self.plan.bias,
+            explicit_zero_points: self.plan.explicit_zero_points,
             shapes: self.plan.shapes.clone(),
             decisions: decisions.collect(),
             skips: self.plan.skips.clone(),

@@ -182,8 +182,45 @@ pub struct ActivationSite {
     pub float: Float,
     /// Who reads it.
     pub reads: Vec<Read>,
+    /// Who else reads the low-bit form where there is one.
+    pub followers: Vec<Read>,
     /// Elements in one run, where a run showed them.
     pub elements: Option<u64>,
+    /// What makes it, as far as that decides whether it is quantized.
+    pub origin: Origin,
+    /// Whether the model gives it back, and in the low-bit form.
+    pub returned: bool,
+}
+
+impl ActivationSite {
+    /// Position of the first node that reads the low-bit form; behind all where only the model's caller does.
+    pub fn first(&self) -> usize {
+        self.all_reads().map(|read| read.at).min().unwrap_or(usize::MAX)
+    }
+
+    /// Layers and others.
+    pub fn all_reads(&self) -> impl Iterator<Item = &Read> {
+        self.reads.iter().chain(&self.followers)
+    }
+
+    /// The operator that a report names with it.
+    pub fn operator(&self) -> &str {
+        self.all_reads().next().map_or("", |read| &read.operator)
+    }
+}
+
+/// What makes an activation, as far as that decides whether it is quantized where no layer asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Layers ask for it; what makes it does not matter.
+    Any,
+    /// The layer whose node stands at this position, perhaps with a Relu or Clip behind it: where that is computed in
+    /// integers, so is its output.
+    Layer(usize),
+    /// An operator that runs in integers where all of these are low-bit.
+    Operator(Vec<String>),
+    /// An operator that only moves values of this one: what comes out has the same scale.
+    Moved(String),
 }
 
 /// A tensor or node left as it is, and why.
@@ -241,6 +278,8 @@ pub enum Keep {
     WeightsKept,
     /// The operator that reads it computes in float all the same.
     FloatOperator,
+    /// What makes it computes in float, and no layer reads it.
+    MadeInFloat,
     /// Calibration could not see it.
     OutOfReach(String),
     /// The activation never had a finite value, or none at all, on the samples.
@@ -261,7 +300,7 @@ impl std::fmt::Display for Keep {
             Self::Small { least, saves } => {
                 write!(formatter, "fewer than {least} elements, {saves} bytes to be saved")
             }
-            Self::Bias => formatter.write_str("bias, kept in float"),
+            Self::Bias => formatter.write_str("bias, kept in full precision"),
             Self::NotAFactor => formatter.write_str("not the weights of a product"),
             Self::NoRule => formatter.write_str("no rule for this operator's weights"),
             Self::ElementType(name) => write!(formatter, "element type {name}, which is not quantized here"),
@@ -270,6 +309,7 @@ impl std::fmt::Display for Keep {
             Self::CallersDefault => formatter.write_str("a graph input, so a caller may replace it"),
             Self::NotFinite(at) => write!(formatter, "element {at} is not finite"),
             Self::NoConstantFactor => formatter.write_str("both factors are activations"),
+            Self::MadeInFloat => formatter.write_str("what makes it computes in float"),
             Self::FloatOperator => formatter.write_str("its reader computes in float all the same"),
             Self::OutOfReach(why) => write!(formatter, "out of calibration's reach: {why}"),
             Self::WeightsKept => formatter.write_str("the weights it meets stay float"),

@@ -50,6 +50,7 @@ pub fn outcome() -> Outcome {
         float: Float::Float,
         tensor: "input".into(),
         reads: vec![read(0)],
+        returned: false,
         terms: vec![ActivationTerm { storage: Storage::Uint8, scale: 0.024, zero_point: 0 }],
         range: (0.0, 6.125),
         sqnr_db: None,
@@ -62,6 +63,8 @@ pub fn outcome() -> Outcome {
         precision: "w4a8".into(),
         opset: Opset::default(),
         container: crate::options::Container::Packed,
+        bias: crate::options::Bias::Float,
+        explicit_zero_points: false,
         shapes: Vec::new(),
         decisions: vec![Decision::Weight(weight), Decision::Activation(activation)],
         skips: vec![

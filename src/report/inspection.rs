@@ -66,7 +66,7 @@ mod tests {
             "Conv 21, Relu 19",
             "268,336",
             "16x3x3x3",
-            "bias, kept in float",
+            "bias, kept in full precision",
             "NonMaxSuppression",
         ] {
             assert!(text.contains(part), "{part} in\n{text}");

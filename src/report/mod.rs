@@ -8,6 +8,7 @@ mod json;
 mod sensitivity;
 mod sites;
 mod table;
+mod targets;
 mod text;
 mod verdict;
 mod words;
@@ -19,6 +20,7 @@ pub use table::terminal_width;
 pub mod plain {
     pub use crate::report::inspection::inspection;
     pub use crate::report::sensitivity::sensitivity;
+    pub use crate::report::targets::{checked, targets};
     pub use crate::report::text::{applied, outcome, planned};
     pub use crate::report::verdict::verdict;
 }
@@ -26,6 +28,7 @@ pub mod plain {
 /// The reports for programs: one JSON object each, with its `schema` and `version`.
 pub mod data {
     pub use crate::report::json::{applied, inspection, outcome, planned, sensitivity, verdict};
+    pub use crate::report::targets::{checked_data as checked, data as targets};
 }
 
 /// How much to tell.

@@ -133,7 +133,7 @@ mod tests {
             "channel, 16",
             "21.5",
             "0 to 6.125",
-            "bias, kept in float",
+            "bias, kept in full precision",
             "1.06 MB -> 156 kB",
             "14.7 %",
             "4.22",

@@ -24,9 +24,10 @@ pub(super) fn patch(decision: &ActivationDecision, scene: &Scene, names: &mut Na
     for read in &decision.reads {
         scene.check(x, read)?;
     }
-    let Some(first) = decision.reads.iter().map(|read| read.at).min() else {
+    if decision.reads.is_empty() && !decision.returned {
         return Err(unfit(x, "no read takes the low-bit form"));
-    };
+    }
+    let first = decision.first();
     let at = match index.producer_at(x) {
         Some(producer) if producer < first => producer + 1,
         Some(_) => return Err(unfit(x, "a read comes before the node that makes it")),
@@ -36,8 +37,11 @@ pub(super) fn patch(decision: &ActivationDecision, scene: &Scene, names: &mut Na
 
     let float = decision.float;
     let mut patch = Patch::default();
+    if decision.returned {
+        return returned(decision, scene, names);
+    }
     let back = match decision.terms.as_slice() {
-        [term] if scene.container == Container::Int8 || stands_behind_clip_or_pool(x, scene) => {
+        [term] if scene.stored.container == Container::Int8 || stands_behind_clip_or_pool(x, scene) => {
             let (value, wide) = clipped(x, term, float, at, scene.opset, names, &mut patch);
             pair(&value, x, &format!("{x}_dequantized"), &wide, float, at, names, &mut patch)
         }
@@ -45,6 +49,28 @@ pub(super) fn patch(decision: &ActivationDecision, scene: &Scene, names: &mut Na
         terms => dual(x, terms, float, at, names, &mut patch),
     };
     patch.rewired = decision.reads.iter().map(|read| (read.at, read.slot, back.clone())).collect();
+    Ok(patch)
+}
+
+/// What the model gives back in the low-bit form: that keeps the name, and the float value gets another.
+fn returned(decision: &ActivationDecision, scene: &Scene, names: &mut Names) -> Result<Patch> {
+    let x = decision.tensor.as_str();
+    let made = scene.index.producer_at(x).filter(|&at| scene.index.graph().node[at].output.len() == 1);
+    let (Some(producer), [term], true) = (made, decision.terms.as_slice(), scene.index.is_output(x)) else {
+        return Err(unfit(
+            x,
+            "only the single output of a node, rounded once, can be given back in the low-bit form",
+        ));
+    };
+    let mut patch = Patch::default();
+    let value = names.fresh(format!("{x}_float"));
+    patch.renamed.push((producer, value.clone()));
+    let at = producer + 1;
+    let (held, wide) = match scene.stored.container == Container::Int8 {
+        true => clipped(&value, term, decision.float, at, scene.opset, names, &mut patch),
+        false => (value, *term),
+    };
+    pair(&held, x, x, &wide, decision.float, at, names, &mut patch);
     Ok(patch)
 }
 
@@ -130,7 +156,8 @@ fn dual(
     sum
 }
 
-/// Adds a QuantizeLinear/DequantizeLinear pair on `value`; new names begin with `stem`. The name of what comes back.
+/// Adds a QuantizeLinear/DequantizeLinear pair on `value`; new names begin with `stem`. The name of what comes back, which is
+/// `back` or like it; the stem itself is taken as it is.
 #[allow(clippy::too_many_arguments)]
 fn pair(
     value: &str,
@@ -145,7 +172,7 @@ fn pair(
     let scale = names.fresh(format!("{stem}_scale"));
     let zero = names.fresh(format!("{stem}_zero_point"));
     let codes = names.fresh(format!("{stem}_quantized"));
-    let back = names.fresh(back);
+    let back = if back == stem { back.to_owned() } else { names.fresh(back) };
     let quantize = names.fresh(format!("{stem}_QuantizeLinear"));
     let dequantize = names.fresh(format!("{stem}_DequantizeLinear"));
     patch.added.push(tensor_of(&scale, float.dtype(), &[], &[term.scale]));

@@ -38,7 +38,7 @@ pub(super) fn split(
     let mut values = Vec::new();
     for (number, term) in decision.terms.iter().enumerate() {
         let output = names.fresh(decision.term_name(number));
-        dequantized(&output, &output, term, decision, (at, scene.container), names, patch)?;
+        dequantized(&output, &output, term, decision, (at, scene.stored), names, patch)?;
         values.push(output);
     }
     for read in &decision.reads {

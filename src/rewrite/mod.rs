@@ -2,6 +2,7 @@
 //! a patch, which is data, and one function applies all patches at once.
 
 mod activation;
+mod biases;
 mod branches;
 mod container;
 mod dialect;
@@ -46,7 +47,7 @@ const OPSET_HALF: i64 = 19;
 /// [`Error::Plan`] where a decision is inconsistent or does not fit the model, and
 /// [`Error::Invalid`] where the model's opset does not know the blocks that the plan asks for.
 pub fn apply(model: &Model, plan: &Plan, first: Option<usize>) -> Result<Model> {
-    let scene = Scene::new(model.graph(), model.opset(), plan.container);
+    let scene = Scene::new(model.graph(), model.opset(), plan);
     let mut names = Names::of(model.graph(), 1);
     let mut seen = HashSet::new();
     let mut patches = Vec::new();

@@ -6,11 +6,20 @@ use super::unfit;
 use crate::error::Result;
 use crate::onnx::proto::{GraphProto, NodeProto};
 use crate::onnx::{Index, attribute, bodies, node_label, operator_label, outer_names};
-use crate::options::Container;
-use crate::plan::Read;
+use crate::options::{Bias, Container};
+use crate::plan::{ActivationDecision, Decision, Plan, Read};
 
 /// Nodes between weights and a reader that are followed.
 const BETWEEN: usize = 16;
+
+/// How the codes of weights are stored.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stored {
+    /// How many bits 4-bit codes take.
+    pub(super) container: Container,
+    /// Whether zero points are written even where all of them are 0.
+    pub(super) explicit_zero_points: bool,
+}
 
 /// A graph with its look-ups.
 #[derive(Debug)]
@@ -19,8 +28,10 @@ pub(super) struct Scene<'g> {
     pub(super) index: Index<'g>,
     /// Of the standard domain.
     pub(super) opset: i64,
-    /// How 4-bit codes are stored.
-    pub(super) container: Container,
+    /// How codes are stored.
+    pub(super) stored: Stored,
+    /// What becomes of activations, where biases beside them are to be INT32.
+    pub(super) low: Option<HashMap<&'g str, &'g ActivationDecision>>,
     first_reads: HashMap<&'g str, usize>,
     /// How often graphs inside nodes read or give back each name.
     mentions: HashMap<&'g str, usize>,
@@ -28,7 +39,7 @@ pub(super) struct Scene<'g> {
 
 impl<'g> Scene<'g> {
     /// Reads `graph` once.
-    pub(super) fn new(graph: &'g GraphProto, opset: i64, container: Container) -> Self {
+    pub(super) fn new(graph: &'g GraphProto, opset: i64, plan: &'g Plan) -> Self {
         let mut first_reads = HashMap::new();
         for (at, node) in graph.node.iter().enumerate() {
             for name in node.input.iter().map(String::as_str).chain(outer_names(node)) {
@@ -37,7 +48,15 @@ impl<'g> Scene<'g> {
         }
         let mut mentions = HashMap::new();
         graph.node.iter().flat_map(bodies).for_each(|body| count(body, &mut mentions));
-        Self { index: Index::new(graph), opset, container, first_reads, mentions }
+        let stored = Stored { container: plan.container, explicit_zero_points: plan.explicit_zero_points };
+        let low = (plan.bias == Bias::Int32).then(|| {
+            let activation = |decision: &'g Decision| match decision {
+                Decision::Activation(activation) => Some((activation.tensor.as_str(), activation)),
+                Decision::Weight(_) => None,
+            };
+            plan.decisions.iter().filter_map(activation).collect()
+        });
+        Self { index: Index::new(graph), opset, stored, low, first_reads, mentions }
     }
 
     /// How often graphs inside nodes read or give back `name`.

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::patch::Patch;
+use super::scene::Stored;
 use super::unfit;
 use crate::error::Result;
 use crate::onnx::Names;
@@ -18,7 +19,7 @@ pub(super) fn dequantized(
     output: &str,
     term: &WeightTerm,
     decision: &WeightDecision,
-    (at, container): (usize, Container),
+    (at, stored): (usize, Stored),
     names: &mut Names,
     patch: &mut Patch,
 ) -> Result<()> {
@@ -27,18 +28,22 @@ pub(super) fn dequantized(
     };
     let codes = names.fresh(format!("{stem}_quantized"));
     let scale = names.fresh(format!("{stem}_scale"));
-    let wide = container == Container::Int8 && term.storage.bits() == 4;
-    let (stored, raw) = match wide {
+    let wide = stored.container == Container::Int8 && term.storage.bits() == 4;
+    let (kind, raw) = match wide {
         true => (Dtype::Int8, widened(term, &decision.dims)?),
         false => (dtype(term.storage), term.codes.bytes().clone()),
     };
-    patch.added.push(tensor(&*codes, stored, &decision.dims, raw));
+    patch.added.push(tensor(&*codes, kind, &decision.dims, raw));
     let float = decision.float.of_scale().dtype();
     patch.added.push(tensor_of(&scale, float, &dims, &term.scales));
     let mut inputs = vec![codes, scale];
-    if !wide && term.zero_points.iter().any(|&zero| zero != 0) {
+    let any = !wide && term.zero_points.iter().any(|&zero| zero != 0);
+    if any || stored.explicit_zero_points {
         let zero = names.fresh(format!("{stem}_zero_point"));
-        patch.added.push(code_tensor(&zero, term.storage, &dims, &term.zero_points));
+        patch.added.push(match wide {
+            true => code_tensor(&zero, Storage::Int8, &dims, &vec![0; term.zero_points.len()]),
+            false => code_tensor(&zero, term.storage, &dims, &term.zero_points),
+        });
         inputs.push(zero);
     }
     let attributes = match term.partition {

@@ -3,47 +3,81 @@
 
 use super::treatment::Layer;
 use crate::error::Result;
-use crate::mmse::{Histogram, fit_range_min_max, fit_range_multi};
+use crate::mmse::{Histogram, MultiRangeFit, fit_range_min_max, fit_range_multi, fit_range_symmetric};
 use crate::onnx::{Index, floats};
 use crate::options::Storage;
 use crate::plan::{
-    ActivationDecision, ActivationSite, ActivationTerm, Keep, Kernel, Layout, Read, WeightSite,
+    ActivationDecision, ActivationSite, ActivationTerm, Float, Keep, Kernel, Layout, Read, WeightSite,
 };
 
 /// One read of an activation, the layer that reads it, and whether that layer's weights are quantized or will be.
 pub(super) type Reader<'l> = (&'l Read, &'l Layer, bool);
 
+/// What an activation is fitted to, and how.
+pub(super) struct Seen<'h> {
+    pub histogram: Option<&'h Histogram>,
+    /// The same with each channel counted by what its errors do.
+    pub weighted: Option<&'h Histogram>,
+    pub min_max: bool,
+    pub symmetric: bool,
+    /// The ends of a Clip that the values come from, where codes are to take its place.
+    pub bounds: Option<(f64, f64)>,
+}
+
+/// What makes an activation, as far as it was decided.
+pub(super) enum Made<'d> {
+    /// In float, or by whatever.
+    Float,
+    /// In integers: it may be low-bit even where no layer asks for it, with these codes.
+    Low(Storage),
+    /// Moved from another, whose decision this is.
+    Moved(&'d ActivationDecision),
+}
+
 /// The decision on `site`, or why it stays float.
 pub(super) fn solve(
     site: &ActivationSite,
     readers: &[Reader],
-    histogram: Option<&Histogram>,
-    weighted: Option<&Histogram>,
-    min_max: bool,
+    made: &Made,
+    seen: &Seen,
 ) -> std::result::Result<ActivationDecision, Keep> {
     let asked: Vec<_> = readers
         .iter()
         .filter_map(|&(read, layer, met)| Some((read, layer, met, layer.activation?)))
         .collect();
-    if asked.is_empty() {
-        let why = readers.iter().find_map(|(_, layer, _)| layer.activation_why.clone());
-        return Err(why.map_or(Keep::FloatAsked, Keep::FloatBecause));
-    }
+    let none_asks = asked.is_empty();
     // Where weights were meant to be float, activations alone are low-bit; where they had to stay so, neither is.
     let taken: Vec<_> =
         asked.into_iter().filter(|(_, layer, met, _)| *met || layer.weights.is_none()).collect();
-    let Some(storage) = widest(taken.iter().map(|&(_, _, _, storage)| storage)) else {
-        return Err(Keep::WeightsKept);
+    let asked = widest(taken.iter().map(|&(_, _, _, storage)| storage));
+    let mut reason = String::new();
+    let storage = match (asked, made) {
+        (Some(storage), _) => storage,
+        (None, Made::Low(storage)) => {
+            reason += ", between integer operators";
+            storage.with_bits(storage.bits().max(8))
+        }
+        (None, Made::Moved(source)) => source.terms.first().map_or(Storage::Uint8, |term| term.storage),
+        (None, Made::Float) if readers.is_empty() => return Err(Keep::MadeInFloat),
+        (None, Made::Float) if none_asks => {
+            let why = readers.iter().find_map(|(_, layer, _)| layer.activation_why.clone());
+            return Err(why.map_or(Keep::FloatAsked, Keep::FloatBecause));
+        }
+        (None, Made::Float) => return Err(Keep::WeightsKept),
     };
+    let histogram = seen.histogram.filter(|histogram| histogram.count() > 0).ok_or(Keep::NoStatistics)?;
+    let weighted = seen.weighted.filter(|weighted| weighted.count() > 0);
     // 16 bits leave nothing for a second term.
-    let fine = storage.bits() > 8 || min_max;
+    let fine = storage.bits() > 8 || seen.min_max || seen.symmetric;
     let count = taken.iter().map(|(_, layer, _, _)| layer.activation_terms).max().unwrap_or(1);
     let count = if fine { 1 } else { count };
-    let histogram = histogram.filter(|histogram| histogram.count() > 0).ok_or(Keep::NoStatistics)?;
-    let weighted = weighted.filter(|weighted| weighted.count() > 0);
-    let fit = match min_max {
-        true => fit_range_min_max(histogram, storage.bits()),
-        false => fit_range_multi(weighted.unwrap_or(histogram), storage.bits(), count),
+    let fit = match (seen.min_max, seen.symmetric) {
+        (true, symmetric) => fit_range_min_max(histogram, storage.bits(), symmetric),
+        (false, true) => {
+            let fit = fit_range_symmetric(weighted.unwrap_or(histogram), storage.bits());
+            MultiRangeFit { terms: vec![(fit.scale, fit.zero_point)], error: fit.error, energy: fit.energy }
+        }
+        (false, false) => fit_range_multi(weighted.unwrap_or(histogram), storage.bits(), count),
     };
     let (lowest, _) = storage.range();
     let term = |&(scale, zero_point): &(f32, i32)| ActivationTerm {
@@ -51,8 +85,27 @@ pub(super) fn solve(
         scale: site.float.round_scale(scale),
         zero_point: (zero_point + lowest) as i16,
     };
-    let mut reason = if min_max { "range" } else { "MMSE range" }.to_owned() + " on the calibration samples";
-    if weighted.is_some() && !min_max {
+    let mut terms: Vec<ActivationTerm> = fit.terms.iter().map(term).collect();
+    if let ([term], Some(bounds)) = (&mut terms[..], seen.bounds)
+        && hold(term, site.float, bounds)
+    {
+        reason += ", within what the Clip before it lets through";
+    }
+    let mut sqnr_db = (fit.error > 0.0 && fit.energy > 0.0).then(|| 10.0 * (fit.energy / fit.error).log10());
+    let same = |source: &&ActivationDecision| matches!(source.terms[..], [term] if term.storage == storage);
+    reason = match made {
+        Made::Moved(source) if count == 1 && same(source) => {
+            terms.clone_from(&source.terms);
+            // What is moved lies on the codes already.
+            sqnr_db = None;
+            format!("scale of {}, which it is moved from", source.tensor)
+        }
+        _ => {
+            let kind = if seen.min_max { "range" } else { "MMSE range" };
+            format!("{kind} on the calibration samples{reason}")
+        }
+    };
+    if weighted.is_some() && !seen.min_max {
         reason += ", channels weighted by what their errors do to the output";
     }
     if count > 1 {
@@ -64,15 +117,45 @@ pub(super) fn solve(
     if let Some(why) = taken.iter().find_map(|(_, layer, ..)| layer.activation_why.as_ref()) {
         reason += &format!(", {storage} {why}");
     }
+    // Four bits are for layers that were chosen with them in mind.
+    let all = storage.bits() > 4 && count == 1;
+    let followers = site.followers.iter().filter(|_| all);
+    let mut reads: Vec<Read> = taken.iter().map(|&(read, ..)| read).chain(followers).cloned().collect();
+    reads.sort_by_key(|read| (read.at, read.slot));
     Ok(ActivationDecision {
         tensor: site.tensor.clone(),
         float: site.float,
-        reads: taken.iter().map(|&(read, ..)| read.clone()).collect(),
-        terms: fit.terms.iter().map(term).collect(),
+        reads,
+        returned: site.returned && all,
+        terms,
         range: (histogram.min().unwrap_or(0.0), histogram.max().unwrap_or(0.0)),
-        sqnr_db: (fit.error > 0.0 && fit.energy > 0.0).then(|| 10.0 * (fit.energy / fit.error).log10()),
+        sqnr_db,
         reason,
     })
+}
+
+/// Makes the scale small enough for all codes to lie within `bounds`, so that saturation does what a Clip to these does. Whether
+/// that changed it.
+fn hold(term: &mut ActivationTerm, float: Float, (lo, hi): (f64, f64)) -> bool {
+    let (lowest, highest) = term.storage.range();
+    let steps = |code: i32| (code - i32::from(term.zero_point)) as f32;
+    let (below, above) = (steps(lowest), steps(highest));
+    let fits = |scale: f32| f64::from(below * scale) >= lo && f64::from(above * scale) <= hi;
+    if fits(term.scale) || lo > 0.0 || hi <= 0.0 || (lo == 0.0 && below < 0.0) {
+        return false;
+    }
+    let most = [lo / f64::from(below), hi / f64::from(above)].into_iter().filter(|most| *most > 0.0);
+    let most = most.fold(f64::INFINITY, f64::min) as f32;
+    // Rounding goes up at times: then less, by a step of FLOAT, FLOAT16 or BFLOAT16.
+    let less = [0.0, 2f32.powi(-23), 2f32.powi(-10), 2f32.powi(-7)];
+    let scales = less.into_iter().map(|less| float.round_scale(most * (1.0 - less)));
+    match scales.into_iter().find(|&scale| fits(scale) && scale.is_normal()) {
+        Some(scale) => {
+            term.scale = scale;
+            true
+        }
+        None => false,
+    }
 }
 
 /// Parts of the largest channel's worth in which others are counted.
@@ -124,4 +207,29 @@ pub(super) fn worth_of_channels(
 /// The first of those with the most bits: one form serves all readers.
 fn widest(storages: impl Iterator<Item = Storage>) -> Option<Storage> {
     storages.reduce(|widest, storage| if storage.bits() > widest.bits() { storage } else { widest })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_held_within_a_clip() {
+        let term = ActivationTerm { storage: Storage::Uint8, scale: 0.0237, zero_point: 0 };
+        let held = |scale: f32, zero_point: i16, bounds: (f64, f64), float: Float| {
+            let mut term = ActivationTerm { scale, zero_point, ..term };
+            hold(&mut term, float, bounds).then_some(term.scale)
+        };
+        for float in [Float::Float, Float::Float16, Float::Bfloat16] {
+            let scale = held(0.0237, 0, (0.0, 6.0), float).unwrap();
+            assert!(scale * 255.0 <= 6.0 && scale * 255.0 > 5.9, "{scale} {float:?}");
+            assert_eq!(float.round(scale), scale);
+        }
+        let scale = held(0.01, 100, (-0.9, 3.0), Float::Float).unwrap();
+        assert!(f64::from(-100.0 * scale) >= -0.9 && f64::from(155.0 * scale) <= 3.0);
+        assert_eq!(held(0.02, 0, (0.0, 6.0), Float::Float), None, "it fits as it is");
+        assert_eq!(held(0.02, 10, (0.0, 6.0), Float::Float), None, "codes below 0 cannot be held at 0");
+        assert_eq!(held(0.02, 0, (1.0, 2.0), Float::Float), None, "0 has to have a code");
+        assert_eq!(held(0.02, 0, (f64::NEG_INFINITY, f64::INFINITY), Float::Float), None);
+    }
 }

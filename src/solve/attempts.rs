@@ -80,7 +80,7 @@ pub(super) fn best(unit: &Unit, known: &[Known], treatment: &Treatment) -> Optio
 
 fn candidates(unit: &Unit, known: &[Known], treatment: &Treatment) -> Vec<Candidate> {
     let mut search = Search::new();
-    let grids = grids(treatment.storage);
+    let grids = grids(treatment.kind());
     let features = unit.of.len();
     // The values that each local scale covers, and what an error of each costs.
     let mut covered = vec![(Vec::new(), Vec::new()); unit.scales.len()];
@@ -109,7 +109,7 @@ fn candidates(unit: &Unit, known: &[Known], treatment: &Treatment) -> Vec<Candid
     };
     if treatment.terms > 1 {
         let several =
-            covered.iter().map(|(values, _)| scales_of_several(values, treatment.storage, treatment.terms));
+            covered.iter().map(|(values, _)| scales_of_several(values, treatment.kind(), treatment.terms));
         return several.collect::<Option<Candidate>>().into_iter().collect();
     }
     if !treatment.compensate {

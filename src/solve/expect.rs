@@ -45,10 +45,7 @@ fn follow(index: &Index, node: &NodeProto, found: &Expected) -> Result<Option<Ch
     };
     Ok(match node.op_type() {
         "Relu" => Some(map(&|mean, variance| clipped(mean, variance, 0.0, f64::INFINITY))),
-        "Clip" => {
-            let (lo, hi) = (end(index, node, 1, f64::NEG_INFINITY)?, end(index, node, 2, f64::INFINITY)?);
-            lo.zip(hi).map(|(lo, hi)| map(&|mean, variance| clipped(mean, variance, lo, hi)))
-        }
+        "Clip" => bounds(index, node)?.map(|(lo, hi)| map(&|mean, variance| clipped(mean, variance, lo, hi))),
         "LeakyRelu" => {
             let slope = f64::from(float(node, "alpha").unwrap_or(SLOPE));
             Some(map(&|mean, variance| leaky(mean, variance, slope)))
@@ -92,7 +89,15 @@ pub(super) fn flattened(index: &Index, value: &str) -> bool {
     false
 }
 
-/// An end of Clip; `None` where it is not constant.
+/// The ends of a Clip; `None` where one is not constant.
+pub(super) fn bounds(index: &Index, node: &NodeProto) -> Result<Option<(f64, f64)>> {
+    // Below opset 11 they are attributes.
+    let attribute = |name: &str, open: f64| float(node, name).map_or(open, f64::from);
+    let lo = end(index, node, 1, attribute("min", f64::NEG_INFINITY))?;
+    Ok(lo.zip(end(index, node, 2, attribute("max", f64::INFINITY))?))
+}
+
+/// One end; `None` where it is not constant.
 fn end(index: &Index, node: &NodeProto, slot: usize, default: f64) -> Result<Option<f64>> {
     let Some(name) = node.input.get(slot).filter(|name| !name.is_empty()) else { return Ok(Some(default)) };
     let values = index.constant(name).map(floats).transpose()?;

@@ -21,10 +21,10 @@ use rayon::prelude::*;
 use crate::error::Result;
 use crate::mmse::Histogram;
 use crate::onnx::{Index, Model};
-use crate::options::{OPSET, Options, Scales};
+use crate::options::{Bias, OPSET, Options, Placement, Scales};
 use crate::plan::{
-    ActivationDecision, ActivationSite, Analysis, Decision, Expected, Keep, Observations, Plan, Read, Skip,
-    Subject, VERSION, WeightDecision, WeightSite,
+    ActivationDecision, ActivationSite, Analysis, Decision, Expected, Keep, Observations, Origin, Plan, Read,
+    Skip, Subject, VERSION, WeightDecision, WeightSite,
 };
 use crate::reconstruct::{Moments, Residual};
 pub use ladder::{Rung, Step, steps};
@@ -197,7 +197,8 @@ impl<'s> Solver<'s> {
                 _ => None,
             })
         };
-        if !self.options.bias_correction {
+        let int32 = self.options.bias == Bias::Int32;
+        if !self.options.bias_correction && !int32 {
             self.decisions.push(Decision::Weight(decision.clone()));
             return Ok(Some(decision));
         }
@@ -205,7 +206,10 @@ impl<'s> Solver<'s> {
             accumulator::rounded(&self.analysis.weights[at], &decision, met, &self.index)?;
         decision.biases = biases;
         if rounded {
-            decision.reason += ", bias in steps of an integer accumulator";
+            decision.reason += match int32 {
+                true => ", bias as INT32 in steps of an integer accumulator",
+                false => ", bias in steps of an integer accumulator",
+            };
         }
         self.decisions.push(Decision::Weight(decision.clone()));
         Ok(Some(decision))
@@ -250,7 +254,15 @@ impl<'s> Solver<'s> {
                 readers.push((read, layer, quantized && layer.weights.is_some()));
             }
         }
-        match activations::solve(site, &readers, histogram, weighted, self.options.scales == Scales::MinMax) {
+        let made = self.made(site)?;
+        let seen = activations::Seen {
+            histogram,
+            weighted,
+            min_max: self.options.scales == Scales::MinMax,
+            symmetric: self.options.symmetric_activations,
+            bounds: self.bounds(site)?,
+        };
+        match activations::solve(site, &readers, &made, &seen) {
             Ok(decision) => {
                 self.decisions.push(Decision::Activation(decision.clone()));
                 Ok(Some(decision))
@@ -262,11 +274,49 @@ impl<'s> Solver<'s> {
         }
     }
 
+    /// The ends of the Clip that the activation at `site` comes from, where codes may take its place.
+    fn bounds(&self, site: &ActivationSite) -> Result<Option<(f64, f64)>> {
+        let clip = self.index.producer(&site.tensor).filter(|node| node.op_type() == "Clip");
+        match clip.filter(|_| self.options.placement >= Placement::Outputs) {
+            Some(node) => expect::bounds(&self.index, node),
+            None => Ok(None),
+        }
+    }
+
+    /// What makes the activation at `site`.
+    fn made(&self, site: &ActivationSite) -> Result<activations::Made<'_>> {
+        use activations::Made;
+        let low = |tensor: &String| {
+            self.decisions.iter().find_map(|decision| match decision {
+                Decision::Activation(activation) if activation.tensor == *tensor => Some(activation),
+                _ => None,
+            })
+        };
+        let storage = |decision: &ActivationDecision| decision.terms.first().map(|term| term.storage);
+        Ok(match &site.origin {
+            Origin::Any => Made::Float,
+            Origin::Moved(source) => low(source).map_or(Made::Float, Made::Moved),
+            Origin::Operator(inputs) => {
+                let all = inputs.iter().map(|input| low(input).and_then(storage)).collect::<Option<Vec<_>>>();
+                all.and_then(|all| all.first().copied()).map_or(Made::Float, Made::Low)
+            }
+            Origin::Layer(at) => {
+                let place =
+                    self.analysis.weights.iter().position(|it| it.reads.iter().any(|read| read.at == *at));
+                let Some(place) = place else { return Ok(Made::Float) };
+                let layer = &self.layers[place];
+                let whole = weights::obstacle(&self.analysis.weights[place], &self.index)?.is_none();
+                let low = layer.activation.filter(|_| whole && layer.weights.is_some());
+                low.map_or(Made::Float, Made::Low)
+            }
+        })
+    }
+
     /// Leaves an activation float.
     pub fn leave(&mut self, site: &ActivationSite, reason: Keep) {
         self.skips.push(Skip {
             name: site.tensor.clone(),
-            operator: site.reads[0].operator.clone(),
+            operator: site.operator().to_owned(),
             dims: Vec::new(),
             bytes: 0,
             reason,
@@ -282,7 +332,7 @@ impl<'s> Solver<'s> {
     /// The plan, in graph order.
     pub fn finish(mut self, subject: Subject) -> Plan {
         self.decisions.sort_by_key(|decision| match decision {
-            Decision::Activation(activation) => (activation.reads[0].at, 0),
+            Decision::Activation(activation) => (activation.first(), 0),
             Decision::Weight(weight) => (weight.reads[0].at, 1),
         });
         Plan {
@@ -292,6 +342,8 @@ impl<'s> Solver<'s> {
             precision: self.options.precision().to_string(),
             opset: self.options.opset,
             container: self.options.container,
+            bias: self.options.bias,
+            explicit_zero_points: self.options.target.explicit_zero_points,
             shapes: Vec::new(),
             decisions: self.decisions,
             skips: self.skips,

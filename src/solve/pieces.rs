@@ -3,11 +3,10 @@
 
 use rayon::prelude::*;
 
-use super::terms::{Found, Part, Searches, encode_parts, parts};
+use super::terms::{Found, Kind, Part, Searches, encode_parts, parts};
 use crate::error::Result;
 use crate::mmse::{Grid, NotFinite};
 use crate::onnx::Floats;
-use crate::options::Storage;
 use crate::plan::{CodesMut, Float, Groups, Partition, Runs, Tile, WeightTerm, decode_sum};
 
 /// Elements of one group up to which all of them are searched for its scale, at some 50 bytes each; of more it is found on
@@ -29,7 +28,7 @@ const NEIGHBOURS: usize = 2 << 20;
 /// How weights are to be written, as far as the search is concerned.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Form {
-    pub storage: Storage,
+    pub kind: Kind,
     pub partition: Partition,
     /// How many quantized tensors are added up.
     pub terms: usize,
@@ -85,10 +84,10 @@ pub(super) fn fit_terms(
     plane: Option<usize>,
     found: Option<&Found>,
 ) -> Result<Result<Vec<WeightTerm>, NotFinite>> {
-    let lowest = form.storage.range().0;
+    let lowest = form.kind.storage.range().0;
     let mut scales = vec![Vec::with_capacity(groups.count()); form.terms];
     let mut zero_points = vec![Vec::with_capacity(groups.count()); form.terms];
-    let mut codes = vec![CodesMut::zeros(form.storage, values.len()); form.terms];
+    let mut codes = vec![CodesMut::zeros(form.kind.storage, values.len()); form.terms];
     let each = |group: usize, kernel: &[f32], searches: &mut Searches| {
         let plane = plane.filter(|_| groups.runs(group).elements() <= MOST_SEARCHED);
         parts(kernel, form, plane, found.and_then(|found| found.of(group, form)), searches)
@@ -109,7 +108,7 @@ pub(super) fn fit_terms(
         return Ok(Err(fault));
     }
     let terms = scales.into_iter().zip(zero_points).zip(codes).map(|((scales, zero_points), codes)| {
-        let (storage, partition) = (form.storage, form.partition);
+        let (storage, partition) = (form.kind.storage, form.partition);
         Ok(WeightTerm { storage, partition, scales, zero_points, codes: codes.finish()? })
     });
     terms.collect::<Result<Vec<_>>>().map(Ok)
@@ -259,6 +258,7 @@ fn encode_all(values: &Floats, runs: Runs, parts: &[Part], lowest: i32, codes: &
 pub(super) mod tests {
     use super::*;
     use crate::onnx::tensor_f32;
+    use crate::options::Storage;
 
     /// Bell-shaped values, the same each time, each the sum of `of` uniform ones.
     pub fn bell(count: usize, of: usize) -> Vec<f32> {
@@ -281,7 +281,12 @@ pub(super) mod tests {
         for partition in channels.into_iter().chain(blocks) {
             let groups = partition.groups(&dims).unwrap();
             assert!(groups.tiles(READ).len() > 1);
-            let form = Form { storage: Storage::Uint4, partition, terms: 1, min_max: true };
+            let form = Form {
+                kind: Kind { storage: Storage::Uint4, symmetric: false },
+                partition,
+                terms: 1,
+                min_max: true,
+            };
             let terms = fit_terms(&values, &groups, form, Some(1), None).unwrap().unwrap();
             let [term] = &terms[..] else { panic!("one term") };
             assert_eq!((term.scales.len(), term.codes.len()), (groups.count(), weights.len()));
@@ -309,13 +314,23 @@ pub(super) mod tests {
         let groups = partition.groups(&dims).unwrap();
         assert!(is_sampled(&groups));
         for terms in [1, 2] {
-            let form = Form { storage: Storage::Int4, partition, terms, min_max: false };
+            let form = Form {
+                kind: Kind { storage: Storage::Int4, symmetric: false },
+                partition,
+                terms,
+                min_max: false,
+            };
             let found = fit_terms(&values, &groups, form, Some(1), None).unwrap().unwrap();
             let (error, energy) = losses(&values, &found, &dims);
             let lost = error / energy;
             assert!(if terms == 1 { (0.008..0.012).contains(&lost) } else { lost < 0.0005 }, "{lost}");
         }
-        let form = Form { storage: Storage::Int4, partition, terms: 1, min_max: true };
+        let form = Form {
+            kind: Kind { storage: Storage::Int4, symmetric: false },
+            partition,
+            terms: 1,
+            min_max: true,
+        };
         let found = fit_terms(&values, &groups, form, None, None).unwrap().unwrap();
         assert!(found[0].scales[0] >= 9.0 / 8.0, "the largest is in every sample");
     }

@@ -1,10 +1,9 @@
 //! What each treatment of one weight tensor would lose, before anything is rounded for good.
 
 use super::pieces::{Form, fit_terms, losses, over_groups};
-use super::terms::{Found, lost};
+use super::terms::{Found, Kind, lost};
 use crate::error::Result;
 use crate::onnx::{Floats, Index};
-use crate::options::Storage;
 use crate::plan::{Partition, Residuals, WeightSite};
 
 /// Elements up to which errors are those of codes as they would be written; beyond, they are the searches' own sums, which
@@ -13,7 +12,7 @@ const WRITTEN: usize = 1 << 22;
 /// Scales up to which they are kept for the decision, so that nothing is searched twice.
 const KEPT: usize = 1 << 16;
 
-/// The relative squared errors of `site`'s weights at least-squares scales and nearest codes of `storage`, by partition
+/// The relative squared errors of `site`'s weights at least-squares scales and nearest codes of `kind`, by partition
 /// and, where `dual` is asked, with two terms, and the scales of one term where they are few; `None` where the weights are
 /// no finite numbers of the dimensions given.
 ///
@@ -23,13 +22,13 @@ const KEPT: usize = 1 << 16;
 pub(super) fn measure(
     site: &WeightSite,
     index: &Index,
-    storage: Storage,
+    kind: Kind,
     partition: Partition,
     dual: bool,
 ) -> Result<Option<(Residuals, Option<Found>)>> {
     let Some(tensor) = index.constant(&site.tensor) else { return Ok(None) };
     let values = Floats::of(tensor)?;
-    let measured = |partition: Partition, terms: usize| relative(site, &values, storage, partition, terms);
+    let measured = |partition: Partition, terms: usize| relative(site, &values, kind, partition, terms);
     let (whole, single) = rayon::join(|| measured(Partition::Tensor, 1), || measured(partition, 1));
     let (Some((whole, _)), Some((single, found))) = (whole?, single?) else { return Ok(None) };
     let known = |other: Partition| match other {
@@ -54,15 +53,15 @@ pub(super) fn measure(
 fn relative(
     site: &WeightSite,
     values: &Floats,
-    storage: Storage,
+    kind: Kind,
     partition: Partition,
     terms: usize,
 ) -> Result<Option<(f64, Found)>> {
     let groups = partition.groups(&site.dims).filter(|groups| groups.elements() == values.len());
     let Some(groups) = groups else { return Ok(None) };
-    let mut found = Found { storage, partition, scales: Vec::new(), zero_points: Vec::new() };
+    let mut found = Found { kind, partition, scales: Vec::new(), zero_points: Vec::new() };
     let (error, energy) = if values.len() <= WRITTEN {
-        let form = Form { storage, partition, terms, min_max: false };
+        let form = Form { kind, partition, terms, min_max: false };
         let Ok(mut terms) = fit_terms(values, &groups, form, None, None)? else { return Ok(None) };
         let sums = losses(values, &terms, &site.dims);
         if let Some(first) = terms.first_mut() {
@@ -72,7 +71,7 @@ fn relative(
         sums
     } else {
         let mut sums = (0.0, 0.0);
-        let each = |_: usize, kernel: &[f32], searches: &mut _| lost(kernel, storage, terms, searches);
+        let each = |_: usize, kernel: &[f32], searches: &mut _| lost(kernel, kind, terms, searches);
         let taken = over_groups(values, &groups, each, |_, groups| {
             for group in groups {
                 sums = (sums.0 + group.error, sums.1 + group.energy);

@@ -7,10 +7,18 @@ use crate::mmse::{Fit, Grid, MultiSearch, NotFinite, Search, Term, encode, encod
 use crate::options::Storage;
 use crate::plan::Partition;
 
-/// The grids that a storage type offers by its zero point, the plain one first.
-pub(super) fn grids(storage: Storage) -> Vec<Grid> {
-    let bits = storage.bits();
-    match storage {
+/// A type of codes, and whether its zero point is 0 in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kind {
+    pub storage: Storage,
+    pub symmetric: bool,
+}
+
+/// The grids that a type offers by its zero point, the plain one first.
+pub(super) fn grids(kind: Kind) -> Vec<Grid> {
+    let bits = kind.storage.bits();
+    match kind.storage {
+        _ if kind.symmetric => vec![Grid::signed(bits)],
         Storage::Int4 => vec![Grid::signed(bits), Grid::flipped(bits)],
         Storage::Uint4 => {
             // From the middle outwards: among equals the nearest to symmetric wins.
@@ -34,7 +42,7 @@ pub(super) struct Searches {
 /// Scales and zero points of a single term that were found before, one a group.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Found {
-    pub storage: Storage,
+    pub kind: Kind,
     pub partition: Partition,
     pub scales: Vec<f32>,
     pub zero_points: Vec<i16>,
@@ -43,13 +51,13 @@ pub(super) struct Found {
 impl Found {
     /// What is known of `group` where this is of the same `form`.
     pub fn of(&self, group: usize, form: Form) -> Option<(f32, Grid)> {
-        let same = self.storage == form.storage && self.partition == form.partition;
+        let same = self.kind == form.kind && self.partition == form.partition;
         if !same || form.terms != 1 || form.min_max {
             return None;
         }
         let (&scale, &zero_point) = (self.scales.get(group)?, self.zero_points.get(group)?);
-        let lowest = form.storage.range().0 - i32::from(zero_point);
-        Some((scale, grids(form.storage).into_iter().find(|grid| grid.lo() == lowest)?))
+        let lowest = form.kind.storage.range().0 - i32::from(zero_point);
+        Some((scale, grids(form.kind).into_iter().find(|grid| grid.lo() == lowest)?))
     }
 }
 
@@ -65,7 +73,7 @@ pub(super) fn parts(
     if let Some((scale, grid)) = known {
         return Ok(vec![part(kernel, scale, grid, plane)]);
     }
-    let grids = grids(form.storage);
+    let grids = grids(form.kind);
     let fit = match form.terms {
         1 if form.min_max => least_of_min_max(kernel, &grids)?,
         1 => searches.one.fit_best(kernel, None, &grids)?,
@@ -77,14 +85,14 @@ pub(super) fn parts(
 /// The relative squared error that is left of one group by `terms` of least error, and its energy: see [`parts`].
 pub(super) fn lost(
     kernel: &[f32],
-    storage: Storage,
+    kind: Kind,
     terms: usize,
     searches: &mut Searches,
 ) -> Result<Lost, NotFinite> {
-    let grids = grids(storage);
+    let grids = grids(kind);
     if terms == 1 {
         let Fit { scale, grid, error, energy } = searches.one.fit_best(kernel, None, &grids)?;
-        return Ok(Lost { error, energy, scale, zero_point: (storage.range().0 - grid.lo()) as i16 });
+        return Ok(Lost { error, energy, scale, zero_point: (kind.storage.range().0 - grid.lo()) as i16 });
     }
     let fit = searches.several.fit(kernel, None, &grids, terms)?;
     Ok(Lost { error: fit.error, energy: fit.energy, scale: 1.0, zero_point: 0 })
@@ -160,8 +168,8 @@ fn several(
 }
 
 /// Grids and scales of several terms that together approximate `values`.
-pub(super) fn scales_of_several(values: &[f32], storage: Storage, terms: usize) -> Option<Vec<(Grid, f64)>> {
-    let fit = MultiSearch::new().fit(values, None, &grids(storage), terms).ok()?;
+pub(super) fn scales_of_several(values: &[f32], kind: Kind, terms: usize) -> Option<Vec<(Grid, f64)>> {
+    let fit = MultiSearch::new().fit(values, None, &grids(kind), terms).ok()?;
     Some(fit.terms.iter().map(|term| (term.grid, f64::from(term.scale))).collect())
 }
 
@@ -176,7 +184,12 @@ mod tests {
         let groups = partition.groups(dims).unwrap();
         let tensor = tensor_f32("w", dims, values);
         let values = Floats::of(&tensor).unwrap();
-        let form = Form { storage: Storage::Int4, partition, terms: count, min_max: false };
+        let form = Form {
+            kind: Kind { storage: Storage::Int4, symmetric: false },
+            partition,
+            terms: count,
+            min_max: false,
+        };
         let terms = fit_terms(&values, &groups, form, None, None).unwrap().unwrap();
         assert_eq!(terms.len(), count);
         let (error, energy) = losses(&values, &terms, dims);

@@ -76,8 +76,7 @@ pub(super) fn solve(
         )
     })?;
     let plane = treatment.correct_biases.then(|| plane(site, partition));
-    let form =
-        Form { storage: treatment.storage, partition, terms: treatment.terms, min_max: treatment.min_max };
+    let form = Form { kind: treatment.kind(), partition, terms: treatment.terms, min_max: treatment.min_max };
     let terms = match fit_terms(&values, &groups, form, plane, treatment.found.as_deref())? {
         Ok(terms) => terms,
         Err(fault) => return Ok(Err(skip(site, Keep::NotFinite(fault.index)))),

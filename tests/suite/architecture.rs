@@ -21,6 +21,7 @@ const LAYERS: &[(&str, usize)] = &[
     ("samples", 2),
     ("analyse", 3),
     ("calibrate", 3),
+    ("check", 3),
     ("prepare", 3),
     ("rewrite", 3),
     ("solve", 3),

@@ -14,4 +14,5 @@ mod random;
 mod rounding;
 mod storage;
 mod structures;
+mod targets;
 mod upgrade;

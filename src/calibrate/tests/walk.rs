@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::calibrate::Walk;
 use crate::calibrate::walk::Network;
+use crate::calibrate::{Stop, Walk};
 use crate::error::Result;
 use crate::onnx::build::{GraphBuilder, node, value};
 use crate::onnx::proto::{GraphProto, TensorProto};
@@ -109,10 +109,11 @@ fn check(model: &Model, dims: &[i64], settle: bool) {
     let mut own: Model = model.clone();
     let mut met = HashMap::new();
     loop {
-        let sites = walk.advance().unwrap();
-        if sites.is_empty() {
+        let Stop { activations, weights: sites } = walk.advance().unwrap();
+        if sites.is_empty() && activations.is_empty() {
             break;
         }
+        activations.into_iter().for_each(|at| walk.range(at, None));
         for &site in &sites {
             *met.entry(site).or_insert(0) += 1;
             let (read, tensor) = (&analysis.weights[site].reads[0], &analysis.weights[site].inputs[0]);

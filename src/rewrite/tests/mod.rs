@@ -22,6 +22,8 @@ fn plan(decisions: Vec<Decision>) -> Plan {
         precision: "w4a8".into(),
         opset: Opset::default(),
         container: crate::options::Container::Packed,
+        bias: crate::options::Bias::Float,
+        explicit_zero_points: false,
         shapes: Vec::new(),
         decisions,
         skips: Vec::new(),
@@ -69,6 +71,7 @@ fn weight(
 
 fn activation(model: &Model, tensor: &str, reads: &[(usize, usize)]) -> ActivationDecision {
     ActivationDecision {
+        returned: false,
         tensor: tensor.into(),
         float: Float::Float,
         reads: reads.iter().map(|&(at, slot)| read(model, at, slot)).collect(),

@@ -1,12 +1,16 @@
 //! What came of it all: the data behind every report.
 
+mod checked;
+
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::budget::Budgeted;
-use super::decision::Plan;
-use super::site::Skip;
+pub use checked::{Checked, Finding};
+
+use crate::plan::budget::Budgeted;
+use crate::plan::decision::Plan;
+use crate::plan::site::Skip;
 
 /// One exact change that preparation made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

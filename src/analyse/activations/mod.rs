@@ -1,13 +1,21 @@
-//! The activations that quantized weights meet.
+//! The activations that quantized weights meet, and those around them that a runtime has integer kernels for.
 
 use std::collections::BTreeMap;
 
+mod placement;
+
 use super::{computes_in_integers, source::Source};
 use crate::onnx::{Dtype, Index, dtype_name, value_shape};
-use crate::plan::{ActivationSite, Float, Keep, Read, Skip, WeightSite};
+use crate::options::Placement;
+use crate::plan::{ActivationSite, Float, Keep, Origin, Read, Skip, WeightSite};
 
 /// The site of each activation, in graph order; others go to `skips`.
-pub(super) fn find(weights: &[WeightSite], index: &Index, skips: &mut Vec<Skip>) -> Vec<ActivationSite> {
+pub(super) fn find(
+    weights: &[WeightSite],
+    index: &Index,
+    placement: Placement,
+    skips: &mut Vec<Skip>,
+) -> Vec<ActivationSite> {
     let mut sites: BTreeMap<&str, (Vec<Read>, Option<Float>)> = BTreeMap::new();
     let mut floats: BTreeMap<&str, &Read> = BTreeMap::new();
     for site in weights {
@@ -64,10 +72,14 @@ pub(super) fn find(weights: &[WeightSite], index: &Index, skips: &mut Vec<Skip>)
                 tensor: tensor.to_owned(),
                 float: kind.unwrap_or_default(),
                 reads,
+                followers: Vec::new(),
                 elements: None,
+                origin: Origin::Any,
+                returned: false,
             }),
         }
     }
-    found.sort_by_key(|site| site.reads[0].at);
+    found.sort_by_key(ActivationSite::first);
+    placement::extend(&mut found, weights, index, placement);
     found
 }

@@ -1,0 +1,200 @@
+//! Quantized constants and activations, as their readers meet them.
+
+use super::Seen;
+use crate::onnx::proto::{NodeProto, TensorProto};
+use crate::onnx::{CONTRIB, Dtype, Index, dtype_name, int, integers, is_linear, is_standard};
+use crate::options::{Bias, Case, Granularity, OPSET, Spelling, Storage};
+
+/// Nodes between a quantized constant and its reader that are followed.
+const REACH: usize = 8;
+/// The opset from which 8-bit codes have one scale an index of an axis.
+const OPSET_PER_AXIS: i64 = 13;
+
+/// A DequantizeLinear: of a constant, or of an activation.
+pub(super) fn dequantized(node: &NodeProto, index: &Index, seen: &mut Seen) {
+    let input = |slot: usize| node.input.get(slot).map_or("", String::as_str);
+    let Some(codes) = index.constant(input(0)) else { return };
+    seen.quantized += 1;
+    let kind = Dtype::try_from(codes.data_type()).unwrap_or(Dtype::Undefined);
+    if kind == Dtype::Int32 {
+        if !seen.target.biases.contains(&Bias::Int32) {
+            let problem = format!("an INT32 bias; {} takes FLOAT ones", seen.target.name);
+            seen.refuse(node, codes.name(), problem);
+        }
+        return;
+    }
+    let Some(weights) = storage(kind) else {
+        seen.refuse(node, codes.name(), format!("codes of type {}", dtype_name(codes.data_type())));
+        return;
+    };
+    if !spelled(node, codes.name(), weights, seen) {
+        return;
+    }
+    let scale = index.constant(input(1));
+    let (granularity, axis) = shared(node, codes, scale);
+    if granularity != Granularity::Tensor && is_standard(node.domain()) && seen.opset < OPSET_PER_AXIS {
+        let problem = format!("scales by {granularity}, which opset {} does not know", seen.opset);
+        seen.refuse(node, codes.name(), problem);
+        return;
+    }
+    let zero = index.constant(input(2));
+    if zero.is_none() && input(2).is_empty() && seen.target.explicit_zero_points {
+        let problem =
+            format!("no zero points, and {} needs them written even where they are 0", seen.target.name);
+        seen.refuse(node, codes.name(), problem);
+    }
+    let zero_points = zero.is_some_and(is_not_zero);
+    let case = Case {
+        operator: "",
+        weights,
+        granularity,
+        axis,
+        zero_points,
+        activation: None,
+        activation_zero_point: false,
+    };
+    let output = node.output.first().map_or("", String::as_str);
+    readers(output, &case, codes.name(), index, seen, REACH);
+}
+
+/// A QuantizeLinear of an activation.
+pub(super) fn rounded(node: &NodeProto, index: &Index, seen: &mut Seen) {
+    seen.quantized += 1;
+    let value = node.input.first().map_or("", String::as_str);
+    let Some((activation, zero)) = pair(node, index) else {
+        seen.refuse(node, value, "codes of a type that no target takes");
+        return;
+    };
+    if !spelled(node, value, activation, seen) {
+        return;
+    }
+    let forms = seen.target.forms;
+    let takes = forms.iter().any(|form| form.activations.contains(&Some(activation)));
+    let zero_points = forms.iter().any(|form| form.activation_zero_points);
+    if !takes {
+        let problem = format!("{activation} activations, which {} does not take", seen.target.name);
+        seen.refuse(node, value, problem);
+    } else if zero && !zero_points {
+        let problem =
+            format!("a zero point other than 0; {} takes activations centred on 0", seen.target.name);
+        seen.refuse(node, value, problem);
+    }
+}
+
+/// Whether the operator may have codes of type `storage` where it stands.
+fn spelled(node: &NodeProto, tensor: &str, storage: Storage, seen: &mut Seen) -> bool {
+    let contrib = node.domain() == CONTRIB;
+    if contrib && !seen.target.contrib {
+        // Told with the domain already.
+        return false;
+    }
+    if contrib && int(node, "block_size").is_some_and(|size| size != 0) {
+        seen.refuse(node, tensor, "blocks, which com.microsoft's operator does not know");
+        return false;
+    }
+    if !contrib && seen.opset < OPSET && (storage.bits() == 4 || storage.bits() == 16) {
+        let problem = format!(
+            "{storage} codes, which the standard's operator knows from opset {OPSET} on; this is {}",
+            seen.opset
+        );
+        seen.refuse(node, tensor, problem);
+        return false;
+    }
+    true
+}
+
+/// Holds `case` against each operator that reads `value`, itself or laid out, cast or added up.
+fn readers(value: &str, case: &Case, tensor: &str, index: &Index, seen: &mut Seen, reach: usize) {
+    for &(at, slot) in index.consumers(value) {
+        let reader = &index.graph().node[at];
+        let output = reader.output.first().map_or("", String::as_str);
+        let quantized = |name: &String| {
+            index.producer(name).is_some_and(|node| {
+                is_linear(node, "DequantizeLinear")
+                    && node.input.first().is_some_and(|codes| index.constant(codes).is_some())
+            })
+        };
+        match reader.op_type() {
+            "Add" if reader.input.iter().all(quantized) => {
+                if !seen.target.dual.contains(&Spelling::Sum) {
+                    let problem =
+                        format!("a sum of two quantized tensors, which {} does not take", seen.target.name);
+                    seen.refuse(reader, tensor, problem);
+                }
+                if reach > 0 {
+                    readers(output, case, tensor, index, seen, reach - 1);
+                }
+            }
+            "Transpose" | "Cast" | "Identity" | "Reshape" if slot == 0 && reach > 0 => {
+                readers(output, case, tensor, index, seen, reach - 1);
+            }
+            operator if is_layer(operator) && is_standard(reader.domain()) => {
+                let data = data(reader, slot).and_then(|name| index.producer(name));
+                let met = data.filter(|maker| is_linear(maker, "DequantizeLinear"));
+                let codes = met.and_then(|maker| index.producer(maker.input.first()?));
+                let met = codes.filter(|maker| is_linear(maker, "QuantizeLinear"));
+                let (activation, activation_zero_point) = met
+                    .and_then(|maker| pair(maker, index))
+                    .map_or((None, false), |(storage, zero)| (Some(storage), zero));
+                let case = Case { operator, activation, activation_zero_point, ..*case };
+                if let Some(problem) = seen.target.obstacle(&case) {
+                    seen.refuse(reader, tensor, problem);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether targets say what weights an operator may have.
+fn is_layer(operator: &str) -> bool {
+    crate::options::GENERIC.forms.iter().any(|form| form.operators.contains(&operator))
+}
+
+/// What the weights in `slot` are multiplied with.
+fn data(reader: &NodeProto, slot: usize) -> Option<&String> {
+    match (reader.op_type(), slot) {
+        ("Gather", _) => None,
+        ("Einsum" | "MatMul", 0) => reader.input.get(1),
+        _ => reader.input.first(),
+    }
+}
+
+/// Type and scales of the codes that `node` rounds to, and whether their zero point is not 0.
+fn pair(node: &NodeProto, index: &Index) -> Option<(Storage, bool)> {
+    let zero = node.input.get(2).filter(|name| !name.is_empty()).and_then(|name| index.constant(name));
+    let asked =
+        int(node, "output_dtype").filter(|&asked| asked != 0).and_then(|asked| i32::try_from(asked).ok());
+    let kind = zero.map(TensorProto::data_type).or(asked).unwrap_or(Dtype::Uint8 as i32);
+    Some((storage(Dtype::try_from(kind).ok()?)?, zero.is_some_and(is_not_zero)))
+}
+
+fn is_not_zero(tensor: &TensorProto) -> bool {
+    integers(tensor).is_ok_and(|values| values.iter().any(|&value| value != 0))
+}
+
+fn storage(kind: Dtype) -> Option<Storage> {
+    Some(match kind {
+        Dtype::Int4 => Storage::Int4,
+        Dtype::Uint4 => Storage::Uint4,
+        Dtype::Int8 => Storage::Int8,
+        Dtype::Uint8 => Storage::Uint8,
+        Dtype::Int16 => Storage::Int16,
+        _ => return None,
+    })
+}
+
+/// How many codes share a scale, and the length of the axis along which blocks lie.
+fn shared(node: &NodeProto, codes: &TensorProto, scale: Option<&TensorProto>) -> (Granularity, usize) {
+    let axis = int(node, "axis").unwrap_or(1);
+    let axis = if axis < 0 { axis + codes.dims.len() as i64 } else { axis };
+    let length = usize::try_from(axis)
+        .ok()
+        .and_then(|axis| codes.dims.get(axis))
+        .map_or(0, |&dim| dim.max(0) as usize);
+    match int(node, "block_size").and_then(|size| usize::try_from(size).ok()).filter(|&size| size > 0) {
+        Some(size) => (Granularity::Block(size), length),
+        None if scale.is_none_or(|scale| scale.dims.is_empty()) => (Granularity::Tensor, length),
+        None => (Granularity::Channel, length),
+    }
+}

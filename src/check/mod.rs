@@ -1,0 +1,88 @@
+//! Any ONNX model, ours or not, held against a target: what that will not take, node by node.
+//!
+//! The records in `options/target` say what is taken; here a graph is read for what it has.
+
+mod constant;
+mod domains;
+mod outputs;
+
+#[cfg(test)]
+mod tests;
+
+use crate::onnx::proto::{GraphProto, NodeProto};
+use crate::onnx::{Index, Model, bodies, is_linear, node_label, operator_label};
+use crate::options::{Placement, Target};
+use crate::plan::Finding;
+use crate::runtime::faults;
+
+/// What `target` objects to in `model`, in graph order, and how many quantized tensors were looked at.
+pub fn check(model: &Model, target: &Target) -> (Vec<Finding>, usize) {
+    let mut seen = Seen { target, opset: model.opset(), findings: Vec::new(), quantized: 0 };
+    domains::whole(model, &mut seen);
+    let functions: Vec<(&str, &str)> =
+        model.proto.functions.iter().map(|function| (function.domain(), function.name())).collect();
+    graph(model.graph(), &functions, &mut seen);
+    for function in &model.proto.functions {
+        let body = GraphProto { node: function.node.clone(), ..GraphProto::default() };
+        graph(&body, &functions, &mut seen);
+    }
+    if target.name == "tract" {
+        let known: Vec<String> = seen.findings.iter().map(|finding| finding.node.clone()).collect();
+        for fault in faults(model).into_iter().filter(|fault| !known.contains(&fault.node)) {
+            seen.findings.push(Finding {
+                node: fault.node,
+                operator: String::new(),
+                tensor: String::new(),
+                problem: fault.problem,
+                refused: true,
+            });
+        }
+    }
+    (seen.findings, seen.quantized)
+}
+
+/// What was found so far.
+struct Seen<'t> {
+    target: &'t Target,
+    opset: i64,
+    findings: Vec<Finding>,
+    quantized: usize,
+}
+
+impl Seen<'_> {
+    /// Notes that the target does not take `tensor` at `node`.
+    fn refuse(&mut self, node: &NodeProto, tensor: &str, problem: impl Into<String>) {
+        self.note(node, tensor, problem.into(), true);
+    }
+
+    fn note(&mut self, node: &NodeProto, tensor: &str, problem: String, refused: bool) {
+        let finding = Finding {
+            node: node_label(node).to_owned(),
+            operator: operator_label(node),
+            tensor: tensor.to_owned(),
+            problem,
+            refused,
+        };
+        if !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
+    }
+}
+
+fn graph(graph: &GraphProto, functions: &[(&str, &str)], seen: &mut Seen) {
+    let index = Index::new(graph);
+    for node in &graph.node {
+        domains::node(node, functions, seen);
+        if is_linear(node, "DequantizeLinear") {
+            constant::dequantized(node, &index, seen);
+        } else if is_linear(node, "QuantizeLinear") {
+            constant::rounded(node, &index, seen);
+        }
+        if seen.target.usual.placement >= Placement::Outputs {
+            outputs::layer(node, &index, seen);
+        }
+        for body in bodies(node) {
+            self::graph(body, functions, seen);
+        }
+    }
+}

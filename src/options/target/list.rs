@@ -1,0 +1,237 @@
+//! The runtimes that are known: one record each, with where it is from. A new one is a record and a word in [`TARGETS`].
+
+use super::{Blocks, Form, Scales, Standing, Target, Usual};
+use crate::options::{Bias, Container, Granularity, NEWEST_OPSET, Placement, Spelling, Storage};
+
+/// All of them, in the order in which they are listed.
+pub const TARGETS: &[&Target] =
+    &[&GENERIC, &ORT_CPU, &ORT_CPU_INT8, &OPENVINO, &TENSORRT, &QNN_HTP, &DIRECTML, &WEBGPU, &TRACT];
+
+/// Operators that multiply a matrix.
+const PRODUCTS: &[&str] = &["Gemm", "MatMul"];
+/// Operators that other runtimes than the most complete ones know with quantized weights.
+const LAYERS: &[&str] = &["Conv", "ConvTranspose", "Gemm", "MatMul"];
+const ALL: &[&str] =
+    &["Conv", "ConvTranspose", "Gemm", "MatMul", "Gather", "LSTM", "GRU", "RNN", "Einsum", "DeformConv"];
+const FOUR_OR_EIGHT: &[Storage] = &[Storage::Int4, Storage::Uint4, Storage::Int8, Storage::Uint8];
+const EIGHT: &[Storage] = &[Storage::Int8, Storage::Uint8];
+const FLOAT: &[Option<Storage>] = &[None];
+const ANY_ACTIVATION: &[Option<Storage>] = &[
+    None,
+    Some(Storage::Uint8),
+    Some(Storage::Int8),
+    Some(Storage::Uint4),
+    Some(Storage::Int4),
+    Some(Storage::Int16),
+];
+
+const ANY_BLOCKS: Option<Blocks> =
+    Some(Blocks { sizes: (1, usize::MAX), powers_of_two: false, divides: false });
+const ANY_SCALES: Scales = Scales { tensor: true, channel: true, blocks: ANY_BLOCKS };
+const NO_BLOCKS: Scales = Scales { tensor: true, channel: true, blocks: None };
+
+/// Everything that QuantizeLinear and DequantizeLinear of opset 21 can say.
+const STANDARD: Form = Form {
+    operators: ALL,
+    weights: FOUR_OR_EIGHT,
+    scales: ANY_SCALES,
+    zero_points: true,
+    activations: ANY_ACTIVATION,
+    activation_zero_points: true,
+};
+
+const PLAIN: Usual = Usual {
+    containers: (Container::Packed, Container::Packed),
+    granularities: (Granularity::Channel, Granularity::Channel),
+    activations: Storage::Uint8,
+    placement: Placement::Inputs,
+    matmul_nbits: false,
+};
+
+const BOTH_DUAL: &[Spelling] = &[Spelling::Sum, Spelling::Branches];
+
+/// What is written where no target is named: whatever the standard has a form for.
+/// Source: ONNX operators QuantizeLinear-21 and DequantizeLinear-21.
+pub const GENERIC: Target = Target {
+    name: "generic",
+    runtime: "any that implements ONNX",
+    standing: Standing::Tested,
+    forms: &[STANDARD],
+    explicit_zero_points: false,
+    matmul_nbits: true,
+    contrib: true,
+    dual: BOTH_DUAL,
+    opsets: (1, NEWEST_OPSET),
+    biases: &[Bias::Float, Bias::Int32],
+    usual: PLAIN,
+};
+
+/// Source: run with onnxruntime 1.32. It decodes packed weights at run time; a product is fastest as MatMulNBits.
+const ORT_CPU: Target = Target {
+    name: "ort-cpu",
+    runtime: "onnxruntime, CPU, weights decoded",
+    forms: &[STANDARD],
+    usual: Usual { matmul_nbits: true, ..PLAIN },
+    ..GENERIC
+};
+
+/// Source: run with onnxruntime 1.32: QLinearConv, QGemm and QLinearAdd come of these pairs around 8-bit storage. Relu and Clip
+/// vanish into unsigned codes only; a QGemm needs its weights' zero point and an INT32 bias. ConvTranspose has no integer kernel
+/// there, nor has anything that is not a product.
+const ORT_CPU_INT8: Target = Target {
+    name: "ort-cpu-int8",
+    runtime: "onnxruntime, CPU, integer kernels",
+    forms: &[
+        Form {
+            operators: &["Conv", "Gemm", "MatMul"],
+            weights: &[Storage::Int8],
+            scales: NO_BLOCKS,
+            zero_points: false,
+            activations: &[Some(Storage::Uint8)],
+            activation_zero_points: true,
+        },
+        Form {
+            operators: &["ConvTranspose", "Gather", "LSTM", "GRU", "RNN", "Einsum", "DeformConv"],
+            weights: EIGHT,
+            scales: ANY_SCALES,
+            zero_points: true,
+            activations: FLOAT,
+            activation_zero_points: false,
+        },
+    ],
+    explicit_zero_points: true,
+    matmul_nbits: false,
+    dual: &[],
+    biases: &[Bias::Int32, Bias::Float],
+    usual: Usual { containers: (Container::Int8, Container::Int8), placement: Placement::Outputs, ..PLAIN },
+    ..GENERIC
+};
+
+/// Source: run with OpenVINO 2026.4, which refuses blocks that do not divide their axis.
+const OPENVINO: Target = Target {
+    name: "openvino",
+    runtime: "OpenVINO, CPU",
+    forms: &[Form {
+        scales: Scales {
+            tensor: true,
+            channel: true,
+            blocks: Some(Blocks { sizes: (1, usize::MAX), powers_of_two: false, divides: true }),
+        },
+        ..STANDARD
+    }],
+    matmul_nbits: true,
+    ..GENERIC
+};
+
+/// Source: TensorRT documentation, "Quantization Schemes" (INT4: weights only, per block of 64 or 128 along one of the last
+/// two dimensions; symmetric) and "Working with Quantized Types" (INT8: weights and activations centred on zero; INT32
+/// biases behind a DequantizeLinear are refused).
+const TENSORRT: Target = Target {
+    name: "tensorrt",
+    runtime: "TensorRT 10 and newer",
+    standing: Standing::Documented,
+    forms: &[
+        Form {
+            operators: PRODUCTS,
+            weights: &[Storage::Int4],
+            scales: Scales {
+                tensor: false,
+                channel: false,
+                blocks: Some(Blocks { sizes: (64, 128), powers_of_two: true, divides: true }),
+            },
+            zero_points: false,
+            activations: FLOAT,
+            activation_zero_points: false,
+        },
+        Form {
+            operators: LAYERS,
+            weights: &[Storage::Int8],
+            scales: NO_BLOCKS,
+            zero_points: false,
+            activations: &[Some(Storage::Int8)],
+            activation_zero_points: false,
+        },
+    ],
+    matmul_nbits: false,
+    contrib: false,
+    dual: &[Spelling::Branches],
+    opsets: (13, NEWEST_OPSET),
+    biases: &[Bias::Float],
+    usual: Usual {
+        containers: (Container::Packed, Container::Int8),
+        granularities: (Granularity::Block(128), Granularity::Channel),
+        activations: Storage::Int8,
+        placement: Placement::Joins,
+        matmul_nbits: false,
+    },
+    ..GENERIC
+};
+
+/// Source: Qualcomm, "HTP guidelines for INT4 weights" (per channel and symmetric, with quantized activations), and
+/// onnxruntime's documentation of its QNN execution provider (every operator between pairs, INT32 biases).
+const QNN_HTP: Target = Target {
+    name: "qnn-htp",
+    runtime: "Qualcomm HTP through onnxruntime's QNN provider",
+    standing: Standing::Documented,
+    forms: &[Form {
+        operators: LAYERS,
+        weights: &[Storage::Int4, Storage::Int8],
+        scales: NO_BLOCKS,
+        zero_points: false,
+        activations: &[Some(Storage::Uint8)],
+        activation_zero_points: true,
+    }],
+    matmul_nbits: false,
+    contrib: true,
+    dual: &[Spelling::Branches],
+    opsets: (13, NEWEST_OPSET),
+    biases: &[Bias::Int32],
+    usual: Usual { placement: Placement::Everywhere, ..PLAIN },
+    ..GENERIC
+};
+
+/// Source: onnxruntime pull request 21592 (4-bit DequantizeLinear) and issue 25445 (a missing zero point of an unsigned type is
+/// not taken as 0).
+const DIRECTML: Target = Target {
+    name: "directml",
+    runtime: "DirectML through onnxruntime",
+    standing: Standing::Documented,
+    forms: &[Form {
+        operators: LAYERS,
+        activations: &[None, Some(Storage::Uint8), Some(Storage::Int8)],
+        ..STANDARD
+    }],
+    explicit_zero_points: true,
+    ..GENERIC
+};
+
+/// Source: onnxruntime pull request 24268 (DequantizeLinear), issues 32730 and 32578 (wrong numbers for 1-D blocks, which no
+/// weights of these operators have).
+const WEBGPU: Target = Target {
+    name: "webgpu",
+    runtime: "WebGPU through onnxruntime",
+    standing: Standing::Documented,
+    forms: &[Form { operators: LAYERS, activations: FLOAT, ..STANDARD }],
+    explicit_zero_points: true,
+    usual: Usual { matmul_nbits: true, ..PLAIN },
+    ..GENERIC
+};
+
+/// Source: run with tract 0.23.9, which knows no 4-bit types and no blocks in DequantizeLinear.
+const TRACT: Target = Target {
+    name: "tract",
+    runtime: "tract 0.23.9",
+    forms: &[Form {
+        operators: &["Conv", "ConvTranspose", "Gemm", "MatMul", "Gather", "LSTM", "GRU", "RNN", "Einsum"],
+        weights: EIGHT,
+        scales: NO_BLOCKS,
+        zero_points: true,
+        activations: &[None, Some(Storage::Uint8), Some(Storage::Int8)],
+        activation_zero_points: true,
+    }],
+    matmul_nbits: false,
+    contrib: false,
+    opsets: (1, NEWEST_OPSET),
+    usual: Usual { containers: (Container::Int8, Container::Int8), ..PLAIN },
+    ..GENERIC
+};

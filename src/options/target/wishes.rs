@@ -1,0 +1,190 @@
+//! What a person says, and what the target adds where nothing is said.
+
+use super::{Form, Target, names};
+use crate::error::{Error, Result};
+use crate::options::{
+    Bias, Container, Dual, Granularity, Keys, Opset, Options, Placement, Precision, Storage,
+};
+
+/// What is asked for; `None` leaves it to the target.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// Widths of weights and activations.
+    pub precision: Option<Precision>,
+    /// Type of weights, whatever the precision says; `Some(None)` leaves them float.
+    pub weights: Option<Option<Storage>>,
+    /// The same of activations.
+    pub activations: Option<Option<Storage>>,
+    /// How many weights share a scale.
+    pub granularity: Option<Granularity>,
+    /// How 4-bit codes are stored.
+    pub container: Option<Container>,
+    /// To which opset the model is brought.
+    pub opset: Option<Opset>,
+    /// Where activations are quantized.
+    pub placement: Option<Placement>,
+    /// How biases are stored.
+    pub bias: Option<Bias>,
+    /// Whether weights have zero points of 0 only.
+    pub symmetric_weights: Option<bool>,
+    /// The same of activations.
+    pub symmetric_activations: Option<bool>,
+    /// What is dual.
+    pub dual: Dual,
+    /// Whether rules for single layers ask for blocks.
+    pub blocks: bool,
+}
+
+impl Wishes {
+    /// Options for `target`, with its defaults for what is not asked for.
+    ///
+    /// # Errors
+    /// [`Error::Options`] for what the target does not take, saying what it does, and for what contradicts itself.
+    pub fn options(&self, target: &'static Target) -> Result<Options> {
+        let precision = self.precision.unwrap_or_default();
+        let weights = self.weights.unwrap_or(precision.weights);
+        let eight = |storage: Storage| target.usual.activations.with_bits(storage.bits());
+        let usual =
+            precision.activations.map(|storage| if storage.bits() <= 8 { eight(storage) } else { storage });
+        let activations = self.activations.unwrap_or(usual);
+        let float = activations.is_none();
+        let choose = |pair: (Container, Container)| if float { pair.0 } else { pair.1 };
+        let container = self.container.unwrap_or(choose(target.usual.containers));
+        let (granular_float, granular) = target.usual.granularities;
+        let granularity = self.granularity.unwrap_or(if float { granular_float } else { granular });
+        let blocks = self.blocks || matches!(granularity, Granularity::Block(_));
+        let opset = self.opset.unwrap_or(Opset::usual(container, blocks));
+        let any = |of: &dyn Fn(&Form) -> bool| target.takes(of);
+        let options = Options {
+            weights,
+            activations,
+            opset,
+            container,
+            granularity,
+            placement: self.placement.unwrap_or(target.usual.placement),
+            bias: self.bias.unwrap_or(target.biases.first().copied().unwrap_or_default()),
+            // 8-bit storage has room for codes less their zero points.
+            symmetric_weights: self
+                .symmetric_weights
+                .unwrap_or(container == Container::Packed && !any(&|form| form.zero_points)),
+            symmetric_activations: self
+                .symmetric_activations
+                .unwrap_or(!float && !any(&|form| form.activation_zero_points)),
+            dual: self.dual.clone(),
+            target,
+            ..Options::new(precision)
+        };
+        self.check(target, &options)?;
+        Ok(options)
+    }
+
+    /// Refuses what no layer of `target` can have.
+    fn check(&self, target: &Target, options: &Options) -> Result<()> {
+        let refuse = |asked: String, takes: String| {
+            Err(Error::options(
+                format!("the target {} takes no {asked}", target.name),
+                format!("it takes {takes}; fourbit targets shows all that each target takes"),
+            ))
+        };
+        options.opset.check(options.container)?;
+        let stored = options.weights.map(|storage| options.container.of_weights(storage));
+        let stored_activation = options.activations.map(|storage| options.container.of_activation(storage));
+        let of_weights = |form: &Form| stored.is_none_or(|storage| form.weights.contains(&storage));
+        let of_both = |form: &Form| of_weights(form) && form.activations.contains(&stored_activation);
+        let scales = |form: &Form| match options.granularity {
+            Granularity::Tensor => form.scales.tensor,
+            Granularity::Channel => form.scales.channel,
+            Granularity::Block(size) => form.scales.blocks.as_ref().is_some_and(|blocks| {
+                (blocks.sizes.0..=blocks.sizes.1).contains(&size)
+                    && (!blocks.powers_of_two || size.is_power_of_two())
+            }),
+        };
+        if !target.takes(of_weights) {
+            let mut all: Vec<Storage> = target.forms.iter().flat_map(|form| form.weights).copied().collect();
+            all.sort_by_key(|storage| storage.name());
+            all.dedup();
+            let packed = if options.container == Container::Packed { " packed" } else { "" };
+            let asked = format!("{} weights{packed}", stored.map_or("float", Storage::name));
+            return refuse(asked, names(&all));
+        }
+        let described = |forms: Vec<&Form>| {
+            let words = forms.into_iter().map(|form| {
+                format!(
+                    "{} weights with {} activations for {}",
+                    names(form.weights),
+                    form.activations(),
+                    form.operators.join(", ")
+                )
+            });
+            words.collect::<Vec<_>>().join("; ")
+        };
+        if !target.takes(of_both) {
+            let asked = format!(
+                "{} weights with {} activations",
+                stored.map_or("float", Storage::name),
+                stored_activation.map_or("float", Storage::name)
+            );
+            return refuse(asked, described(target.forms.iter().collect()));
+        }
+        if stored.is_some() && !target.takes(|form| of_both(form) && scales(form)) {
+            let fitting = target.forms.iter().filter(|form| of_both(form));
+            let takes: Vec<String> = fitting.map(|form| format!("scales by {}", form.scales)).collect();
+            return refuse(format!("scales by {} with these types", options.granularity), takes.join("; "));
+        }
+        if self.symmetric_weights == Some(false) && !target.takes(|form| form.zero_points) {
+            return refuse("zero points of weights".into(), "--symmetric-weights true".into());
+        }
+        if self.symmetric_activations == Some(false) && !target.takes(|form| form.activation_zero_points) {
+            return refuse("zero points of activations".into(), "--symmetric-activations true".into());
+        }
+        self.check_rest(target, options, refuse)
+    }
+
+    fn check_rest(
+        &self,
+        target: &Target,
+        options: &Options,
+        refuse: impl Fn(String, String) -> Result<()>,
+    ) -> Result<()> {
+        if !target.biases.contains(&options.bias) {
+            let all: Vec<&str> = target.biases.iter().map(|bias| bias.name()).collect();
+            return refuse(format!("{} biases", options.bias.name()), format!("--bias {}", all.join(" or ")));
+        }
+        let dual = self.dual.keys != Keys::None || !self.dual.layers.is_empty();
+        if dual && !target.dual.contains(&self.dual.spelling) {
+            let all: Vec<String> =
+                target.dual.iter().map(|spelling| format!("--dual-spelling {}", spelling.name())).collect();
+            let takes = if all.is_empty() { "one tensor a layer".to_owned() } else { all.join(" or ") };
+            return refuse(format!("dual weights spelled {}", self.dual.spelling.name()), takes);
+        }
+        let (least, most) = target.opsets;
+        match options.opset {
+            Opset::AtLeast(opset) if !(least..=most).contains(&opset) => {
+                return refuse(format!("opset {opset}"), format!("opsets {least} to {most}"));
+            }
+            Opset::Keep if !target.contrib && options.container == Container::Packed => {
+                return refuse(
+                    "onnxruntime's own operators, which --opset keep may need".into(),
+                    "opset 21".into(),
+                );
+            }
+            _ => {}
+        }
+        let unsigned = options.weights.is_some_and(|storage| !storage.is_signed());
+        if options.symmetric_weights && unsigned {
+            return Err(Error::options(
+                "unsigned weights have zero points other than 0",
+                "choose --weights int4, or leave --symmetric-weights out",
+            ));
+        }
+        let unsigned = options.activations.is_some_and(|storage| !storage.is_signed());
+        if options.symmetric_activations && (unsigned || self.dual.activations) {
+            let what = if unsigned { "unsigned activations" } else { "two terms of activations" };
+            return Err(Error::options(
+                format!("{what} have zero points other than 0"),
+                "choose --activations int8, or leave --symmetric-activations out",
+            ));
+        }
+        Ok(())
+    }
+}

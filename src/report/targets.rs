@@ -1,0 +1,208 @@
+//! What each target takes.
+
+use serde_json::{Value, json};
+
+use super::{Layout, words};
+use crate::options::{Form, Standing, TARGETS, Target, target_names};
+use crate::plan::Checked;
+
+/// Operators in a cell before they are only counted.
+const SHOWN: usize = 4;
+
+/// The targets as tables: what each takes of a layer, and what is written where nothing else is asked for.
+pub fn targets(layout: Layout) -> String {
+    let mut forms = Vec::new();
+    for target in TARGETS {
+        for (at, form) in target.forms.iter().enumerate() {
+            let name = if at == 0 { target.name } else { "" };
+            let zero = |any: bool| if any { "any" } else { "0" }.to_owned();
+            let float = form.activations.iter().all(Option::is_none);
+            forms.push(vec![
+                name.to_owned(),
+                operators(form),
+                target_names(form.weights),
+                form.scales.to_string(),
+                zero(form.zero_points),
+                form.activations(),
+                if float { String::new() } else { zero(form.activation_zero_points) },
+            ]);
+        }
+    }
+    let header = ["Target", "Operators", "Weights", "Scales by", "Zero points", "Activations", "Zero points"];
+    let takes = layout.table(&header, &[], forms);
+    let usual = TARGETS.iter().map(|target| {
+        vec![
+            target.name.to_owned(),
+            standing(target).to_owned(),
+            either(target.usual.containers.0.name(), target.usual.containers.1.name()),
+            either(&target.usual.granularities.0.to_string(), &target.usual.granularities.1.to_string()),
+            target.usual.activations.to_string(),
+            target.usual.placement.name().to_owned(),
+            target.biases.iter().map(|bias| bias.name()).collect::<Vec<_>>().join(", "),
+            list(target.dual.iter().map(|spelling| spelling.name())),
+            format!("{}-{}", target.opsets.0, target.opsets.1),
+            products(target).to_owned(),
+        ]
+    });
+    let header = [
+        "Target",
+        "Known by",
+        "Storage",
+        "Scales by",
+        "Activations",
+        "Placement",
+        "Bias",
+        "Dual",
+        "Opsets",
+        "MatMulNBits",
+    ];
+    let usual = layout.table(&header, &[], usual.collect());
+    let runtimes: Vec<(String, String)> =
+        TARGETS.iter().map(|target| (target.name.to_owned(), target.runtime.to_owned())).collect();
+    format!(
+        "What each takes of a layer:\n\n{takes}What is written where nothing else is asked for (first with float activations, then with \
+         quantized ones, where these differ):\n\n{usual}{}",
+        layout.pairs(&runtimes)
+    )
+}
+
+/// The same for programs, `fourbit.targets`.
+pub fn data() -> String {
+    let form = |form: &Form| {
+        json!({
+            "operators": form.operators,
+            "weights": form.weights.iter().map(|storage| storage.name()).collect::<Vec<_>>(),
+            "scales": {
+                "tensor": form.scales.tensor,
+                "channel": form.scales.channel,
+                "blocks": form.scales.blocks.as_ref().map(|blocks| json!({
+                    "smallest": blocks.sizes.0,
+                    "largest": (blocks.sizes.1 != usize::MAX).then_some(blocks.sizes.1),
+                    "powers_of_two": blocks.powers_of_two,
+                    "divide_the_axis": blocks.divides,
+                })),
+            },
+            "zero_points": form.zero_points,
+            "activations": form.activations.iter().map(|storage| storage.map_or("float", |it| it.name())).collect::<Vec<_>>(),
+            "activation_zero_points": form.activation_zero_points,
+        })
+    };
+    let target = |target: &&Target| {
+        json!({
+            "name": target.name,
+            "runtime": target.runtime,
+            "known_by": standing(target),
+            "forms": target.forms.iter().map(form).collect::<Vec<Value>>(),
+            "explicit_zero_points": target.explicit_zero_points,
+            "matmul_nbits": target.matmul_nbits,
+            "com_microsoft": target.contrib,
+            "dual": target.dual.iter().map(|spelling| spelling.name()).collect::<Vec<_>>(),
+            "opsets": [target.opsets.0, target.opsets.1],
+            "biases": target.biases.iter().map(|bias| bias.name()).collect::<Vec<_>>(),
+            "usual": {
+                "storage": [target.usual.containers.0.name(), target.usual.containers.1.name()],
+                "granularity": [target.usual.granularities.0.to_string(), target.usual.granularities.1.to_string()],
+                "activations": target.usual.activations.name(),
+                "placement": target.usual.placement.name(),
+                "matmul_nbits": target.usual.matmul_nbits,
+            },
+        })
+    };
+    let all: Vec<Value> = TARGETS.iter().map(target).collect();
+    super::json::written("fourbit.targets", vec![("targets", json!(all))])
+}
+
+/// What a target will not take of a model.
+pub fn checked(checked: &Checked, layout: Layout) -> String {
+    let limit = layout.name_limit();
+    let rows = checked.findings.iter().map(|finding| {
+        let node = if finding.node.is_empty() { "the model" } else { &finding.node };
+        vec![
+            words::name(node, limit),
+            finding.operator.clone(),
+            words::name(&finding.tensor, limit),
+            if finding.refused { "refused" } else { "in float" }.to_owned(),
+            finding.problem.clone(),
+        ]
+    });
+    let table = layout.table(&["Node", "Operator", "Tensor", "", "Why"], &[], rows.collect());
+    let refused = checked.findings.iter().filter(|finding| finding.refused).count();
+    let slow = checked.findings.len() - refused;
+    let mut words = match (checked.quantized, refused) {
+        (0, 0) => format!(
+            "Nothing in it is quantized, and {} refuses nothing of what was looked at.",
+            checked.target
+        ),
+        (count, 0) => format!("{} takes all {count} quantized tensors.", checked.target),
+        (count, refused) => {
+            format!("{} refuses {refused} things in {count} quantized tensors.", checked.target)
+        }
+    };
+    if slow > 0 {
+        words += &format!(" {slow} layers run, but in float.");
+    }
+    format!("{table}{words}\n")
+}
+
+/// The same for programs, `fourbit.checked`.
+pub fn checked_data(checked: &Checked) -> String {
+    super::json::written(
+        "fourbit.checked",
+        vec![
+            ("input", json!(checked.input.display().to_string())),
+            ("target", json!(checked.target)),
+            ("quantized", json!(checked.quantized)),
+            ("findings", json!(checked.findings)),
+        ],
+    )
+}
+
+fn standing(target: &Target) -> &'static str {
+    match target.standing {
+        Standing::Tested => "tests",
+        Standing::Documented => "documents",
+    }
+}
+
+fn products(target: &Target) -> &'static str {
+    match (target.usual.matmul_nbits, target.matmul_nbits) {
+        (true, _) => "yes",
+        (false, true) => "if asked",
+        (false, false) => "no",
+    }
+}
+
+fn operators(form: &Form) -> String {
+    match form.operators.get(SHOWN..) {
+        Some([_, ..]) => {
+            let rest = form.operators.len() - SHOWN;
+            format!("{} and {rest} more", form.operators[..SHOWN].join(", "))
+        }
+        _ => form.operators.join(", "),
+    }
+}
+
+fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let all: Vec<&str> = names.collect();
+    if all.is_empty() { "no".to_owned() } else { all.join(", ") }
+}
+
+fn either(one: &str, other: &str) -> String {
+    if one == other { one.to_owned() } else { format!("{one}, {other}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Detail;
+
+    #[test]
+    fn every_target_is_listed() {
+        let text = targets(Layout { width: None, detail: Detail::Normal });
+        let json = data();
+        for target in TARGETS {
+            assert!(text.contains(target.name) && text.contains(target.runtime), "{text}");
+            assert!(json.contains(&format!("\"{}\"", target.name)));
+        }
+    }
+}

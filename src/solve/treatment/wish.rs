@@ -1,0 +1,250 @@
+//! What the options, the rules and the target say of one layer.
+
+use std::sync::Arc;
+
+use super::super::terms::Found;
+use super::{Inputs, Layer, Treatment};
+use crate::error::{Error, Result};
+use crate::options::{
+    Case, Compensation, Container, Granularity, LayerRule, Options, Scales, Spelling, Storage,
+};
+use crate::plan::{Partition, Read, Residuals, WeightSite};
+
+/// What the options say of one layer, before any weight is looked at.
+pub(super) struct Wish {
+    pub weights: Option<Storage>,
+    pub partition: Partition,
+    /// Whether it was named as dual, or as not.
+    pub dual: Option<bool>,
+    pub spelling: Spelling,
+    pub activation: Option<Storage>,
+    pub activation_terms: usize,
+    pub activation_why: Option<String>,
+    pub reasons: Vec<String>,
+    /// Why float weights, where a rule gives a reason.
+    pub float_why: Option<String>,
+    /// Why two terms, likewise.
+    pub dual_why: Option<String>,
+}
+
+impl Wish {
+    pub fn new<'r>(
+        site: &WeightSite,
+        options: &Options,
+        rules: impl Iterator<Item = &'r LayerRule>,
+        named: bool,
+        blocks: bool,
+    ) -> Result<Self> {
+        let mut rule = LayerRule::default();
+        for later in rules {
+            rule.weights = later.weights.or(rule.weights);
+            rule.activations = later.activations.or(rule.activations);
+            rule.granularity = later.granularity.or(rule.granularity);
+            rule.dual = later.dual.or(rule.dual);
+            rule.spelling = later.spelling.or(rule.spelling);
+            rule.activation_terms = later.activation_terms.or(rule.activation_terms);
+            rule.weights_why = later.weights_why.clone().or(rule.weights_why);
+            rule.activations_why = later.activations_why.clone().or(rule.activations_why);
+        }
+        let edges = options.edges().filter(|_| site.place.is_edge());
+        let at_edge = |inside: Option<Storage>| edges.map_or(inside, |edges| edges.storage(inside));
+        // Signed codes mean the same at 8 bits, where every runtime takes them for weights.
+        let at_edge_weights = at_edge(options.weights)
+            .map(|storage| if storage == Storage::Uint8 { Storage::Int8 } else { storage });
+        let mut weights = rule.weights.unwrap_or(at_edge_weights);
+        let mut reasons = Vec::new();
+        let dual = rule.dual.or(named.then_some(true));
+        if dual == Some(true) {
+            let wide = rule.weights.flatten().is_some_and(|storage| storage.bits() != 4);
+            weights = match weights {
+                Some(storage) if !wide => Some(storage.with_bits(4)),
+                _ => {
+                    let kept = weights.map_or("float", Storage::name);
+                    return Err(Error::options(
+                        format!("{} is to be dual, but its weights {kept}", site.tensor),
+                        "dual weights are two 4-bit tensors: choose int4 or uint4",
+                    ));
+                }
+            };
+        } else if weights != options.weights && rule.weights.is_some() {
+            let why = rule.weights_why.as_deref().unwrap_or("as its rule says");
+            reasons.push(format!("{} {why}", weights.map_or("float", Storage::name)));
+        } else if weights != options.weights {
+            let end = if site.place.first { "first" } else { "last" };
+            reasons.push(format!("{} as a {end} layer", weights.map_or("float", Storage::name)));
+        }
+        let (partition, why) = match partition(site, rule.granularity.unwrap_or(options.granularity)) {
+            (found @ Partition::Block { .. }, _) if !blocks => (
+                found.without_blocks(&site.dims),
+                "one scale for several kernels, as the opset has no blocks",
+            ),
+            found => found,
+        };
+        reasons.insert(0, why.into());
+        let activation = match rule.activations {
+            Some(asked) => asked,
+            // Where a layer's weights stay float though others do not, its input gains nothing.
+            None if weights.is_none() && options.weights.is_some() => None,
+            None => at_edge(options.activations),
+        };
+        let mut wish = Self {
+            weights,
+            partition,
+            dual,
+            spelling: match splits(site) {
+                true => rule.spelling.unwrap_or(options.dual.spelling),
+                false => Spelling::Sum,
+            },
+            activation,
+            activation_terms: rule.activation_terms.unwrap_or(if options.dual.activations { 2 } else { 1 }),
+            activation_why: rule.activations_why,
+            reasons,
+            float_why: rule.weights_why.clone().filter(|_| weights.is_none()),
+            dual_why: rule.weights_why.filter(|_| dual == Some(true)),
+        };
+        wish.keep_to_target(site, options)?;
+        Ok(wish)
+    }
+
+    /// Takes the nearest form that the target has for the layer; without one it stays float.
+    fn keep_to_target(&mut self, site: &WeightSite, options: &Options) -> Result<()> {
+        let Some(storage) = self.weights else { return Ok(()) };
+        let target = options.target;
+        let obstacle = |partition: Partition, activation: Option<Storage>| {
+            let (granularity, axis) = match partition {
+                Partition::Tensor => (Granularity::Tensor, 0),
+                Partition::Channel { .. } => (Granularity::Channel, 0),
+                Partition::Block { axis, size } => {
+                    (Granularity::Block(size), site.dims.get(axis).copied().unwrap_or(0))
+                }
+            };
+            let packed = options.container == Container::Packed;
+            let case = Case {
+                operator: "",
+                weights: options.container.of_weights(storage),
+                granularity,
+                axis: axis.unsigned_abs() as usize,
+                zero_points: packed && !options.symmetric_weights && storage.bits() == 4,
+                activation: activation.map(|storage| options.container.of_activation(storage)),
+                activation_zero_point: activation.is_some() && !options.symmetric_activations,
+            };
+            let of = |read: &Read| target.obstacle(&Case { operator: &read.operator, ..case });
+            site.reads.iter().find_map(of)
+        };
+        let Some(why) = obstacle(self.partition, self.activation) else {
+            return self.keep_dual(site, options);
+        };
+        let by_kernel = site.by_kernel.unwrap_or(Partition::Tensor);
+        let mut partitions = vec![self.partition];
+        if let Partition::Block { axis, size } = self.partition {
+            let halves =
+                std::iter::successors(Some(size / 2), |size| Some(size / 2)).take_while(|&size| size > 0);
+            partitions.extend(halves.map(|size| Partition::Block { axis, size }));
+        }
+        partitions.extend([by_kernel, by_kernel.without_blocks(&site.dims)]);
+        for activation in [self.activation, None] {
+            let Some(&partition) = partitions.iter().find(|&&it| obstacle(it, activation).is_none()) else {
+                continue;
+            };
+            if partition != self.partition {
+                self.reasons[0] = match partition {
+                    Partition::Block { size, .. } => format!("one scale a block of {size}, as {why}"),
+                    _ => format!("one scale a kernel, as {why}"),
+                };
+            }
+            if activation != self.activation {
+                self.activation_why = Some(format!("as {why}"));
+            }
+            (self.partition, self.activation) = (partition, activation);
+            return self.keep_dual(site, options);
+        }
+        if self.dual == Some(true) {
+            return Err(Error::options(
+                format!("{} is to be dual, but stays float, as {why}", site.tensor),
+                "fourbit targets shows what each target takes",
+            ));
+        }
+        (self.weights, self.activation) = (None, None);
+        self.float_why = Some(format!("as {why}"));
+        Ok(())
+    }
+
+    /// Leaves weights as one tensor where the target does not take two as they would have to be written.
+    fn keep_dual(&mut self, site: &WeightSite, options: &Options) -> Result<()> {
+        let target = options.target;
+        if target.dual.contains(&self.spelling) {
+            return Ok(());
+        }
+        if self.dual == Some(true) {
+            return Err(Error::options(
+                format!(
+                    "{} is to be dual, and {} takes no {} of two tensors",
+                    site.tensor,
+                    target.name,
+                    self.spelling.name()
+                ),
+                "fourbit targets shows what each target takes",
+            ));
+        }
+        self.dual = Some(false);
+        Ok(())
+    }
+
+    pub fn layer(
+        self,
+        residuals: Option<Residuals>,
+        found: Option<Found>,
+        key: Option<String>,
+        options: &Options,
+    ) -> Layer {
+        let terms = if key.is_some() { 2 } else { 1 };
+        let why: Vec<String> = self.reasons.iter().cloned().chain(key).collect();
+        let weights = self.weights.map(|storage| Treatment {
+            storage,
+            partition: self.partition,
+            symmetric: options.symmetric_weights,
+            terms,
+            spelling: self.spelling,
+            compensate: matches!(options.compensation, Compensation::Layerwise | Compensation::Sequential),
+            min_max: options.scales == Scales::MinMax,
+            correct_biases: options.bias_correction,
+            residuals,
+            found: found.map(Arc::new),
+            why: why.join(", "),
+            compensation: options.compensation,
+            inputs: Inputs::Seen,
+        });
+        let Self { activation, activation_terms, activation_why, .. } = self;
+        let weights_why = self.float_why;
+        Layer { weights, activation, activation_terms, activation_why, weights_why }
+    }
+}
+
+/// Whether every reader is a product that could be split into several.
+fn splits(site: &WeightSite) -> bool {
+    let linear = |read: &Read| {
+        read.is_outer()
+            && read.slot == 1
+            && matches!(read.operator.as_str(), "Conv" | "ConvTranspose" | "Gemm" | "MatMul")
+    };
+    site.reads.iter().all(linear)
+        && site.chains.iter().all(Vec::is_empty)
+        && site.float.of_scale() == site.float
+}
+
+/// The partition of a site's weights, and why it is not the one asked for where it is not.
+fn partition(site: &WeightSite, granularity: Granularity) -> (Partition, &'static str) {
+    let (by_kernel, why) = match site.by_kernel {
+        Some(by_kernel) => (by_kernel, "one scale a kernel"),
+        None => (Partition::Tensor, "one scale: its readers take different axes"),
+    };
+    match (granularity, site.input_axis) {
+        (Granularity::Tensor, _) => (Partition::Tensor, "one scale a tensor"),
+        (Granularity::Channel, _) => (by_kernel, why),
+        (Granularity::Block(_), None) => (by_kernel, why),
+        (Granularity::Block(_), Some(axis)) if site.dims.get(axis).is_none_or(|&dim| dim <= 1) => {
+            (by_kernel, "one scale a kernel, which has one input channel and no blocks")
+        }
+        (Granularity::Block(size), Some(axis)) => (Partition::Block { axis, size }, "one scale a block"),
+    }
+}
