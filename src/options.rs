@@ -4,6 +4,7 @@ mod budget;
 mod dual;
 mod globs;
 mod layers;
+mod nbits;
 mod opset;
 mod storage;
 
@@ -14,6 +15,7 @@ pub use budget::Budget;
 pub use dual::{DUAL_THRESHOLD, Dual, Keys};
 pub use globs::Globs;
 pub use layers::LayerRule;
+pub use nbits::{NBITS_BLOCKS, fits_nbits};
 pub use opset::{LEAST_OPSET, NEWEST_OPSET, Opset};
 pub use storage::{Container, Storage};
 
@@ -100,15 +102,18 @@ impl FromStr for Edges {
     }
 }
 
-/// How the sum of several quantized tensors is written in the model.
+/// How quantized weights are written in the model: one tensor, or the sum of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Spelling {
-    /// The dequantized tensors are added, and one operator reads the sum.
+    /// The tensors are dequantized and added, and one operator reads the sum; a single one is dequantized.
     #[default]
     Sum,
     /// The operator is repeated on the same input, once a tensor, and the products are added: two integer kernels.
     Branches,
+    /// One tensor; the operators that read it become onnxruntime's MatMulNBits.
+    #[serde(rename = "matmul-nbits")]
+    MatMulNBits,
 }
 
 impl Spelling {
@@ -117,6 +122,7 @@ impl Spelling {
         match self {
             Self::Sum => "sum",
             Self::Branches => "branches",
+            Self::MatMulNBits => "matmul-nbits",
         }
     }
 }
@@ -217,6 +223,8 @@ pub struct Options {
     pub container: Container,
     /// Partition of the weights.
     pub granularity: Granularity,
+    /// Whether 4-bit weights of matrix products are written as onnxruntime's MatMulNBits, where they fit that.
+    pub matmul_nbits: bool,
     /// First and last layers; `None` for [`Options::edges`] to choose.
     pub edges: Option<Edges>,
     /// Which layers' weights become the sum of two tensors.
@@ -259,6 +267,7 @@ impl Options {
             opset: Opset::default(),
             container: Container::default(),
             granularity: Granularity::default(),
+            matmul_nbits: false,
             edges: None,
             dual: Dual::default(),
             layers: Vec::new(),

@@ -51,6 +51,9 @@ pub struct Choices {
     /// How 4-bit codes are stored
     #[arg(long, value_enum, value_name = "HOW", default_value_t = StorageArg::Packed, help_heading = "Precision")]
     pub storage: StorageArg,
+    /// Write 4-bit weights of MatMul and Gemm as onnxruntime's MatMulNBits, where activations are float and the form fits
+    #[arg(long, help_heading = "Precision")]
+    pub matmul_nbits: bool,
     /// Opset to raise the model to, or keep; below 21 onnxruntime's own operators quantize [default: 21, or 13 with --storage
     /// int8, or the model's own where that is higher]
     #[arg(long, value_name = "N|keep", help_heading = "Precision")]
@@ -222,6 +225,7 @@ impl Choices {
             };
         }
         options.granularity = self.granularity;
+        options.matmul_nbits = self.matmul_nbits;
         options.container = match self.storage {
             StorageArg::Packed => Container::Packed,
             StorageArg::Int8 => Container::Int8,
@@ -247,6 +251,7 @@ impl Choices {
             None => Opset::usual(options.container, options.blocks().is_some()),
         };
         options.opset.check(options.container)?;
+        options.check_nbits()?;
         options.scales = match self.scales {
             Scales::Mmse => options::Scales::Mmse,
             Scales::MinMax => options::Scales::MinMax,

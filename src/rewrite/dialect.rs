@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::folded::nbits;
 use super::{container, rebuilt, rounded, sums};
 use crate::error::Result;
 use crate::onnx::Model;
@@ -14,7 +15,7 @@ pub enum Dialect {
     Int4,
     /// The same codes, one to a byte, for runtimes that do not know 4-bit types.
     Int8Container,
-    /// Constants dequantized to floats, and the rounding of activations spelled in float
+    /// Constants dequantized to floats, MatMulNBits as products with such, and the rounding of activations spelled in float
     /// operators, for runtimes that do not know blocks either or round in ways of their own.
     Folded,
 }
@@ -49,6 +50,7 @@ pub fn lower(model: &Model, dialect: Dialect) -> Result<Model> {
         Dialect::Int4 => {}
         Dialect::Int8Container => container::widen(graph)?,
         Dialect::Folded => {
+            nbits::unfold(graph, opset)?;
             sums::fold(graph)?;
             rounded::spell(graph, opset)?;
             container::widen(graph)?;

@@ -1,5 +1,7 @@
 //! DequantizeLinear of constants, computed.
 
+pub(super) mod nbits;
+
 use std::collections::HashSet;
 
 use super::patch::{forget, prune};

@@ -3,6 +3,7 @@
 
 use super::branches;
 use super::home::Home;
+use super::nbits;
 use super::patch::Patch;
 use super::scene::Scene;
 use super::terms::{added, dequantized};
@@ -39,6 +40,7 @@ pub(super) fn patch(decision: &WeightDecision, scene: &Scene, names: &mut Names)
     let home = Home::of(decision, scene);
     let mut patch = Patch { removed: vec![name.to_owned()], ..Patch::default() };
     match (decision.terms.as_slice(), decision.spelling) {
+        (_, Spelling::MatMulNBits) => {}
         ([term], _) => {
             let value = before_cast(decision, home.at, names, &mut patch);
             dequantized(name, &value, term, decision, (home.at, scene.container), names, &mut patch)?;
@@ -53,6 +55,9 @@ pub(super) fn patch(decision: &WeightDecision, scene: &Scene, names: &mut Names)
     patch.inserted.rotate_left(usize::from(needs_cast(decision)));
     for change in &decision.biases {
         bias(name, change, scene, names, &mut patch)?;
+    }
+    if decision.spelling == Spelling::MatMulNBits {
+        nbits::replace(decision, scene, names, &mut patch)?;
     }
     Ok(home.settle(patch))
 }

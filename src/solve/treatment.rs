@@ -1,13 +1,16 @@
 //! What becomes of each layer, decided before any code is: storage, partition and number of terms, from the options and
 //! what analysis found. Whoever solves a layer reads its treatment and asks nothing else.
 
+mod form;
+
 use super::residuals::measure;
 use super::terms::Found;
 use super::{in_turns, memory};
 use crate::error::{Error, Result};
 use crate::onnx::Index;
-use crate::options::{Compensation, Globs, Granularity, Keys, LayerRule, Options, Scales, Spelling, Storage};
-use crate::plan::{Analysis, Keep, Partition, Read, Residuals, WeightSite};
+use crate::options::{Compensation, Globs, Keys, LayerRule, OPSET, Options, Scales, Spelling, Storage};
+use crate::plan::{Analysis, Keep, Partition, Residuals, WeightSite};
+use form::{Setting, nbits, partition, splits};
 
 use std::sync::Arc;
 
@@ -53,6 +56,8 @@ pub(super) struct Treatment {
     pub found: Option<Arc<Found>>,
     /// Why the partition, the width and the number of terms, in words.
     why: String,
+    /// Whether it becomes MatMulNBits, or why not, in words, where that was asked for.
+    written: String,
     compensation: Compensation,
     inputs: Inputs,
 }
@@ -121,11 +126,11 @@ impl Treatment {
             (false, 1) => "exact MMSE",
             (false, _) => "MMSE",
         };
-        format!("{method}, {}{zero}{rest}", self.why)
+        format!("{method}, {}{zero}{rest}{}", self.why, self.written)
     }
 }
 
-/// The treatment of each weight site, in their order, in a model that can have scales by block or not.
+/// The treatment of each weight site, in their order, in a model of `opset`.
 ///
 /// # Errors
 /// [`Error::Options`] for a pattern that fits no layer, or wishes that contradict one another;
@@ -134,7 +139,7 @@ pub(super) fn layers(
     analysis: &Analysis,
     index: &Index,
     options: &Options,
-    blocks: bool,
+    opset: i64,
 ) -> Result<Vec<Layer>> {
     let sites = &analysis.weights;
     let rules = Matches::new(options.layers.iter().map(|rule| rule.matching.clone()).collect(), sites)?;
@@ -142,7 +147,7 @@ pub(super) fn layers(
     let mut wishes = Vec::new();
     for site in sites {
         let rules = rules.of(site).into_iter().map(|at| &options.layers[at]);
-        wishes.push(Wish::new(site, options, rules, !named.of(site).is_empty(), blocks)?);
+        wishes.push(Wish::new(site, (index, opset), options, rules, !named.of(site).is_empty())?);
     }
     let dual_asked = options.dual.keys != Keys::None || wishes.iter().any(|wish| wish.dual == Some(true));
     let all: Vec<usize> = (0..sites.len()).collect();
@@ -199,7 +204,10 @@ struct Wish {
     partition: Partition,
     /// Whether it was named as dual, or as not.
     dual: Option<bool>,
+    /// How two terms are written.
     spelling: Spelling,
+    /// Whether a single one can be MatMulNBits, or why not, where that is asked for.
+    nbits: Option<Result<(), String>>,
     activation: Option<Storage>,
     activation_terms: usize,
     activation_why: Option<String>,
@@ -213,10 +221,10 @@ struct Wish {
 impl Wish {
     fn new<'r>(
         site: &WeightSite,
+        (index, opset): (&Index, i64),
         options: &Options,
         rules: impl Iterator<Item = &'r LayerRule>,
         named: bool,
-        blocks: bool,
     ) -> Result<Self> {
         let mut rule = LayerRule::default();
         for later in rules {
@@ -256,28 +264,29 @@ impl Wish {
             let end = if site.place.first { "first" } else { "last" };
             reasons.push(format!("{} as a {end} layer", weights.map_or("float", Storage::name)));
         }
-        let (partition, why) = match partition(site, rule.granularity.unwrap_or(options.granularity)) {
-            (found @ Partition::Block { .. }, _) if !blocks => (
-                found.without_blocks(&site.dims),
-                "one scale for several kernels, as the opset has no blocks",
-            ),
-            found => found,
-        };
-        reasons.insert(0, why.into());
         let activation = match rule.activations {
             Some(asked) => asked,
             // Where a layer's weights stay float though others do not, its input gains nothing.
             None if weights.is_none() && options.weights.is_some() => None,
             None => at_edge(options.activations),
         };
+        let granularity = rule.granularity.unwrap_or(options.granularity);
+        let setting = Setting { storage: weights, activation, granularity, container: options.container };
+        let nbits = options.matmul_nbits.then(|| nbits(site, index, opset, setting));
+        // Two terms are written as ever, and which layers get them is not known yet.
+        let single = dual == Some(false) || dual.is_none() && options.dual.keys == Keys::None;
+        let blocks = opset >= OPSET || single && matches!(nbits, Some(Ok(())));
+        let (partition, why) = partition(site, granularity, blocks);
+        reasons.insert(0, why.into());
         Ok(Self {
             weights,
             partition,
             dual,
-            spelling: match splits(site) {
-                true => rule.spelling.unwrap_or(options.dual.spelling),
-                false => Spelling::Sum,
+            spelling: match rule.spelling.unwrap_or(options.dual.spelling) {
+                Spelling::Branches if splits(site) => Spelling::Branches,
+                _ => Spelling::Sum,
             },
+            nbits,
             activation,
             activation_terms: rule.activation_terms.unwrap_or(if options.dual.activations { 2 } else { 1 }),
             activation_why: rule.activations_why,
@@ -295,53 +304,31 @@ impl Wish {
         options: &Options,
     ) -> Layer {
         let terms = if key.is_some() { 2 } else { 1 };
+        let (spelling, written) = match self.nbits {
+            None => (self.spelling, String::new()),
+            Some(Ok(())) if terms == 1 => (Spelling::MatMulNBits, ", as MatMulNBits".into()),
+            Some(Ok(())) => (self.spelling, ", not as MatMulNBits: two terms".into()),
+            Some(Err(why)) => (self.spelling, format!(", not as MatMulNBits: {why}")),
+        };
         let why: Vec<String> = self.reasons.iter().cloned().chain(key).collect();
         let weights = self.weights.map(|storage| Treatment {
             storage,
             partition: self.partition,
             terms,
-            spelling: self.spelling,
+            spelling,
             compensate: matches!(options.compensation, Compensation::Layerwise | Compensation::Sequential),
             min_max: options.scales == Scales::MinMax,
             correct_biases: options.bias_correction,
             residuals,
             found: found.map(Arc::new),
             why: why.join(", "),
+            written,
             compensation: options.compensation,
             inputs: Inputs::Seen,
         });
         let Self { activation, activation_terms, activation_why, .. } = self;
         let weights_why = self.float_why;
         Layer { weights, activation, activation_terms, activation_why, weights_why }
-    }
-}
-
-/// Whether every reader is a product that could be split into several.
-fn splits(site: &WeightSite) -> bool {
-    let linear = |read: &Read| {
-        read.is_outer()
-            && read.slot == 1
-            && matches!(read.operator.as_str(), "Conv" | "ConvTranspose" | "Gemm" | "MatMul")
-    };
-    site.reads.iter().all(linear)
-        && site.chains.iter().all(Vec::is_empty)
-        && site.float.of_scale() == site.float
-}
-
-/// The partition of a site's weights, and why it is not the one asked for where it is not.
-fn partition(site: &WeightSite, granularity: Granularity) -> (Partition, &'static str) {
-    let (by_kernel, why) = match site.by_kernel {
-        Some(by_kernel) => (by_kernel, "one scale a kernel"),
-        None => (Partition::Tensor, "one scale: its readers take different axes"),
-    };
-    match (granularity, site.input_axis) {
-        (Granularity::Tensor, _) => (Partition::Tensor, "one scale a tensor"),
-        (Granularity::Channel, _) => (by_kernel, why),
-        (Granularity::Block(_), None) => (by_kernel, why),
-        (Granularity::Block(_), Some(axis)) if site.dims.get(axis).is_none_or(|&dim| dim <= 1) => {
-            (by_kernel, "one scale a kernel, which has one input channel and no blocks")
-        }
-        (Granularity::Block(size), Some(axis)) => (Partition::Block { axis, size }, "one scale a block"),
     }
 }
 
