@@ -61,7 +61,7 @@ fn codes_lie_by_rows_in_whole_blocks_filled_up_with_zeros() {
                 assert_eq!(zeros.dims, [3, blocks.div_ceil(2) as i64]);
                 let (bytes, zeros) = (codes.raw_data.clone().unwrap(), zeros.raw_data.clone().unwrap());
                 let scales = floats(held(&out, "w_scale")).unwrap();
-                let nibble = |byte: u8, at: usize| f32::from(if at % 2 == 0 { byte & 15 } else { byte >> 4 });
+                let nibble = |byte: u8, at: usize| f32::from(byte >> (at % 2 * 4) & 15);
                 let wanted = decision.decode();
                 for row in 0..3 {
                     for input in 0..blocks * block {
