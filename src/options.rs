@@ -4,6 +4,7 @@ mod budget;
 mod dual;
 mod globs;
 mod layers;
+mod nbits;
 mod opset;
 mod placement;
 mod storage;
@@ -16,6 +17,7 @@ pub use budget::Budget;
 pub use dual::{DUAL_THRESHOLD, Dual, Keys};
 pub use globs::Globs;
 pub use layers::LayerRule;
+pub use nbits::{NBITS_BLOCKS, fits_nbits};
 pub use opset::{LEAST_OPSET, NEWEST_OPSET, Opset};
 pub use placement::{Bias, Placement};
 pub use storage::{Container, Storage};
@@ -107,15 +109,18 @@ impl FromStr for Edges {
     }
 }
 
-/// How the sum of several quantized tensors is written in the model.
+/// How quantized weights are written in the model: one tensor, or the sum of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Spelling {
-    /// The dequantized tensors are added, and one operator reads the sum.
+    /// The tensors are dequantized and added, and one operator reads the sum; a single one is dequantized.
     #[default]
     Sum,
     /// The operator is repeated on the same input, once a tensor, and the products are added: two integer kernels.
     Branches,
+    /// One tensor; the operators that read it become onnxruntime's MatMulNBits.
+    #[serde(rename = "matmul-nbits")]
+    MatMulNBits,
 }
 
 impl Spelling {
@@ -124,6 +129,7 @@ impl Spelling {
         match self {
             Self::Sum => "sum",
             Self::Branches => "branches",
+            Self::MatMulNBits => "matmul-nbits",
         }
     }
 }
@@ -234,6 +240,8 @@ pub struct Options {
     pub symmetric_activations: bool,
     /// The runtime that the file is meant for.
     pub target: &'static Target,
+    /// Whether 4-bit weights of matrix products are written as onnxruntime's MatMulNBits, where they fit that.
+    pub matmul_nbits: bool,
     /// First and last layers; `None` for [`Options::edges`] to choose.
     pub edges: Option<Edges>,
     /// Which layers' weights become the sum of two tensors.
@@ -281,6 +289,7 @@ impl Options {
             symmetric_weights: false,
             symmetric_activations: false,
             target: &GENERIC,
+            matmul_nbits: false,
             edges: None,
             dual: Dual::default(),
             layers: Vec::new(),

@@ -71,6 +71,10 @@ pub struct Choices {
     /// The same of activations
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Precision")]
     pub symmetric_activations: Option<bool>,
+    /// Write 4-bit weights of MatMul and Gemm as onnxruntime's MatMulNBits, where activations are float and the form fits
+    /// [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Precision")]
+    pub matmul_nbits: Option<bool>,
     /// Opset to raise the model to, or keep; below 21 onnxruntime's own operators quantize [default: 21, or 13 with --storage
     /// int8, or the model's own where that is higher]
     #[arg(long, value_name = "N|keep", help_heading = "Precision")]
@@ -278,6 +282,7 @@ impl Choices {
             }),
             symmetric_weights: self.symmetric_weights,
             symmetric_activations: self.symmetric_activations,
+            matmul_nbits: self.matmul_nbits,
             dual: self.dual.options()?,
             blocks: false,
         };
@@ -300,6 +305,7 @@ impl Choices {
             Compensation::Layerwise => options::Compensation::Layerwise,
             Compensation::Sequential => options::Compensation::Sequential,
         };
+        options.check_nbits()?;
         options.scales = match self.scales {
             Scales::Mmse => options::Scales::Mmse,
             Scales::MinMax => options::Scales::MinMax,

@@ -1,5 +1,9 @@
 //! DequantizeLinear of constants, computed piece by piece.
 
+mod nbits;
+
+pub use nbits::MatMulNBits;
+
 use super::attributes::int;
 use super::index::Index;
 use super::maps::let_go;

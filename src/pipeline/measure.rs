@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::onnx::proto::{GraphProto, TensorProto};
 use crate::onnx::{self, Dtype, Model, element_count, tensors};
-use crate::options::Container;
-use crate::plan::{Decision, Plan, Sizes, WeightDecision};
+use crate::options::{Container, Spelling};
+use crate::plan::{Decision, NBits, Plan, Sizes, WeightDecision};
 
 /// SHA-256 of the model as one message, in hexadecimal.
 pub(super) fn sha256(model: &Model) -> String {
@@ -109,6 +109,11 @@ pub(super) fn nodes(graph: &GraphProto) -> usize {
 
 /// Bits that the codes, scales and zero points of weights take.
 pub(super) fn weight_bits(weight: &WeightDecision, container: Container) -> u64 {
+    if let (Spelling::MatMulNBits, Ok(form)) = (weight.spelling, NBits::of(weight)) {
+        let zero_points = if form.has_zero_points(weight) { form.zero_bytes() } else { 0 };
+        let scales = form.blocks() as u64 * weight.float.of_scale().bytes();
+        return 8 * form.rows as u64 * ((form.row_bytes() + zero_points) as u64 + scales);
+    }
     let bits = weight.terms.iter().map(|term| {
         let wide = container == Container::Int8;
         let written = !wide && term.zero_points.iter().any(|&zero| zero != 0);

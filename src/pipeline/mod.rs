@@ -114,12 +114,13 @@ pub(crate) fn ready(path: &Path, wanted: Opset, shapes: &[(String, Vec<i64>)]) -
     Ok(Ready { model, prepared, expected, opset, subject, warnings, float })
 }
 
-/// Refuses what the opset of the prepared model has no form for, before the work.
+/// Refuses what the opset of the prepared model has no form for, before the work. MatMulNBits has blocks at any opset, and
+/// what cannot be written so gives its reasons.
 pub(crate) fn refuse_blocks(options: &Options, model: &Model) -> Result<()> {
-    match options.blocks().filter(|_| model.opset() < OPSET) {
+    match options.blocks().filter(|_| model.opset() < OPSET && !options.matmul_nbits) {
         Some(blocks) => Err(Error::options(
             format!("{blocks} needs opset {OPSET}, and --opset keep leaves the model at {}", model.opset()),
-            "choose --granularity channel or tensor, or leave --opset out",
+            "choose --granularity channel or tensor, or leave --opset out; --matmul-nbits has blocks at any opset",
         )),
         None => Ok(()),
     }

@@ -109,6 +109,7 @@ pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
 /// Everything up to the plan.
 pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     let mut clock = Clock::start();
+    job.options.check_nbits()?;
     let mut ready = ready(&job.input, job.options.opset, &job.shapes)?;
     refuse_blocks(&job.options, &ready.model)?;
     clock.lap("prepare");

@@ -1,7 +1,7 @@
 //! Whether a decision is consistent in itself.
 
-use super::{ActivationDecision, ActivationTerm, Decision, WeightDecision, WeightTerm};
-use crate::options::Storage;
+use super::{ActivationDecision, ActivationTerm, Decision, NBits, WeightDecision, WeightTerm};
+use crate::options::{Spelling, Storage};
 
 /// More terms than this are no use to anybody: each costs a product of its own.
 const MOST_TERMS: usize = 8;
@@ -28,6 +28,11 @@ impl WeightDecision {
         let problem = terms.filter_map(|(at, term)| Some((at, term.problem(&self.dims)?))).next();
         if let Some((at, problem)) = problem {
             return Some(named(at, self.terms.len(), problem));
+        }
+        if self.spelling == Spelling::MatMulNBits
+            && let Err(problem) = NBits::of(self)
+        {
+            return Some(format!("no MatMulNBits: {problem}"));
         }
         let infinite = |change: &&super::BiasChange| change.values.iter().any(|value| !value.is_finite());
         self.biases.iter().find(infinite).map(|change| format!("bias of {} is not finite", change.read.node))
@@ -103,7 +108,6 @@ fn stray(what: &str, code: i16, storage: Storage) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Spelling;
     use crate::plan::{Codes, Float, Partition};
 
     fn weight() -> WeightDecision {

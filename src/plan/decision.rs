@@ -90,7 +90,7 @@ pub struct WeightDecision {
     pub reads: Vec<Read>,
     /// What is summed; one term is an ordinary quantized tensor.
     pub terms: Vec<WeightTerm>,
-    /// How more than one term is written.
+    /// How that is written.
     #[serde(default)]
     pub spelling: Spelling,
     /// Signal to quantization noise of the weights, in dB; `None` where there is no noise.

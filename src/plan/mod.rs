@@ -8,6 +8,7 @@ mod expected;
 mod file;
 mod float;
 mod layout;
+mod nbits;
 mod observations;
 mod outcome;
 mod partition;
@@ -24,6 +25,7 @@ pub use expected::{Channels, Expected};
 pub use file::{read, write};
 pub use float::Float;
 pub use layout::Layout;
+pub use nbits::{NBits, lies_by_rows, row_bias};
 pub use observations::Observations;
 pub use outcome::{
     Applied, Checked, Finding, Inspection, Outcome, OutputError, Planned, Prepared, Score, SiteRow, Sizes,

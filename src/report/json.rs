@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::sites::operators;
+use crate::options::Spelling;
 use crate::plan::{
     ActivationDecision, Applied, Decision, Inspection, Outcome, Partition, Plan, Planned, Read, Sensitivity,
     Skip, Verdict, WeightDecision, WeightTerm,
@@ -143,7 +144,7 @@ fn weight_row(weight: &WeightDecision) -> Value {
         "dims": weight.dims,
         "bits": weight.terms.iter().map(|term| term.storage.bits()).sum::<u32>(),
         "terms": weight.terms.iter().map(weight_term).collect::<Vec<_>>(),
-        "spelling": (weight.terms.len() > 1).then_some(weight.spelling),
+        "spelling": (weight.terms.len() > 1 || weight.spelling == Spelling::MatMulNBits).then_some(weight.spelling),
         "residuals": weight.residuals,
         "macs": weight.macs,
         "sqnr_db": weight.sqnr_db,

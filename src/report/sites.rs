@@ -87,6 +87,9 @@ impl Layout {
         if weight.terms.len() > 1 && weight.spelling == Spelling::Branches {
             storage += " branches";
         }
+        if weight.spelling == Spelling::MatMulNBits {
+            storage += " MatMulNBits";
+        }
         let mut row = vec![
             words::name(&weight.tensor, self.name_limit()),
             operators(&weight.reads),

@@ -2,19 +2,17 @@
 
 use std::fmt;
 
-use super::{container, rebuilt, rounded, sums};
+use super::{folded, rebuilt};
 use crate::error::Result;
 use crate::onnx::Model;
 
 /// A form of the written model. All hold the same weights, bit for bit once dequantized.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Dialect {
-    /// 4-bit codes packed two to a byte.
+    /// As the plan says: 4-bit codes packed two to a byte, or one to a byte.
     #[default]
     Int4,
-    /// The same codes, one to a byte, for runtimes that do not know 4-bit types.
-    Int8Container,
-    /// Constants dequantized to floats, and the rounding of activations spelled in float
+    /// Constants dequantized to floats, MatMulNBits as products with such, and the rounding of activations spelled in float
     /// operators, for runtimes that do not know blocks either or round in ways of their own.
     Folded,
 }
@@ -24,7 +22,6 @@ impl Dialect {
     pub fn name(self) -> &'static str {
         match self {
             Self::Int4 => "int4",
-            Self::Int8Container => "int8-container",
             Self::Folded => "folded",
         }
     }
@@ -47,12 +44,7 @@ pub fn lower(model: &Model, dialect: Dialect) -> Result<Model> {
     let graph = proto.graph.get_or_insert_default();
     match dialect {
         Dialect::Int4 => {}
-        Dialect::Int8Container => container::widen(graph)?,
-        Dialect::Folded => {
-            sums::fold(graph)?;
-            rounded::spell(graph, opset)?;
-            container::widen(graph)?;
-        }
+        Dialect::Folded => folded::spell(graph, opset)?,
     }
     rebuilt(model, proto)
 }

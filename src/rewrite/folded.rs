@@ -1,4 +1,9 @@
-//! DequantizeLinear of constants, computed.
+//! What tract runs: everything quantized in the float values that it stands for. Here DequantizeLinear of constants, computed.
+
+mod container;
+mod nbits;
+mod rounded;
+mod sums;
 
 use std::collections::HashSet;
 
@@ -7,12 +12,24 @@ use crate::error::Result;
 use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
 use crate::onnx::{Dequantized, Dtype, Index, bodies_mut, tensor, tensor_f32};
 
+/// Spells `graph`, of a model of `opset`, without anything quantized.
+///
+/// # Errors
+/// [`crate::error::Error::Invalid`] naming the node or tensor whose shapes or data contradict one another, or that has no
+/// equal in floats.
+pub(super) fn spell(graph: &mut GraphProto, opset: i64) -> Result<()> {
+    nbits::unfold(graph, opset)?;
+    sums::fold(graph)?;
+    rounded::spell(graph, opset)?;
+    container::widen(graph)
+}
+
 /// Replaces every DequantizeLinear whose inputs are constants of its own graph by its value, in
 /// `graph` and its subgraphs, and removes the constants that nobody reads then.
 ///
 /// # Errors
 /// [`Error::Invalid`] naming the node or tensor whose shapes or data contradict one another.
-pub(super) fn fold(graph: &mut GraphProto) -> Result<()> {
+fn fold(graph: &mut GraphProto) -> Result<()> {
     let index = Index::new(graph);
     let mut values = Vec::new();
     let mut folded = HashSet::new();

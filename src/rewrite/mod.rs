@@ -4,15 +4,13 @@
 mod activation;
 mod biases;
 mod branches;
-mod container;
 mod dialect;
 mod folded;
 mod home;
+mod nbits;
 mod patch;
-mod rounded;
 mod scene;
 mod stamp;
-mod sums;
 mod terms;
 mod weight;
 
@@ -28,7 +26,7 @@ use crate::onnx::Model;
 use crate::onnx::Names;
 use crate::onnx::proto::{ModelProto, OperatorSetIdProto};
 use crate::onnx::{CONTRIB, is_linear};
-use crate::options::{Container, OPSET, Storage};
+use crate::options::{Container, OPSET, Spelling, Storage};
 use crate::plan::{Decision, Float, Partition, Plan, WeightDecision};
 use patch::Patch;
 use scene::Scene;
@@ -74,6 +72,9 @@ pub fn apply(model: &Model, plan: &Plan, first: Option<usize>) -> Result<Model> 
     if model.opset() < least {
         spell_by_contrib(&mut patches, &mut proto);
     }
+    if patches.iter().any(|patch| !patch.swapped.is_empty()) {
+        import_contrib(&mut proto);
+    }
     patch::apply_all(proto.graph.get_or_insert_default(), patches)?;
     if four_bits && proto.ir_version() < IR_VERSION {
         proto.ir_version = Some(IR_VERSION);
@@ -96,6 +97,8 @@ fn rebuilt(old: &Model, proto: crate::onnx::proto::ModelProto) -> Result<Model> 
 
 fn has_four_bits(decision: &Decision) -> bool {
     match decision {
+        // Bytes hold the codes of MatMulNBits.
+        Decision::Weight(weight) if weight.spelling == Spelling::MatMulNBits => false,
         Decision::Weight(weight) => weight.terms.iter().any(|term| term.storage.bits() == 4),
         Decision::Activation(activation) => activation.terms.iter().any(|term| term.storage.bits() == 4),
     }
@@ -114,6 +117,7 @@ fn opset_of(decision: &Decision, container: Container) -> i64 {
         Partition::Block { .. } => OPSET,
     };
     let each: Vec<i64> = match decision {
+        Decision::Weight(weight) if weight.spelling == Spelling::MatMulNBits => Vec::new(),
         Decision::Weight(weight) => {
             let terms = weight.terms.iter();
             terms
@@ -136,14 +140,20 @@ fn spell_by_contrib(patches: &mut [Patch], proto: &mut ModelProto) {
             used = true;
         }
     }
-    if used && !proto.opset_import.iter().any(|import| import.domain() == CONTRIB) {
+    if used {
+        import_contrib(proto);
+    }
+}
+
+fn import_contrib(proto: &mut ModelProto) {
+    if !proto.opset_import.iter().any(|import| import.domain() == CONTRIB) {
         proto.opset_import.push(OperatorSetIdProto { domain: Some(CONTRIB.into()), version: Some(1) });
     }
 }
 
 fn refuse_old_blocks(opset: i64, weight: &WeightDecision) -> Result<()> {
     let blocks = weight.terms.iter().any(|term| matches!(term.partition, Partition::Block { .. }));
-    match blocks && opset < OPSET {
+    match blocks && opset < OPSET && weight.spelling != Spelling::MatMulNBits {
         true => Err(Error::invalid(
             format!("tensor {}", weight.tensor),
             format!("scales by block need opset {OPSET}, and the model stays at {opset} with --opset keep"),

@@ -21,6 +21,8 @@ pub(super) struct Patch {
     pub(super) inserted: Vec<(usize, NodeProto)>,
     /// (Position, input slot, the value read from now on).
     pub(super) rewired: Vec<(usize, usize, String)>,
+    /// (Position, what stands there instead: it makes the same output, and reads the same in its first input.)
+    pub(super) swapped: Vec<(usize, NodeProto)>,
     /// (Position, the name that the node's only output has from now on).
     pub(super) renamed: Vec<(usize, String)>,
     /// Copies of nodes, each right after its original.
@@ -125,6 +127,7 @@ pub(super) fn apply_all(graph: &mut GraphProto, patches: Vec<Patch>) -> Result<(
         all.added.extend(patch.added);
         all.inserted.extend(patch.inserted);
         all.rewired.extend(patch.rewired);
+        all.swapped.extend(patch.swapped);
         all.renamed.extend(patch.renamed);
         all.copied.extend(patch.copied);
         all.following.extend(patch.following);
@@ -132,7 +135,8 @@ pub(super) fn apply_all(graph: &mut GraphProto, patches: Vec<Patch>) -> Result<(
     }
     refuse_conflicts(&all)?;
     settle(graph, all.inside);
-    let unread = rewire(graph, all.rewired);
+    let mut unread = swap(graph, all.swapped);
+    unread.extend(rewire(graph, all.rewired));
     let copies: Vec<_> = all.copied.into_iter().filter_map(|copy| copied(graph, copy)).collect();
     for (at, name) in all.renamed {
         if let Some(node) = graph.node.get_mut(at) {
@@ -166,6 +170,17 @@ fn refuse_conflicts(all: &Patch) -> Result<()> {
     if let Some((at, name)) = all.renamed.iter().find(|(at, _)| !renamed.insert(*at)) {
         return Err(unfit(name, format!("the node at {at} is split twice")));
     }
+    let rewired = all.rewired.iter().filter(|(_, slot, _)| *slot > 0).map(|(at, ..)| at);
+    let changed: HashSet<&usize> = rewired.chain(all.copied.iter().map(|copy| &copy.at)).collect();
+    let mut swapped = HashSet::new();
+    for (at, node) in &all.swapped {
+        if !swapped.insert(*at) || renamed.contains(at) || changed.contains(at) {
+            return Err(unfit(
+                node.name(),
+                format!("the node at {at} is replaced, and changed otherwise too"),
+            ));
+        }
+    }
     let mut places = HashSet::new();
     for (at, slot, name) in &all.rewired {
         if !places.insert((at, slot)) {
@@ -173,6 +188,17 @@ fn refuse_conflicts(all: &Patch) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Returns the values that have lost a reader.
+fn swap(graph: &mut GraphProto, swapped: Vec<(usize, NodeProto)>) -> HashSet<String> {
+    let mut unread = HashSet::new();
+    for (at, node) in swapped {
+        if let Some(old) = graph.node.get_mut(at) {
+            unread.extend(std::mem::replace(old, node).input);
+        }
+    }
+    unread
 }
 
 /// Returns the values that have lost a reader.

@@ -13,6 +13,9 @@ use crate::onnx::{Dtype, Scratch, attr, tensor, tensor_of};
 use crate::options::{Container, Storage};
 use crate::plan::{Codes, Partition, WeightDecision, WeightTerm};
 
+/// What the name of codes has behind that of the weights.
+pub(super) const QUANTIZED: &str = "_quantized";
+
 /// Adds `term` as constants and the DequantizeLinear that makes `output` of them; new names begin with `stem`.
 pub(super) fn dequantized(
     stem: &str,
@@ -26,7 +29,7 @@ pub(super) fn dequantized(
     let Some(dims) = term.partition.scale_dims(&decision.dims) else {
         return Err(unfit(&decision.tensor, format!("no scales by {:?}", term.partition)));
     };
-    let codes = names.fresh(format!("{stem}_quantized"));
+    let codes = names.fresh(format!("{stem}{QUANTIZED}"));
     let scale = names.fresh(format!("{stem}_scale"));
     let wide = stored.container == Container::Int8 && term.storage.bits() == 4;
     let (kind, raw) = match wide {

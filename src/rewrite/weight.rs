@@ -4,6 +4,7 @@
 use super::biases;
 use super::branches;
 use super::home::Home;
+use super::nbits;
 use super::patch::Patch;
 use super::scene::{Scene, Stored};
 use super::terms::{added, dequantized};
@@ -36,6 +37,7 @@ pub(super) fn patch(decision: &WeightDecision, scene: &Scene, names: &mut Names)
     let home = Home::of(decision, scene);
     let mut patch = Patch { removed: vec![name.to_owned()], ..Patch::default() };
     match (decision.terms.as_slice(), decision.spelling) {
+        (_, Spelling::MatMulNBits) => {}
         ([term], _) => {
             let value = before_cast(decision, home.at, names, &mut patch);
             dequantized(name, &value, term, decision, (home.at, scene.stored), names, &mut patch)?;
@@ -49,6 +51,9 @@ pub(super) fn patch(decision: &WeightDecision, scene: &Scene, names: &mut Names)
     }
     patch.inserted.rotate_left(usize::from(needs_cast(decision)));
     biases::patch(decision, scene, names, &mut patch)?;
+    if decision.spelling == Spelling::MatMulNBits {
+        nbits::replace(decision, scene, names, &mut patch)?;
+    }
     Ok(home.settle(patch))
 }
 

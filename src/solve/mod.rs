@@ -21,7 +21,7 @@ use rayon::prelude::*;
 use crate::error::Result;
 use crate::mmse::Histogram;
 use crate::onnx::{Index, Model};
-use crate::options::{Bias, OPSET, Options, Placement, Scales};
+use crate::options::{Bias, Options, Placement, Scales};
 use crate::plan::{
     ActivationDecision, ActivationSite, Analysis, Decision, Expected, Keep, Observations, Origin, Plan, Read,
     Skip, Subject, VERSION, WeightDecision, WeightSite,
@@ -96,7 +96,7 @@ impl<'s> Solver<'s> {
     /// As [`solve`].
     pub fn new(model: &'s Model, analysis: &'s Analysis, options: &'s Options) -> Result<Self> {
         let index = Index::new(model.graph());
-        let layers = treatment::layers(analysis, &index, options, model.opset() >= OPSET)?;
+        let layers = treatment::layers(analysis, &index, options, model.opset())?;
         let (expected, skips) = (Expected::new(), analysis.skips.clone());
         let sparing = analysis.weights.iter().map(elements).sum::<usize>() > MANY;
         Ok(Self { index, analysis, options, layers, expected, sparing, decisions: Vec::new(), skips })

@@ -5,6 +5,7 @@ use super::pieces::{Form, first_not_finite, fit_terms, is_sampled, losses};
 use super::treatment::Treatment;
 use crate::error::{Error, Result};
 use crate::onnx::{Floats, Index, floats};
+use crate::options::Spelling;
 use crate::plan::{Keep, Observations, Partition, Skip, WeightDecision, WeightSite, WeightTerm};
 
 /// Weights that stay float.
@@ -28,6 +29,9 @@ pub(super) fn decision(
     for scale in terms.iter_mut().flat_map(|term| &mut term.scales) {
         *scale = site.float.of_scale().round_scale(*scale);
     }
+    if treatment.spelling == Spelling::MatMulNBits {
+        terms.iter_mut().for_each(|term| spread(term, site));
+    }
     WeightDecision {
         tensor: site.tensor.clone(),
         dims: site.dims.clone(),
@@ -41,6 +45,15 @@ pub(super) fn decision(
         macs: site.macs,
         biases: Vec::new(),
     }
+}
+
+/// Gives each kernel the one scale of all: MatMulNBits has no other form of it.
+fn spread(term: &mut WeightTerm, site: &WeightSite) {
+    let (Partition::Tensor, Some(by_kernel)) = (term.partition, site.by_kernel) else { return };
+    let Some(groups) = by_kernel.groups(&site.dims) else { return };
+    term.partition = by_kernel;
+    term.scales = vec![term.scales.first().copied().unwrap_or(1.0); groups.count()];
+    term.zero_points = vec![term.zero_points.first().copied().unwrap_or(0); groups.count()];
 }
 
 /// Why the weights at `site` cannot be quantized, if they cannot.

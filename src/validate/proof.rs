@@ -1,5 +1,7 @@
 //! The written codes and scales decode to exactly the weights that the plan says, read from the file piece by piece.
 
+mod nbits;
+
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -26,10 +28,13 @@ pub fn prove(plan: &Plan, first: Option<usize>, written: &Model) -> Result<usize
     let index = Index::new(written.graph());
     let mut inner = HashMap::new();
     makers(written.graph(), &mut inner);
+    let products = nbits::products(written.graph());
     let mut proven = 0;
     for decision in plan.decisions.iter().take(first.unwrap_or(usize::MAX)) {
         let Decision::Weight(weight) = decision else { continue };
-        if weight.terms.len() > 1 && weight.spelling == Spelling::Branches {
+        if weight.spelling == Spelling::MatMulNBits {
+            nbits::prove(weight, &products, &index)?;
+        } else if weight.terms.len() > 1 && weight.spelling == Spelling::Branches {
             for at in 0..weight.terms.len() {
                 branch(weight, at, &index)?;
             }
@@ -167,7 +172,18 @@ fn difference(
             written.float().map_or("sums of different types".into(), |it| dtype_name(it.dtype() as i32));
         return Some(format!("{found}, planned {}", dtype_name(weight.float.dtype() as i32)));
     }
-    let (found, count) = (written.terms().first().map_or(0, |term| term.len()), planned_count(weight));
+    let found = written.terms().first().map_or(0, |term| term.len());
+    different_element(weight, planned, found, |start, out| written.read(start, out))
+}
+
+/// The first element of `found` that `written` makes otherwise than `planned`, in words.
+fn different_element(
+    weight: &WeightDecision,
+    planned: impl Fn(usize, &mut [f32]) + Sync,
+    found: usize,
+    written: impl Fn(usize, &mut [f32]) + Sync,
+) -> Option<String> {
+    let count = planned_count(weight);
     if found != count {
         return Some(format!("{found} elements, planned {count}"));
     }
@@ -175,7 +191,7 @@ fn difference(
         let (mut ours, mut theirs) = (vec![0.0f32; range.len()], vec![0.0f32; range.len()]);
         planned(range.start, &mut ours);
         weight.terms.iter().for_each(|term| term.codes.let_go(range.clone()));
-        written.read(range.start, &mut theirs);
+        written(range.start, &mut theirs);
         let differs = |(found, planned): (&f32, &f32)| {
             found.to_bits() != planned.to_bits() && (*planned != 0.0 || *found != 0.0)
         };

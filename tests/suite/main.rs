@@ -5,6 +5,7 @@ mod budget;
 mod conversions;
 mod forms;
 mod large;
+mod nbits;
 mod nodes;
 mod opsets;
 mod oracle;

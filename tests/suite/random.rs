@@ -69,6 +69,12 @@ fn forms(seed: u64) -> Vec<Form> {
         5 => ("raised".into(), Options { opset: Opset::AtLeast(27), ..options("w4") }, 9.0),
         _ => ("tensor".into(), Options { granularity: Granularity::Tensor, ..options("w8a8") }, 25.0),
     });
+    if seed.is_multiple_of(5) {
+        let granularity = if seed.is_multiple_of(2) { Granularity::Block(16) } else { Granularity::Channel };
+        let opset = if seed.is_multiple_of(3) { Opset::Keep } else { Opset::default() };
+        let nbits = Options { matmul_nbits: true, granularity, opset, ..options("w4") };
+        forms.push(("matmul-nbits".into(), nbits, 9.0));
+    }
     forms
 }
 

@@ -10,7 +10,8 @@ use fourbit::mmse::Histogram;
 use fourbit::onnx::build::GraphBuilder;
 use fourbit::onnx::{Dtype, Model, attr, tensor, tensor_f32, write};
 use fourbit::options::{
-    Container, Form, Granularity, LayerRule, Options, Placement, Standing, Storage, TARGETS, Target, Wishes,
+    Container, Dual, Form, Granularity, Keys, LayerRule, Opset, Options, Placement, Standing, Storage,
+    TARGETS, Target, Wishes,
 };
 use fourbit::plan::{Decision, Expected, Observations, Plan, Subject};
 use fourbit::rewrite::{self, Dialect, lower};
@@ -23,8 +24,8 @@ use super::oracle::run_script;
 const DEPTH: i64 = 128;
 
 /// A model whose layers are of one operator, where that can be.
-fn model(operator: &str) -> Model {
-    let mut graph = GraphBuilder::new(21);
+fn model(operator: &str, opset: i64) -> Model {
+    let mut graph = GraphBuilder::new(opset);
     let pads = || attr::ints("pads", &[1, 1, 1, 1]);
     let y = match operator {
         "Conv" => {
@@ -86,7 +87,6 @@ fn model(operator: &str) -> Model {
         }
         other => panic!("no model of {other}"),
     };
-    // An input that nobody reads would be gone in some runtimes.
     graph.output(&y);
     graph.model()
 }
@@ -133,11 +133,47 @@ fn ranged(model: &Model, name: &str, otherwise: &Histogram) -> Histogram {
     histogram
 }
 
-/// One form of one operator as options.
+/// One form of one operator as options, for a model of an opset.
 struct Try {
     name: String,
+    opset: i64,
     options: Options,
     rounded: bool,
+}
+
+/// What a target takes besides forms: 4-bit codes at an old opset, weights of two terms, INT32 biases.
+fn others(target: &'static Target, form: &Form, operator: &str) -> Vec<Try> {
+    let mut found = Vec::new();
+    let mut add = |what: String, opset: i64, wishes: Wishes| {
+        let rounded = !matches!(wishes.activations, Some(None));
+        let options = wishes.options(target).unwrap_or_else(|error| panic!("{what}: {error}"));
+        found.push(Try { name: format!("{} {operator} {what}", target.name), opset, options, rounded });
+    };
+    let float = Wishes { activations: Some(None), matmul_nbits: Some(false), ..Wishes::default() };
+    let packed = target.usual.containers.0 == Container::Packed && form.activations.contains(&None);
+    // DeformConv came with opset 19, QuantizeLinear of com.microsoft is for those below 21.
+    if target.contrib && packed && operator != "DeformConv" {
+        let kept = Wishes { opset: Some(Opset::Keep), ..float.clone() };
+        add("4 bits at opset 17".into(), 17, kept.clone());
+        if form.activations.contains(&Some(Storage::Uint8)) {
+            let wishes = Wishes { activations: Some(Some(Storage::Uint8)), ..kept };
+            add("4 bits and rounded at opset 17".into(), 17, wishes);
+        }
+    }
+    if form.activations.contains(&None) && ["Conv", "ConvTranspose", "Gemm", "MatMul"].contains(&operator) {
+        for &spelling in target.dual {
+            let dual = Dual { keys: Keys::All, spelling, ..Dual::default() };
+            add(format!("dual as {}", spelling.name()), 21, Wishes { dual, ..float.clone() });
+        }
+    }
+    if ["Conv", "ConvTranspose", "Gemm"].contains(&operator)
+        && form.activations.contains(&Some(Storage::Uint8))
+    {
+        for &bias in target.biases {
+            add(format!("{} bias", bias.name()), 21, Wishes { bias: Some(bias), ..Wishes::default() });
+        }
+    }
+    found
 }
 
 fn tries(target: &'static Target, form: &Form, operator: &str) -> Vec<Try> {
@@ -181,7 +217,7 @@ fn tries(target: &'static Target, form: &Form, operator: &str) -> Vec<Try> {
                     LayerRule { matching: "*".into(), weights: Some(Some(stored)), ..LayerRule::default() };
                 options.layers.push(rule);
             }
-            found.push(Try { name, options, rounded: activation.is_some() });
+            found.push(Try { name, opset: 21, options, rounded: activation.is_some() });
         }
     };
     for &activation in form.activations {
@@ -220,8 +256,9 @@ fn every_form_of_a_tested_target_runs_there_and_says_what_its_view_says() {
     for target in TARGETS.iter().copied().filter(|target| target.standing == Standing::Tested) {
         for form in target.forms {
             for &operator in form.operators {
-                let model = model(operator);
-                for Try { name, options, rounded } in tries(target, form, operator) {
+                let all = tries(target, form, operator).into_iter().chain(others(target, form, operator));
+                for Try { name, opset, options, rounded } in all {
+                    let model = model(operator, opset);
                     let (plan, shipped) = converted(&model, &options);
                     assert!(
                         plan.decisions.iter().any(|it| matches!(it, Decision::Weight(_))),

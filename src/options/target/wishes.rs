@@ -3,7 +3,7 @@
 use super::{Form, Target, names};
 use crate::error::{Error, Result};
 use crate::options::{
-    Bias, Container, Dual, Granularity, Keys, Opset, Options, Placement, Precision, Storage,
+    Bias, Container, Dual, Granularity, Keys, Opset, Options, Placement, Precision, Storage, fits_nbits,
 };
 
 /// What is asked for; `None` leaves it to the target.
@@ -29,6 +29,8 @@ pub struct Wishes {
     pub symmetric_weights: Option<bool>,
     /// The same of activations.
     pub symmetric_activations: Option<bool>,
+    /// Whether products are written as MatMulNBits where they can be.
+    pub matmul_nbits: Option<bool>,
     /// What is dual.
     pub dual: Dual,
     /// Whether rules for single layers ask for blocks.
@@ -54,6 +56,11 @@ impl Wishes {
         let granularity = self.granularity.unwrap_or(if float { granular_float } else { granular });
         let blocks = self.blocks || matches!(granularity, Granularity::Block(_));
         let opset = self.opset.unwrap_or(Opset::usual(container, blocks));
+        let fits = match granularity {
+            Granularity::Block(size) => fits_nbits(size),
+            Granularity::Channel | Granularity::Tensor => true,
+        };
+        let nbits = target.usual.matmul_nbits && float && fits && container == Container::Packed;
         let any = |of: &dyn Fn(&Form) -> bool| target.takes(of);
         let options = Options {
             weights,
@@ -70,6 +77,7 @@ impl Wishes {
             symmetric_activations: self
                 .symmetric_activations
                 .unwrap_or(!float && !any(&|form| form.activation_zero_points)),
+            matmul_nbits: self.matmul_nbits.unwrap_or(nbits),
             dual: self.dual.clone(),
             target,
             ..Options::new(precision)
@@ -156,6 +164,9 @@ impl Wishes {
                 target.dual.iter().map(|spelling| format!("--dual-spelling {}", spelling.name())).collect();
             let takes = if all.is_empty() { "one tensor a layer".to_owned() } else { all.join(" or ") };
             return refuse(format!("dual weights spelled {}", self.dual.spelling.name()), takes);
+        }
+        if options.matmul_nbits && !target.matmul_nbits {
+            return refuse("MatMulNBits".into(), "products as DequantizeLinear and MatMul".into());
         }
         let (least, most) = target.opsets;
         match options.opset {

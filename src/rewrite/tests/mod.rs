@@ -4,6 +4,7 @@ mod apply;
 mod dump;
 mod forms;
 mod lower;
+mod nbits;
 mod refusals;
 
 use crate::onnx::build::{GraphBuilder, node};

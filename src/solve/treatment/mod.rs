@@ -1,6 +1,7 @@
 //! What becomes of each layer, decided before any code is: storage, partition and number of terms, from the options and
 //! what analysis found. Whoever solves a layer reads its treatment and asks nothing else.
 
+mod form;
 mod keys;
 mod wish;
 
@@ -61,6 +62,8 @@ pub(super) struct Treatment {
     pub found: Option<Arc<Found>>,
     /// Why the partition, the width and the number of terms, in words.
     why: String,
+    /// Whether it becomes MatMulNBits, or why not, in words, where that was asked for.
+    written: String,
     compensation: Compensation,
     inputs: Inputs,
 }
@@ -135,11 +138,11 @@ impl Treatment {
             (false, 1) => "exact MMSE",
             (false, _) => "MMSE",
         };
-        format!("{method}, {}{zero}{rest}", self.why)
+        format!("{method}, {}{zero}{rest}{}", self.why, self.written)
     }
 }
 
-/// The treatment of each weight site, in their order, in a model that can have scales by block or not.
+/// The treatment of each weight site, in their order, in a model of `opset`.
 ///
 /// # Errors
 /// [`Error::Options`] for a pattern that fits no layer, or wishes that contradict one another;
@@ -148,7 +151,7 @@ pub(super) fn layers(
     analysis: &Analysis,
     index: &Index,
     options: &Options,
-    blocks: bool,
+    opset: i64,
 ) -> Result<Vec<Layer>> {
     let sites = &analysis.weights;
     let rules = Matches::new(options.layers.iter().map(|rule| rule.matching.clone()).collect(), sites)?;
@@ -156,7 +159,7 @@ pub(super) fn layers(
     let mut wishes = Vec::new();
     for site in sites {
         let rules = rules.of(site).into_iter().map(|at| &options.layers[at]);
-        wishes.push(Wish::new(site, options, rules, !named.of(site).is_empty(), blocks)?);
+        wishes.push(Wish::new(site, (index, opset), options, rules, !named.of(site).is_empty())?);
     }
     let dual_asked = options.dual.keys != Keys::None || wishes.iter().any(|wish| wish.dual == Some(true));
     let all: Vec<usize> = (0..sites.len()).collect();

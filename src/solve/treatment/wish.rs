@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::super::terms::Found;
+use super::form::{Setting, nbits, partition, splits};
 use super::{Inputs, Layer, Treatment};
 use crate::error::{Error, Result};
+use crate::onnx::Index;
 use crate::options::{
-    Case, Compensation, Container, Granularity, LayerRule, Options, Scales, Spelling, Storage,
+    Case, Compensation, Container, Granularity, Keys, LayerRule, OPSET, Options, Scales, Spelling, Storage,
 };
 use crate::plan::{Partition, Read, Residuals, WeightSite};
 
@@ -16,7 +18,10 @@ pub(super) struct Wish {
     pub partition: Partition,
     /// Whether it was named as dual, or as not.
     pub dual: Option<bool>,
+    /// How two terms are written.
     pub spelling: Spelling,
+    /// Whether a single one can be MatMulNBits, or why not, where that is asked for.
+    pub nbits: Option<Result<(), String>>,
     pub activation: Option<Storage>,
     pub activation_terms: usize,
     pub activation_why: Option<String>,
@@ -30,10 +35,10 @@ pub(super) struct Wish {
 impl Wish {
     pub fn new<'r>(
         site: &WeightSite,
+        (index, opset): (&Index, i64),
         options: &Options,
         rules: impl Iterator<Item = &'r LayerRule>,
         named: bool,
-        blocks: bool,
     ) -> Result<Self> {
         let mut rule = LayerRule::default();
         for later in rules {
@@ -73,28 +78,29 @@ impl Wish {
             let end = if site.place.first { "first" } else { "last" };
             reasons.push(format!("{} as a {end} layer", weights.map_or("float", Storage::name)));
         }
-        let (partition, why) = match partition(site, rule.granularity.unwrap_or(options.granularity)) {
-            (found @ Partition::Block { .. }, _) if !blocks => (
-                found.without_blocks(&site.dims),
-                "one scale for several kernels, as the opset has no blocks",
-            ),
-            found => found,
-        };
-        reasons.insert(0, why.into());
         let activation = match rule.activations {
             Some(asked) => asked,
             // Where a layer's weights stay float though others do not, its input gains nothing.
             None if weights.is_none() && options.weights.is_some() => None,
             None => at_edge(options.activations),
         };
+        let granularity = rule.granularity.unwrap_or(options.granularity);
+        let setting = Setting { storage: weights, activation, granularity, container: options.container };
+        let nbits = options.matmul_nbits.then(|| nbits(site, index, opset, setting));
+        // Two terms are written as ever, and which layers get them is not known yet.
+        let single = dual == Some(false) || dual.is_none() && options.dual.keys == Keys::None;
+        let blocks = opset >= OPSET || single && matches!(nbits, Some(Ok(())));
+        let (partition, why) = partition(site, granularity, blocks);
+        reasons.insert(0, why.into());
         let mut wish = Self {
             weights,
             partition,
             dual,
-            spelling: match splits(site) {
-                true => rule.spelling.unwrap_or(options.dual.spelling),
-                false => Spelling::Sum,
+            spelling: match rule.spelling.unwrap_or(options.dual.spelling) {
+                Spelling::Branches if splits(site) => Spelling::Branches,
+                _ => Spelling::Sum,
             },
+            nbits,
             activation,
             activation_terms: rule.activation_terms.unwrap_or(if options.dual.activations { 2 } else { 1 }),
             activation_why: rule.activations_why,
@@ -102,7 +108,10 @@ impl Wish {
             float_why: rule.weights_why.clone().filter(|_| weights.is_none()),
             dual_why: rule.weights_why.filter(|_| dual == Some(true)),
         };
-        wish.keep_to_target(site, options)?;
+        // MatMulNBits fills blocks up and has zero points; whoever takes it takes these.
+        if !(single && matches!(wish.nbits, Some(Ok(())))) {
+            wish.keep_to_target(site, options)?;
+        }
         Ok(wish)
     }
 
@@ -198,53 +207,31 @@ impl Wish {
         options: &Options,
     ) -> Layer {
         let terms = if key.is_some() { 2 } else { 1 };
+        let (spelling, written) = match self.nbits {
+            None => (self.spelling, String::new()),
+            Some(Ok(())) if terms == 1 => (Spelling::MatMulNBits, ", as MatMulNBits".into()),
+            Some(Ok(())) => (self.spelling, ", not as MatMulNBits: two terms".into()),
+            Some(Err(why)) => (self.spelling, format!(", not as MatMulNBits: {why}")),
+        };
         let why: Vec<String> = self.reasons.iter().cloned().chain(key).collect();
         let weights = self.weights.map(|storage| Treatment {
             storage,
             partition: self.partition,
             symmetric: options.symmetric_weights,
             terms,
-            spelling: self.spelling,
+            spelling,
             compensate: matches!(options.compensation, Compensation::Layerwise | Compensation::Sequential),
             min_max: options.scales == Scales::MinMax,
             correct_biases: options.bias_correction,
             residuals,
             found: found.map(Arc::new),
             why: why.join(", "),
+            written,
             compensation: options.compensation,
             inputs: Inputs::Seen,
         });
         let Self { activation, activation_terms, activation_why, .. } = self;
         let weights_why = self.float_why;
         Layer { weights, activation, activation_terms, activation_why, weights_why }
-    }
-}
-
-/// Whether every reader is a product that could be split into several.
-fn splits(site: &WeightSite) -> bool {
-    let linear = |read: &Read| {
-        read.is_outer()
-            && read.slot == 1
-            && matches!(read.operator.as_str(), "Conv" | "ConvTranspose" | "Gemm" | "MatMul")
-    };
-    site.reads.iter().all(linear)
-        && site.chains.iter().all(Vec::is_empty)
-        && site.float.of_scale() == site.float
-}
-
-/// The partition of a site's weights, and why it is not the one asked for where it is not.
-fn partition(site: &WeightSite, granularity: Granularity) -> (Partition, &'static str) {
-    let (by_kernel, why) = match site.by_kernel {
-        Some(by_kernel) => (by_kernel, "one scale a kernel"),
-        None => (Partition::Tensor, "one scale: its readers take different axes"),
-    };
-    match (granularity, site.input_axis) {
-        (Granularity::Tensor, _) => (Partition::Tensor, "one scale a tensor"),
-        (Granularity::Channel, _) => (by_kernel, why),
-        (Granularity::Block(_), None) => (by_kernel, why),
-        (Granularity::Block(_), Some(axis)) if site.dims.get(axis).is_none_or(|&dim| dim <= 1) => {
-            (by_kernel, "one scale a kernel, which has one input channel and no blocks")
-        }
-        (Granularity::Block(size), Some(axis)) => (Partition::Block { axis, size }, "one scale a block"),
     }
 }

@@ -8,7 +8,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::patch::{forget, prune};
 use crate::error::Result;
 use crate::onnx::Names;
 use crate::onnx::build::node;
@@ -17,6 +16,7 @@ use crate::onnx::{
     Dtype, Index, attr, bodies_mut, floats, int, integers, is_linear, node_label, tensor, tensor_f32,
     value_shape,
 };
+use crate::rewrite::patch::{forget, prune};
 
 /// The opset in which Round enters.
 const OPSET_ROUND: i64 = 11;

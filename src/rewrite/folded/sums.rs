@@ -2,23 +2,22 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::folded;
-use super::patch::{forget, prune};
 use crate::error::Result;
 use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
 use crate::onnx::{Dtype, Index, bodies_mut, floats, int, is_linear, is_standard, tensor_of};
+use crate::rewrite::patch::{forget, prune};
 
-/// Folds as [`folded::fold`], then every Add of two values of `graph` that came of it, and every Cast of one to BFLOAT16 or
+/// Folds as [`super::fold`], then every Add of two values of `graph` that came of it, and every Cast of one to BFLOAT16 or
 /// DOUBLE, and so on, in the order of the graph and rounded as its types say. A constant that was float before is left alone: the model's own sums stay as they are.
 ///
 /// # Errors
-/// As [`folded::fold`].
+/// As [`super::fold`].
 pub(super) fn fold(graph: &mut GraphProto) -> Result<()> {
     graph.node.iter_mut().flat_map(bodies_mut).try_for_each(fold)?;
     let dequantize = |node: &&NodeProto| is_linear(node, "DequantizeLinear");
     let fresh = graph.node.iter().filter(dequantize).flat_map(|node| node.output.iter().cloned());
     let fresh: HashSet<String> = fresh.collect();
-    folded::fold(graph)?;
+    super::fold(graph)?;
 
     let index = Index::new(graph);
     let mut sums: HashMap<&str, TensorProto> = HashMap::new();

@@ -1,0 +1,66 @@
+//! What `--matmul-nbits` can go together with.
+
+use std::ops::RangeInclusive;
+
+use super::{Container, Granularity, Options};
+use crate::error::{Error, Result};
+
+/// Block sizes for which onnxruntime has kernels: powers of two in this range.
+pub const NBITS_BLOCKS: RangeInclusive<usize> = 16..=256;
+
+/// Whether MatMulNBits can have blocks of `size`.
+pub fn fits_nbits(size: usize) -> bool {
+    size.is_power_of_two() && NBITS_BLOCKS.contains(&size)
+}
+
+impl Options {
+    /// Refuses what MatMulNBits has no form for where it is asked for.
+    ///
+    /// # Errors
+    /// [`Error::Options`].
+    pub fn check_nbits(&self) -> Result<()> {
+        if !self.matmul_nbits {
+            return Ok(());
+        }
+        if self.container == Container::Int8 {
+            return Err(Error::options(
+                "--matmul-nbits packs two codes to a byte, and --storage int8 asks for one",
+                "leave one of the two out",
+            ));
+        }
+        match self.granularity {
+            Granularity::Block(size) if !fits_nbits(size) => Err(Error::options(
+                format!("MatMulNBits has no {}", self.granularity),
+                "choose block:16, block:32, block:64, block:128, block:256, channel or tensor, or leave --matmul-nbits out",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_matmulnbits_cannot_have_is_refused_with_what_it_can() {
+        let with = |granularity, container| Options {
+            matmul_nbits: true,
+            granularity,
+            container,
+            ..Options::default()
+        };
+        for size in [16, 32, 64, 128, 256] {
+            assert!(with(Granularity::Block(size), Container::Packed).check_nbits().is_ok());
+        }
+        assert!(with(Granularity::Tensor, Container::Packed).check_nbits().is_ok());
+        for size in [1, 8, 24, 100, 512] {
+            let options = with(Granularity::Block(size), Container::Packed);
+            let error = options.check_nbits().unwrap_err().to_string();
+            assert!(error.contains(&format!("block:{size}")) && error.contains("block:16"), "{error}");
+            assert!(Options { matmul_nbits: false, ..options }.check_nbits().is_ok());
+        }
+        let error = with(Granularity::Channel, Container::Int8).check_nbits().unwrap_err().to_string();
+        assert!(error.contains("--storage int8"), "{error}");
+    }
+}

@@ -1,0 +1,108 @@
+//! Which elements share a scale, and in what form a site's weights can be written.
+
+use crate::onnx::Index;
+use crate::options::{Container, Granularity, Storage, fits_nbits};
+use crate::plan::{Float, Partition, Read, WeightSite, lies_by_rows};
+
+/// Whether every reader is a product that could be split into several.
+pub(super) fn splits(site: &WeightSite) -> bool {
+    let linear = |read: &Read| {
+        read.is_outer()
+            && read.slot == 1
+            && matches!(read.operator.as_str(), "Conv" | "ConvTranspose" | "Gemm" | "MatMul")
+    };
+    site.reads.iter().all(linear)
+        && site.chains.iter().all(Vec::is_empty)
+        && site.float.of_scale() == site.float
+}
+
+/// The partition of a site's weights, which can have `blocks` or not, and why it is not the one asked for where it is not.
+pub(super) fn partition(
+    site: &WeightSite,
+    granularity: Granularity,
+    blocks: bool,
+) -> (Partition, &'static str) {
+    let (by_kernel, why) = match site.by_kernel {
+        Some(by_kernel) => (by_kernel, "one scale a kernel"),
+        None => (Partition::Tensor, "one scale: its readers take different axes"),
+    };
+    let (by_kernel, why) = match by_kernel {
+        Partition::Block { .. } if !blocks => (
+            by_kernel.without_blocks(&site.dims),
+            "one scale for several kernels, as the opset has no blocks",
+        ),
+        _ => (by_kernel, why),
+    };
+    match (granularity, site.input_axis) {
+        (Granularity::Tensor, _) => (Partition::Tensor, "one scale a tensor"),
+        (Granularity::Channel, _) => (by_kernel, why),
+        (Granularity::Block(_), None) => (by_kernel, why),
+        (Granularity::Block(_), Some(axis)) if site.dims.get(axis).is_none_or(|&dim| dim <= 1) => {
+            (by_kernel, "one scale a kernel, which has one input channel and no blocks")
+        }
+        (Granularity::Block(_), Some(_)) if !blocks && site.by_kernel == Some(by_kernel) => {
+            (by_kernel, "one scale a kernel, as the opset has no blocks for it")
+        }
+        (Granularity::Block(_), Some(_)) if !blocks => (by_kernel, why),
+        (Granularity::Block(size), Some(axis)) => (Partition::Block { axis, size }, "one scale a block"),
+    }
+}
+
+/// What is asked of one layer, as far as its form depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Setting {
+    pub storage: Option<Storage>,
+    pub activation: Option<Storage>,
+    pub granularity: Granularity,
+    pub container: Container,
+}
+
+/// Whether the weights of `site`, in a model of `opset`, can be written as MatMulNBits; or why not.
+pub(super) fn nbits(site: &WeightSite, index: &Index, opset: i64, setting: Setting) -> Result<(), String> {
+    if let Some(storage) = setting.storage.filter(|storage| storage.bits() != 4) {
+        return Err(format!("{storage} codes"));
+    }
+    if setting.container != Container::Packed {
+        return Err("codes are stored one to a byte".into());
+    }
+    for read in &site.reads {
+        if !matches!(read.operator.as_str(), "MatMul" | "Gemm") {
+            return Err(format!("read by {}", read.operator));
+        }
+        if !read.is_outer() {
+            return Err("read inside another node".into());
+        }
+        if read.slot != 1 {
+            return Err("a left factor".into());
+        }
+    }
+    if site.dims.len() != 2 {
+        return Err(format!("weights of {} axes", site.dims.len()));
+    }
+    if !matches!(site.float, Float::Float | Float::Float16) {
+        return Err(format!("weights of type {}", crate::onnx::dtype_name(site.float.dtype() as i32)));
+    }
+    if setting.activation.is_some() {
+        return Err("its input is quantized too".into());
+    }
+    if site.chains.iter().any(|chain| !chain.is_empty()) {
+        return Err("laid out by nodes in between".into());
+    }
+    let tensor = site.tensor.as_str();
+    let others = index.consumers(tensor).len() != site.reads.len();
+    if others || index.is_captured(tensor) || index.is_output(tensor) {
+        return Err("others read the weights too".into());
+    }
+    let mut by_rows = None;
+    for read in &site.reads {
+        let node = index.graph().node.get(read.at).ok_or("its reader is gone")?;
+        let found = lies_by_rows(node, index, opset)?;
+        if *by_rows.get_or_insert(found) != found {
+            return Err("its readers take different axes".into());
+        }
+    }
+    match setting.granularity {
+        Granularity::Block(size) if !fits_nbits(size) => Err(format!("blocks of {size}")),
+        _ => Ok(()),
+    }
+}
