@@ -51,6 +51,7 @@ pub(super) fn node(node: &NodeProto, functions: &[(&str, &str)], seen: &mut Seen
     if node.op_type() != "MatMulNBits" {
         return;
     }
+    seen.quantized += 1;
     if !target.matmul_nbits {
         seen.refuse(node, "", format!("{} takes no MatMulNBits as it is meant to run", target.name));
         return;

@@ -117,10 +117,14 @@ pub(super) fn solve(
     if let Some(why) = taken.iter().find_map(|(_, layer, ..)| layer.activation_why.as_ref()) {
         reason += &format!(", {storage} {why}");
     }
-    // Four bits are for layers that were chosen with them in mind.
-    let all = storage.bits() > 4 && count == 1;
+    // Four bits are for layers that were chosen with them in mind, unless the values are such codes already.
+    let all = count == 1 && (storage.bits() > 4 || asked.is_none());
     let followers = site.followers.iter().filter(|_| all);
-    let mut reads: Vec<Read> = taken.iter().map(|&(read, ..)| read).chain(followers).cloned().collect();
+    // Where integers come out there is no float value left to be read.
+    let others = site.reads.iter().filter(|_| all && !matches!(made, Made::Float));
+    let others = others.filter(|read| !taken.iter().any(|(other, ..)| other == read));
+    let reads = taken.iter().map(|&(read, ..)| read).chain(followers).chain(others);
+    let mut reads: Vec<Read> = reads.cloned().collect();
     reads.sort_by_key(|read| (read.at, read.slot));
     Ok(ActivationDecision {
         tensor: site.tensor.clone(),

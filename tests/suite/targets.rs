@@ -365,12 +365,13 @@ fn what_a_target_does_not_take_is_an_error_before_the_work() {
     refused("tensorrt", with(|it| it.activations = Some(Some(Storage::Uint8))), "uint8 activations");
     refused("tensorrt", with(|it| it.granularity = Some(Granularity::Block(32))), "scales by block:32");
     refused("qnn-htp", with(|it| it.activations = Some(None)), "float activations");
-    refused("webgpu", Wishes::default(), "uint8 activations");
+    refused("webgpu", with(|it| it.precision = "w4a8".parse().ok()), "uint8 activations");
     refused("tract", with(|it| it.container = Some(Container::Packed)), "int4 weights");
     refused("qnn-htp", with(|it| it.symmetric_weights = Some(false)), "zero points of weights");
     let usual =
         |name: &str| Wishes::default().options(Target::named(name).expect("a target")).expect("options");
     assert_eq!(usual("generic"), Options::default());
+    assert_eq!((usual("webgpu").activations, usual("webgpu").matmul_nbits), (None, true));
     assert_eq!(usual("ort-cpu-int8").placement, Placement::Outputs);
     assert_eq!(
         (usual("tensorrt").activations, usual("tensorrt").container),

@@ -228,3 +228,100 @@ fn moves(node: &NodeProto) -> bool {
 fn is_one_of(node: &NodeProto, operators: &[&str]) -> bool {
     is_standard(node.domain()) && operators.contains(&node.op_type())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyse::analyse;
+    use crate::onnx::build::GraphBuilder;
+    use crate::onnx::{Model, attr, tensor_f32, tensor_i64};
+    use crate::options::Options;
+
+    /// A residual block, a pool, a table of moves, and a last product.
+    fn model(given_back: bool) -> Model {
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[1, 4, 4, 4]);
+        let [a, b] = ["a", "b"].map(|name| graph.weights(name, &[4, 4, 1, 1]));
+        let w = graph.weights("w", &[16, 3]);
+        let first = graph.node("Conv", &[&x, &a], &[]);
+        let relu = graph.node("Relu", &[&first], &[]);
+        let second = graph.node("Conv", &[&relu, &b], &[]);
+        let sum = graph.node("Add", &[&second, &relu], &[]);
+        let [lo, hi] =
+            [("lo", 0.0), ("hi", 6.0)].map(|(name, end)| graph.initializer(tensor_f32(name, &[], &[end])));
+        let clip = graph.node("Clip", &[&sum, &lo, &hi], &[]);
+        let pool = [attr::ints("kernel_shape", &[2, 2]), attr::ints("strides", &[2, 2])];
+        let pooled = graph.node("MaxPool", &[&clip], &pool);
+        let shape = graph.initializer(tensor_i64("shape", &[2], &[1, 16]));
+        let flat = graph.node("Reshape", &[&pooled, &shape], &[]);
+        let y = graph.node("MatMul", &[&flat, &w], &[]);
+        graph.output(&y);
+        if given_back {
+            graph.output(&second);
+        }
+        graph.model()
+    }
+
+    fn sites(model: &Model, placement: Placement) -> Vec<(String, Vec<String>)> {
+        let options = Options { placement, ..Options::default() };
+        let row = |site: &ActivationSite| {
+            let readers = site.all_reads().map(|read| format!("{}:{}", read.operator, read.slot));
+            (site.tensor.clone(), readers.collect())
+        };
+        analyse(model, &options).unwrap().activations.iter().map(row).collect()
+    }
+
+    fn names(model: &Model, placement: Placement) -> Vec<String> {
+        sites(model, placement).into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn each_placement_adds_what_it_says() {
+        let model = model(false);
+        assert_eq!(names(&model, Placement::Inputs), ["x", "relu_1", "reshape_6"]);
+        let joins = sites(&model, Placement::Joins);
+        assert_eq!(names(&model, Placement::Joins), ["x", "relu_1", "reshape_6"]);
+        assert_eq!(joins[1].1, ["Conv:0", "Add:1"], "the branch that is added takes the low-bit form");
+        let all = ["x", "relu_1", "conv_2", "clip_4", "maxpool_5", "reshape_6"];
+        assert_eq!(names(&model, Placement::Outputs), all);
+        let everywhere = names(&model, Placement::Everywhere);
+        assert_eq!(everywhere[..6], all);
+        assert_eq!(everywhere[6], "matmul_7", "what is given back, too");
+    }
+
+    #[test]
+    fn origins_say_what_decides() {
+        let analysis =
+            analyse(&model(false), &Options { placement: Placement::Outputs, ..Options::default() }).unwrap();
+        let origin = |name: &str| {
+            analysis
+                .activations
+                .iter()
+                .find(|site| site.tensor == name)
+                .map(|site| site.origin.clone())
+                .unwrap()
+        };
+        assert_eq!(origin("x"), Origin::Any);
+        assert_eq!(origin("relu_1"), Origin::Layer(0));
+        assert_eq!(origin("conv_2"), Origin::Layer(2));
+        assert_eq!(origin("clip_4"), Origin::Operator(vec!["conv_2".into(), "relu_1".into()]));
+        assert_eq!(origin("maxpool_5"), Origin::Moved("clip_4".into()));
+        assert_eq!(origin("reshape_6"), Origin::Moved("maxpool_5".into()));
+    }
+
+    #[test]
+    fn what_the_model_gives_back_is_rounded_only_where_that_is_asked() {
+        let model = model(true);
+        let found = names(&model, Placement::Outputs);
+        assert!(!found.contains(&"conv_2".to_owned()) && !found.contains(&"clip_4".to_owned()), "{found:?}");
+        let options = Options { placement: Placement::Everywhere, ..Options::default() };
+        let analysis = analyse(&model, &options).unwrap();
+        let given: Vec<&str> = analysis
+            .activations
+            .iter()
+            .filter(|site| site.returned)
+            .map(|site| site.tensor.as_str())
+            .collect();
+        assert_eq!(given, ["conv_2", "matmul_7"]);
+    }
+}

@@ -110,7 +110,7 @@ const ORT_CPU_INT8: Target = Target {
 };
 
 /// Source: run with OpenVINO 2026.4, which refuses blocks that do not divide their axis, has no DeformConv of these opsets, and
-/// gives wrong numbers, without an error, for 16-bit activations.
+/// gives wrong numbers, without an error, for 16-bit activations. Its integer kernels take 8-bit storage only.
 const OPENVINO: Target = Target {
     name: "openvino",
     runtime: "OpenVINO, CPU",
@@ -130,7 +130,7 @@ const OPENVINO: Target = Target {
         },
         ..STANDARD
     }],
-    matmul_nbits: true,
+    usual: Usual { containers: (Container::Packed, Container::Int8), ..PLAIN },
     ..GENERIC
 };
 

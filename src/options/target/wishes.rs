@@ -43,7 +43,13 @@ impl Wishes {
     /// # Errors
     /// [`Error::Options`] for what the target does not take, saying what it does, and for what contradicts itself.
     pub fn options(&self, target: &'static Target) -> Result<Options> {
-        let precision = self.precision.unwrap_or_default();
+        let rounds = target.takes(|form| form.activations.iter().any(Option::is_some));
+        let usual = if rounds {
+            Precision::default()
+        } else {
+            Precision { activations: None, ..Precision::default() }
+        };
+        let precision = self.precision.unwrap_or(usual);
         let weights = self.weights.unwrap_or(precision.weights);
         let eight = |storage: Storage| target.usual.activations.with_bits(storage.bits());
         let usual =
