@@ -22,3 +22,4 @@ pub mod runtime;
 pub mod samples;
 pub mod solve;
 pub mod validate;
+pub mod zoo;

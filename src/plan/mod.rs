@@ -13,6 +13,7 @@ mod outcome;
 mod partition;
 mod sensitivity;
 mod site;
+mod summary;
 
 pub use budget::{Budgeted, Trial};
 pub use codes::{Codes, CodesMut};
@@ -31,3 +32,4 @@ pub use outcome::{
 pub use partition::{Groups, Partition, Runs, Tile};
 pub use sensitivity::{Layer, LayerSensitivity, Loss, Sensitivities, Sensitivity};
 pub use site::{ActivationSite, Analysis, Keep, Kernel, Place, Read, Skip, Spatial, WeightSite, Work};
+pub use summary::{Event, Listener, Row, Status, Summary, Totals, Written};

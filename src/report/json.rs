@@ -103,9 +103,9 @@ pub fn sensitivity(sensitivity: &Sensitivity) -> String {
 }
 
 /// Kept in order, so that the schema comes first in the text.
-type Fields = Vec<(&'static str, Value)>;
+pub(super) type Fields = Vec<(&'static str, Value)>;
 
-fn written(schema: &str, fields: Fields) -> String {
+pub(super) fn written(schema: &str, fields: Fields) -> String {
     let mut report = vec![("schema", json!(schema)), ("version", json!(VERSION))];
     report.extend(fields);
     // No string holds a line break once it is JSON, so only the indentation is changed.
