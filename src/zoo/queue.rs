@@ -108,9 +108,9 @@ mod tests {
         assert_eq!(running[1].at, 3, "the first that fits");
         assert_eq!(queue.next(&running, 3, 100, false), None);
         assert_eq!(queue.next(&running, 2, 1000, false), None, "two at most");
-        let running = vec![queue.next(&[], 3, 50, false).unwrap()];
+        let running = [queue.next(&[], 3, 50, false).unwrap()];
         assert_eq!(running[0].at, 1, "too large for the bound, and by itself");
-        let running = vec![queue.next(&[], 3, 100, true).unwrap()];
+        let running = [queue.next(&[], 3, 100, true).unwrap()];
         assert_eq!(running[0].at, 2);
         assert_eq!(queue.next(&running, 3, 100, true), None);
         assert_eq!(queue.next(&[], 3, 100, false), None, "more may come");

@@ -17,7 +17,7 @@ use super::common::{Common, Context, Format};
 use super::conversion::Choices;
 use crate::error::{Error, Result};
 use crate::options;
-use crate::plan::Summary;
+use crate::plan::{Event, Listener as _, Summary};
 use crate::report::{collection, data, plain};
 use crate::zoo::{self, Batch, Shard};
 use grammar::Words;
@@ -142,9 +142,16 @@ pub fn run(
     drop(ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)));
     let found = zoo::run(&batch, &words, &voice, &stop);
     voice.end();
-    let Some(summary) = found? else { return Ok(ExitCode::from(INTERRUPTED)) };
+    let Some(summary) = found? else {
+        voice.hear(&Event::Note { message: "interrupted; started again, it goes on from here" });
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
     if shard.is_whole() {
         written(out, &summary)?;
+    } else {
+        let merge = format!("fourbit batch --merge {}", out.display());
+        let message = format!("shard {shard} is done; when all are, {merge} writes the summary");
+        voice.hear(&Event::Note { message: &message });
     }
     ended(&summary, common, context, &voice)
 }

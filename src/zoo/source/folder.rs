@@ -15,7 +15,7 @@ pub fn search(root: &Path, out: &Path) -> Result<Source> {
     let out = store::real(out);
     let wanted = |entry: &DirEntry| {
         let hidden = entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
-        !hidden && !(entry.file_type().is_dir() && store::real(entry.path()) == out)
+        !(hidden || entry.file_type().is_dir() && store::real(entry.path()) == out)
     };
     let walk = WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter();
     let mut walk = walk.filter_entry(wanted);
