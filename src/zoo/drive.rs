@@ -93,7 +93,15 @@ struct Active {
     waiting: Waiting,
     key: String,
     running: Running,
+    threads: usize,
     resident: u64,
+}
+
+impl Active {
+    /// Whether it would take less memory if it came again with nothing beside it, and with one thread.
+    fn may_take_less(&self, company: bool) -> bool {
+        !self.waiting.alone && (company || self.threads > 1)
+    }
 }
 
 #[derive(Default)]
@@ -178,7 +186,9 @@ impl Drive<'_> {
 
     fn start(&self, waiting: Waiting, key: String, left: usize, done: &mut Done) -> Result<Option<Active>> {
         let work = self.works[waiting.at];
-        let threads = (self.batch.threads / self.batch.jobs.min(left).max(1)).max(1);
+        // Each thread takes memory of its own.
+        let most = if waiting.alone { 1 } else { self.batch.threads };
+        let threads = (most / self.batch.jobs.min(left).max(1)).max(1);
         let order = Order {
             program: self.batch.program.clone(),
             input: work.entry.path.clone(),
@@ -190,7 +200,7 @@ impl Drive<'_> {
             Ok(running) => {
                 let (model, bytes) = (work.entry.name.as_str(), work.bytes.unwrap_or(0));
                 self.listener.hear(&Event::Started { model, bytes, threads });
-                Ok(Some(Active { waiting, key, running, resident: 0 }))
+                Ok(Some(Active { waiting, key, running, threads, resident: 0 }))
             }
             Err(error) => {
                 self.failed(waiting.at, &key, chain(&error), 0.0, done)?;
@@ -219,7 +229,7 @@ impl Drive<'_> {
             let one = active.remove(at);
             match end {
                 End::Written => self.written(one, done)?,
-                End::Killed(reason) if company && !one.waiting.alone => self.postpone(one, &reason, queue),
+                End::Killed(reason) if one.may_take_less(company) => self.postpone(one, &reason, queue),
                 End::Killed(reason) | End::Failed(reason) => self.unable(&one, reason, done)?,
             }
         }
@@ -246,8 +256,8 @@ impl Drive<'_> {
             let company = active.len() > 1;
             let Some(mut last) = active.pop() else { break };
             last.running.kill();
-            match company {
-                true => self.postpone(last, "all together took more memory than --memory-limit", queue),
+            match last.may_take_less(company) {
+                true => self.postpone(last, "more memory was taken than --memory-limit", queue),
                 false => {
                     let reason = format!("took more than the {limit} bytes of --memory-limit");
                     self.unable(&last, reason, done)?;
