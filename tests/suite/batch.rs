@@ -193,7 +193,7 @@ fn good_models_are_converted_beside_broken_ones() {
     assert_eq!(metadata["model_bytes"].as_u64(), Some(fs::metadata(out.join(GOOD[1])).expect("it").len()));
     assert_eq!(metadata["tags"], serde_json::json!(["w4", "int4", "fourbit"]));
     let again = ["zoo/out/ONNX_HUB_MANIFEST.json", "-o", "again", "--precision", "w4", "-q"];
-    let code = batch(folder.path(), &again).status().expect("the program starts").code();
+    let code = batch(folder.path(), &again).output().expect("the program starts").status.code();
     assert!(matches!(code, Some(0 | 3)), "{code:?}");
     assert_eq!(rows(&folder.path().join("again")).into_keys().collect::<Vec<_>>(), GOOD);
 }
@@ -307,7 +307,12 @@ fn nobody_is_left_behind() {
             assert!(begun.elapsed() < Duration::from_secs(10), "nothing was started");
             sleep(Duration::from_millis(5));
         }
-        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill");
+        if signal == "-TERM" {
+            let second = run(folder.path(), &["zoo", "-o", "out", "--precision", "w4"], 1);
+            assert!(String::from_utf8_lossy(&second.stderr).contains("another fourbit batch"), "{second:?}");
+        }
+        let sent =
+            Command::new("sh").args(["-c", &format!("kill {signal} {}", child.id())]).status().expect("sh");
         assert!(sent.success());
         let code = child.wait().expect("a status").code();
         assert_eq!(code, if signal == "-TERM" { Some(130) } else { None });
