@@ -23,3 +23,4 @@ pub mod runtime;
 pub mod samples;
 pub mod solve;
 pub mod validate;
+pub mod zoo;

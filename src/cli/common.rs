@@ -18,7 +18,7 @@ pub struct Common {
     /// How to print the result
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// Number of threads [default: one a processor]
+    /// Number of threads; of batch, number of conversions at once [default: one a processor]
     #[arg(long, global = true, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
     /// Print no progress and no tables
@@ -34,7 +34,7 @@ pub struct Common {
 pub enum Format {
     /// Tables and sentences
     Text,
-    /// One JSON object
+    /// One JSON object; of batch, one a line for each event
     Json,
 }
 

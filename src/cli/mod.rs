@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each with its arguments and a `run`.
 
 mod apply;
+mod batch;
 mod budget;
 mod check;
 mod common;
@@ -16,7 +17,7 @@ mod validate;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::error::{Error, Result};
 use common::{Common, Context};
@@ -31,12 +32,13 @@ Examples:
   fourbit validate net.onnx net.w4a8.onnx --samples test.npz
   fourbit inspect net.onnx
   fourbit sensitivity net.onnx --calibration calib.npz --validation test.npz
+  fourbit batch zoo/ -o small/ --precision w4
 
 Exit status:
   0  done
   1  an error, which is named on standard error
   2  wrong arguments
-  3  written, but limits could not be kept
+  3  written, but limits could not be kept; of batch, some models were not written
   4  written, but not validated
   5  not written, since the model cannot be run, which quantizing activations needs")]
 struct Cli {
@@ -59,19 +61,21 @@ enum Command {
     Sensitivity(sensitivity::Args),
     Targets(targets::Args),
     Check(check::Args),
+    Batch(Box<batch::Args>),
 }
 
 /// Reads the arguments of the process, does what they ask, and gives the exit code.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches();
+    let (cli, matches) = match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches))) {
+        Ok(parsed) => parsed,
         Err(error) => {
             // Nobody is left to tell when this fails.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match run(cli) {
+    match run(&cli, &matches) {
         Ok(code) => code,
         Err(error) => {
             common::complain(&error);
@@ -83,7 +87,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<ExitCode> {
+fn run(cli: &Cli, matches: &ArgMatches) -> Result<ExitCode> {
     let context = Context::new(&cli.common)?;
     match &cli.command {
         Command::Quantize(args) => quantize::run(args, &context),
@@ -94,13 +98,12 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Sensitivity(args) => sensitivity::run(args, &context),
         Command::Targets(args) => targets::run(args, &context),
         Command::Check(args) => check::run(args, &context),
+        Command::Batch(args) => batch::run(args, matches.subcommand_matches("batch"), &cli.common, &context),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
     use crate::options::{DUAL_THRESHOLD, Edges, Granularity, Keys, Options, Spelling, Storage};
 

@@ -1,7 +1,7 @@
 //! `fourbit quantize`.
 
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::budget::exit_code;
@@ -10,7 +10,8 @@ use super::conversion::Conversion;
 use crate::error::{Error, Result};
 use crate::onnx::Sink;
 use crate::pipeline;
-use crate::report::{data, plain};
+use crate::plan;
+use crate::report::{Layout, data, plain};
 
 /// Convert a model and measure what it cost
 #[derive(Debug, clap::Args)]
@@ -40,28 +41,64 @@ pub struct Args {
     /// Put large tensors into a file of their own, FILE.data, whatever their size; beyond 2 GB this happens in any case
     #[arg(long)]
     pub external_data: bool,
-    /// Also write the report as JSON
+    /// Also write the report: as text where the name ends in .txt, else as JSON; may be repeated
     #[arg(long, value_name = "FILE")]
-    pub report: Option<PathBuf>,
+    pub report: Vec<PathBuf>,
+    /// Also write the plan, as `fourbit plan` does
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// Leave times, memory and folders out of the written reports, so that equal conversions give equal files
+    #[arg(long)]
+    pub reproducible: bool,
+    /// End when standard input does: whoever started this is gone
+    #[arg(long, hide = true)]
+    pub supervised: bool,
 }
+
+/// Exit code of a conversion that nobody waits for any more, as shells have it for one that was interrupted.
+const ABANDONED: i32 = 130;
 
 /// Converts, validates, reports.
 ///
 /// # Errors
 /// Whatever stops the conversion, or a report that cannot be written.
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
+    if args.supervised {
+        end_with_input();
+    }
     // Opened first, so that a wrong name is told before the work and not after it.
-    let report = match &args.report {
-        Some(path) => Some((path, Sink::create(path, args.conversion.overwrite)?)),
-        None => None,
-    };
+    let sink =
+        |path: &PathBuf| Sink::create(path, args.conversion.overwrite).map(|sink| (path.clone(), sink));
+    let reports = args.report.iter().map(sink).collect::<Result<Vec<_>>>()?;
+    if let Some(path) = &args.plan {
+        sink(path)?;
+    }
     let job = args.conversion.job(args.validation.clone())?;
     let job = pipeline::Job { external_data: args.external_data, ..job };
     let outcome = pipeline::quantize(&job, &context.progress)?;
-    if let Some((path, mut sink)) = report {
-        sink.write_all(data::outcome(&outcome).as_bytes()).map_err(Error::write(path))?;
+    let told = if args.reproducible { outcome.clone().reproducible() } else { outcome.clone() };
+    for (path, mut sink) in reports {
+        let text =
+            if is_text(&path) { plain::outcome(&told, Layout::default()) } else { data::outcome(&told) };
+        sink.write_all(text.as_bytes()).map_err(Error::write(&path))?;
         sink.commit()?;
+    }
+    if let Some(path) = &args.plan {
+        plan::write(&outcome.plan, path, args.conversion.overwrite)?;
     }
     context.print(|layout| plain::outcome(&outcome, layout), || data::outcome(&outcome))?;
     Ok(exit_code(outcome.budget.as_ref(), Some(&outcome.verdict)))
+}
+
+fn is_text(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("txt"))
+}
+
+/// Ends the process when standard input ends, which it does with whoever holds its other end, however that came to an end.
+fn end_with_input() {
+    std::thread::spawn(|| {
+        let mut stdin = io::stdin().lock();
+        while matches!(stdin.read(&mut [0; 64]), Ok(1..)) {}
+        std::process::exit(ABANDONED);
+    });
 }

@@ -20,6 +20,7 @@ mod write;
 
 pub use attributes::{attr, attribute, float, int, ints, set_attribute, string, without_attribute};
 pub use dequantize::{Dequantized, MatMulNBits};
+pub use external::{Outline, outline};
 pub use index::Index;
 pub use maps::{Scratch, let_go, spooled};
 pub(crate) use maps::{map, map_file};

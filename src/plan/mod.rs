@@ -14,6 +14,7 @@ mod outcome;
 mod partition;
 mod sensitivity;
 mod site;
+mod summary;
 
 pub use budget::{Budgeted, Trial};
 pub use codes::{Codes, CodesMut};
@@ -36,3 +37,4 @@ pub use sensitivity::{Layer, LayerSensitivity, Loss, Sensitivities, Sensitivity}
 pub use site::{
     ActivationSite, Analysis, Keep, Kernel, Origin, Place, Read, Skip, Spatial, WeightSite, Work,
 };
+pub use summary::{Event, Listener, Row, Status, Summary, Totals, Written};

@@ -3,8 +3,9 @@
 use crate::options::{Opset, Spelling, Storage};
 use crate::plan::{
     ActivationDecision, ActivationTerm, BiasChange, Codes, Decision, Float, Inspection, Keep,
-    LayerSensitivity, Loss, Outcome, OutputError, Partition, Plan, Prepared, Read, Residuals, Score,
-    Sensitivity, SiteRow, Sizes, Skip, Subject, VERSION, Validation, Verdict, WeightDecision, WeightTerm,
+    LayerSensitivity, Loss, Outcome, OutputError, Partition, Plan, Prepared, Read, Residuals, Row, Score,
+    Sensitivity, SiteRow, Sizes, Skip, Status, Subject, Summary, VERSION, Validation, Verdict,
+    WeightDecision, WeightTerm, Written,
 };
 
 fn read(slot: usize) -> Read {
@@ -189,4 +190,33 @@ pub fn sensitivity() -> Sensitivity {
         warnings: Vec::new(),
         seconds: vec![("measure".into(), 2.0)],
     }
+}
+
+/// One model converted, one with a remark, one failed.
+pub fn summary() -> Summary {
+    let row = |model: &str, status, reason: Option<&str>| Row {
+        model: model.into(),
+        status,
+        reason: reason.map(str::to_owned),
+        bytes_before: Some(1_060_000),
+        written: None,
+    };
+    let written = Written {
+        precision: "w4".into(),
+        bytes_after: 156_000,
+        effective_bits: Some(4.5),
+        samples: 800,
+        float_top1: Some(0.9125),
+        quantized_top1: Some(0.9075),
+        drop_points: Some(0.5),
+        sqnr_db: Some(24.1),
+        ..Written::default()
+    };
+    let plain = Written { bytes_after: 200_000, ..Written::default() };
+    let rows = vec![
+        Row { written: Some(written), ..row("a/net.onnx", Status::Converted, None) },
+        Row { written: Some(plain), ..row("b.onnx", Status::Remarked, Some("not validated: no samples")) },
+        row("b/<i>\n\u{1b}\"&.onnx", Status::Failed, Some("no ONNX model")),
+    ];
+    Summary { tool: "fourbit 0.1.0".into(), options: vec!["--precision=w4".into()], rows }
 }

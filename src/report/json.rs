@@ -104,7 +104,7 @@ pub fn sensitivity(sensitivity: &Sensitivity) -> String {
 }
 
 /// Kept in order, so that the schema comes first in the text.
-type Fields = Vec<(&'static str, Value)>;
+pub(super) type Fields = Vec<(&'static str, Value)>;
 
 pub(super) fn written(schema: &str, fields: Fields) -> String {
     let mut report = vec![("schema", json!(schema)), ("version", json!(VERSION))];

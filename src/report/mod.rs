@@ -5,8 +5,10 @@ mod budget;
 mod errors;
 mod inspection;
 mod json;
+mod page;
 mod sensitivity;
 mod sites;
+mod summary;
 mod table;
 mod targets;
 mod text;
@@ -20,6 +22,7 @@ pub use table::terminal_width;
 pub mod plain {
     pub use crate::report::inspection::inspection;
     pub use crate::report::sensitivity::sensitivity;
+    pub use crate::report::summary::{event, running, summary};
     pub use crate::report::targets::{checked, targets};
     pub use crate::report::text::{applied, outcome, planned};
     pub use crate::report::verdict::verdict;
@@ -28,7 +31,14 @@ pub mod plain {
 /// The reports for programs: one JSON object each, with its `schema` and `version`.
 pub mod data {
     pub use crate::report::json::{applied, inspection, outcome, planned, sensitivity, verdict};
+    pub use crate::report::summary::whole as summary;
     pub use crate::report::targets::{checked_data as checked, data as targets};
+}
+
+/// The reports of many models in forms of their own.
+pub mod collection {
+    pub use crate::report::page::page;
+    pub use crate::report::summary::csv;
 }
 
 /// How much to tell.

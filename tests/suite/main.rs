@@ -1,6 +1,7 @@
 //! Tests of structure, of whole stages and of the program, with outside judges where there are any.
 
 mod architecture;
+mod batch;
 mod budget;
 mod conversions;
 mod forms;

@@ -193,6 +193,33 @@ fn the_report_has_what_it_promises() {
 }
 
 #[test]
+fn equal_conversions_give_equal_files() {
+    let input = model().to_string_lossy().into_owned();
+    let convert = || {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+        let names = ["out.onnx", "report.json", "report.txt", "plan.json"];
+        let [output, json, text, plan] = names.map(path);
+        let files = ["-o", &output, "--report", &json, "--report", &text, "--plan", &plan, "--reproducible"];
+        let done =
+            fourbit(&[&["quantize", &input, "--precision", "w4", "--samples", "20"][..], &files].concat());
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        names.map(|name| std::fs::read(folder.path().join(name)).expect("the file"))
+    };
+    let files = convert();
+    assert!(files == convert());
+    let [_, json, text, plan] = files.map(|file| String::from_utf8_lossy(&file).into_owned());
+    assert!(text.ends_with("Wrote out.onnx\n") && !text.contains("Peak memory"), "{text}");
+    let report: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(
+        (&report["input"], &report["calibration"]["source"]),
+        (&"model.onnx".into(), &"calibration.npz".into())
+    );
+    assert_eq!(report["verdict"]["source"], "validation.npz");
+    assert!(plan.contains("\"decisions\""));
+}
+
+#[test]
 fn a_plan_does_not_depend_on_the_number_of_threads() {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/shapes_mobile");
     let folder = tempfile::tempdir().expect("a temporary folder");

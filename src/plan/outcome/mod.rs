@@ -2,7 +2,7 @@
 
 mod checked;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -145,6 +145,30 @@ pub struct Outcome {
     pub seconds: Vec<(String, f64)>,
     /// Largest resident memory of the process, in bytes, where the system tells.
     pub peak_memory: Option<u64>,
+}
+
+impl Outcome {
+    /// The same without what differs between equal conversions: times, memory, and where files lie.
+    #[must_use]
+    pub fn reproducible(mut self) -> Self {
+        let folder = self.input.parent().map(Path::to_owned).unwrap_or_default();
+        let shown = |path: &Path| {
+            let inside = path.strip_prefix(&folder).ok().filter(|_| !folder.as_os_str().is_empty());
+            let name = inside.map(Path::as_os_str).or(path.file_name()).unwrap_or(path.as_os_str());
+            if name.is_empty() { PathBuf::from(".") } else { PathBuf::from(name) }
+        };
+        let text = |source: &str| shown(Path::new(source)).display().to_string();
+        if let Some((source, _)) = &mut self.calibration {
+            *source = text(source);
+        }
+        if let Verdict::Validated(validation) = &mut self.verdict {
+            validation.source = text(&validation.source);
+        }
+        let name = |path: &Path| path.file_name().map(PathBuf::from).unwrap_or_default();
+        (self.input, self.output) = (name(&self.input), name(&self.output));
+        (self.seconds, self.peak_memory) = (Vec::new(), None);
+        self
+    }
 }
 
 /// A plan that was made and written, with nothing applied yet.

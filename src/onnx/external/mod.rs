@@ -1,19 +1,23 @@
 //! Tensor data in side files: brought in by mapping, so that nothing is copied.
 
+mod outline;
+
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::maps::map;
-use super::model::Model;
-use super::proto::{TensorProto, tensor_proto};
-use super::subgraphs::tensors_mut;
 use crate::error::{Error, Result};
+use crate::onnx::maps::map;
+use crate::onnx::model::Model;
+use crate::onnx::proto::{TensorProto, tensor_proto};
+use crate::onnx::subgraphs::tensors_mut;
+
+pub use outline::{Outline, outline};
 
 /// Replaces every external reference of `model` by a view of the side file in `folder`, notes these files, and adds their
 /// sizes to `bytes_on_disk`.
-pub(super) fn resolve(model: &mut Model, folder: &Path) -> Result<()> {
+pub(in crate::onnx) fn resolve(model: &mut Model, folder: &Path) -> Result<()> {
     let mut side = SideFiles { folder: folder.to_owned(), maps: HashMap::new() };
     tensors_mut(model.graph_mut(), &mut |tensor| side.tensor(tensor))?;
     model.bytes_on_disk += side.maps.values().map(|map| map.len() as u64).sum::<u64>();

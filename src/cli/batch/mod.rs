@@ -1,0 +1,180 @@
+//! `fourbit batch`.
+
+mod grammar;
+mod progress;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use clap::ArgMatches;
+
+use super::budget::Budget;
+use super::common::{Common, Context, Format};
+use super::conversion::Choices;
+use crate::error::{Error, Result};
+use crate::options;
+use crate::plan::{Event, Listener as _, Summary};
+use crate::report::{collection, data, plain};
+use crate::zoo::{self, Batch, Shard};
+use grammar::Words;
+use progress::Voice;
+
+/// Convert a whole collection of models
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+SOURCE is a folder, an ONNX_HUB_MANIFEST.json, or a list of models with options as TOML or JSON. OUT gets each model under
+its path in SOURCE, with its plan and reports beside it, and summary.html, .csv and .json and a manifest at the top.
+Started again after whatever ended it, it goes on where it was; done is what a record says and its files confirm.
+
+Examples:
+  fourbit batch zoo/ -o small/ --precision w4
+  fourbit batch zoo/ONNX_HUB_MANIFEST.json -o small/ --timeout 30m --memory-limit 16GB --jobs 4
+  fourbit batch models.toml -o small/ --format json
+  fourbit batch zoo/ -o small/ --shard 2/8
+  fourbit batch --merge small/
+
+Exit status:
+  0    every model was written, some perhaps with a remark
+  1    no model was written, or an error
+  2    wrong arguments
+  3    some models were written and some were not: the summary says why
+  130  it was interrupted; started again, it goes on")]
+pub struct Args {
+    /// The models: a folder, a manifest or a list
+    #[arg(value_name = "SOURCE", required_unless_present = "merge")]
+    pub source: Option<PathBuf>,
+    /// The folder for the results
+    #[arg(short, long, value_name = "OUT", required_unless_present = "merge")]
+    pub output: Option<PathBuf>,
+    /// Write the summary of a folder in which every shard has done its part
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["source", "output"])]
+    pub merge: Option<PathBuf>,
+    /// Do one part of several equal ones [default: what a Slurm, AWS Batch or Kubernetes array says, or everything]
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+    /// Give a model up after this time, as in 90s or 1h30m
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Memory that all conversions may take together, as in 16GB; one that takes more by itself is given up
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub memory_limit: Option<u64>,
+    /// Leave models that failed as they are, unless they or their options have changed
+    #[arg(long)]
+    pub keep_failures: bool,
+    /// Replace files in OUT that are not of a batch
+    #[arg(long)]
+    pub overwrite: bool,
+    #[command(flatten)]
+    pub defaults: Defaults,
+}
+
+/// What all conversions have, unless a list says otherwise.
+#[derive(Debug, clap::Args)]
+pub struct Defaults {
+    #[command(flatten)]
+    pub choices: Choices,
+    #[command(flatten)]
+    pub budget: Budget,
+    /// Samples to compare models on [default: those beside each model]
+    #[arg(long, value_name = "PATH", help_heading = "Samples")]
+    pub validation: Option<PathBuf>,
+    /// Put large tensors into files of their own, whatever their size
+    #[arg(long)]
+    pub external_data: bool,
+}
+
+/// Exit code where some models were converted and some were not.
+const SOME: u8 = 3;
+/// Exit code of what was interrupted, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+fn size(text: &str) -> Result<u64, String> {
+    options::Budget::size(text).map_err(|error| error.to_string())
+}
+
+/// Converts all models, or brings shards together.
+///
+/// # Errors
+/// Where the source or the output folder cannot be used at all. What is wrong with a model is told in its row.
+pub fn run(
+    args: &Args,
+    matches: Option<&ArgMatches>,
+    common: &Common,
+    context: &Context,
+) -> Result<ExitCode> {
+    let voice = Voice::new(common);
+    if let Some(out) = &args.merge {
+        let summary = zoo::merge(out)?;
+        written(out, &summary)?;
+        return ended(&summary, common, context, &voice);
+    }
+    let (Some(source), Some(out)) = (&args.source, &args.output) else {
+        return Err(Error::options("the source or the output folder is missing", "pass SOURCE -o OUT"));
+    };
+    let shard = match args.shard {
+        Some(shard) => shard,
+        None => Shard::from_environment(&|name| std::env::var(name).ok())?.unwrap_or(Shard::WHOLE),
+    };
+    let words = Words::new();
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let batch = Batch {
+        source: source.clone(),
+        out: out.clone(),
+        settings: words.given(matches)?,
+        overwrite: args.overwrite,
+        keep_failures: args.keep_failures,
+        shard,
+        jobs: common.jobs.map_or(threads, usize::from),
+        threads,
+        timeout: args.timeout,
+        memory_limit: args.memory_limit,
+        program: std::env::current_exe().map_err(Error::read(Path::new("the program itself")))?,
+    };
+    // Told before the first model and not by each of them.
+    args.defaults.choices.options()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    // Without a handler an interrupt ends the batch, and its conversions notice.
+    drop(ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)));
+    let found = zoo::run(&batch, &words, &voice, &stop);
+    voice.end();
+    let Some(summary) = found? else {
+        voice.hear(&Event::Note { message: "interrupted; started again, it goes on from here" });
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    if shard.is_whole() {
+        written(out, &summary)?;
+    } else {
+        let merge = format!("fourbit batch --merge {}", out.display());
+        let message = format!("shard {shard} is done; when all are, {merge} writes the summary");
+        voice.hear(&Event::Note { message: &message });
+    }
+    ended(&summary, common, context, &voice)
+}
+
+/// Writes the summaries.
+fn written(out: &Path, summary: &Summary) -> Result<()> {
+    let files = [
+        ("summary.html", collection::page(summary)),
+        ("summary.csv", collection::csv(summary)),
+        ("summary.json", data::summary(summary)),
+    ];
+    zoo::reports(out, &files)
+}
+
+fn ended(summary: &Summary, common: &Common, context: &Context, voice: &Voice) -> Result<ExitCode> {
+    let totals = summary.totals();
+    match common.format {
+        Format::Text => context.print(|layout| plain::summary(summary, layout), String::new)?,
+        Format::Json => voice.summary(totals),
+    }
+    Ok(match (totals.converted, totals.failed) {
+        (_, 0) => ExitCode::SUCCESS,
+        (0, _) => ExitCode::FAILURE,
+        _ => ExitCode::from(SOME),
+    })
+}

@@ -1,0 +1,258 @@
+//! What a model's file says of its own size: read past its tensors, in little memory, and believing nothing.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom};
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::onnx::Dtype;
+
+/// Messages inside messages, at most: what the decoder takes too.
+const DEPTH: usize = 100;
+/// The longest key or name of a side file that is read, in bytes.
+const LONGEST: u64 = 4096;
+/// Side files that are noted, at most.
+const MOST: usize = 1 << 16;
+
+/// How large a model is, before it is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outline {
+    /// The files that hold its external data, as far as they lie in its folder, in order.
+    pub side_files: Vec<PathBuf>,
+    /// Bytes of all files together.
+    pub bytes: u64,
+    /// Bytes that its float tensors take in memory.
+    pub float_bytes: u64,
+    /// Bytes of the largest of them.
+    pub largest: u64,
+}
+
+/// Looks through a model's file. Where it is damaged the outline ends there: reading it will tell.
+///
+/// # Errors
+/// [`Error::Read`] where it cannot be opened.
+pub fn outline(path: &Path) -> Result<Outline> {
+    let file = File::open(path).map_err(Error::read(path))?;
+    let end = file.metadata().map_err(Error::read(path))?.len();
+    let mut walk = Walk { input: BufReader::new(file), at: 0, found: Found::default() };
+    // What was seen up to the damage is as good a guess as any.
+    let _ = walk.message(Message::Model, end, 0);
+    let Found { locations, float_bytes, largest } = walk.found;
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let inside = |location: &String| {
+        let parts = Path::new(location).components();
+        parts.into_iter().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+    };
+    let side_files: Vec<PathBuf> =
+        locations.iter().filter(|location| inside(location)).map(|location| folder.join(location)).collect();
+    let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |found| found.len());
+    let bytes = side_files.iter().map(size).fold(end, u64::saturating_add);
+    // Dimensions may say anything. Half precision takes twice the space in memory, nothing else more than in the file.
+    let most = bytes.saturating_mul(2);
+    Ok(Outline { side_files, bytes, float_bytes: float_bytes.min(most), largest: largest.min(most) })
+}
+
+#[derive(Default)]
+struct Found {
+    locations: BTreeSet<String>,
+    float_bytes: u64,
+    largest: u64,
+}
+
+/// The messages on the way from a model to its tensors.
+#[derive(Clone, Copy, PartialEq)]
+enum Message {
+    Model,
+    Graph,
+    Function,
+    Node,
+    Attribute,
+    Sparse,
+    Tensor,
+    Entry,
+}
+
+impl Message {
+    /// What field `number` holds, where tensors may be in it.
+    fn field(self, number: u64) -> Option<Self> {
+        match (self, number) {
+            (Self::Model, 7) | (Self::Attribute, 6 | 11) => Some(Self::Graph),
+            (Self::Model, 25) => Some(Self::Function),
+            (Self::Graph, 1) | (Self::Function, 7) => Some(Self::Node),
+            (Self::Graph, 5) | (Self::Attribute, 5 | 10) | (Self::Sparse, 1 | 2) => Some(Self::Tensor),
+            (Self::Graph, 15) | (Self::Attribute, 22 | 23) => Some(Self::Sparse),
+            (Self::Node, 5) => Some(Self::Attribute),
+            (Self::Tensor, 13) => Some(Self::Entry),
+            _ => None,
+        }
+    }
+}
+
+/// What is known of the message at hand.
+#[derive(Default)]
+struct Fields {
+    dims: Option<u64>,
+    kind: i32,
+    key: String,
+    value: String,
+}
+
+struct Walk<R> {
+    input: BufReader<R>,
+    at: u64,
+    found: Found,
+}
+
+fn damaged() -> io::Error {
+    io::ErrorKind::InvalidData.into()
+}
+
+impl<R: io::Read + Seek> Walk<R> {
+    fn message(&mut self, message: Message, end: u64, depth: usize) -> io::Result<()> {
+        if depth > DEPTH {
+            return Err(damaged());
+        }
+        let mut fields = Fields::default();
+        while self.at < end {
+            let tag = self.varint()?;
+            let (number, wire) = (tag >> 3, tag & 7);
+            match wire {
+                0 => {
+                    let value = self.varint()?;
+                    match (message, number) {
+                        (Message::Tensor, 1) => fields.multiply(value),
+                        (Message::Tensor, 2) => fields.kind = i32::try_from(value).unwrap_or(0),
+                        _ => {}
+                    }
+                }
+                1 => self.skip(8, end)?,
+                5 => self.skip(4, end)?,
+                2 => {
+                    let length = self.varint()?;
+                    let inner =
+                        self.at.checked_add(length).filter(|&inner| inner <= end).ok_or_else(damaged)?;
+                    match (message.field(number), message, number) {
+                        (Some(next), ..) => self.message(next, inner, depth + 1)?,
+                        (None, Message::Tensor, 1) => {
+                            while self.at < inner {
+                                let dim = self.varint()?;
+                                fields.multiply(dim);
+                            }
+                        }
+                        (None, Message::Entry, 1) => fields.key = self.text(length)?,
+                        (None, Message::Entry, 2) => fields.value = self.text(length)?,
+                        _ => {}
+                    }
+                    self.skip(inner.checked_sub(self.at).ok_or_else(damaged)?, end)?;
+                }
+                _ => return Err(damaged()),
+            }
+        }
+        self.note(message, fields);
+        Ok(())
+    }
+
+    fn note(&mut self, message: Message, fields: Fields) {
+        let found = &mut self.found;
+        if message == Message::Tensor {
+            let element = match Dtype::try_from(fields.kind) {
+                Ok(Dtype::Double) => 8,
+                // Half precision is widened before anything computes with it.
+                Ok(Dtype::Float | Dtype::Float16 | Dtype::Bfloat16) => 4,
+                _ => 0,
+            };
+            let bytes = fields.dims.unwrap_or(1).saturating_mul(element);
+            found.float_bytes = found.float_bytes.saturating_add(bytes);
+            found.largest = found.largest.max(bytes);
+        } else if message == Message::Entry && fields.key == "location" && found.locations.len() < MOST {
+            found.locations.insert(fields.value);
+        }
+    }
+
+    fn varint(&mut self) -> io::Result<u64> {
+        let mut value = 0u64;
+        for shift in (0..70).step_by(7) {
+            let byte = *self.input.fill_buf()?.first().ok_or_else(damaged)?;
+            self.input.consume(1);
+            self.at += 1;
+            value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(damaged())
+    }
+
+    fn skip(&mut self, length: u64, end: u64) -> io::Result<()> {
+        let next = self.at.checked_add(length).filter(|&next| next <= end).ok_or_else(damaged)?;
+        // Within what is buffered this moves no further than the buffer.
+        match i64::try_from(length) {
+            Ok(length) => self.input.seek_relative(length)?,
+            Err(_) => drop(self.input.seek(SeekFrom::Start(next))?),
+        }
+        self.at = next;
+        Ok(())
+    }
+
+    /// A short text; a long one is left to be skipped.
+    fn text(&mut self, length: u64) -> io::Result<String> {
+        if length > LONGEST {
+            return Ok(String::new());
+        }
+        let mut bytes = Vec::new();
+        self.at += self.input.by_ref().take(length).read_to_end(&mut bytes)? as u64;
+        Ok(String::from_utf8(bytes).unwrap_or_default())
+    }
+}
+
+impl Fields {
+    fn multiply(&mut self, dim: u64) {
+        self.dims = Some(self.dims.unwrap_or(1).saturating_mul(dim));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::build::GraphBuilder;
+    use crate::onnx::{Target, tensor_f32, write_to};
+
+    #[test]
+    fn sizes_and_side_files_are_seen_and_damage_is_survived() {
+        let mut graph = GraphBuilder::new(21);
+        let mut value = graph.input("x", &[1, 600]);
+        for (at, width) in [600i64, 600, 2].into_iter().enumerate() {
+            let count = 600 * width;
+            let weights = tensor_f32(format!("w{at}"), &[600, width], &vec![0.5; count as usize]);
+            let weights = graph.initializer(weights);
+            value = graph.node("MatMul", &[&value, &weights], &[]);
+        }
+        graph.output(&value);
+        let model = graph.model();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.onnx");
+        for external_data in [false, true] {
+            let bytes = write_to(&model, Target { path: &path, external_data, overwrite: true }).unwrap();
+            let found = outline(&path).unwrap();
+            let side = if external_data { vec![folder.path().join("m.onnx.data")] } else { Vec::new() };
+            let floats = 4 * 600 * (600 + 600 + 2);
+            assert_eq!(
+                found,
+                Outline { side_files: side, bytes, float_bytes: floats, largest: 4 * 600 * 600 }
+            );
+        }
+        let whole = std::fs::read(&path).unwrap();
+        for length in 0..whole.len() {
+            let mut bytes = whole[..length].to_vec();
+            std::fs::write(&path, &bytes).unwrap();
+            outline(&path).unwrap();
+            if let Some(last) = bytes.last_mut() {
+                *last = 0xff;
+            }
+            std::fs::write(&path, &bytes).unwrap();
+            outline(&path).unwrap();
+        }
+        assert!(matches!(outline(&folder.path().join("none.onnx")), Err(Error::Read { .. })));
+    }
+}

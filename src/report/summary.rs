@@ -1,0 +1,216 @@
+//! The reports of many conversions: a table for people, JSON and CSV for programs.
+
+use serde_json::json;
+
+use super::{Detail, Layout, json as data, words};
+use crate::plan::{Event, Row, Status, Summary, Written};
+
+/// Columns of the table of a summary.
+const COLUMNS: [&str; 7] = ["Model", "Result", "Before", "After", "Bits", "Accuracy", "Remark"];
+
+/// The report of a batch, for people.
+pub fn summary(summary: &Summary, layout: Layout) -> String {
+    let totals = summary.totals();
+    let mut text = String::new();
+    if layout.detail != Detail::Brief {
+        let rows = summary.rows.iter().map(|row| line(row, &layout)).collect();
+        text += &layout.table(&COLUMNS, &[2, 3, 4], rows);
+    }
+    let remarks = match totals.remarked {
+        0 => String::new(),
+        count => format!(" ({} with a remark)", words::count(count as u64)),
+    };
+    let sizes = share(Some(totals.bytes_before), totals.bytes_after).map(|share| {
+        format!(": {} -> {} ({share})", words::bytes(totals.bytes_before), words::bytes(totals.bytes_after))
+    });
+    text += &format!(
+        "Converted {} of {}{remarks}, {} failed{}\n",
+        words::count(totals.converted as u64),
+        words::things(totals.models, "model"),
+        words::count(totals.failed as u64),
+        sizes.unwrap_or_default()
+    );
+    text
+}
+
+fn line(row: &Row, layout: &Layout) -> Vec<String> {
+    let written = row.written.as_ref();
+    let remark = row.reason.as_deref().unwrap_or_default();
+    vec![
+        words::name(&row.model, layout.name_limit()),
+        row.status.name().to_owned(),
+        row.bytes_before.map_or_else(String::new, words::bytes),
+        written.map_or_else(String::new, |written| words::bytes(written.bytes_after)),
+        written
+            .and_then(|written| written.effective_bits)
+            .map_or_else(String::new, |bits| format!("{bits:.2}")),
+        written.map_or_else(String::new, accuracy),
+        words::name(remark, if layout.full() { usize::MAX } else { 120 }),
+    ]
+}
+
+/// What became of a model's answers, in a few words.
+pub(super) fn accuracy(written: &Written) -> String {
+    let made_up = if written.synthetic { ", random inputs" } else { "" };
+    match written {
+        Written { float_top1: Some(float), quantized_top1: Some(quantized), .. } => {
+            let drop = written.drop_points.map_or_else(String::new, |drop| format!(" (drop {drop:.2})"));
+            format!("{} -> {}{drop}", words::percent(*float), words::percent(*quantized))
+        }
+        Written { sqnr_db: Some(ratio), .. } => format!("{ratio:.1} dB{made_up}"),
+        Written { samples: 1.., .. } => format!("equal{made_up}"),
+        _ => "not run".into(),
+    }
+}
+
+/// What is left of a size, as a percentage.
+pub(super) fn share(before: Option<u64>, after: u64) -> Option<String> {
+    let before = before.filter(|&before| before > 0)?;
+    Some(format!("{:.1} %", 100.0 * after as f64 / before as f64))
+}
+
+/// The report of a batch, `fourbit.summary`.
+pub fn whole(summary: &Summary) -> String {
+    data::written(
+        "fourbit.summary",
+        vec![
+            ("tool", json!(summary.tool)),
+            ("options", json!(summary.options)),
+            ("totals", json!(summary.totals())),
+            ("models", json!(summary.rows)),
+        ],
+    )
+}
+
+/// The rows of a batch as comma-separated values.
+///
+/// # Panics
+/// Never: what is written goes to memory.
+pub fn csv(summary: &Summary) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let header = [
+        "model",
+        "status",
+        "reason",
+        "bytes_before",
+        "bytes_after",
+        "ratio",
+        "effective_bits",
+        "precision",
+        "samples",
+        "synthetic",
+        "float_top1",
+        "quantized_top1",
+        "drop_points",
+        "agreement",
+        "sqnr_db",
+        "warnings",
+        "sha256",
+    ];
+    let mut rows = vec![header.map(str::to_owned)];
+    rows.extend(summary.rows.iter().map(cells));
+    for row in rows {
+        // Memory takes everything.
+        drop(writer.write_record(row));
+    }
+    String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
+}
+
+fn cells(row: &Row) -> [String; 17] {
+    fn text<T: ToString>(value: Option<T>) -> String {
+        value.map_or_else(String::new, |value| value.to_string())
+    }
+    let failed = row.status == Status::Failed;
+    let written = row.written.clone().unwrap_or_default();
+    let known = |text: String| if failed { String::new() } else { text };
+    let ratio = row.bytes_before.filter(|&before| before > 0 && !failed);
+    [
+        row.model.clone(),
+        row.status.name().to_owned(),
+        row.reason.clone().unwrap_or_default(),
+        text(row.bytes_before),
+        known(written.bytes_after.to_string()),
+        text(ratio.map(|before| written.bytes_after as f64 / before as f64)),
+        text(written.effective_bits),
+        written.precision,
+        known(written.samples.to_string()),
+        known(written.synthetic.to_string()),
+        text(written.float_top1),
+        text(written.quantized_top1),
+        text(written.drop_points),
+        text(written.agreement),
+        text(written.sqnr_db),
+        known(written.warnings.to_string()),
+        written.sha256,
+    ]
+}
+
+/// An event in one line; nothing of what only moves a bar.
+pub fn event(event: &Event) -> Option<String> {
+    let name = |model: &str| words::name(model, usize::MAX);
+    match event {
+        Event::Note { message } => Some(name(message)),
+        Event::Failed { row, .. } => {
+            let reason = row.reason.as_deref().unwrap_or_default();
+            Some(format!("{}: failed: {}", name(&row.model), name(reason)))
+        }
+        Event::Postponed { model, reason } => {
+            Some(format!("{}: stopped, and comes again alone, with one thread: {reason}", name(model)))
+        }
+        Event::Finished { row, bytes, seconds, .. } => {
+            let written = row.written.clone().unwrap_or_default();
+            let sizes = format!("{} -> {}", words::bytes(*bytes), words::bytes(written.bytes_after));
+            let remark =
+                row.reason.as_deref().map_or_else(String::new, |reason| format!("; {}", name(reason)));
+            Some(format!(
+                "{}: {sizes}, {}, {}{remark}",
+                name(&row.model),
+                accuracy(&written),
+                words::seconds(*seconds)
+            ))
+        }
+        Event::Found { .. }
+        | Event::Skipped { .. }
+        | Event::Started { .. }
+        | Event::Memory { .. }
+        | Event::Summary { .. } => None,
+    }
+}
+
+/// What runs at the moment, for the line of a bar.
+pub fn running(model: &str, resident: u64) -> String {
+    let memory = if resident > 0 { format!("  {}", words::bytes(resident)) } else { String::new() };
+    format!("{}{memory}", words::name(model, 60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+
+    #[test]
+    fn all_rows_are_told() {
+        let found = example::summary();
+        let text = summary(&found, Layout::default());
+        for part in [
+            "a/net.onnx",
+            "91.25 % -> 90.75 % (drop 0.50)",
+            "1.06 MB",
+            "failed",
+            "no ONNX",
+            "Converted 2 of 3",
+        ] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+        assert!(!text.contains('\u{1b}'), "{text}");
+        let json: serde_json::Value = serde_json::from_str(&whole(&found)).unwrap();
+        assert_eq!((&json["schema"], &json["totals"]["failed"]), (&json!("fourbit.summary"), &json!(1)));
+        assert_eq!(json["models"][0]["written"]["drop_points"], json!(0.5));
+        let text = csv(&found);
+        let rows: Vec<_> =
+            csv::Reader::from_reader(text.as_bytes()).into_records().map(|row| row.unwrap()).collect();
+        assert_eq!(rows.len(), 3);
+        assert_eq!(&rows[2][0], "b/<i>\n\u{1b}\"&.onnx");
+        assert!(rows[2][4].is_empty() && &rows[0][4] == "156000");
+    }
+}

@@ -1,0 +1,362 @@
+//! A batch from its first model to its last.
+
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use super::child::{End, Order, Running};
+use super::finish::{self, Time};
+use super::memory::Memory;
+use super::queue::{Queue, Waiting};
+use super::record::{Out, Record, staged};
+use super::settings::Grammar;
+use super::source::Source;
+use super::work::{Checked, Work};
+use super::{Batch, outcome, store};
+use crate::error::{Error, Result};
+use crate::plan::{Event, Listener, Row, Status, Summary};
+
+/// Time between two looks at what runs.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Does a batch. Gives the rows of what was this process's to do, or nothing where `stop` ended it early.
+///
+/// # Errors
+/// [`Error::Options`] where there is nothing to do or another batch does it already, [`Error::Read`] and [`Error::Write`]
+/// where the folders cannot be used. What is wrong with a model is in its row instead.
+pub fn run(
+    batch: &Batch,
+    grammar: &dyn Grammar,
+    listener: &dyn Listener,
+    stop: &AtomicBool,
+) -> Result<Option<Summary>> {
+    let same = |path: &Path| store::exists(path) && store::real(path) == store::real(&batch.out);
+    if same(&batch.source) {
+        return Err(Error::options(
+            format!("{} is both the source and the output folder", batch.out.display()),
+            "choose another folder with -o",
+        ));
+    }
+    let source = Source::open(&batch.source, &batch.out, grammar)?;
+    let out = Out::new(&batch.out, &finish::label(batch.shard));
+    fs::create_dir_all(&out.root).map_err(Error::write(&out.root))?;
+    let _lock = lock(&out, batch)?;
+    store::empty(&out.staging)?;
+    source.notes.iter().for_each(|message| listener.hear(&Event::Note { message }));
+
+    let settings = batch.settings.over(&source.defaults);
+    let all: Vec<Work> =
+        source.entries.iter().map(|entry| Work::new(entry, &batch.settings, &source.defaults)).collect();
+    let sizes: Vec<(&str, u64)> =
+        all.iter().map(|work| (work.entry.name.as_str(), work.bytes.unwrap_or(0))).collect();
+    let chosen = batch.shard.choose(&sizes);
+    let record = finish::Record::new(batch.shard, &settings, &all, &chosen);
+    record.begin(&out)?;
+    let works: Vec<&Work> = chosen.iter().filter_map(|&at| all.get(at)).collect();
+    let bytes = works.iter().filter_map(|work| work.bytes).sum();
+    listener.hear(&Event::Found { models: works.len(), bytes });
+
+    let memory = Memory::new(batch.memory_limit);
+    let drive = Drive { batch, out: &out, root: &source.root, works: &works, listener, stop };
+    let Done { rows, times } = drive.all(memory)?;
+    finish::times(&out, batch.shard, times)?;
+    if stop.load(Ordering::Relaxed) {
+        store::clear(&out.staging)?;
+        return Ok(None);
+    }
+    let rows: Vec<Row> = rows.into_iter().flatten().collect();
+    let summary = record.end(&out, rows)?;
+    store::clear(&out.staging)?;
+    Ok(Some(summary))
+}
+
+/// Keeps other batches off the same work for as long as the file is open, where the file system can.
+fn lock(out: &Out, batch: &Batch) -> Result<File> {
+    let path = out.own("shards").join(format!("{}.lock", finish::label(batch.shard)));
+    let folder = out.own("shards");
+    fs::create_dir_all(&folder).map_err(Error::write(&folder))?;
+    let file = File::create(&path).map_err(Error::write(&path))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Error::options(
+            format!("another fourbit batch is at work on {}", batch.out.display()),
+            "wait for it, or choose another folder with -o",
+        )),
+        // Some network file systems have no locks; then it is the user who keeps batches apart.
+        _ => Ok(file),
+    }
+}
+
+/// A conversion that runs, and what for.
+struct Active {
+    waiting: Waiting,
+    key: String,
+    running: Running,
+    threads: usize,
+    resident: u64,
+}
+
+impl Active {
+    /// Whether it would take less memory if it came again with nothing beside it, and with one thread.
+    fn may_take_less(&self, company: bool) -> bool {
+        !self.waiting.alone && (company || self.threads > 1)
+    }
+}
+
+#[derive(Default)]
+struct Done {
+    rows: Vec<Option<Row>>,
+    times: Vec<Time>,
+}
+
+struct Drive<'d> {
+    batch: &'d Batch,
+    out: &'d Out,
+    root: &'d Path,
+    works: &'d [&'d Work],
+    listener: &'d dyn Listener,
+    stop: &'d AtomicBool,
+}
+
+impl Drive<'_> {
+    fn all(&self, memory: Memory) -> Result<Done> {
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let (sender, receiver) = mpsc::channel();
+            scope.spawn(|| self.check_all(sender, &over));
+            let done = self.convert_all(&receiver, memory);
+            over.store(true, Ordering::Relaxed);
+            done
+        })
+    }
+
+    /// Looks at every model, the largest first, and says what is to be done with it.
+    fn check_all(&self, sender: Sender<(usize, Checked)>, over: &AtomicBool) {
+        let mut order: Vec<usize> = (0..self.works.len()).collect();
+        order.sort_by_key(|&at| (std::cmp::Reverse(self.works[at].memory), at));
+        for at in order {
+            if over.load(Ordering::Relaxed) || self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let checked = self.works[at]
+                .check(self.batch, self.out, self.stop)
+                .unwrap_or_else(|error| Checked::Unable(chain(&error)));
+            if sender.send((at, checked)).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Converts what is to be converted, until nothing is left or it is to stop.
+    fn convert_all(&self, receiver: &Receiver<(usize, Checked)>, mut memory: Memory) -> Result<Done> {
+        let mut done = Done { rows: vec![None; self.works.len()], ..Done::default() };
+        let mut keys: Vec<String> = vec![String::new(); self.works.len()];
+        let (mut queue, mut active, mut complete) = (Queue::default(), Vec::<Active>::new(), false);
+        while !self.stop.load(Ordering::Relaxed) {
+            match receiver.recv_timeout(LOOK) {
+                Ok((at, Checked::Due(key))) => {
+                    if let Some(kept) = keys.get_mut(at) {
+                        *kept = key;
+                    }
+                    queue.push(Waiting { at, memory: self.works[at].memory, alone: false });
+                }
+                Ok((at, Checked::Done(record))) => self.skipped(at, &record, &mut done),
+                Ok((at, Checked::Unable(reason))) => self.failed(at, "", reason, 0.0, &mut done)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    complete = true;
+                    std::thread::sleep(LOOK);
+                }
+            }
+            self.look(&mut active, &mut queue, &mut done)?;
+            self.weigh(&mut active, &mut queue, &mut memory, &mut done)?;
+            let running = |active: &[Active]| active.iter().map(|one| one.waiting).collect::<Vec<_>>();
+            while let Some(next) = queue.next(&running(&active), self.batch.jobs, memory.room(), complete) {
+                let left = done.rows.iter().filter(|row| row.is_none()).count();
+                let key = keys.get(next.at).cloned().unwrap_or_default();
+                active.extend(self.start(next, key, left, &mut done)?);
+            }
+            if complete && queue.len() == 0 && active.is_empty() {
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    fn start(&self, waiting: Waiting, key: String, left: usize, done: &mut Done) -> Result<Option<Active>> {
+        let work = self.works[waiting.at];
+        // Each thread takes memory of its own.
+        let most = if waiting.alone { 1 } else { self.batch.threads };
+        let threads = (most / self.batch.jobs.min(left).max(1)).max(1);
+        let order = Order {
+            program: self.batch.program.clone(),
+            input: work.entry.path.clone(),
+            name: work.entry.name.clone(),
+            arguments: work.settings.arguments(),
+            threads,
+        };
+        match Running::start(&order, &self.out.staging) {
+            Ok(running) => {
+                let (model, bytes) = (work.entry.name.as_str(), work.bytes.unwrap_or(0));
+                self.listener.hear(&Event::Started { model, bytes, threads });
+                Ok(Some(Active { waiting, key, running, threads, resident: 0 }))
+            }
+            Err(error) => {
+                self.failed(waiting.at, &key, chain(&error), 0.0, done)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Deals with conversions that have ended, or have had their time.
+    fn look(&self, active: &mut Vec<Active>, queue: &mut Queue, done: &mut Done) -> Result<()> {
+        let mut at = 0;
+        while let Some(one) = active.get_mut(at) {
+            let late = self.batch.timeout.filter(|&timeout| one.running.time() > timeout);
+            let end = match (one.running.ended()?, late) {
+                (Some(end), _) => end,
+                (None, Some(timeout)) => {
+                    one.running.kill();
+                    End::Failed(format!("took longer than --timeout {}", humantime::format_duration(timeout)))
+                }
+                (None, None) => {
+                    at += 1;
+                    continue;
+                }
+            };
+            let company = active.len() > 1;
+            let one = active.remove(at);
+            match end {
+                End::Written => self.written(one, done)?,
+                End::Killed(reason) if one.may_take_less(company) => self.postpone(one, &reason, queue),
+                End::Killed(reason) | End::Failed(reason) => self.unable(&one, reason, done)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the conversion that was begun last where all together take too much memory.
+    fn weigh(
+        &self,
+        active: &mut Vec<Active>,
+        queue: &mut Queue,
+        memory: &mut Memory,
+        done: &mut Done,
+    ) -> Result<()> {
+        let processes: Vec<u32> = active.iter().map(|active| active.running.process()).collect();
+        let Some(resident) = memory.resident(&processes) else { return Ok(()) };
+        for (one, &resident) in active.iter_mut().zip(&resident) {
+            one.resident = resident;
+            let model = self.works[one.waiting.at].entry.name.as_str();
+            self.listener.hear(&Event::Memory { model, resident });
+        }
+        let Some(limit) = self.batch.memory_limit else { return Ok(()) };
+        while active.iter().map(|one| one.resident).fold(0, u64::saturating_add) > limit {
+            let company = active.len() > 1;
+            let Some(mut last) = active.pop() else { break };
+            last.running.kill();
+            match last.may_take_less(company) {
+                true => self.postpone(last, "more memory was taken than --memory-limit", queue),
+                false => {
+                    let reason = format!("took more than the {limit} bytes of --memory-limit");
+                    self.unable(&last, reason, done)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn postpone(&self, one: Active, reason: &str, queue: &mut Queue) {
+        queue.push(Waiting { alone: true, ..one.waiting });
+        let model = self.works[one.waiting.at].entry.name.as_str();
+        self.listener.hear(&Event::Postponed { model, reason });
+    }
+
+    fn skipped(&self, at: usize, record: &Record, done: &mut Done) {
+        let work = self.works[at];
+        let Some(row) = record.row().cloned() else { return };
+        let (model, bytes) = (work.entry.name.as_str(), work.bytes.unwrap_or(0));
+        self.listener.hear(&Event::Skipped { model, bytes, status: row.status });
+        done.rows[at] = Some(row);
+    }
+
+    fn written(&self, one: Active, done: &mut Done) -> Result<()> {
+        let (work, folder) = (self.works[one.waiting.at], one.running.staging());
+        let seconds = one.running.time().as_secs_f64();
+        let peak_memory = outcome::peak_memory(folder).max((one.resident > 0).then_some(one.resident));
+        let name = &work.entry.name;
+        let [.., file] = staged(name);
+        let never = AtomicBool::new(false);
+        let placed = store::digest(&folder.join(file), &never)
+            .and_then(|digest| outcome::read(folder, name, &digest))
+            .and_then(|(row, facts)| {
+                self.out.place(folder, &one.key, row.clone(), facts)?;
+                Ok(row)
+            });
+        let row = match placed {
+            Ok(row) => row,
+            Err(error) => return self.unable(&one, chain(&error), done),
+        };
+        self.listener.hear(&Event::Finished {
+            row: &row,
+            bytes: work.bytes.unwrap_or(0),
+            seconds,
+            peak_memory,
+        });
+        done.times.push(Time { model: name.clone(), seconds, peak_memory });
+        done.rows[one.waiting.at] = Some(row);
+        Ok(())
+    }
+
+    fn unable(&self, one: &Active, reason: String, done: &mut Done) -> Result<()> {
+        // Each conversion has another folder.
+        let reason = without(&reason, one.running.staging());
+        self.failed(one.waiting.at, &one.key, reason, one.running.time().as_secs_f64(), done)
+    }
+
+    fn failed(&self, at: usize, key: &str, reason: String, seconds: f64, done: &mut Done) -> Result<()> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let work = self.works[at];
+        // Models are elsewhere on other machines, and which one it is the row says.
+        let reason = without(&reason, self.root);
+        let reason = reason.strip_prefix(&format!("{}: ", work.entry.name)).unwrap_or(&reason).to_owned();
+        let row = Row {
+            model: work.entry.name.clone(),
+            status: Status::Failed,
+            reason: Some(reason),
+            bytes_before: work.bytes,
+            written: None,
+        };
+        self.listener.hear(&Event::Failed { row: &row, bytes: work.bytes.unwrap_or(0), seconds });
+        // What has no place in the output folder has no record there either.
+        if work.entry.problem.is_none() {
+            self.out.fail(key, row.clone())?;
+        }
+        done.times.push(Time { model: row.model.clone(), seconds, peak_memory: None });
+        done.rows[at] = Some(row);
+        Ok(())
+    }
+}
+
+/// `text` with the names of files in `folder` as they are there.
+fn without(text: &str, folder: &Path) -> String {
+    let folder = folder.display().to_string();
+    match folder.trim_end_matches('/') {
+        "" | "." => text.to_owned(),
+        folder => text.replace(&format!("{folder}/"), ""),
+    }
+}
+
+/// An error and what led to it.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(source) = next {
+        text += &format!(": {source}");
+        next = source.source();
+    }
+    text
+}

@@ -1,0 +1,257 @@
+//! The end of a batch: what is known of all models together, also when several machines have had a part in it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use super::record::{Out, State};
+use super::settings::Settings;
+use super::shard::Shard;
+use super::work::Work;
+use super::{key, manifest, store};
+use crate::error::{Error, Result};
+use crate::plan::{Row, Status, Summary};
+
+const SCHEMA: &str = "fourbit.shard";
+const VERSION: u32 = 1;
+
+/// What files of a shard are called.
+pub fn label(shard: Shard) -> String {
+    let (index, count) = shard.place();
+    format!("{}-of-{count}", index + 1)
+}
+
+/// What a shard was to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    schema: String,
+    version: u32,
+    shard: usize,
+    of: usize,
+    tool: String,
+    options: Vec<String>,
+    /// Tells lists of models, and options, from others.
+    source: String,
+    models: Vec<Listed>,
+}
+
+/// One model of a shard.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Listed {
+    name: String,
+    /// Why it has no record of its own.
+    problem: Option<String>,
+    /// What a manifest said of it.
+    manifest: Option<Map<String, Value>>,
+}
+
+impl Record {
+    /// The record of `shard`, whose part of `all` are the `chosen`.
+    pub fn new(shard: Shard, settings: &Settings, all: &[Work], chosen: &[usize]) -> Self {
+        let options = settings.arguments();
+        let mut source = Sha256::new();
+        let mut text = |text: &str| {
+            source.update((text.len() as u64).to_le_bytes());
+            source.update(text);
+        };
+        options.iter().for_each(|option| text(option));
+        for work in all {
+            text(&work.entry.name);
+            work.settings.without_paths().iter().for_each(|argument| text(argument));
+        }
+        let listed = |work: &Work| {
+            let entry = work.entry.clone();
+            Listed { name: entry.name, problem: entry.problem, manifest: entry.manifest }
+        };
+        let models = chosen.iter().filter_map(|&at| all.get(at)).map(listed).collect();
+        let (index, of) = shard.place();
+        let (schema, tool, source) = (SCHEMA.into(), key::tool(), store::hexadecimal(source));
+        Self { schema, version: VERSION, shard: index + 1, of, tool, options, source, models }
+    }
+
+    fn path(out: &Out, shard: Shard) -> PathBuf {
+        out.own("shards").join(format!("{}.json", label(shard)))
+    }
+
+    /// Takes away what says that an earlier run of this shard is complete, and records of other divisions.
+    ///
+    /// # Errors
+    /// [`Error::Write`]
+    pub fn begin(&self, out: &Out) -> Result<()> {
+        for (path, other) in records(out)? {
+            let same = other.as_ref().is_some_and(|other| other.of == self.of);
+            if !same || other.is_some_and(|other| other.shard == self.shard) {
+                store::remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is to be known of all that this process did: of a shard its record, of a whole batch the manifest.
+    ///
+    /// # Errors
+    /// [`Error::Write`]
+    pub fn end(&self, out: &Out, rows: Vec<Row>) -> Result<Summary> {
+        let shard = Shard::new(self.shard.saturating_sub(1), self.of)?;
+        if shard.is_whole() {
+            write_manifest(out, &self.models, &rows)?;
+        } else {
+            let path = Self::path(out, shard);
+            let mut text =
+                serde_json::to_vec_pretty(self).map_err(|error| Error::write(&path)(error.into()))?;
+            text.push(b'\n');
+            out.put(&path, &text)?;
+        }
+        Ok(Summary { tool: self.tool.clone(), options: self.options.clone(), rows })
+    }
+}
+
+/// The records of shards, with where they are; `None` for a damaged one.
+fn records(out: &Out) -> Result<Vec<(PathBuf, Option<Record>)>> {
+    let folder = out.own("shards");
+    let mut paths: Vec<PathBuf> = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(Error::read(&folder)(error)),
+    };
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = store::get(&path)?.unwrap_or_default();
+        let found: Option<Record> = serde_json::from_slice(&text).ok();
+        Ok((path, found.filter(|found| found.schema == SCHEMA && found.version == VERSION)))
+    };
+    paths.into_iter().map(read).collect()
+}
+
+fn write_manifest(out: &Out, models: &[Listed], rows: &[Row]) -> Result<()> {
+    let known: BTreeMap<&str, &Listed> = models.iter().map(|listed| (listed.name.as_str(), listed)).collect();
+    let mut entries = Vec::new();
+    for row in rows.iter().filter(|row| row.status != Status::Failed) {
+        if let Some(State::Written { facts, .. }) = out.read(&row.model)?.map(|record| record.state) {
+            let original = known.get(row.model.as_str()).and_then(|listed| listed.manifest.as_ref());
+            entries.push(manifest::entry(row, &facts, original));
+        }
+    }
+    let path = out.root.join(manifest::NAME);
+    let mut text = serde_json::to_vec_pretty(&entries).map_err(|error| Error::write(&path)(error.into()))?;
+    text.push(b'\n');
+    out.put(&path, &text)
+}
+
+/// Brings the shards of a batch together: the summary of all, and the manifest, as if one process had done everything.
+///
+/// # Errors
+/// [`Error::Options`] where a shard is missing, or they are of different batches, [`Error::Read`] and [`Error::Write`].
+pub fn merge(root: &Path) -> Result<Summary> {
+    let out = Out::new(root, "summary");
+    let wrong =
+        |problem: String, remedy: &str| Error::options(format!("{}: {problem}", root.display()), remedy);
+    let mut shards = Vec::new();
+    for (path, record) in records(&out)? {
+        let remedy = "run that shard again";
+        shards.push(record.ok_or_else(|| wrong(format!("{} is damaged", path.display()), remedy))?);
+    }
+    let Some(first) = shards.first().cloned() else {
+        return Err(wrong(
+            "no shard has finished here".into(),
+            "run fourbit batch with --shard 1/N to N/N first",
+        ));
+    };
+    if let Some(other) = shards
+        .iter()
+        .find(|other| (&other.source, other.of, &other.tool) != (&first.source, first.of, &first.tool))
+    {
+        let problem = format!(
+            "shard {}/{} and shard {}/{} are of different batches: of other models, options or versions",
+            first.shard, first.of, other.shard, other.of
+        );
+        return Err(wrong(problem, "run all shards again with the same source and options"));
+    }
+    let missing: Vec<String> = (1..=first.of)
+        .filter(|index| shards.iter().all(|shard| shard.shard != *index))
+        .map(|index| format!("{index}/{}", first.of))
+        .collect();
+    if !missing.is_empty() {
+        let problem = format!("these shards have not finished: {}", missing.join(", "));
+        return Err(wrong(problem, "run them, or wait for them"));
+    }
+    let mut models: Vec<Listed> = shards.into_iter().flat_map(|shard| shard.models).collect();
+    models.sort_by(|one, other| one.name.cmp(&other.name));
+    let never = std::sync::atomic::AtomicBool::new(false);
+    let mut rows = Vec::new();
+    for listed in &models {
+        if let Some(problem) = &listed.problem {
+            rows.push(unlisted(listed, problem));
+            continue;
+        }
+        let record = out.read(&listed.name)?;
+        let failed = |record: &super::record::Record| matches!(record.state, State::Failed { .. });
+        let record = record.filter(|record| failed(record) || out.is_whole(record, &never));
+        let row = record.and_then(|record| record.row().cloned());
+        rows.push(row.ok_or_else(|| {
+            let problem = format!("{} is not complete, or was changed since", listed.name);
+            wrong(problem, "bring the outputs of all shards together, or run its shard again")
+        })?);
+    }
+    write_manifest(&out, &models, &rows)?;
+    Ok(Summary { tool: first.tool, options: first.options, rows })
+}
+
+fn unlisted(listed: &Listed, problem: &str) -> Row {
+    Row {
+        model: listed.name.clone(),
+        status: Status::Failed,
+        reason: Some(problem.to_owned()),
+        bytes_before: None,
+        written: None,
+    }
+}
+
+/// Writes reports of a whole batch to the top of its output folder, in this order.
+///
+/// # Errors
+/// [`Error::Write`]
+pub fn reports(root: &Path, files: &[(&str, String)]) -> Result<()> {
+    let out = Out::new(root, "summary");
+    store::empty(&out.staging)?;
+    files.iter().try_for_each(|(name, text)| out.put(&root.join(name), text.as_bytes()))?;
+    store::clear(&out.staging)
+}
+
+/// How long a conversion took, and how much memory: what is another time different.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Time {
+    /// The model.
+    pub model: String,
+    /// Seconds.
+    pub seconds: f64,
+    /// Largest memory, in bytes, where known.
+    pub peak_memory: Option<u64>,
+}
+
+/// Writes down how long conversions took, beside what is known from earlier runs.
+///
+/// # Errors
+/// [`Error::Write`]
+pub fn times(out: &Out, shard: Shard, times: Vec<Time>) -> Result<()> {
+    let name = if shard.is_whole() { "timings.csv".into() } else { format!("timings.{}.csv", label(shard)) };
+    let path = out.root.join(name);
+    let before = store::get(&path)?.unwrap_or_default();
+    let mut all: BTreeMap<String, Time> = csv::Reader::from_reader(before.as_slice())
+        .deserialize::<Time>()
+        .flatten()
+        .chain(times)
+        .map(|time| (time.model.clone(), time))
+        .collect();
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for time in all.values_mut() {
+        time.seconds = (time.seconds * 1000.0).round() / 1000.0;
+        writer.serialize(time).map_err(|error| Error::write(&path)(error.into()))?;
+    }
+    let text = writer.into_inner().map_err(|error| Error::write(&path)(error.into_error()))?;
+    out.put(&path, &text)
+}

@@ -1,0 +1,56 @@
+//! Whole collections of models: which there are, what is done already, and the conversion of the rest, each in a process of
+//! its own.
+//!
+//! A model is done when its record says so, which is written last, and its files are what the record says. What a record
+//! holds does not depend on when, how fast, beside what or after how many attempts a model was converted, and neither does
+//! any other file but the one with the times.
+
+mod child;
+mod drive;
+mod finish;
+mod key;
+mod manifest;
+mod memory;
+mod outcome;
+mod queue;
+mod record;
+mod settings;
+mod shard;
+mod source;
+mod store;
+mod work;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use drive::run;
+pub use finish::{merge, reports};
+pub use settings::{Grammar, Known, Settings};
+pub use shard::Shard;
+
+/// A batch, as asked for.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// A folder, a manifest or a list.
+    pub source: PathBuf,
+    /// The folder for the results.
+    pub out: PathBuf,
+    /// Options of all conversions.
+    pub settings: Settings,
+    /// Whether files that no batch has written may be replaced.
+    pub overwrite: bool,
+    /// Whether models that failed before are left as they are.
+    pub keep_failures: bool,
+    /// Which part of the work is done here.
+    pub shard: Shard,
+    /// How many conversions run at once, at most.
+    pub jobs: usize,
+    /// How many threads there are for all of them together.
+    pub threads: usize,
+    /// How long a conversion may take.
+    pub timeout: Option<Duration>,
+    /// How much memory all conversions may take together.
+    pub memory_limit: Option<u64>,
+    /// The program that converts.
+    pub program: PathBuf,
+}

@@ -1,0 +1,100 @@
+//! What a finished conversion says of itself, as far as a summary and a manifest want to know.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::manifest::Facts;
+use super::record::staged;
+use super::store;
+use crate::error::{Error, Result};
+use crate::onnx;
+use crate::plan::{Row, Status, Written};
+
+/// Reads the report and the model that lie in `staging`.
+///
+/// # Errors
+/// Those of reading what was written there.
+pub fn read(staging: &Path, model: &str, digest: &store::Digest) -> Result<(Row, Facts)> {
+    let [_, _, report, _, file] = staged(model);
+    let path = staging.join(report);
+    let text = store::get(&path)?.unwrap_or_default();
+    let report: Value = serde_json::from_slice(&text).map_err(|error| Error::read(&path)(error.into()))?;
+    let written = onnx::read(&staging.join(file))?;
+    let weights = report["sites"].as_array().into_iter().flatten().filter(|site| site["kind"] == "weight");
+    let terms = weights.filter_map(|site| site["terms"].as_array()).flatten();
+    let storage: BTreeSet<String> =
+        terms.filter_map(|term| term["storage"].as_str()).map(str::to_owned).collect();
+    Ok((row(model, &report, digest), Facts::of(&written, storage)))
+}
+
+/// The row of a report.
+fn row(model: &str, report: &Value, digest: &store::Digest) -> Row {
+    let (sizes, verdict) = (&report["sizes"], &report["verdict"]);
+    let scores = &verdict["scores"];
+    let outputs = verdict["outputs"].as_array().into_iter().flatten();
+    let worst = outputs.filter_map(|output| output["sqnr_db"].as_f64()).min_by(f64::total_cmp);
+    let mut remarks = Vec::new();
+    if report["budget"]["met"] == Value::Bool(false) {
+        remarks.push("the limits could not be kept".to_owned());
+    }
+    if verdict["state"] == "not_validated" {
+        remarks.push(format!("not validated: {}", verdict["reason"].as_str().unwrap_or_default()));
+    }
+    let written = Written {
+        precision: report["precision"].as_str().unwrap_or_default().to_owned(),
+        bytes_after: sizes["after"].as_u64().unwrap_or(0),
+        effective_bits: sizes["effective_bits"].as_f64(),
+        sha256: digest.sha256.clone(),
+        samples: verdict["samples"].as_u64().unwrap_or(0),
+        synthetic: verdict["synthetic"].as_bool().unwrap_or(false),
+        float_top1: scores["float_top1"].as_f64(),
+        quantized_top1: scores["quantized_top1"].as_f64(),
+        drop_points: scores["drop_points"].as_f64(),
+        agreement: verdict["agreement"].as_f64(),
+        sqnr_db: worst,
+        warnings: report["warnings"].as_array().map_or(0, |warnings| warnings.len() as u64),
+    };
+    Row {
+        model: model.to_owned(),
+        status: if remarks.is_empty() { Status::Converted } else { Status::Remarked },
+        reason: (!remarks.is_empty()).then(|| remarks.join("; ")),
+        bytes_before: sizes["before"].as_u64(),
+        written: Some(written),
+    }
+}
+
+/// Largest memory of the process, as its own report says.
+pub fn peak_memory(staging: &Path) -> Option<u64> {
+    let text = store::get(&staging.join("stdout")).ok()??;
+    serde_json::from_slice::<Value>(&text).ok()?["peak_memory"].as_u64()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn rows_say_what_reports_say() {
+        let digest = store::Digest { sha256: "ab".into(), bytes: 5 };
+        let report = json!({
+            "precision": "w4", "sizes": {"before": 100, "after": 20, "effective_bits": 4.5}, "budget": {"met": false},
+            "verdict": {"state": "validated", "samples": 8, "synthetic": false, "outputs": [
+                {"sqnr_db": 20.0}, {"sqnr_db": 10.5}, {"sqnr_db": null}]},
+            "warnings": ["one"],
+        });
+        let found = row("a/m.onnx", &report, &digest);
+        assert_eq!(
+            (found.status, found.reason.as_deref()),
+            (Status::Remarked, Some("the limits could not be kept"))
+        );
+        let written = found.written.unwrap();
+        assert_eq!((written.bytes_after, written.sqnr_db, written.warnings), (20, Some(10.5), 1));
+        let unknown = json!({"verdict": {"state": "not_validated", "reason": "no samples"}});
+        let found = row("m.onnx", &unknown, &digest);
+        assert_eq!(found.reason.as_deref(), Some("not validated: no samples"));
+    }
+}
