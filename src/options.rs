@@ -18,11 +18,11 @@ pub use dual::{DUAL_THRESHOLD, Dual, Keys};
 pub use globs::Globs;
 pub use layers::LayerRule;
 pub use nbits::{NBITS_BLOCKS, fits_nbits};
-pub use opset::{LEAST_OPSET, NEWEST_OPSET, Opset};
+pub use opset::{LEAST_OPSET, NEWEST_OPSET, OPSET_HALF, Opset};
 pub use placement::{Bias, Placement};
 pub use storage::{Container, Storage};
 pub use target::{
-    Blocks, Case, Form, GENERIC, Scales as ScaleForms, Standing, TARGETS, Target, Usual, Wishes,
+    Blocks, Case, Contrib, Form, GENERIC, Scales as ScaleForms, Standing, TARGETS, Target, Usual, Wishes,
     names as target_names,
 };
 

@@ -1,12 +1,14 @@
 //! Quantized constants and activations, as their readers meet them.
 
+use std::collections::HashSet;
+
 use super::Seen;
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{CONTRIB, Dtype, Index, dtype_name, int, integers, is_linear, is_standard};
-use crate::options::{Bias, Case, Granularity, OPSET, Spelling, Storage};
+use crate::options::{Bias, Case, Contrib, Granularity, OPSET, Spelling, Storage};
 
-/// Nodes between a quantized constant and its reader that are followed.
-const REACH: usize = 8;
+/// Reads of one quantized constant that are followed, those of what other nodes make of it included.
+const MOST_MET: usize = 4096;
 /// The opset from which 8-bit codes have one scale an index of an axis.
 const OPSET_PER_AXIS: i64 = 13;
 
@@ -54,7 +56,7 @@ pub(super) fn dequantized(node: &NodeProto, index: &Index, seen: &mut Seen) {
         activation_zero_point: false,
     };
     let output = node.output.first().map_or("", String::as_str);
-    readers(output, &case, codes.name(), index, seen, REACH);
+    readers(output, &case, codes.name(), index, seen, &mut HashSet::new());
 }
 
 /// A QuantizeLinear of an activation.
@@ -62,7 +64,7 @@ pub(super) fn rounded(node: &NodeProto, index: &Index, seen: &mut Seen) {
     seen.quantized += 1;
     let value = node.input.first().map_or("", String::as_str);
     let Some((activation, zero)) = pair(node, index) else {
-        seen.refuse(node, value, "codes of a type that no target takes");
+        seen.refuse(node, value, "codes of a type that is none of 4, 8 or 16 bits");
         return;
     };
     if !spelled(node, value, activation, seen) {
@@ -84,7 +86,7 @@ pub(super) fn rounded(node: &NodeProto, index: &Index, seen: &mut Seen) {
 /// Whether the operator may have codes of type `storage` where it stands.
 fn spelled(node: &NodeProto, tensor: &str, storage: Storage, seen: &mut Seen) -> bool {
     let contrib = node.domain() == CONTRIB;
-    if contrib && !seen.target.contrib {
+    if contrib && seen.target.contrib == Contrib::No {
         // Told with the domain already.
         return false;
     }
@@ -104,9 +106,21 @@ fn spelled(node: &NodeProto, tensor: &str, storage: Storage, seen: &mut Seen) ->
 }
 
 /// Holds `case` against each operator that reads `value`, itself or laid out, cast or added up.
-fn readers(value: &str, case: &Case, tensor: &str, index: &Index, seen: &mut Seen, reach: usize) {
+fn readers<'g>(
+    value: &'g str,
+    case: &Case,
+    tensor: &str,
+    index: &Index<'g>,
+    seen: &mut Seen,
+    met: &mut HashSet<(usize, usize)>,
+) {
     for &(at, slot) in index.consumers(value) {
         let reader = &index.graph().node[at];
+        // Of an Add it is the same whichever of its inputs leads there.
+        let place = (at, if reader.op_type() == "Add" { 0 } else { slot });
+        if met.len() >= MOST_MET || !met.insert(place) {
+            continue;
+        }
         let output = reader.output.first().map_or("", String::as_str);
         let quantized = |name: &String| {
             index.producer(name).is_some_and(|node| {
@@ -121,12 +135,10 @@ fn readers(value: &str, case: &Case, tensor: &str, index: &Index, seen: &mut See
                         format!("a sum of two quantized tensors, which {} does not take", seen.target.name);
                     seen.refuse(reader, tensor, problem);
                 }
-                if reach > 0 {
-                    readers(output, case, tensor, index, seen, reach - 1);
-                }
+                readers(output, case, tensor, index, seen, met);
             }
-            "Transpose" | "Cast" | "Identity" | "Reshape" if slot == 0 && reach > 0 => {
-                readers(output, case, tensor, index, seen, reach - 1);
+            "Transpose" | "Cast" | "Identity" | "Reshape" if slot == 0 => {
+                readers(output, case, tensor, index, seen, met);
             }
             operator if is_layer(operator) && is_standard(reader.domain()) => {
                 let data = data(reader, slot).and_then(|name| index.producer(name));
@@ -142,7 +154,8 @@ fn readers(value: &str, case: &Case, tensor: &str, index: &Index, seen: &mut See
                 let problem =
                     seen.target.obstacle(&case).filter(|_| seen.target.obstacle(&as_float).is_some());
                 if let Some(problem) = problem {
-                    seen.refuse(reader, tensor, problem);
+                    let in_float = seen.target.in_float.is_some_and(|other| other.obstacle(&case).is_none());
+                    seen.note(reader, tensor, problem, !in_float);
                 }
             }
             _ => {}
@@ -183,7 +196,8 @@ fn storage(kind: Dtype) -> Option<Storage> {
         Dtype::Uint4 => Storage::Uint4,
         Dtype::Int8 => Storage::Int8,
         Dtype::Uint8 => Storage::Uint8,
-        Dtype::Int16 => Storage::Int16,
+        // Held against the same records: who takes one 16-bit type takes the other.
+        Dtype::Int16 | Dtype::Uint16 => Storage::Int16,
         _ => return None,
     })
 }

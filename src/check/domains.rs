@@ -3,6 +3,7 @@
 use super::Seen;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{CONTRIB, Dtype, Model, int, is_standard, tensors};
+use crate::options::Contrib;
 use crate::plan::Finding;
 
 /// The IR version and the opset that know 4-bit types.
@@ -33,22 +34,54 @@ pub(super) fn whole(model: &Model, seen: &mut Seen) {
     }
 }
 
+/// Operators that compute in integers by name.
+fn is_integer(operator: &str) -> bool {
+    operator.starts_with("QLinear")
+        || matches!(
+            operator,
+            "QGemm" | "ConvInteger" | "MatMulInteger" | "MatMulIntegerToFloat" | "DynamicQuantizeMatMul"
+        )
+}
+
 /// The domain of one node, and what is known of its operator there.
 pub(super) fn node(node: &NodeProto, functions: &[(&str, &str)], seen: &mut Seen) {
-    let domain = node.domain();
-    if is_standard(domain) || functions.contains(&(domain, node.op_type())) {
+    let (domain, operator) = (node.domain(), node.op_type());
+    if functions.contains(&(domain, operator)) {
         return;
     }
     let target = seen.target;
-    if domain != CONTRIB || !target.contrib {
-        let known = if target.contrib { "the standard's and com.microsoft" } else { "the standard's" };
-        let takes = if target.matmul_nbits && !target.contrib { " and MatMulNBits" } else { "" };
-        if node.op_type() != "MatMulNBits" || domain != CONTRIB || !target.matmul_nbits {
-            seen.refuse(node, "", format!("domain {domain}; {} takes {known}{takes}", target.name));
+    if is_integer(operator) {
+        seen.quantized += 1;
+        if !target.integer_operators {
+            let problem =
+                format!("{} takes QuantizeLinear and DequantizeLinear around float operators", target.name);
+            seen.refuse(node, "", problem);
             return;
         }
     }
-    if node.op_type() != "MatMulNBits" {
+    if is_standard(domain) {
+        return;
+    }
+    let linear = matches!(operator, "QuantizeLinear" | "DequantizeLinear");
+    let nbits = operator == "MatMulNBits";
+    let known = domain == CONTRIB
+        && match target.contrib {
+            Contrib::All => true,
+            Contrib::Linear => linear || nbits,
+            Contrib::No => nbits && target.matmul_nbits,
+        };
+    if !known {
+        let takes = match target.contrib {
+            Contrib::All => "the standard's and com.microsoft",
+            Contrib::Linear => {
+                "the standard's, and of com.microsoft QuantizeLinear, DequantizeLinear and MatMulNBits"
+            }
+            Contrib::No => "the standard's",
+        };
+        seen.refuse(node, "", format!("domain {domain}; {} takes {takes}", target.name));
+        return;
+    }
+    if !nbits {
         return;
     }
     seen.quantized += 1;

@@ -9,6 +9,8 @@ mod outputs;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 use crate::onnx::proto::{GraphProto, NodeProto};
 use crate::onnx::{Index, Model, bodies, is_linear, node_label, operator_label};
 use crate::options::{Placement, Target};
@@ -17,7 +19,8 @@ use crate::runtime::faults;
 
 /// What `target` objects to in `model`, in graph order, and how many quantized tensors were looked at.
 pub fn check(model: &Model, target: &Target) -> (Vec<Finding>, usize) {
-    let mut seen = Seen { target, opset: model.opset(), findings: Vec::new(), quantized: 0 };
+    let mut seen =
+        Seen { target, opset: model.opset(), findings: Vec::new(), noted: HashSet::new(), quantized: 0 };
     domains::whole(model, &mut seen);
     let functions: Vec<(&str, &str)> =
         model.proto.functions.iter().map(|function| (function.domain(), function.name())).collect();
@@ -46,6 +49,8 @@ struct Seen<'t> {
     target: &'t Target,
     opset: i64,
     findings: Vec<Finding>,
+    /// Nodes, tensors and problems that are noted already.
+    noted: HashSet<(String, String, String)>,
     quantized: usize,
 }
 
@@ -63,7 +68,8 @@ impl Seen<'_> {
             problem,
             refused,
         };
-        if !self.findings.contains(&finding) {
+        let key = (finding.node.clone(), finding.tensor.clone(), finding.problem.clone());
+        if self.noted.insert(key) {
             self.findings.push(finding);
         }
     }

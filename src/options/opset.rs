@@ -15,6 +15,9 @@ pub const NEWEST_OPSET: i64 = 27;
 /// The oldest opset to raise a model to: DequantizeLinear takes one scale a channel from here on.
 pub const LEAST_OPSET: i64 = 13;
 
+/// The opset in which QuantizeLinear and DequantizeLinear take FLOAT16 and BFLOAT16.
+pub const OPSET_HALF: i64 = 19;
+
 const KEEP_WORDS: &str = "--opset keep leaves the model at its own";
 
 /// To which opset a model is brought before anything else.
@@ -47,6 +50,15 @@ impl Opset {
                 format!("choose {OPSET} to {NEWEST_OPSET}, or --storage int8; {KEEP_WORDS}"),
             )),
             _ => Ok(()),
+        }
+    }
+
+    /// The same for a model of half precision: scales of its types came with opset 19.
+    #[must_use]
+    pub fn for_half(self) -> Self {
+        match self {
+            Self::AtLeast(opset) => Self::AtLeast(opset.max(OPSET_HALF)),
+            Self::Keep => self,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::Ready;
 use super::measure::weight_bits;
 use crate::error::Result;
-use crate::options::{Compensation, Globs, LayerRule, Options, Storage};
+use crate::options::{Compensation, Globs, LayerRule, Options, Spelling, Storage};
 use crate::plan::{ActivationDecision, Analysis, Decision, Expected, Plan, WeightDecision, WeightSite};
 use crate::solve::{Rung, solve};
 
@@ -57,7 +57,13 @@ impl Others {
             let takes = |site: &&WeightSite| {
                 let narrow =
                     |weight: &WeightDecision| weight.terms.iter().all(|term| term.storage.bits() == 4);
-                Ok(of(&plain, &site.tensor).is_some_and(|weight| !four || narrow(weight))
+                // Where sums are not taken it depends on the layer whether it can be dual at all.
+                let taken = match four {
+                    true => options.target.dual.contains(&Spelling::Sum),
+                    false => has(options, site, Storage::Int8, options.activations),
+                };
+                Ok(taken
+                    && of(&plain, &site.tensor).is_some_and(|weight| !four || narrow(weight))
                     && !has_own_rule(options, site)?)
             };
             let mut rules = Vec::new();
@@ -70,6 +76,16 @@ impl Others {
         }
         Ok(Self { plain, all })
     }
+}
+
+/// Whether the target takes all readers of `site` with such weights and activations.
+fn has(options: &Options, site: &WeightSite, weights: Storage, activation: Option<Storage>) -> bool {
+    let weights = options.container.of_weights(weights);
+    let activation = activation.map(|storage| options.container.of_activation(storage));
+    site.reads.iter().all(|read| {
+        let float = options.target.has(&read.operator, weights, None);
+        float || options.target.has(&read.operator, weights, activation)
+    })
 }
 
 /// Whether a rule that a person gave says what the weights at `site` are to be.
@@ -168,11 +184,27 @@ pub(super) fn inputs(
         rungs.push((form, Rung { bytes: elements * f64::from(width) / 8.0, noise, macs: 0 }));
     };
     add(term.storage.name(), bits, 1.0, None);
-    for wider in [8, 16].into_iter().filter(|&wider| wider > bits) {
-        let storage = term.storage.with_bits(wider);
+    // Who reads it without a layer of its own takes what layers ask for.
+    if readers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let weights = options.weights.unwrap_or(Storage::Int8);
+    let takes = |activation: Option<Storage>| {
+        let weights = options.container.of_weights(weights);
+        let activation = activation.map(|storage| options.container.of_activation(storage));
+        let mut reads = readers.iter().flat_map(|site| &site.reads).filter(|read| reads(read.at));
+        reads.all(|read| options.target.has(&read.operator, weights, activation))
+    };
+    let wider = [8, 16].into_iter().filter(|&wider| wider > bits);
+    for (wider, storage) in wider.map(|wider| (wider, term.storage.with_bits(wider))) {
+        if !takes(Some(storage)) {
+            continue;
+        }
         let noise = NOISE_A_BIT.powi((wider - bits) as i32);
         add(storage.name(), wider, noise, Some(Some(storage)));
     }
-    add("float", 32, 0.0, Some(None));
+    if takes(None) {
+        add("float", 32, 0.0, Some(None));
+    }
     Ok(rungs)
 }

@@ -25,7 +25,7 @@ pub use sensitivity::{MEASURED_SAMPLES, sensitivities, sensitivity};
 pub use crate::plan::{Applied, Checked, Inspection, Planned, Sensitivities, Sensitivity, SiteRow};
 
 use crate::error::{Error, Result};
-use crate::onnx::{self, Model};
+use crate::onnx::{self, Dtype, Model};
 use crate::options::{OPSET, Opset, Options};
 use crate::plan::{Expected, Prepared, Subject};
 
@@ -105,6 +105,13 @@ pub(crate) fn ready(path: &Path, wanted: Opset, shapes: &[(String, Vec<i64>)]) -
     let subject = Subject { file, sha256: measure::sha256(&float) };
     let opset = float.opset();
     let fixed = crate::prepare::fix(&mut float, shapes)?;
+    let half = onnx::tensors(float.graph()).into_iter().any(|tensor| is_half(tensor.data_type()))
+        || float
+            .graph()
+            .input
+            .iter()
+            .any(|input| onnx::value_shape(input).is_some_and(|(kind, _)| is_half(kind)));
+    let wanted = if half { wanted.for_half() } else { wanted };
     let (model, changes, expected) = crate::prepare::with_statistics(float.clone(), wanted.least())?;
     let prepared = fixed
         .into_iter()
@@ -114,9 +121,20 @@ pub(crate) fn ready(path: &Path, wanted: Opset, shapes: &[(String, Vec<i64>)]) -
     Ok(Ready { model, prepared, expected, opset, subject, warnings, float })
 }
 
+fn is_half(kind: i32) -> bool {
+    matches!(Dtype::try_from(kind), Ok(Dtype::Float16 | Dtype::Bfloat16))
+}
+
 /// Refuses what the opset of the prepared model has no form for, before the work. MatMulNBits has blocks at any opset, and
 /// what cannot be written so gives its reasons.
-pub(crate) fn refuse_blocks(options: &Options, model: &Model) -> Result<()> {
+pub(crate) fn refuse_opset(options: &Options, model: &Model) -> Result<()> {
+    let (least, most) = options.target.opsets;
+    if !(least..=most).contains(&model.opset()) {
+        return Err(Error::options(
+            format!("the target {} takes no model of opset {}", options.target.name, model.opset()),
+            format!("it takes opsets {least} to {most}; leave --opset keep out, or choose one of these"),
+        ));
+    }
     match options.blocks().filter(|_| model.opset() < OPSET && !options.matmul_nbits) {
         Some(blocks) => Err(Error::options(
             format!("{blocks} needs opset {OPSET}, and --opset keep leaves the model at {}", model.opset()),

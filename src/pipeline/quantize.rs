@@ -7,7 +7,7 @@ use super::decide::{decide, unable};
 use super::judge::{self, Judged};
 use super::measure::{Clock, is_large, peak_memory, sizes};
 use super::sensitivity::guilty;
-use super::{CALIBRATION_SAMPLES, Job, Ready, ready, refuse_blocks, target};
+use super::{CALIBRATION_SAMPLES, Job, Ready, ready, refuse_opset, target};
 use crate::analyse::analyse;
 use crate::calibrate::{Reach, count};
 use crate::error::{Error, Result};
@@ -111,7 +111,7 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     let mut clock = Clock::start();
     job.options.check_nbits()?;
     let mut ready = ready(&job.input, job.options.opset, &job.shapes)?;
-    refuse_blocks(&job.options, &ready.model)?;
+    refuse_opset(&job.options, &ready.model)?;
     clock.lap("prepare");
     let mut analysis = analyse(&ready.model, &job.options)?;
     let beside = Samples::discover(&job.input);

@@ -258,6 +258,8 @@ pub enum Keep {
     },
     /// A bias: added after the accumulation, kept in full precision.
     Bias,
+    /// A bias that is stored as INT32.
+    IntegerBias,
     /// A constant that is no factor of a product (slopes, means, axes, tables ...).
     NotAFactor,
     /// The operator reads weights, but fourbit has no rule for it.
@@ -301,6 +303,7 @@ impl std::fmt::Display for Keep {
                 write!(formatter, "fewer than {least} elements, {saves} bytes to be saved")
             }
             Self::Bias => formatter.write_str("bias, kept in full precision"),
+            Self::IntegerBias => formatter.write_str("bias, as INT32 in steps of the accumulator"),
             Self::NotAFactor => formatter.write_str("not the weights of a product"),
             Self::NoRule => formatter.write_str("no rule for this operator's weights"),
             Self::ElementType(name) => write!(formatter, "element type {name}, which is not quantized here"),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Layout, words};
-use crate::options::{Form, Standing, TARGETS, Target, target_names};
+use crate::options::{Contrib, Form, Standing, TARGETS, Target, target_names};
 use crate::plan::Checked;
 
 /// Operators in a cell before they are only counted.
@@ -95,7 +95,12 @@ pub fn data() -> String {
             "forms": target.forms.iter().map(form).collect::<Vec<Value>>(),
             "explicit_zero_points": target.explicit_zero_points,
             "matmul_nbits": target.matmul_nbits,
-            "com_microsoft": target.contrib,
+            "com_microsoft": match target.contrib {
+                Contrib::No => "no",
+                Contrib::Linear => "QuantizeLinear, DequantizeLinear, MatMulNBits",
+                Contrib::All => "all",
+            },
+            "integer_operators": target.integer_operators,
             "dual": target.dual.iter().map(|spelling| spelling.name()).collect::<Vec<_>>(),
             "opsets": [target.opsets.0, target.opsets.1],
             "biases": target.biases.iter().map(|bias| bias.name()).collect::<Vec<_>>(),

@@ -46,7 +46,7 @@ pub(super) fn patch(decision: &ActivationDecision, scene: &Scene, names: &mut Na
             pair(&value, x, &format!("{x}_dequantized"), &wide, float, at, names, &mut patch)
         }
         [term] => pair(x, x, &format!("{x}_dequantized"), term, float, at, names, &mut patch),
-        terms => dual(x, terms, float, at, names, &mut patch),
+        terms => dual(x, terms, float, at, scene, names, &mut patch),
     };
     patch.rewired = decision.reads.iter().map(|read| (read.at, read.slot, back.clone())).collect();
     Ok(patch)
@@ -136,6 +136,7 @@ fn dual(
     terms: &[ActivationTerm],
     float: Float,
     at: usize,
+    scene: &Scene,
     names: &mut Names,
     patch: &mut Patch,
 ) -> String {
@@ -149,7 +150,11 @@ fn dual(
             rest = left;
         }
         let stem = format!("{x}_term_{}", number + 1);
-        values.push(pair(&rest, &stem, &format!("{stem}_dequantized"), term, float, at, names, patch));
+        let (held, wide) = match scene.stored.container {
+            Container::Int8 => clipped(&rest, term, float, at, scene.opset, names, patch),
+            Container::Packed => (rest.clone(), *term),
+        };
+        values.push(pair(&held, &stem, &format!("{stem}_dequantized"), &wide, float, at, names, patch));
     }
     let sum = names.fresh(format!("{x}_dequantized"));
     patch.inserted.extend(added(&values, &sum, x, names).into_iter().map(|node| (at, node)));

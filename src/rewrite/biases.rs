@@ -7,8 +7,8 @@ use super::scene::Scene;
 use super::unfit;
 use crate::error::Result;
 use crate::onnx::build::node;
-use crate::onnx::proto::TensorProto;
-use crate::onnx::{Dtype, Names, attr, element_count, floats, tensor, tensor_f32, tensor_of};
+use crate::onnx::proto::{NodeProto, TensorProto};
+use crate::onnx::{Dtype, Names, attr, element_count, floats, int, tensor, tensor_f32, tensor_of};
 use crate::plan::{BiasChange, Partition, Read, WeightDecision};
 
 /// No operator that takes a bias has more inputs; a plan that asks for more is damaged.
@@ -16,6 +16,7 @@ const MOST_INPUTS: usize = 16;
 /// Where the layers that have a bias of their own take it, and where their data.
 const BIAS: usize = 2;
 const DATA: usize = 0;
+const WEIGHTS: usize = 1;
 const WITH_BIAS: &[&str] = &["Conv", "ConvTranspose", "Gemm"];
 
 /// Changes the biases of the readers of `decision`'s weights.
@@ -40,7 +41,7 @@ pub(super) fn patch(
                 decision.biases.iter().find(|change| (change.read.at, change.read.slot) == (read.at, BIAS));
             let values = match (change, scene.index.constant(input(BIAS))) {
                 (Some(change), _) => change.values.clone(),
-                (None, Some(held)) if held.data_type() == Dtype::Float as i32 => floats(held)?,
+                (None, Some(held)) if is_row(held) => floats(held)?,
                 (None, _) => continue,
             };
             let met = low
@@ -50,16 +51,13 @@ pub(super) fn patch(
             // In f32, as a runtime multiplies what it reads from the file.
             let steps: Vec<f32> = term.scales.iter().map(|scale| scale * activation.scale).collect();
             if let Some(codes) = whole_steps(&values, &steps) {
-                if let Some(change) = change {
-                    check(name, change, scene)?;
-                }
                 integers(read, &codes, &steps, values.len(), names, patch);
                 done.insert(read.at);
             }
         }
     }
     for change in decision.biases.iter().filter(|change| !done.contains(&change.read.at)) {
-        floats_of(name, change, scene, names, patch)?;
+        floats_of(decision, change, scene, names, patch)?;
     }
     Ok(())
 }
@@ -107,7 +105,12 @@ fn integers(
 }
 
 /// The bias that `change` is about, where there is one.
-fn check<'g>(weights: &str, change: &BiasChange, scene: &Scene<'g>) -> Result<Option<&'g TensorProto>> {
+fn check<'g>(
+    decision: &WeightDecision,
+    change: &BiasChange,
+    scene: &Scene<'g>,
+) -> Result<Option<&'g TensorProto>> {
+    let weights = decision.tensor.as_str();
     let read = &change.read;
     let reader = scene.reader(weights, read)?;
     let found = reader.input.get(read.slot).map_or("", String::as_str);
@@ -116,25 +119,65 @@ fn check<'g>(weights: &str, change: &BiasChange, scene: &Scene<'g>) -> Result<Op
         let problem = format!("node {}: input {} is {found:?}, not {expected:?}", read.node, read.slot);
         return Err(unfit(weights, problem));
     }
-    match change.tensor.as_deref() {
-        None => Ok(None),
+    let old = match change.tensor.as_deref() {
+        None => None,
         Some(bias) => match scene.index.initializer(bias) {
-            Some(old) if old.data_type() == Dtype::Float as i32 => Ok(Some(old)),
-            _ => Err(unfit(weights, format!("bias {bias} is no initializer of type FLOAT"))),
+            Some(old) if old.data_type() == Dtype::Float as i32 => Some(old),
+            _ => return Err(unfit(weights, format!("bias {bias} is no initializer of type FLOAT"))),
         },
+    };
+    let expected = match old {
+        Some(old) => Some(element_count(old)?),
+        None => channels(reader, read.slot, &decision.dims),
+    };
+    // Behind nodes that lay the weights out their own axes say nothing.
+    let direct = old.is_some() || reader.input.get(WEIGHTS).is_some_and(|name| name == weights);
+    let fits = match direct {
+        true => expected == Some(change.values.len()),
+        false => expected.is_some(),
+    };
+    if !fits {
+        let wanted = expected.map_or("none".to_owned(), |count| count.to_string());
+        let problem = format!(
+            "node {}: {} values for input {}, which takes {wanted}",
+            read.node,
+            change.values.len(),
+            read.slot
+        );
+        return Err(unfit(weights, problem));
     }
+    Ok(old)
+}
+
+/// How many values a new bias of `node` has in `slot`; `None` where it takes none there.
+fn channels(node: &NodeProto, slot: usize, dims: &[i64]) -> Option<usize> {
+    let dim = |axis: usize| dims.get(axis).and_then(|&dim| usize::try_from(dim).ok());
+    match (node.op_type(), slot) {
+        ("Conv", BIAS) => dim(0),
+        ("ConvTranspose", BIAS) => {
+            dim(1)?.checked_mul(usize::try_from(int(node, "group").unwrap_or(1)).ok()?)
+        }
+        ("Gemm", BIAS) => dim(usize::from(int(node, "transB").unwrap_or(0) == 0)),
+        _ => None,
+    }
+}
+
+/// Whether a bias is FLOAT, and one value an output channel along the last axis.
+fn is_row(tensor: &TensorProto) -> bool {
+    let short = tensor.dims.iter().rev().skip(1).all(|&dim| dim == 1);
+    tensor.data_type() == Dtype::Float as i32 && !tensor.dims.is_empty() && short
 }
 
 /// A new bias goes where the old one was if nobody else reads that; otherwise beside it.
 fn floats_of(
-    weights: &str,
+    decision: &WeightDecision,
     change: &BiasChange,
     scene: &Scene,
     names: &mut Names,
     patch: &mut Patch,
 ) -> Result<()> {
     let read = &change.read;
-    let old = check(weights, change, scene)?;
+    let old = check(decision, change, scene)?;
     let index = &scene.index;
     let own = |old: &&TensorProto| {
         let name = old.name();

@@ -26,17 +26,16 @@ use crate::onnx::Model;
 use crate::onnx::Names;
 use crate::onnx::proto::{ModelProto, OperatorSetIdProto};
 use crate::onnx::{CONTRIB, is_linear};
-use crate::options::{Container, OPSET, Spelling, Storage};
+use crate::options::{Container, OPSET, OPSET_HALF, Spelling, Storage};
 use crate::plan::{Decision, Float, Partition, Plan, WeightDecision};
 use patch::Patch;
 use scene::Scene;
 
 /// The IR version that knows 4-bit element types.
 const IR_VERSION: i64 = 10;
-/// The opsets in which QuantizeLinear and DequantizeLinear enter, take one scale an index of an axis, and take half precision.
+/// The opsets in which QuantizeLinear and DequantizeLinear enter, and take one scale an index of an axis.
 const OPSET_QDQ: i64 = 10;
 const OPSET_PER_AXIS: i64 = 13;
-const OPSET_HALF: i64 = 19;
 
 /// `model`, which is prepared, with the first `first` decisions of `plan` carried out, or all of
 /// them. Nodes and tensors that no decision concerns stay as they are.

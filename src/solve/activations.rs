@@ -2,13 +2,130 @@
 //! saw, zero exactly representable (paper, section 3; padding relies on the exact zero).
 
 use super::treatment::Layer;
+use super::{Solver, expect, weights};
 use crate::error::Result;
 use crate::mmse::{Histogram, MultiRangeFit, fit_range_min_max, fit_range_multi, fit_range_symmetric};
 use crate::onnx::{Index, floats};
-use crate::options::Storage;
+use crate::options::{Placement, Scales, Spelling, Storage};
 use crate::plan::{
-    ActivationDecision, ActivationSite, ActivationTerm, Float, Keep, Kernel, Layout, Read, WeightSite,
+    ActivationDecision, ActivationSite, ActivationTerm, Decision, Float, Keep, Kernel, Layout, Origin, Read,
+    WeightSite,
 };
+
+impl Solver<'_> {
+    /// How much an error in each channel of a coarse activation moves the output of its readers: the axis of channels
+    /// (`usize::MAX` for the last) and the squared norm of the weights that each meets, in whole parts of the largest.
+    /// `None` where the form that is asked for is fine enough without, or channels are not to be told apart.
+    ///
+    /// # Errors
+    /// As [`super::solve`].
+    pub fn worth_of_channels(&self, site: &ActivationSite) -> Result<Option<(usize, Vec<u64>)>> {
+        let mut sites = Vec::new();
+        for read in &site.reads {
+            if let Some(at) = self.layer_of(read) {
+                let layer = &self.layers[at];
+                if layer.activation.is_none_or(|storage| storage.bits() > 4) {
+                    return Ok(None);
+                }
+                sites.push((&self.analysis.weights[at], read.at));
+            }
+        }
+        worth_of_channels(&sites, &self.index)
+    }
+
+    /// Decides on an activation from the histogram of its values, and from another in which each counts by its effect, if there is
+    /// one; `None` where it stays float.
+    ///
+    /// # Errors
+    /// As [`super::solve`].
+    pub fn activation(
+        &mut self,
+        site: &ActivationSite,
+        histogram: Option<&Histogram>,
+        weighted: Option<&Histogram>,
+    ) -> Result<Option<ActivationDecision>> {
+        let mut readers = Vec::new();
+        for read in &site.reads {
+            if let Some(at) = self.layer_of(read) {
+                let quantized = weights::obstacle(&self.analysis.weights[at], &self.index)?.is_none();
+                let layer = &self.layers[at];
+                readers.push((read, layer, quantized && layer.weights.is_some()));
+            }
+        }
+        let made = self.made(site)?;
+        let seen = Seen {
+            histogram,
+            weighted,
+            min_max: self.options.scales == Scales::MinMax,
+            symmetric: self.options.symmetric_activations,
+            bounds: self.bounds(site)?,
+        };
+        match solve(site, &readers, &made, &seen) {
+            Ok(mut decision) => {
+                if decision.returned && self.is_split(site) {
+                    decision.returned = false;
+                    decision.reason += ", the model's output float, as two products are added up for it";
+                    if decision.reads.is_empty() {
+                        self.leave(site, Keep::FloatBecause("as two products are added up for it".into()));
+                        return Ok(None);
+                    }
+                }
+                self.decisions.push(Decision::Activation(decision.clone()));
+                Ok(Some(decision))
+            }
+            Err(reason) => {
+                self.leave(site, reason);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether the activation at `site` is the output of a layer that is written as several.
+    fn is_split(&self, site: &ActivationSite) -> bool {
+        let Origin::Layer(at) = site.origin else { return false };
+        let layer = self.analysis.weights.iter().position(|it| it.reads.iter().any(|read| read.at == at));
+        let treatment = layer.and_then(|place| self.layers[place].weights.as_ref());
+        let several = treatment.is_some_and(|it| it.terms > 1 && it.spelling == Spelling::Branches);
+        several && self.index.producer_at(&site.tensor) == Some(at)
+    }
+
+    /// The ends of the Clip that the activation at `site` comes from, where codes may take its place.
+    fn bounds(&self, site: &ActivationSite) -> Result<Option<(f64, f64)>> {
+        let clip = self.index.producer(&site.tensor).filter(|node| node.op_type() == "Clip");
+        match clip.filter(|_| self.options.placement >= Placement::Outputs) {
+            Some(node) => expect::bounds(&self.index, node),
+            None => Ok(None),
+        }
+    }
+
+    /// What makes the activation at `site`.
+    fn made(&self, site: &ActivationSite) -> Result<Made<'_>> {
+        let low = |tensor: &String| {
+            self.decisions.iter().find_map(|decision| match decision {
+                Decision::Activation(activation) if activation.tensor == *tensor => Some(activation),
+                _ => None,
+            })
+        };
+        let storage = |decision: &ActivationDecision| decision.terms.first().map(|term| term.storage);
+        Ok(match &site.origin {
+            Origin::Any => Made::Float,
+            Origin::Moved(source) => low(source).map_or(Made::Float, Made::Moved),
+            Origin::Operator(inputs) => {
+                let all = inputs.iter().map(|input| low(input).and_then(storage)).collect::<Option<Vec<_>>>();
+                all.and_then(|all| all.first().copied()).map_or(Made::Float, Made::Low)
+            }
+            Origin::Layer(at) => {
+                let place =
+                    self.analysis.weights.iter().position(|it| it.reads.iter().any(|read| read.at == *at));
+                let Some(place) = place else { return Ok(Made::Float) };
+                let layer = &self.layers[place];
+                let whole = weights::obstacle(&self.analysis.weights[place], &self.index)?.is_none();
+                let low = layer.activation.filter(|_| whole && layer.weights.is_some());
+                low.map_or(Made::Float, Made::Low)
+            }
+        })
+    }
+}
 
 /// One read of an activation, the layer that reads it, and whether that layer's weights are quantized or will be.
 pub(super) type Reader<'l> = (&'l Read, &'l Layer, bool);
@@ -126,11 +243,15 @@ pub(super) fn solve(
     let reads = taken.iter().map(|&(read, ..)| read).chain(followers).chain(others);
     let mut reads: Vec<Read> = reads.cloned().collect();
     reads.sort_by_key(|read| (read.at, read.slot));
+    let returned = site.returned && all && !matches!(made, Made::Float);
+    if reads.is_empty() && !returned {
+        return Err(Keep::MadeInFloat);
+    }
     Ok(ActivationDecision {
         tensor: site.tensor.clone(),
         float: site.float,
         reads,
-        returned: site.returned && all,
+        returned,
         terms,
         range: (histogram.min().unwrap_or(0.0), histogram.max().unwrap_or(0.0)),
         sqnr_db,

@@ -16,15 +16,16 @@ mod terms;
 mod treatment;
 mod weights;
 
+use std::collections::HashSet;
+
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::mmse::Histogram;
 use crate::onnx::{Index, Model};
-use crate::options::{Bias, Options, Placement, Scales};
+use crate::options::{Bias, Options};
 use crate::plan::{
-    ActivationDecision, ActivationSite, Analysis, Decision, Expected, Keep, Observations, Origin, Plan, Read,
-    Skip, Subject, VERSION, WeightDecision, WeightSite,
+    ActivationSite, Analysis, Decision, Expected, Keep, Observations, Plan, Read, Skip, Subject, VERSION,
+    WeightDecision, WeightSite,
 };
 use crate::reconstruct::{Moments, Residual};
 pub use ladder::{Rung, Step, steps};
@@ -205,6 +206,14 @@ impl<'s> Solver<'s> {
         let (biases, rounded) =
             accumulator::rounded(&self.analysis.weights[at], &decision, met, &self.index)?;
         decision.biases = biases;
+        if rounded && int32 {
+            let site = &self.analysis.weights[at];
+            let held: HashSet<&str> =
+                site.biases.iter().flatten().filter_map(|(_, tensor)| tensor.as_deref()).collect();
+            for skip in self.skips.iter_mut().filter(|skip| held.contains(skip.name.as_str())) {
+                skip.reason = Keep::IntegerBias;
+            }
+        }
         if rounded {
             decision.reason += match int32 {
                 true => ", bias as INT32 in steps of an integer accumulator",
@@ -213,103 +222,6 @@ impl<'s> Solver<'s> {
         }
         self.decisions.push(Decision::Weight(decision.clone()));
         Ok(Some(decision))
-    }
-
-    /// How much an error in each channel of a coarse activation moves the output of its readers: the axis of channels
-    /// (`usize::MAX` for the last) and the squared norm of the weights that each meets, in whole parts of the largest.
-    /// `None` where the form that is asked for is fine enough without, or channels are not to be told apart.
-    ///
-    /// # Errors
-    /// As [`solve`].
-    pub fn worth_of_channels(&self, site: &ActivationSite) -> Result<Option<(usize, Vec<u64>)>> {
-        let mut sites = Vec::new();
-        for read in &site.reads {
-            if let Some(at) = self.layer_of(read) {
-                let layer = &self.layers[at];
-                if layer.activation.is_none_or(|storage| storage.bits() > 4) {
-                    return Ok(None);
-                }
-                sites.push((&self.analysis.weights[at], read.at));
-            }
-        }
-        activations::worth_of_channels(&sites, &self.index)
-    }
-
-    /// Decides on an activation from the histogram of its values, and from another in which each counts by its effect, if there is
-    /// one; `None` where it stays float.
-    ///
-    /// # Errors
-    /// As [`solve`].
-    pub fn activation(
-        &mut self,
-        site: &ActivationSite,
-        histogram: Option<&Histogram>,
-        weighted: Option<&Histogram>,
-    ) -> Result<Option<ActivationDecision>> {
-        let mut readers = Vec::new();
-        for read in &site.reads {
-            if let Some(at) = self.layer_of(read) {
-                let quantized = weights::obstacle(&self.analysis.weights[at], &self.index)?.is_none();
-                let layer = &self.layers[at];
-                readers.push((read, layer, quantized && layer.weights.is_some()));
-            }
-        }
-        let made = self.made(site)?;
-        let seen = activations::Seen {
-            histogram,
-            weighted,
-            min_max: self.options.scales == Scales::MinMax,
-            symmetric: self.options.symmetric_activations,
-            bounds: self.bounds(site)?,
-        };
-        match activations::solve(site, &readers, &made, &seen) {
-            Ok(decision) => {
-                self.decisions.push(Decision::Activation(decision.clone()));
-                Ok(Some(decision))
-            }
-            Err(reason) => {
-                self.leave(site, reason);
-                Ok(None)
-            }
-        }
-    }
-
-    /// The ends of the Clip that the activation at `site` comes from, where codes may take its place.
-    fn bounds(&self, site: &ActivationSite) -> Result<Option<(f64, f64)>> {
-        let clip = self.index.producer(&site.tensor).filter(|node| node.op_type() == "Clip");
-        match clip.filter(|_| self.options.placement >= Placement::Outputs) {
-            Some(node) => expect::bounds(&self.index, node),
-            None => Ok(None),
-        }
-    }
-
-    /// What makes the activation at `site`.
-    fn made(&self, site: &ActivationSite) -> Result<activations::Made<'_>> {
-        use activations::Made;
-        let low = |tensor: &String| {
-            self.decisions.iter().find_map(|decision| match decision {
-                Decision::Activation(activation) if activation.tensor == *tensor => Some(activation),
-                _ => None,
-            })
-        };
-        let storage = |decision: &ActivationDecision| decision.terms.first().map(|term| term.storage);
-        Ok(match &site.origin {
-            Origin::Any => Made::Float,
-            Origin::Moved(source) => low(source).map_or(Made::Float, Made::Moved),
-            Origin::Operator(inputs) => {
-                let all = inputs.iter().map(|input| low(input).and_then(storage)).collect::<Option<Vec<_>>>();
-                all.and_then(|all| all.first().copied()).map_or(Made::Float, Made::Low)
-            }
-            Origin::Layer(at) => {
-                let place =
-                    self.analysis.weights.iter().position(|it| it.reads.iter().any(|read| read.at == *at));
-                let Some(place) = place else { return Ok(Made::Float) };
-                let layer = &self.layers[place];
-                let whole = weights::obstacle(&self.analysis.weights[place], &self.index)?.is_none();
-                let low = layer.activation.filter(|_| whole && layer.weights.is_some());
-                low.map_or(Made::Float, Made::Low)
-            }
-        })
     }
 
     /// Leaves an activation float.

@@ -11,6 +11,7 @@ mod nodes;
 mod opsets;
 mod oracle;
 mod passes;
+mod placements;
 mod program;
 mod random;
 mod rounding;

@@ -10,8 +10,8 @@ use fourbit::mmse::Histogram;
 use fourbit::onnx::build::GraphBuilder;
 use fourbit::onnx::{Dtype, Model, attr, tensor, tensor_f32, write};
 use fourbit::options::{
-    Container, Dual, Form, Granularity, Keys, LayerRule, Opset, Options, Placement, Standing, Storage,
-    TARGETS, Target, Wishes,
+    Container, Contrib, Dual, Form, Granularity, Keys, LayerRule, Opset, Options, Placement, Standing,
+    Storage, TARGETS, Target, Wishes,
 };
 use fourbit::plan::{Decision, Expected, Observations, Plan, Subject};
 use fourbit::rewrite::{self, Dialect, lower};
@@ -92,7 +92,7 @@ fn model(operator: &str, opset: i64) -> Model {
 }
 
 /// A plan by made-up ranges, and what comes of it.
-fn converted(model: &Model, options: &Options) -> (Plan, Model) {
+pub fn converted(model: &Model, options: &Options) -> (Plan, Model) {
     let analysis = analyse(model, options).expect("sites");
     let mut histogram = Histogram::new();
     let values: Vec<f32> = (0..=1000).map(|at| -4.0 + 8.0 * at as f32 / 1000.0).collect();
@@ -152,7 +152,7 @@ fn others(target: &'static Target, form: &Form, operator: &str) -> Vec<Try> {
     let float = Wishes { activations: Some(None), matmul_nbits: Some(false), ..Wishes::default() };
     let packed = target.usual.containers.0 == Container::Packed && form.activations.contains(&None);
     // DeformConv came with opset 19, QuantizeLinear of com.microsoft is for those below 21.
-    if target.contrib && packed && operator != "DeformConv" {
+    if target.contrib != Contrib::No && packed && operator != "DeformConv" {
         let kept = Wishes { opset: Some(Opset::Keep), ..float.clone() };
         add("4 bits at opset 17".into(), 17, kept.clone());
         if form.activations.contains(&Some(Storage::Uint8)) {
@@ -288,7 +288,7 @@ fn every_form_of_a_tested_target_runs_there_and_says_what_its_view_says() {
     agree(&entries, folder.path());
 }
 
-fn entry(
+pub fn entry(
     name: &str,
     target: &Target,
     shipped: &Model,
@@ -306,7 +306,7 @@ fn entry(
     })
 }
 
-fn agree(entries: &[serde_json::Value], folder: &Path) {
+pub fn agree(entries: &[serde_json::Value], folder: &Path) {
     let manifest = folder.join("manifest.json");
     std::fs::write(&manifest, serde_json::Value::from(entries).to_string())
         .expect("the manifest can be written");

@@ -186,7 +186,8 @@ impl<'g> Chain<'_, 'g> {
 
     /// Whether all that read `name` can be given its low-bit form, and nothing that the model gives back is rounded unasked.
     fn may_be_low(&self, name: &str) -> bool {
-        !self.index.is_captured(name) && (self.everywhere || !self.index.is_output(name))
+        let single = self.index.producer(name).is_some_and(|node| node.output.len() == 1);
+        !self.index.is_captured(name) && (!self.index.is_output(name) || (self.everywhere && single))
     }
 
     /// Makes `name` low-bit for all its readers.
@@ -222,7 +223,9 @@ impl<'g> Chain<'_, 'g> {
 fn moves(node: &NodeProto) -> bool {
     // Between neighbours a Resize makes new values.
     let nearest = node.op_type() != "Resize" || string(node, "mode").is_none_or(|mode| mode == "nearest");
-    is_one_of(node, MOVING) && nearest
+    // The second output of a MaxPool holds places, not values.
+    let values = node.op_type() == "Split" || node.output.len() == 1;
+    is_one_of(node, MOVING) && nearest && values
 }
 
 fn is_one_of(node: &NodeProto, operators: &[&str]) -> bool {

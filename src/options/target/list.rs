@@ -1,6 +1,6 @@
 //! The runtimes that are known: one record each, with where it is from. A new one is a record and a word in [`TARGETS`].
 
-use super::{Blocks, Form, Scales, Standing, Target, Usual};
+use super::{Blocks, Contrib, Form, Scales, Standing, Target, Usual};
 use crate::options::{Bias, Container, Granularity, NEWEST_OPSET, Placement, Spelling, Storage};
 
 /// All of them, in the order in which they are listed.
@@ -15,32 +15,52 @@ const ALL: &[&str] =
     &["Conv", "ConvTranspose", "Gemm", "MatMul", "Gather", "LSTM", "GRU", "RNN", "Einsum", "DeformConv"];
 const UNDEFORMED: &[&str] =
     &["Conv", "ConvTranspose", "Gemm", "MatMul", "Gather", "LSTM", "GRU", "RNN", "Einsum"];
+const RECURRENT: &[&str] = &["LSTM", "GRU", "RNN"];
+const UNRECURRENT: &[&str] = &["Conv", "ConvTranspose", "Gemm", "MatMul", "Gather", "Einsum"];
 const FOUR_OR_EIGHT: &[Storage] = &[Storage::Int4, Storage::Uint4, Storage::Int8, Storage::Uint8];
 const EIGHT: &[Storage] = &[Storage::Int8, Storage::Uint8];
 const FLOAT: &[Option<Storage>] = &[None];
-const ANY_ACTIVATION: &[Option<Storage>] = &[
-    None,
+const ROUNDED: &[Option<Storage>] = &[
     Some(Storage::Uint8),
     Some(Storage::Int8),
     Some(Storage::Uint4),
     Some(Storage::Int4),
     Some(Storage::Int16),
 ];
+/// The same without the 16-bit type.
+const SHORT: &[Option<Storage>] =
+    &[Some(Storage::Uint8), Some(Storage::Int8), Some(Storage::Uint4), Some(Storage::Int4)];
+const EIGHT_BITS: &[Option<Storage>] = &[Some(Storage::Uint8), Some(Storage::Int8)];
 
 const ANY_BLOCKS: Option<Blocks> =
     Some(Blocks { sizes: (1, usize::MAX), powers_of_two: false, divides: false });
 const ANY_SCALES: Scales = Scales { tensor: true, channel: true, blocks: ANY_BLOCKS };
+const DIVIDING: Scales = Scales {
+    tensor: true,
+    channel: true,
+    blocks: Some(Blocks { sizes: (1, usize::MAX), powers_of_two: false, divides: true }),
+};
 const NO_BLOCKS: Scales = Scales { tensor: true, channel: true, blocks: None };
 
-/// Everything that QuantizeLinear and DequantizeLinear of opset 21 can say.
-const STANDARD: Form = Form {
+/// Weights that meet float activations, as DequantizeLinear of opset 21 can say them.
+const FLOATING: Form = Form {
     operators: ALL,
     weights: FOUR_OR_EIGHT,
     scales: ANY_SCALES,
     zero_points: true,
-    activations: ANY_ACTIVATION,
-    activation_zero_points: true,
+    activations: FLOAT,
+    activation_zero_points: false,
 };
+/// Packed weights beside rounded activations.
+const PACKED: Form = Form {
+    weights: &[Storage::Int4, Storage::Uint4],
+    activations: ROUNDED,
+    activation_zero_points: true,
+    ..FLOATING
+};
+/// Weights of eight bits beside rounded activations. onnxruntime 1.32 makes integer kernels of these, which know no blocks: with
+/// blocks they fail, or compute something else.
+const WIDE: Form = Form { weights: EIGHT, scales: NO_BLOCKS, ..PACKED };
 
 const PLAIN: Usual = Usual {
     containers: (Container::Packed, Container::Packed),
@@ -58,10 +78,12 @@ pub const GENERIC: Target = Target {
     name: "generic",
     runtime: "any that implements ONNX",
     standing: Standing::Tested,
-    forms: &[STANDARD],
+    forms: &[FLOATING, PACKED, WIDE],
     explicit_zero_points: false,
     matmul_nbits: true,
-    contrib: true,
+    contrib: Contrib::All,
+    integer_operators: true,
+    in_float: None,
     dual: BOTH_DUAL,
     opsets: (1, NEWEST_OPSET),
     biases: &[Bias::Float, Bias::Int32],
@@ -72,13 +94,13 @@ pub const GENERIC: Target = Target {
 const ORT_CPU: Target = Target {
     name: "ort-cpu",
     runtime: "onnxruntime, CPU, weights decoded",
-    forms: &[STANDARD],
+    forms: &[FLOATING, PACKED, WIDE],
     usual: Usual { matmul_nbits: true, ..PLAIN },
     ..GENERIC
 };
 
 /// Source: run with onnxruntime 1.32: QLinearConv, QGemm and QLinearAdd come of these pairs around 8-bit storage. Relu and Clip
-/// vanish into unsigned codes only; a QGemm needs its weights' zero point and an INT32 bias. ConvTranspose has no integer kernel
+/// vanish into unsigned codes only, so that a Conv wants these; a QGemm needs its weights' zero point and an INT32 bias. ConvTranspose has no integer kernel
 /// there, nor has anything that is not a product.
 const ORT_CPU_INT8: Target = Target {
     name: "ort-cpu-int8",
@@ -86,50 +108,47 @@ const ORT_CPU_INT8: Target = Target {
     forms: &[
         Form {
             operators: &["Conv", "Gemm", "MatMul"],
-            weights: &[Storage::Int8],
+            weights: EIGHT,
             scales: NO_BLOCKS,
-            zero_points: false,
+            zero_points: true,
             activations: &[Some(Storage::Uint8)],
             activation_zero_points: true,
         },
+        Form { operators: PRODUCTS, activations: &[Some(Storage::Int8)], ..WIDE },
         Form {
             operators: &["ConvTranspose", "Gather", "LSTM", "GRU", "RNN", "Einsum", "DeformConv"],
             weights: EIGHT,
-            scales: ANY_SCALES,
-            zero_points: true,
-            activations: FLOAT,
-            activation_zero_points: false,
+            ..FLOATING
         },
     ],
     explicit_zero_points: true,
     matmul_nbits: false,
     dual: &[],
+    in_float: Some(&ORT_CPU),
+    opsets: (11, NEWEST_OPSET),
     biases: &[Bias::Int32, Bias::Float],
     usual: Usual { containers: (Container::Int8, Container::Int8), placement: Placement::Outputs, ..PLAIN },
     ..GENERIC
 };
 
 /// Source: run with OpenVINO 2026.4, which refuses blocks that do not divide their axis, has no DeformConv of these opsets, and
-/// gives wrong numbers, without an error, for 16-bit activations. Its integer kernels take 8-bit storage only.
+/// gives wrong numbers, without an error, for 16-bit activations. Its integer kernels take 8-bit storage only, and recurrent weights
+/// of eight bits keep a model with rounded activations from being compiled.
 const OPENVINO: Target = Target {
     name: "openvino",
     runtime: "OpenVINO, CPU",
-    forms: &[Form {
-        operators: UNDEFORMED,
-        activations: &[
-            None,
-            Some(Storage::Uint8),
-            Some(Storage::Int8),
-            Some(Storage::Uint4),
-            Some(Storage::Int4),
-        ],
-        scales: Scales {
-            tensor: true,
-            channel: true,
-            blocks: Some(Blocks { sizes: (1, usize::MAX), powers_of_two: false, divides: true }),
+    forms: &[
+        Form { operators: UNRECURRENT, scales: DIVIDING, ..FLOATING },
+        Form {
+            operators: RECURRENT,
+            weights: &[Storage::Int4, Storage::Uint4],
+            scales: DIVIDING,
+            ..FLOATING
         },
-        ..STANDARD
-    }],
+        Form { operators: UNRECURRENT, scales: DIVIDING, activations: SHORT, ..PACKED },
+        Form { operators: UNRECURRENT, activations: SHORT, ..WIDE },
+    ],
+    contrib: Contrib::Linear,
     usual: Usual { containers: (Container::Packed, Container::Int8), ..PLAIN },
     ..GENERIC
 };
@@ -164,7 +183,8 @@ const TENSORRT: Target = Target {
         },
     ],
     matmul_nbits: false,
-    contrib: false,
+    contrib: Contrib::No,
+    integer_operators: false,
     dual: &[Spelling::Branches],
     opsets: (13, NEWEST_OPSET),
     biases: &[Bias::Float],
@@ -193,7 +213,7 @@ const QNN_HTP: Target = Target {
         activation_zero_points: true,
     }],
     matmul_nbits: false,
-    contrib: true,
+    integer_operators: false,
     dual: &[Spelling::Branches],
     opsets: (13, NEWEST_OPSET),
     biases: &[Bias::Int32],
@@ -207,11 +227,11 @@ const DIRECTML: Target = Target {
     name: "directml",
     runtime: "DirectML through onnxruntime",
     standing: Standing::Documented,
-    forms: &[Form {
-        operators: LAYERS,
-        activations: &[None, Some(Storage::Uint8), Some(Storage::Int8)],
-        ..STANDARD
-    }],
+    forms: &[
+        Form { operators: LAYERS, ..FLOATING },
+        Form { operators: LAYERS, activations: EIGHT_BITS, ..PACKED },
+        Form { operators: LAYERS, activations: EIGHT_BITS, ..WIDE },
+    ],
     explicit_zero_points: true,
     ..GENERIC
 };
@@ -222,7 +242,7 @@ const WEBGPU: Target = Target {
     name: "webgpu",
     runtime: "WebGPU through onnxruntime",
     standing: Standing::Documented,
-    forms: &[Form { operators: LAYERS, activations: FLOAT, ..STANDARD }],
+    forms: &[Form { operators: LAYERS, ..FLOATING }],
     explicit_zero_points: true,
     usual: Usual { matmul_nbits: true, ..PLAIN },
     ..GENERIC
@@ -241,7 +261,7 @@ const TRACT: Target = Target {
         activation_zero_points: true,
     }],
     matmul_nbits: false,
-    contrib: false,
+    contrib: Contrib::No,
     opsets: (1, NEWEST_OPSET),
     usual: Usual { containers: (Container::Int8, Container::Int8), ..PLAIN },
     ..GENERIC

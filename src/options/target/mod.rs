@@ -26,8 +26,12 @@ pub struct Target {
     pub explicit_zero_points: bool,
     /// Whether a product may be a com.microsoft MatMulNBits.
     pub matmul_nbits: bool,
-    /// Whether QuantizeLinear and DequantizeLinear may be those of com.microsoft.
-    pub contrib: bool,
+    /// Which operators of com.microsoft it knows.
+    pub contrib: Contrib,
+    /// Whether it takes operators that compute in integers as such: QLinearConv, ConvInteger and the like.
+    pub integer_operators: bool,
+    /// The target whose forms it runs too, in float.
+    pub in_float: Option<&'static Target>,
     /// How weights of two terms may be written; empty where they are not taken.
     pub dual: &'static [Spelling],
     /// The oldest and the newest opset of the standard.
@@ -45,6 +49,17 @@ pub enum Standing {
     Tested,
     /// From its documents.
     Documented,
+}
+
+/// Operators of com.microsoft.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contrib {
+    /// None.
+    No,
+    /// QuantizeLinear, DequantizeLinear and, where that is taken, MatMulNBits.
+    Linear,
+    /// All.
+    All,
 }
 
 /// One form of layers that a runtime takes.
@@ -143,6 +158,21 @@ impl Target {
         let objections = of_operator.iter().map(|form| form.objection(case)).collect::<Option<Vec<_>>>()?;
         let (_, words) = objections.into_iter().max_by_key(|(depth, _)| *depth)?;
         Some(format!("{} takes {words} for {}", self.name, case.operator))
+    }
+
+    /// Whether layers of `operator` may have weights that the file stores as `weights`, with an activation of type `activation`.
+    pub fn has(&self, operator: &str, weights: Storage, activation: Option<Storage>) -> bool {
+        let fits = |form: &Form| {
+            form.operators.contains(&operator)
+                && form.weights.contains(&weights)
+                && form.activations.contains(&activation)
+        };
+        self.forms.iter().any(fits)
+    }
+
+    /// Whether activations of any layer may be of this type.
+    pub fn rounds(&self, activation: Storage) -> bool {
+        self.takes(|form| form.activations.contains(&Some(activation)))
     }
 
     /// Whether any layer may have such weights, activations, or both together.

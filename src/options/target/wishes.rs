@@ -1,9 +1,10 @@
 //! What a person says, and what the target adds where nothing is said.
 
-use super::{Form, Target, names};
+use super::{Contrib, Form, Target, names};
 use crate::error::{Error, Result};
 use crate::options::{
-    Bias, Container, Dual, Granularity, Keys, Opset, Options, Placement, Precision, Storage, fits_nbits,
+    Bias, Container, Dual, Granularity, Keys, Opset, Options, Placement, Precision, Spelling, Storage,
+    fits_nbits,
 };
 
 /// What is asked for; `None` leaves it to the target.
@@ -171,6 +172,9 @@ impl Wishes {
             let takes = if all.is_empty() { "one tensor a layer".to_owned() } else { all.join(" or ") };
             return refuse(format!("dual weights spelled {}", self.dual.spelling.name()), takes);
         }
+        if self.dual.activations && !target.dual.contains(&Spelling::Sum) {
+            return refuse("two terms of activations".into(), "one".into());
+        }
         if options.matmul_nbits && !target.matmul_nbits {
             return refuse("MatMulNBits".into(), "products as DequantizeLinear and MatMul".into());
         }
@@ -179,7 +183,7 @@ impl Wishes {
             Opset::AtLeast(opset) if !(least..=most).contains(&opset) => {
                 return refuse(format!("opset {opset}"), format!("opsets {least} to {most}"));
             }
-            Opset::Keep if !target.contrib && options.container == Container::Packed => {
+            Opset::Keep if target.contrib == Contrib::No && options.container == Container::Packed => {
                 return refuse(
                     "onnxruntime's own operators, which --opset keep may need".into(),
                     "opset 21".into(),

@@ -16,6 +16,7 @@ use crate::onnx::Index;
 use crate::options::{Compensation, Keys, Options, Spelling, Storage};
 use crate::plan::{Analysis, Keep, Partition, Residuals};
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// How one layer is treated.
@@ -156,10 +157,12 @@ pub(super) fn layers(
     let sites = &analysis.weights;
     let rules = Matches::new(options.layers.iter().map(|rule| rule.matching.clone()).collect(), sites)?;
     let named = Matches::new(options.dual.layers.clone(), sites)?;
+    let available: HashSet<&str> = analysis.activations.iter().map(|site| site.tensor.as_str()).collect();
     let mut wishes = Vec::new();
     for site in sites {
         let rules = rules.of(site).into_iter().map(|at| &options.layers[at]);
-        wishes.push(Wish::new(site, (index, opset), options, rules, !named.of(site).is_empty())?);
+        let meets = site.inputs.iter().any(|input| available.contains(input.as_str()));
+        wishes.push(Wish::new(site, (index, opset), options, rules, !named.of(site).is_empty(), meets)?);
     }
     let dual_asked = options.dual.keys != Keys::None || wishes.iter().any(|wish| wish.dual == Some(true));
     let all: Vec<usize> = (0..sites.len()).collect();

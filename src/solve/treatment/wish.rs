@@ -39,6 +39,7 @@ impl Wish {
         options: &Options,
         rules: impl Iterator<Item = &'r LayerRule>,
         named: bool,
+        meets: bool,
     ) -> Result<Self> {
         let mut rule = LayerRule::default();
         for later in rules {
@@ -110,15 +111,32 @@ impl Wish {
         };
         // MatMulNBits fills blocks up and has zero points; whoever takes it takes these.
         if !(single && matches!(wish.nbits, Some(Ok(())))) {
-            wish.keep_to_target(site, options)?;
+            wish.keep_to_target(site, options, meets)?;
         }
         Ok(wish)
     }
 
     /// Takes the nearest form that the target has for the layer; without one it stays float.
-    fn keep_to_target(&mut self, site: &WeightSite, options: &Options) -> Result<()> {
-        let Some(storage) = self.weights else { return Ok(()) };
+    fn keep_to_target(&mut self, site: &WeightSite, options: &Options, meets: bool) -> Result<()> {
         let target = options.target;
+        let Some(storage) = self.weights else {
+            let asked = self.activation.map(|storage| options.container.of_activation(storage));
+            if let Some(asked) = asked.filter(|&asked| !target.rounds(asked)) {
+                (self.activation, self.activation_why) =
+                    (None, Some(format!("as {} takes no {asked} activations", target.name)));
+            }
+            return Ok(());
+        };
+        let terms = self.activation_terms == 1 || target.dual.contains(&Spelling::Sum);
+        if !terms && self.activation.is_some() {
+            return Err(Error::options(
+                format!(
+                    "the input of {} is to have two terms, which {} does not take",
+                    site.tensor, target.name
+                ),
+                "fourbit targets shows what each target takes",
+            ));
+        }
         let obstacle = |partition: Partition, activation: Option<Storage>| {
             let (granularity, axis) = match partition {
                 Partition::Tensor => (Granularity::Tensor, 0),
@@ -140,7 +158,9 @@ impl Wish {
             let of = |read: &Read| target.obstacle(&Case { operator: &read.operator, ..case });
             site.reads.iter().find_map(of)
         };
-        let Some(why) = obstacle(self.partition, self.activation) else {
+        // What cannot be rounded, inside other nodes for one, is met as it is.
+        let asked = self.activation.filter(|_| meets);
+        let Some(why) = obstacle(self.partition, asked) else {
             return self.keep_dual(site, options);
         };
         let by_kernel = site.by_kernel.unwrap_or(Partition::Tensor);
@@ -151,7 +171,7 @@ impl Wish {
             partitions.extend(halves.map(|size| Partition::Block { axis, size }));
         }
         partitions.extend([by_kernel, by_kernel.without_blocks(&site.dims)]);
-        for activation in [self.activation, None] {
+        for activation in [asked, None] {
             let Some(&partition) = partitions.iter().find(|&&it| obstacle(it, activation).is_none()) else {
                 continue;
             };
@@ -161,10 +181,13 @@ impl Wish {
                     _ => format!("one scale a kernel, as {why}"),
                 };
             }
-            if activation != self.activation {
+            if activation != asked {
                 self.activation_why = Some(format!("as {why}"));
             }
-            (self.partition, self.activation) = (partition, activation);
+            self.partition = partition;
+            if activation != asked {
+                self.activation = None;
+            }
             return self.keep_dual(site, options);
         }
         if self.dual == Some(true) {
