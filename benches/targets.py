@@ -35,7 +35,7 @@ ROWS = [
     ("ort-cpu-int8", "w4a8", [], "onnxruntime"),
     ("openvino", "w4", [], "openvino"),
     ("openvino", "w4a8", [], "openvino"),
-    ("openvino", "w4a8", ["--storage", "int8"], "openvino"),
+    ("openvino", "w4a8", ["--storage", "packed"], "openvino"),
 ]
 COUNTED = ["QLinearConv", "Conv", "FusedConv", "QLinearAdd", "Add", "QGemm", "Gemm", "QLinearMatMul", "MatMulIntegerToFloat", "MatMul", "MatMulNBits"]
 

@@ -75,7 +75,8 @@ pub(super) fn rounded(node: &NodeProto, index: &Index, seen: &mut Seen) {
     let zero_points = forms.iter().any(|form| form.activation_zero_points);
     if !takes {
         let problem = format!("{activation} activations, which {} does not take", seen.target.name);
-        seen.refuse(node, value, problem);
+        let in_float = seen.target.in_float.is_some_and(|other| other.rounds(activation));
+        seen.note(node, value, problem, !in_float);
     } else if zero && !zero_points {
         let problem =
             format!("a zero point other than 0; {} takes activations centred on 0", seen.target.name);
