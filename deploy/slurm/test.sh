@@ -231,9 +231,18 @@ is "${tasks}_2" Restarts 0 || fail "a cancelled task was requeued"
 grep -q 'have not finished: 3/4' "fourbit-merge-$merge.log" ||
     fail "the merge does not name the shard: $(cat "fourbit-merge-$merge.log")"
 checked "the merge ran all the same and named shard 3/4"
+# Somebody who is still at work on the same shard, like a task that was given up for lost.
+"$FOURBIT" batch "$zoo" --output "$out" --shard 3/4 --jobs 1 --threads 1 "${options[@]}" --quiet >other.log 2>&1 &
+other=$!
+await 30 converting "$out" 3-of-4 || fail "the other does not begin"
 submit -n 4 -o 2 "$zoo" "$out"
+waits() { grep -q 'waiting for it' "fourbit-${tasks}_2.log" 2>/dev/null; }
+await 30 waits || fail "task 2 did not wait for the other"
+kill -KILL "$other"
+wait "$other" 2>/dev/null || true
 merged 3
 complete 2
+checked "it waited while another was at work on the same shard, and went on when that was killed"
 same "$folder/whole" "$out" "array 2 by itself"
 
 say "a single task of a larger array, without the number of shards"
