@@ -46,7 +46,7 @@ merging() {
 }
 code_of() {
     code=0
-    wait "$1" || code=$?
+    wait "$1" 2>/dev/null || code=$?
 }
 
 (pod 0) &

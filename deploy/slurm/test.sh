@@ -211,6 +211,7 @@ done
 ((${#died[@]} > 1)) || fail "nothing runs on the first node"
 for process in "${died[@]}"; do kill -KILL "$process" 2>/dev/null || true; done
 kill -KILL "${node[one]}"
+{ wait "${node[one]}" || true; } 2>/dev/null
 merged 3
 complete 0 1 2 3
 [[ $(field "$lost" Restarts) -ge 1 ]] || fail "task $lost was not requeued"
