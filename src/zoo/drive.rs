@@ -1,6 +1,6 @@
 //! A batch from its first model to its last.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::child::{End, Order, Running};
 use super::finish::{self, Time};
+use super::lock::lock;
 use super::memory::Memory;
 use super::queue::{Queue, Waiting};
 use super::record::{Out, Record, staged};
@@ -42,7 +43,7 @@ pub fn run(
     let source = Source::open(&batch.source, &batch.out, grammar)?;
     let out = Out::new(&batch.out, &finish::label(batch.shard));
     fs::create_dir_all(&out.root).map_err(Error::write(&out.root))?;
-    let _lock = lock(&out, batch)?;
+    let Some(_lock) = lock(&out, batch, listener, stop)? else { return Ok(None) };
     store::empty(&out.staging)?;
     source.notes.iter().for_each(|message| listener.hear(&Event::Note { message }));
 
@@ -70,22 +71,6 @@ pub fn run(
     let summary = record.end(&out, rows)?;
     store::clear(&out.staging)?;
     Ok(Some(summary))
-}
-
-/// Keeps other batches off the same work for as long as the file is open, where the file system can.
-fn lock(out: &Out, batch: &Batch) -> Result<File> {
-    let path = out.own("shards").join(format!("{}.lock", finish::label(batch.shard)));
-    let folder = out.own("shards");
-    fs::create_dir_all(&folder).map_err(Error::write(&folder))?;
-    let file = File::create(&path).map_err(Error::write(&path))?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => Err(Error::options(
-            format!("another fourbit batch is at work on {}", batch.out.display()),
-            "wait for it, or choose another folder with -o",
-        )),
-        // Some network file systems have no locks; then it is the user who keeps batches apart.
-        _ => Ok(file),
-    }
 }
 
 /// A conversion that runs, and what for.

@@ -76,21 +76,23 @@ impl Record {
         out.own("shards").join(format!("{}.json", label(shard)))
     }
 
-    /// Takes away what says that an earlier run of this shard is complete, and records of other divisions.
+    /// Takes away what says that an earlier run of this shard is complete, and records of other divisions. Goes by names: other
+    /// shards of this division may be taking away and writing theirs at this moment.
     ///
     /// # Errors
     /// [`Error::Write`]
     pub fn begin(&self, out: &Out) -> Result<()> {
-        for (path, other) in records(out)? {
-            let same = other.as_ref().is_some_and(|other| other.of == self.of);
-            if !same || other.is_some_and(|other| other.shard == self.shard) {
+        let (own, division) = (format!("{}-of-{}", self.shard, self.of), format!("-of-{}", self.of));
+        for path in paths(out)? {
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            if stem == own || !stem.ends_with(&division) {
                 store::remove(&path)?;
             }
         }
         Ok(())
     }
 
-    /// Writes what is to be known of all that this process did: of a shard its record, of a whole batch the manifest.
+    /// Writes what is to be known of all that this process did: its record, and of a whole batch the manifest too.
     ///
     /// # Errors
     /// [`Error::Write`]
@@ -98,19 +100,18 @@ impl Record {
         let shard = Shard::new(self.shard.saturating_sub(1), self.of)?;
         if shard.is_whole() {
             write_manifest(out, &self.models, &rows)?;
-        } else {
-            let path = Self::path(out, shard);
-            let mut text =
-                serde_json::to_vec_pretty(self).map_err(|error| Error::write(&path)(error.into()))?;
-            text.push(b'\n');
-            out.put(&path, &text)?;
         }
+        // Of a whole batch too: a division into one part can be merged like any other.
+        let path = Self::path(out, shard);
+        let mut text = serde_json::to_vec_pretty(self).map_err(|error| Error::write(&path)(error.into()))?;
+        text.push(b'\n');
+        out.put(&path, &text)?;
         Ok(Summary { tool: self.tool.clone(), options: self.options.clone(), rows })
     }
 }
 
-/// The records of shards, with where they are; `None` for a damaged one.
-fn records(out: &Out) -> Result<Vec<(PathBuf, Option<Record>)>> {
+/// The files that records of shards are in, in the order of their names.
+fn paths(out: &Out) -> Result<Vec<PathBuf>> {
     let folder = out.own("shards");
     let mut paths: Vec<PathBuf> = match std::fs::read_dir(&folder) {
         Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
@@ -119,12 +120,17 @@ fn records(out: &Out) -> Result<Vec<(PathBuf, Option<Record>)>> {
     };
     paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
     paths.sort();
+    Ok(paths)
+}
+
+/// The records of shards, with where they are; `None` for a damaged one.
+fn records(out: &Out) -> Result<Vec<(PathBuf, Option<Record>)>> {
     let read = |path: PathBuf| {
         let text = store::get(&path)?.unwrap_or_default();
         let found: Option<Record> = serde_json::from_slice(&text).ok();
         Ok((path, found.filter(|found| found.schema == SCHEMA && found.version == VERSION)))
     };
-    paths.into_iter().map(read).collect()
+    paths(out)?.into_iter().map(read).collect()
 }
 
 fn write_manifest(out: &Out, models: &[Listed], rows: &[Row]) -> Result<()> {
@@ -254,4 +260,37 @@ pub fn times(out: &Out, shard: Shard, times: Vec<Time>) -> Result<()> {
     }
     let text = writer.into_inner().map_err(|error| Error::write(&path)(error.into_error()))?;
     out.put(&path, &text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_that_begins_leaves_the_others_of_its_division_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = Out::new(folder.path(), "test");
+        let record = |index, of| Record::new(Shard::new(index, of).unwrap(), &Settings::default(), &[], &[]);
+        for (index, of) in [(0, 1), (0, 4), (1, 4), (3, 14), (13, 14)] {
+            record(index, of).end(&out, Vec::new()).unwrap();
+        }
+        // Another shard may be at any point, as one whose file is gone or cannot be read just now.
+        std::fs::write(out.own("shards/3-of-4.json"), "").unwrap();
+        record(0, 4).begin(&out).unwrap();
+        let names = |paths: Vec<PathBuf>| -> Vec<String> {
+            let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+            paths.iter().map(name).collect()
+        };
+        assert_eq!(names(paths(&out).unwrap()), ["2-of-4.json", "3-of-4.json"]);
+        assert!(merge(folder.path()).unwrap_err().to_string().contains("3-of-4.json is damaged"));
+    }
+
+    #[test]
+    fn a_division_into_one_can_be_merged() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = Out::new(folder.path(), "test");
+        let whole = Record::new(Shard::WHOLE, &Settings::default(), &[], &[]);
+        let summary = whole.end(&out, Vec::new()).unwrap();
+        assert_eq!(merge(folder.path()).unwrap(), summary);
+    }
 }

@@ -9,6 +9,7 @@ mod child;
 mod drive;
 mod finish;
 mod key;
+mod lock;
 mod manifest;
 mod memory;
 mod outcome;
@@ -43,6 +44,8 @@ pub struct Batch {
     pub keep_failures: bool,
     /// Which part of the work is done here.
     pub shard: Shard,
+    /// How long another batch that is at work on the same is waited for.
+    pub wait: Duration,
     /// How many conversions run at once, at most.
     pub jobs: usize,
     /// How many threads there are for all of them together.

@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// How many shards there are, where the system that starts them does not say: Kubernetes does not.
+/// How many shards there are, where the system that starts them does not say, as Kubernetes does not, or may say something
+/// else, as Slurm does of the tasks that are submitted again.
 const COUNT: &str = "FOURBIT_SHARDS";
 
 /// One of several equal parts of the work.
@@ -70,19 +71,26 @@ impl Shard {
         };
         if let Some(task) = number("SLURM_ARRAY_TASK_ID")? {
             let beside = "SLURM_ARRAY_TASK_ID";
+            if let Some(count) = number(COUNT)? {
+                return numbered(beside, task, count).map(Some);
+            }
             let of = |name| needed(name, beside, "pass --shard I/N");
             let (least, most) = (of("SLURM_ARRAY_TASK_MIN")?, of("SLURM_ARRAY_TASK_MAX")?);
             let count = of("SLURM_ARRAY_TASK_COUNT")?;
             return slurm(task, least, most, count).map(Some);
         }
         if let Some(index) = number("AWS_BATCH_JOB_ARRAY_INDEX")? {
+            if let Some(count) = number(COUNT)? {
+                return numbered("AWS_BATCH_JOB_ARRAY_INDEX", index, count).map(Some);
+            }
             let remedy = "pass --shard I/N";
             let count = needed("AWS_BATCH_JOB_ARRAY_SIZE", "AWS_BATCH_JOB_ARRAY_INDEX", remedy)?;
             return Self::new(index, count).map(Some);
         }
         if let Some(index) = number("JOB_COMPLETION_INDEX")? {
             let remedy = "set it to the job's completions, or pass --shard 1/1 to do everything here";
-            return Self::new(index, needed(COUNT, "JOB_COMPLETION_INDEX", remedy)?).map(Some);
+            let count = needed(COUNT, "JOB_COMPLETION_INDEX", remedy)?;
+            return numbered("JOB_COMPLETION_INDEX", index, count).map(Some);
         }
         Ok(None)
     }
@@ -109,6 +117,16 @@ impl Shard {
     }
 }
 
+/// The shard of a task, which are numbered from 0, of a known number.
+fn numbered(variable: &str, task: usize, count: usize) -> Result<Shard> {
+    Shard::new(task, count).map_err(|_| {
+        Error::options(
+            format!("{variable} is {task}, and {COUNT} says that there are {count} shards"),
+            "number the tasks from 0, and set FOURBIT_SHARDS to how many there are in all",
+        )
+    })
+}
+
 /// The place of a task in an array, which may begin anywhere and go in steps.
 fn slurm(task: usize, least: usize, most: usize, count: usize) -> Result<Shard> {
     let unclear = || {
@@ -119,6 +137,15 @@ fn slurm(task: usize, least: usize, most: usize, count: usize) -> Result<Shard> 
             "number the tasks evenly, as in --array=0-9, or pass --shard I/N",
         )
     };
+    // One task alone is more often one that is run again than all there ever were.
+    if count == 1 && task != 0 {
+        return Err(Error::options(
+            format!(
+                "task {task} is the only one of its Slurm array, so that it may be one of several, run again"
+            ),
+            "set FOURBIT_SHARDS to how many there are in all, or pass --shard I/N (1/1 for everything)",
+        ));
+    }
     let (span, place) = most.checked_sub(least).zip(task.checked_sub(least)).ok_or_else(unclear)?;
     let step = match count.checked_sub(1) {
         None => return Err(unclear()),
@@ -214,12 +241,13 @@ mod tests {
         assert_eq!(array("0", "0", "9", "10"), Ok(Some("1/10".into())));
         assert_eq!(array("7", "1", "10", "10"), Ok(Some("7/10".into())));
         assert_eq!(array("6", "2", "8", "4"), Ok(Some("3/4".into())));
-        assert_eq!(array("3", "3", "3", "1"), Ok(Some("1/1".into())));
+        assert_eq!(array("0", "0", "0", "1"), Ok(Some("1/1".into())));
         for (task, least, most, count) in [
             ("3", "1", "7", "3"),
             ("0", "1", "3", "3"),
             ("1", "1", "1", "0"),
             ("9", "1", "3", "3"),
+            ("2", "2", "2", "1"),
             ("1", "3", "1", "3"),
         ] {
             assert!(
@@ -235,8 +263,27 @@ mod tests {
         assert!(
             read(&[("JOB_COMPLETION_INDEX", "5"), ("FOURBIT_SHARDS", "5")])
                 .unwrap_err()
-                .contains("no shard 6")
+                .contains("FOURBIT_SHARDS")
         );
+    }
+
+    #[test]
+    fn a_number_of_shards_goes_before_what_an_array_says() {
+        let read = |index: &str, task: &str| {
+            let found = Shard::from_environment(&|name| match name {
+                "FOURBIT_SHARDS" => Some("4".to_owned()),
+                // An array of those that are run again.
+                "SLURM_ARRAY_TASK_COUNT" | "AWS_BATCH_JOB_ARRAY_SIZE" => Some("1".to_owned()),
+                "SLURM_ARRAY_TASK_MIN" | "SLURM_ARRAY_TASK_MAX" => Some(task.to_owned()),
+                name => (name == index).then(|| task.to_owned()),
+            });
+            found.map(|shard| shard.map(|shard| shard.to_string())).map_err(|error| error.to_string())
+        };
+        for index in ["SLURM_ARRAY_TASK_ID", "AWS_BATCH_JOB_ARRAY_INDEX", "JOB_COMPLETION_INDEX"] {
+            assert_eq!(read(index, "2"), Ok(Some("3/4".into())), "{index}");
+            let error = read(index, "4").unwrap_err();
+            assert!(error.contains(index) && error.contains("FOURBIT_SHARDS"), "{error}");
+        }
     }
 
     #[test]
