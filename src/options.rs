@@ -214,6 +214,12 @@ impl fmt::Display for Precision {
 /// and node take about as many bytes as they save.
 pub const MIN_ELEMENTS: usize = 16;
 
+/// Bytes of float weights from which a model is not run unless somebody asks for it: on samples that were found, and on made-up
+/// ones, which tell little.
+pub const LARGE: u64 = 1 << 30;
+/// The same without samples.
+pub const LARGE_WITHOUT_SAMPLES: u64 = 256 << 20;
+
 /// The opset in which INT4 enters DequantizeLinear.
 pub const OPSET: i64 = 21;
 

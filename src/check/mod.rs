@@ -29,7 +29,7 @@ pub fn check(model: &Model, target: &Target) -> (Vec<Finding>, usize) {
         let body = GraphProto { node: function.node.clone(), ..GraphProto::default() };
         graph(&body, &functions, &mut seen);
     }
-    if target.name == "tract" {
+    if target.own_runtime {
         let known: Vec<String> = seen.findings.iter().map(|finding| finding.node.clone()).collect();
         for fault in faults(model).into_iter().filter(|fault| !known.contains(&fault.node)) {
             seen.findings.push(Finding {

@@ -35,7 +35,8 @@ pub struct Conversion {
 /// What shapes a plan.
 #[derive(Debug, Args)]
 pub struct Choices {
-    /// The runtime that the file is meant for, which chooses what is not said here; fourbit targets lists them
+    /// The runtime that the file is meant for, which chooses what is not said here: other defaults are those of generic;
+    /// fourbit targets lists them
     #[arg(long, value_name = "NAME", default_value = "generic", help_heading = "Precision",
         value_parser = PossibleValuesParser::new(TARGETS.iter().map(|target| target.name))
             .try_map(|name| Target::named(&name)))]
@@ -305,7 +306,6 @@ impl Choices {
             Compensation::Layerwise => options::Compensation::Layerwise,
             Compensation::Sequential => options::Compensation::Sequential,
         };
-        options.check_nbits()?;
         options.scales = match self.scales {
             Scales::Mmse => options::Scales::Mmse,
             Scales::MinMax => options::Scales::MinMax,

@@ -38,7 +38,7 @@ Exit status:
   0  done
   1  an error, which is named on standard error
   2  wrong arguments
-  3  written, but limits could not be kept; of batch, some models were not written
+  3  written, but limits could not be kept; of batch, some models were not written; of check, something is refused
   4  written, but not validated
   5  not written, since the model cannot be run, which quantizing activations needs")]
 struct Cli {

@@ -152,11 +152,12 @@ fn walked(
         clock.add("solve");
     }
     solver.by_weights(&hidden, None)?;
-    for (_, site) in analysis.activations.iter().enumerate().filter(|(at, _)| !decided.contains(at)) {
-        solver.leave(
-            site,
-            if reach.is_whole() { Keep::NoStatistics } else { Keep::OutOfReach(reach.reason().to_owned()) },
-        );
+    let unseen =
+        if reach.is_whole() { Keep::NoStatistics } else { Keep::OutOfReach(reach.reason().to_owned()) };
+    for (at, site) in analysis.activations.iter().enumerate() {
+        if !decided.contains(&at) {
+            solver.leave(site, unseen.clone());
+        }
     }
     Ok(solver.finish(ready.subject.clone()))
 }

@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use super::measure::{LARGE_WITHOUT_SAMPLES, float_bytes, is_large, nodes};
+use super::measure::{float_bytes, is_large, nodes};
 use super::quantize::first_fault;
 use crate::error::{Error, Result};
 use crate::onnx::{self, Model};
-use crate::options::OPSET;
+use crate::options::{LARGE_WITHOUT_SAMPLES, OPSET};
 use crate::plan::{Plan, Verdict};
 use crate::prepare::prepare;
 use crate::progress::Progress;

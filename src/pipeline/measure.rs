@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::onnx::proto::{GraphProto, TensorProto};
 use crate::onnx::{self, Dtype, Model, element_count, tensors};
-use crate::options::{Container, Spelling};
+use crate::options::{Container, LARGE, LARGE_WITHOUT_SAMPLES, Spelling};
 use crate::plan::{Decision, NBits, Plan, Sizes, WeightDecision};
 
 /// SHA-256 of the model as one message, in hexadecimal.
@@ -81,11 +81,6 @@ pub(super) fn parameters(model: &Model) -> u64 {
     let floats = onnx::tensors(model.graph()).into_iter().filter(|tensor| is_float(tensor));
     floats.map(|tensor| element_count(tensor).unwrap_or(0) as u64).sum()
 }
-
-/// Bytes of float weights from which a model is not run unless somebody asks for it: on samples that were found, and on made-up
-/// ones, which tell little.
-const LARGE: u64 = 1 << 30;
-pub(super) const LARGE_WITHOUT_SAMPLES: u64 = 256 << 20;
 
 /// What the float constants of `model` take in memory.
 pub(super) fn float_bytes(model: &Model) -> u64 {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::branches::WEIGHTS;
 use super::patch::Patch;
 use super::scene::Scene;
 use super::unfit;
@@ -14,9 +15,8 @@ use crate::plan::{BiasChange, Partition, Read, WeightDecision};
 /// No operator that takes a bias has more inputs; a plan that asks for more is damaged.
 const MOST_INPUTS: usize = 16;
 /// Where the layers that have a bias of their own take it, and where their data.
-const BIAS: usize = 2;
+pub(super) const BIAS: usize = 2;
 const DATA: usize = 0;
-const WEIGHTS: usize = 1;
 const WITH_BIAS: &[&str] = &["Conv", "ConvTranspose", "Gemm"];
 
 /// Changes the biases of the readers of `decision`'s weights.

@@ -15,7 +15,7 @@ const LINEAR: &[&str] = &["Conv", "ConvTranspose", "Gemm", "MatMul"];
 /// The opset since which Gemm does without a bias.
 const OPSET_NO_BIAS: i64 = 11;
 /// Where they read their weights. What comes after is a bias, which only the first product may have.
-const WEIGHTS: usize = 1;
+pub(super) const WEIGHTS: usize = 1;
 
 /// Splits every reader of the weights.
 pub(super) fn split(

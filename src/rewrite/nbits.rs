@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::biases::BIAS;
 use super::patch::Patch;
 use super::scene::Scene;
 use super::terms::QUANTIZED;
@@ -13,8 +14,6 @@ use crate::onnx::{CONTRIB, Dtype, Names, Scratch, attr, element_count, node_labe
 use crate::options::Container;
 use crate::plan::{NBits, WeightDecision, WeightTerm, lies_by_rows, row_bias};
 
-/// Where Gemm takes its bias.
-const BIAS: usize = 2;
 /// Bytes of codes that are laid out at a time, and rows: enough of these to use all of what comes of the memory of codes
 /// that lie by inputs.
 const PIECE: usize = 4 << 20;

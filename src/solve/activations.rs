@@ -83,8 +83,7 @@ impl Solver<'_> {
     /// Whether the activation at `site` is the output of a layer that is written as several.
     fn is_split(&self, site: &ActivationSite) -> bool {
         let Origin::Layer(at) = site.origin else { return false };
-        let layer = self.analysis.weights.iter().position(|it| it.reads.iter().any(|read| read.at == at));
-        let treatment = layer.and_then(|place| self.layers[place].weights.as_ref());
+        let treatment = self.layer_at(at).and_then(|place| self.layers[place].weights.as_ref());
         let several = treatment.is_some_and(|it| it.terms > 1 && it.spelling == Spelling::Branches);
         several && self.index.producer_at(&site.tensor) == Some(at)
     }
@@ -115,9 +114,7 @@ impl Solver<'_> {
                 all.and_then(|all| all.first().copied()).map_or(Made::Float, Made::Low)
             }
             Origin::Layer(at) => {
-                let place =
-                    self.analysis.weights.iter().position(|it| it.reads.iter().any(|read| read.at == *at));
-                let Some(place) = place else { return Ok(Made::Float) };
+                let Some(place) = self.layer_at(*at) else { return Ok(Made::Float) };
                 let layer = &self.layers[place];
                 let whole = weights::obstacle(&self.analysis.weights[place], &self.index)?.is_none();
                 let low = layer.activation.filter(|_| whole && layer.weights.is_some());

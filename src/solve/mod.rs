@@ -237,8 +237,12 @@ impl<'s> Solver<'s> {
 
     /// The site whose weights `read`'s node multiplies with.
     fn layer_of(&self, read: &Read) -> Option<usize> {
-        let reads = |site: &WeightSite| site.reads.iter().any(|other| other.at == read.at);
-        self.analysis.weights.iter().position(reads)
+        self.layer_at(read.at)
+    }
+
+    /// The site whose weights the node at a position multiplies with.
+    fn layer_at(&self, at: usize) -> Option<usize> {
+        self.analysis.weights.iter().position(|site| site.reads.iter().any(|read| read.at == at))
     }
 
     /// The plan, in graph order.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::settings::Settings;
 use crate::onnx::Outline;
+use crate::options::{LARGE, LARGE_WITHOUT_SAMPLES};
 use crate::samples::Samples;
 
 /// Memory that every conversion takes.
@@ -12,9 +13,6 @@ const LEAST: u64 = 64 << 20;
 const RUNNING: u64 = 6;
 /// What converting weights alone takes besides one and a third of the largest tensor.
 const WEIGHTS_ALONE: u64 = 256 << 20;
-/// Float weights beyond which a model is not run for samples that were found, and not without samples.
-const LARGE: u64 = 1 << 30;
-const LARGE_WITHOUT_SAMPLES: u64 = 256 << 20;
 
 /// About how much memory a conversion takes.
 pub fn estimate(path: &Path, outline: &Outline, settings: &Settings) -> u64 {

@@ -121,22 +121,23 @@ def noise(pair, names, before, after):
     return None
 
 
-def main():
+def judge(compare, what):
+    """Has `compare` say what is wrong with each entry of the list in the file named first on the command line."""
     with open(sys.argv[1], encoding="utf-8") as file:
-        pairs = json.load(file)
+        entries = json.load(file)
     agree = 0
-    for pair in pairs:
+    for entry in entries:
         try:
-            problem = compare(pair)
-        except Exception as error:  # any failure of any pair is to be reported with its name
-            problem = f"{type(error).__name__}: {error}"
+            problem = compare(entry)
+        except Exception as error:  # whatever fails is to be reported with the entry's name
+            problem = f"{type(error).__name__}: {str(error)[:2000]}"
         if problem is None:
             agree += 1
         else:
-            print(f"{pair['name']}: {problem}")
-    print(f"{agree} pairs agree")
-    return agree != len(pairs)
+            print(f"{entry['name']}: {problem}")
+    print(f"{agree} {what} agree")
+    return agree != len(entries)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(judge(compare, "pairs"))

@@ -126,7 +126,7 @@ fn job(input: &Path, output: &Path, options: Options) -> Job {
     Job { output: Some(output.to_owned()), ..Job::new(input, options) }
 }
 
-fn weights(plan: &Plan) -> Vec<&WeightDecision> {
+pub fn weights(plan: &Plan) -> Vec<&WeightDecision> {
     let mut weights = Vec::new();
     for decision in &plan.decisions {
         if let Decision::Weight(weight) = decision {

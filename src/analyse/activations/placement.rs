@@ -1,7 +1,7 @@
 //! Activations beyond the inputs of layers: what lets a runtime go from one integer kernel to the next.
 //!
 //! A kernel that takes codes and gives codes needs a pair on either side. onnxruntime (its QDQ selectors, 1.32) so runs
-//! Conv, Gemm, MatMul and the operators in [`ELEMENTWISE`] and [`POOLING`]; those in [`MOVING`] pass codes on if scale and zero point
+//! Conv, Gemm, MatMul and the operators in [`COMPUTING`]; those in [`MOVING`] pass codes on if scale and zero point
 //! are the same on both sides; a Relu or Clip before a pair vanishes into its unsigned codes.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +13,8 @@ use crate::options::Placement;
 use crate::plan::{ActivationSite, Float, Origin, Read, WeightSite};
 
 /// Operators of one or more activations with integer kernels.
-const ELEMENTWISE: &[&str] = &["Add", "Mul", "Concat", "LeakyRelu", "Sigmoid"];
-const POOLING: &[&str] = &["AveragePool", "GlobalAveragePool"];
+const COMPUTING: &[&str] =
+    &["Add", "Mul", "Concat", "LeakyRelu", "Sigmoid", "AveragePool", "GlobalAveragePool"];
 /// Operators that only move values of their first input, or choose among them.
 const MOVING: &[&str] = &[
     "MaxPool",
@@ -121,7 +121,7 @@ impl<'g> Chain<'_, 'g> {
                 }
                 continue;
             }
-            let runs = is_one_of(node, ELEMENTWISE) || is_one_of(node, POOLING);
+            let runs = is_one_of(node, COMPUTING);
             let moves = moves(node);
             if !runs && !moves {
                 continue;
@@ -178,9 +178,7 @@ impl<'g> Chain<'_, 'g> {
             || self.sites.contains_key(name)
             || self.index.consumers(name).iter().any(|(at, _)| {
                 let node = &self.index.graph().node[*at];
-                self.layers.contains_key(at)
-                    || [ELEMENTWISE, POOLING].into_iter().any(|list| is_one_of(node, list))
-                    || moves(node)
+                self.layers.contains_key(at) || is_one_of(node, COMPUTING) || moves(node)
             })
     }
 

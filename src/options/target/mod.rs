@@ -30,6 +30,8 @@ pub struct Target {
     pub contrib: Contrib,
     /// Whether it takes operators that compute in integers as such: QLinearConv, ConvInteger and the like.
     pub integer_operators: bool,
+    /// Whether fourbit runs models in it itself, and so knows what else it does not take.
+    pub own_runtime: bool,
     /// The target whose forms it runs too, in float.
     pub in_float: Option<&'static Target>,
     /// How weights of two terms may be written; empty where they are not taken.

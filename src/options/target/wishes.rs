@@ -90,6 +90,7 @@ impl Wishes {
             ..Options::new(precision)
         };
         self.check(target, &options)?;
+        options.check_nbits()?;
         Ok(options)
     }
 
