@@ -67,14 +67,17 @@ pub struct Choices {
     #[arg(long, value_enum, value_name = "TYPE", help_heading = "Precision")]
     pub bias: Option<Bias>,
     /// Whether zero points of weights are all 0 [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Precision")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        help_heading = "Precision")]
     pub symmetric_weights: Option<bool>,
     /// The same of activations
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Precision")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        help_heading = "Precision")]
     pub symmetric_activations: Option<bool>,
     /// Write 4-bit weights of MatMul and Gemm as onnxruntime's MatMulNBits, where activations are float and the form fits
     /// [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Precision")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        help_heading = "Precision")]
     pub matmul_nbits: Option<bool>,
     /// Opset to raise the model to, or keep; below 21 onnxruntime's own operators quantize [default: 21, or 13 with --storage
     /// int8, or the model's own where that is higher]

@@ -170,7 +170,11 @@ mod tests {
         assert_eq!((found.activations, found.granularity), (Some(Storage::Uint4), Granularity::Block(32)));
         assert_eq!((found.edges, found.edges()), (None, Some(Edges::Eight)));
         assert_eq!(options("fourbit plan m.onnx").edges(), None);
-        assert!(!found.matmul_nbits && options("fourbit sensitivity m.onnx --matmul-nbits").matmul_nbits);
+        assert!(!found.matmul_nbits && options("fourbit sensitivity --matmul-nbits m.onnx").matmul_nbits);
+        let asked = options(
+            "fourbit plan --target ort-cpu --precision w4 --matmul-nbits=false --symmetric-weights m.onnx",
+        );
+        assert!(!asked.matmul_nbits && asked.symmetric_weights);
         let float = options("fourbit plan m.onnx --activations int4 --edges float");
         assert_eq!((float.activations, float.edges()), (Some(Storage::Int4), Some(Edges::Float)));
 

@@ -213,6 +213,7 @@ impl Drive<'_> {
             let company = active.len() > 1;
             let one = active.remove(at);
             match end {
+                End::Written if self.took_too_much(&one) => self.over(one, company, queue, done)?,
                 End::Written => self.written(one, done)?,
                 End::Killed(reason) if one.may_take_less(company) => self.postpone(one, &reason, queue),
                 End::Killed(reason) | End::Failed(reason) => self.unable(&one, reason, done)?,
@@ -241,15 +242,25 @@ impl Drive<'_> {
             let company = active.len() > 1;
             let Some(mut last) = active.pop() else { break };
             last.running.kill();
-            match last.may_take_less(company) {
-                true => self.postpone(last, "more memory was taken than --memory-limit", queue),
-                false => {
-                    let reason = format!("took more than the {limit} bytes of --memory-limit");
-                    self.unable(&last, reason, done)?;
-                }
-            }
+            self.over(last, company, queue, done)?;
         }
         Ok(())
+    }
+
+    /// Whether a conversion says itself that it alone took more memory than there is for all: short ones end between two looks.
+    fn took_too_much(&self, one: &Active) -> bool {
+        let peak = outcome::peak_memory(one.running.staging());
+        self.batch.memory_limit.zip(peak).is_some_and(|(limit, peak)| peak > limit)
+    }
+
+    /// Deals with a conversion that is over, as too much memory was taken.
+    fn over(&self, one: Active, company: bool, queue: &mut Queue, done: &mut Done) -> Result<()> {
+        if one.may_take_less(company) {
+            self.postpone(one, "more memory was taken than --memory-limit", queue);
+            return Ok(());
+        }
+        let limit = self.batch.memory_limit.unwrap_or(u64::MAX);
+        self.unable(&one, format!("took more than the {limit} bytes of --memory-limit"), done)
     }
 
     fn postpone(&self, one: Active, reason: &str, queue: &mut Queue) {

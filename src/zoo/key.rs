@@ -125,8 +125,13 @@ mod tests {
         write("m.onnx", "model");
         assert_eq!(key("m.onnx", &none), first);
 
-        let known =
-            |name: &str, is_path| Known { name: name.into(), is_flag: false, is_list: false, is_path };
+        let known = |name: &str, is_path| Known {
+            name: name.into(),
+            is_flag: false,
+            is_choice: false,
+            is_list: false,
+            is_path,
+        };
         let mut settings = Settings::default();
         settings.set(&known("precision", false), vec!["w4".into()]);
         assert_ne!(key("m.onnx", &settings), first);

@@ -12,6 +12,8 @@ pub struct Known {
     pub name: String,
     /// Whether it stands by itself.
     pub is_flag: bool,
+    /// Whether its value is true or false.
+    pub is_choice: bool,
     /// Whether it may be given several times.
     pub is_list: bool,
     /// Whether its value is a file or folder.
@@ -58,6 +60,7 @@ impl Settings {
         let text = |value: &Value| match value {
             Value::String(text) => Ok(text.clone()),
             Value::Number(number) => Ok(number.to_string()),
+            Value::Bool(choice) if known.is_choice => Ok(choice.to_string()),
             _ => Err("must be a text or a number".to_owned()),
         };
         let values = match value {
@@ -124,7 +127,15 @@ mod tests {
     use super::*;
 
     fn known(name: &str, is_flag: bool, is_list: bool, is_path: bool) -> Known {
-        Known { name: name.into(), is_flag, is_list, is_path }
+        Known { name: name.into(), is_flag, is_choice: false, is_list, is_path }
+    }
+
+    #[test]
+    fn a_choice_is_true_or_false() {
+        let mut settings = Settings::default();
+        let choice = Known { is_choice: true, ..known("matmul-nbits", false, false, false) };
+        settings.read(&choice, &json!(false), Path::new("")).unwrap();
+        assert_eq!(settings.arguments(), ["--matmul-nbits=false"]);
     }
 
     #[test]

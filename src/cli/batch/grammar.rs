@@ -1,5 +1,6 @@
 //! The options of conversions, as clap knows them, for the lists and command lines of batches.
 
+use clap::builder::PossibleValue;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args as _, Command, Parser as _, ValueHint};
 
@@ -24,6 +25,12 @@ impl Words {
             let known = Known {
                 name: argument.get_long()?.to_owned(),
                 is_flag: matches!(argument.get_action(), ArgAction::SetTrue),
+                is_choice: argument
+                    .get_possible_values()
+                    .iter()
+                    .map(PossibleValue::get_name)
+                    .eq(["true", "false"])
+                    && argument.get_action().takes_values(),
                 is_list: matches!(argument.get_action(), ArgAction::Append),
                 is_path: argument.get_value_hint() == ValueHint::AnyPath,
             };
@@ -97,6 +104,8 @@ mod tests {
         assert_eq!(kind("config"), (false, false, true));
         assert_eq!(kind("exclude"), (false, true, false));
         assert_eq!(kind("external-data"), (true, false, false));
+        let is_choice = |name: &str| words.plain.iter().any(|known| known.name == name && known.is_choice);
+        assert!(is_choice("matmul-nbits") && !is_choice("external-data") && !is_choice("precision"));
         let line = "fourbit batch zoo -o out --precision w4 --exclude -a --exclude b* --op-types Conv,Gemm \
                     --external-data --max-drop 1 --jobs 3 --timeout 1m --shape x:1x2 --seed 0";
         let matches = Cli::command()

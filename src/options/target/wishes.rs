@@ -148,10 +148,10 @@ impl Wishes {
             return refuse(format!("scales by {} with these types", options.granularity), takes.join("; "));
         }
         if self.symmetric_weights == Some(false) && !target.takes(|form| form.zero_points) {
-            return refuse("zero points of weights".into(), "--symmetric-weights true".into());
+            return refuse("zero points of weights".into(), "--symmetric-weights=true".into());
         }
         if self.symmetric_activations == Some(false) && !target.takes(|form| form.activation_zero_points) {
-            return refuse("zero points of activations".into(), "--symmetric-activations true".into());
+            return refuse("zero points of activations".into(), "--symmetric-activations=true".into());
         }
         self.check_rest(target, options, refuse)
     }

@@ -232,8 +232,13 @@ mod tests {
     }
 
     fn grammar() -> Words {
-        let known =
-            |name: &str, is_flag, is_list, is_path| Known { name: name.into(), is_flag, is_list, is_path };
+        let known = |name: &str, is_flag, is_list, is_path| Known {
+            name: name.into(),
+            is_flag,
+            is_choice: false,
+            is_list,
+            is_path,
+        };
         Words(vec![
             known("precision", false, false, false),
             known("calibration", false, false, true),
