@@ -90,6 +90,16 @@ pub enum Error {
         /// What to do instead.
         remedy: String,
     },
+    /// A place beyond a network did not give or take what it was asked for.
+    #[error("{url}: {problem}; {remedy}")]
+    Remote {
+        /// The place, without anything secret.
+        url: String,
+        /// What went wrong.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
     /// tract cannot run the model, which what was asked for needs.
     #[error(
         "calibration cannot run this model: {problem}; choose --precision w4, which needs no calibration"

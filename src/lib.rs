@@ -17,6 +17,7 @@ pub mod plan;
 pub mod prepare;
 pub mod progress;
 pub mod reconstruct;
+pub mod remote;
 pub mod report;
 pub mod rewrite;
 pub mod runtime;

@@ -115,6 +115,11 @@ impl Samples {
         discover::discover(model_path)
     }
 
+    /// Whether a file that has this name below a model's folder may be one that [`Samples::discover`] finds, or a part of it.
+    pub fn belongs(name: &str) -> bool {
+        discover::belongs(name)
+    }
+
     /// A random subset of `count` samples without repetition, in ascending order: the same for the
     /// same seed in every version. All where `count` is `None` or no less than there are.
     pub fn choose(mut self, count: Option<usize>, seed: u64) -> Self {

@@ -1,23 +1,23 @@
 //! A batch from its first model to its last.
 
-use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use super::child::{End, Order, Running};
+use super::far::{Fetched, Origin, Workplace};
 use super::finish::{self, Time};
-use super::lock::lock;
 use super::memory::Memory;
+use super::out::{Out, Record, staged};
 use super::queue::{Queue, Waiting};
-use super::record::{Out, Record, staged};
 use super::settings::Grammar;
 use super::source::Source;
-use super::work::{Checked, Work};
+use super::work::{Checked, Waits, Work};
 use super::{Batch, outcome, store};
 use crate::error::{Error, Result};
 use crate::plan::{Event, Listener, Row, Status, Summary};
+use crate::remote::Place;
 
 /// Time between two looks at what runs.
 const LOOK: Duration = Duration::from_millis(20);
@@ -33,44 +33,72 @@ pub fn run(
     listener: &dyn Listener,
     stop: &AtomicBool,
 ) -> Result<Option<Summary>> {
-    let same = |path: &Path| store::exists(path) && store::real(path) == store::real(&batch.out);
-    if same(&batch.source) {
+    if is_same(&batch.source, &batch.out) {
         return Err(Error::options(
-            format!("{} is both the source and the output folder", batch.out.display()),
+            format!("{} is both the source and the output folder", batch.out),
             "choose another folder with -o",
         ));
     }
-    let source = Source::open(&batch.source, &batch.out, grammar)?;
-    let out = Out::new(&batch.out, &finish::label(batch.shard));
-    fs::create_dir_all(&out.root).map_err(Error::write(&out.root))?;
-    let Some(_lock) = lock(&out, batch, listener, stop)? else { return Ok(None) };
-    store::empty(&out.staging)?;
+    // What is wrong with a source on this machine is told before anything is made in the output folder.
+    let near = match &batch.source {
+        Place::Near(path) => Some(Source::open(path, &batch.out.as_path(), grammar)?),
+        Place::Far(_) => None,
+    };
+    let Some(ready) = Workplace::prepare(batch, listener, stop)? else { return Ok(None) };
+    let (out, workplace) = (&ready.out, ready.workplace.as_ref());
+    let (origin, source) = match (&batch.source, near, workplace) {
+        (Place::Far(address), _, Some(workplace)) => {
+            let (folder, how) = (workplace.path.join("fetched"), (batch.jobs, batch.keep_work));
+            let (origin, source) = Origin::open(address, &batch.out, grammar, &folder, how, stop)?;
+            (Some(origin), source)
+        }
+        (_, near, _) => (None, near.unwrap_or_default()),
+    };
+    let origin = origin.as_ref();
+    if let Some(workplace) = workplace {
+        let message = format!("what has to lie here for a while lies in {}", workplace.path.display());
+        listener.hear(&Event::Note { message: &message });
+    }
     source.notes.iter().for_each(|message| listener.hear(&Event::Note { message }));
 
     let settings = batch.settings.over(&source.defaults);
-    let all: Vec<Work> =
-        source.entries.iter().map(|entry| Work::new(entry, &batch.settings, &source.defaults)).collect();
+    let all: Vec<Work> = source
+        .entries
+        .iter()
+        .map(|entry| Work::new(entry, &batch.settings, &source.defaults, origin))
+        .collect();
     let sizes: Vec<(&str, u64)> =
-        all.iter().map(|work| (work.entry.name.as_str(), work.bytes.unwrap_or(0))).collect();
+        all.iter().map(|work| (work.entry.name.as_str(), work.bytes().unwrap_or(0))).collect();
     let chosen = batch.shard.choose(&sizes);
     let record = finish::Record::new(batch.shard, &settings, &all, &chosen);
-    record.begin(&out)?;
+    record.begin(out)?;
     let works: Vec<&Work> = chosen.iter().filter_map(|&at| all.get(at)).collect();
-    let bytes = works.iter().filter_map(|work| work.bytes).sum();
+    let bytes = works.iter().filter_map(|work| work.bytes()).sum();
     listener.hear(&Event::Found { models: works.len(), bytes });
 
     let memory = Memory::new(batch.memory_limit);
-    let drive = Drive { batch, out: &out, root: &source.root, works: &works, listener, stop };
+    let drive = Drive { batch, out, origin, root: &source.root, works: &works, listener, stop };
     let Done { rows, times } = drive.all(memory)?;
-    finish::times(&out, batch.shard, times)?;
+    finish::times(out, batch.shard, times)?;
+    let clear = || store::clear(&out.staging).and_then(|()| workplace.map_or(Ok(()), Workplace::end));
     if stop.load(Ordering::Relaxed) {
-        store::clear(&out.staging)?;
+        clear()?;
         return Ok(None);
     }
     let rows: Vec<Row> = rows.into_iter().flatten().collect();
-    let summary = record.end(&out, rows)?;
-    store::clear(&out.staging)?;
+    let summary = record.end(out, rows)?;
+    clear()?;
     Ok(Some(summary))
+}
+
+/// Whether two places are one.
+fn is_same(one: &Place, other: &Place) -> bool {
+    match (one, other) {
+        (Place::Near(one), Place::Near(other)) => {
+            store::exists(one) && store::real(one) == store::real(other)
+        }
+        _ => one == other,
+    }
 }
 
 /// A conversion that runs, and what for.
@@ -98,6 +126,7 @@ struct Done {
 struct Drive<'d> {
     batch: &'d Batch,
     out: &'d Out,
+    origin: Option<&'d Origin>,
     root: &'d Path,
     works: &'d [&'d Work],
     listener: &'d dyn Listener,
@@ -119,13 +148,14 @@ impl Drive<'_> {
     /// Looks at every model, the largest first, and says what is to be done with it.
     fn check_all(&self, sender: Sender<(usize, Checked)>, over: &AtomicBool) {
         let mut order: Vec<usize> = (0..self.works.len()).collect();
-        order.sort_by_key(|&at| (std::cmp::Reverse(self.works[at].memory), at));
+        order.sort_by_key(|&at| (std::cmp::Reverse(self.works[at].memory()), at));
         for at in order {
-            if over.load(Ordering::Relaxed) || self.stop.load(Ordering::Relaxed) {
+            let waits = Waits { stop: self.stop, over };
+            if waits.gone() {
                 return;
             }
             let checked = self.works[at]
-                .check(self.batch, self.out, self.stop)
+                .check(self.batch, self.out, self.origin, waits)
                 .unwrap_or_else(|error| Checked::Unable(chain(&error)));
             if sender.send((at, checked)).is_err() {
                 return;
@@ -144,7 +174,7 @@ impl Drive<'_> {
                     if let Some(kept) = keys.get_mut(at) {
                         *kept = key;
                     }
-                    queue.push(Waiting { at, memory: self.works[at].memory, alone: false });
+                    queue.push(Waiting { at, memory: self.works[at].memory(), alone: false });
                 }
                 Ok((at, Checked::Done(record))) => self.skipped(at, &record, &mut done),
                 Ok((at, Checked::Unable(reason))) => self.failed(at, "", reason, 0.0, &mut done)?,
@@ -176,14 +206,14 @@ impl Drive<'_> {
         let threads = (most / self.batch.jobs.min(left).max(1)).max(1);
         let order = Order {
             program: self.batch.program.clone(),
-            input: work.entry.path.clone(),
+            input: work.path().to_owned(),
             name: work.entry.name.clone(),
-            arguments: work.settings.arguments(),
+            arguments: work.arguments(),
             threads,
         };
         match Running::start(&order, &self.out.staging) {
             Ok(running) => {
-                let (model, bytes) = (work.entry.name.as_str(), work.bytes.unwrap_or(0));
+                let (model, bytes) = (work.entry.name.as_str(), work.bytes().unwrap_or(0));
                 self.listener.hear(&Event::Started { model, bytes, threads });
                 Ok(Some(Active { waiting, key, running, threads, resident: 0 }))
             }
@@ -265,14 +295,17 @@ impl Drive<'_> {
 
     fn postpone(&self, one: Active, reason: &str, queue: &mut Queue) {
         queue.push(Waiting { alone: true, ..one.waiting });
-        let model = self.works[one.waiting.at].entry.name.as_str();
-        self.listener.hear(&Event::Postponed { model, reason });
+        let work = self.works[one.waiting.at];
+        // It comes when all others are done, which may wait for its place.
+        work.here().into_iter().for_each(Fetched::make_way);
+        self.listener.hear(&Event::Postponed { model: &work.entry.name, reason });
     }
 
     fn skipped(&self, at: usize, record: &Record, done: &mut Done) {
         let work = self.works[at];
+        work.release();
         let Some(row) = record.row().cloned() else { return };
-        let (model, bytes) = (work.entry.name.as_str(), work.bytes.unwrap_or(0));
+        let (model, bytes) = (work.entry.name.as_str(), work.bytes().unwrap_or(0));
         self.listener.hear(&Event::Skipped { model, bytes, status: row.status });
         done.rows[at] = Some(row);
     }
@@ -287,16 +320,17 @@ impl Drive<'_> {
         let placed = store::digest(&folder.join(file), &never)
             .and_then(|digest| outcome::read(folder, name, &digest))
             .and_then(|(row, facts)| {
-                self.out.place(folder, &one.key, row.clone(), facts)?;
+                self.out.place(folder, &one.key, row.clone(), facts, work.inputs())?;
                 Ok(row)
             });
         let row = match placed {
             Ok(row) => row,
             Err(error) => return self.unable(&one, chain(&error), done),
         };
+        work.release();
         self.listener.hear(&Event::Finished {
             row: &row,
-            bytes: work.bytes.unwrap_or(0),
+            bytes: work.bytes().unwrap_or(0),
             seconds,
             peak_memory,
         });
@@ -316,20 +350,21 @@ impl Drive<'_> {
             return Ok(());
         }
         let work = self.works[at];
+        work.release();
         // Models are elsewhere on other machines, and which one it is the row says.
-        let reason = without(&reason, self.root);
+        let reason = without(&reason, work.here().map_or(self.root, |here| &here.root));
         let reason = reason.strip_prefix(&format!("{}: ", work.entry.name)).unwrap_or(&reason).to_owned();
         let row = Row {
             model: work.entry.name.clone(),
             status: Status::Failed,
             reason: Some(reason),
-            bytes_before: work.bytes,
+            bytes_before: work.bytes(),
             written: None,
         };
-        self.listener.hear(&Event::Failed { row: &row, bytes: work.bytes.unwrap_or(0), seconds });
+        self.listener.hear(&Event::Failed { row: &row, bytes: work.bytes().unwrap_or(0), seconds });
         // What has no place in the output folder has no record there either.
         if work.entry.problem.is_none() {
-            self.out.fail(key, row.clone())?;
+            self.out.fail(key, row.clone(), work.inputs())?;
         }
         done.times.push(Time { model: row.model.clone(), seconds, peak_memory: None });
         done.rows[at] = Some(row);

@@ -1,22 +1,26 @@
 //! The end of a batch: what is known of all models together, also when several machines have had a part in it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::record::{Out, State};
+use super::out::{Out, State, own};
 use super::settings::Settings;
 use super::shard::Shard;
 use super::work::Work;
 use super::{key, manifest, store};
 use crate::error::{Error, Result};
 use crate::plan::{Row, Status, Summary};
+use crate::remote::Place;
 
 const SCHEMA: &str = "fourbit.shard";
 const VERSION: u32 = 1;
+/// What works on the whole of a batch.
+const SUMMARY: &str = "summary";
 
 /// What files of a shard are called.
 pub fn label(shard: Shard) -> String {
@@ -72,8 +76,8 @@ impl Record {
         Self { schema, version: VERSION, shard: index + 1, of, tool, options, source, models }
     }
 
-    fn path(out: &Out, shard: Shard) -> PathBuf {
-        out.own("shards").join(format!("{}.json", label(shard)))
+    fn path(shard: Shard) -> String {
+        own(&format!("shards/{}.json", label(shard)))
     }
 
     /// Takes away what says that an earlier run of this shard is complete, and records of other divisions. Goes by names: other
@@ -83,10 +87,10 @@ impl Record {
     /// [`Error::Write`]
     pub fn begin(&self, out: &Out) -> Result<()> {
         let (own, division) = (format!("{}-of-{}", self.shard, self.of), format!("-of-{}", self.of));
-        for path in paths(out)? {
-            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        for name in names(out)? {
+            let stem = Path::new(&name).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
             if stem == own || !stem.ends_with(&division) {
-                store::remove(&path)?;
+                out.remove(&name)?;
             }
         }
         Ok(())
@@ -102,8 +106,9 @@ impl Record {
             write_manifest(out, &self.models, &rows)?;
         }
         // Of a whole batch too: a division into one part can be merged like any other.
-        let path = Self::path(out, shard);
-        let mut text = serde_json::to_vec_pretty(self).map_err(|error| Error::write(&path)(error.into()))?;
+        let path = Self::path(shard);
+        let mut text =
+            serde_json::to_vec_pretty(self).map_err(|error| Error::write(&out.shown(&path))(error.into()))?;
         text.push(b'\n');
         out.put(&path, &text)?;
         Ok(Summary { tool: self.tool.clone(), options: self.options.clone(), rows })
@@ -111,26 +116,20 @@ impl Record {
 }
 
 /// The files that records of shards are in, in the order of their names.
-fn paths(out: &Out) -> Result<Vec<PathBuf>> {
-    let folder = out.own("shards");
-    let mut paths: Vec<PathBuf> = match std::fs::read_dir(&folder) {
-        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(Error::read(&folder)(error)),
-    };
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
-    paths.sort();
-    Ok(paths)
+fn names(out: &Out) -> Result<Vec<String>> {
+    let mut names = out.own("shards")?;
+    names.retain(|name| name.ends_with(".json"));
+    Ok(names)
 }
 
-/// The records of shards, with where they are; `None` for a damaged one.
-fn records(out: &Out) -> Result<Vec<(PathBuf, Option<Record>)>> {
-    let read = |path: PathBuf| {
-        let text = store::get(&path)?.unwrap_or_default();
+/// The records of shards, with their names; `None` for a damaged one.
+fn records(out: &Out) -> Result<Vec<(String, Option<Record>)>> {
+    let read = |name: String| {
+        let text = out.get(&name)?.unwrap_or_default();
         let found: Option<Record> = serde_json::from_slice(&text).ok();
-        Ok((path, found.filter(|found| found.schema == SCHEMA && found.version == VERSION)))
+        Ok((name, found.filter(|found| found.schema == SCHEMA && found.version == VERSION)))
     };
-    paths(out)?.into_iter().map(read).collect()
+    names(out)?.into_iter().map(read).collect()
 }
 
 fn write_manifest(out: &Out, models: &[Listed], rows: &[Row]) -> Result<()> {
@@ -142,24 +141,24 @@ fn write_manifest(out: &Out, models: &[Listed], rows: &[Row]) -> Result<()> {
             entries.push(manifest::entry(row, &facts, original));
         }
     }
-    let path = out.root.join(manifest::NAME);
-    let mut text = serde_json::to_vec_pretty(&entries).map_err(|error| Error::write(&path)(error.into()))?;
+    let mut text = serde_json::to_vec_pretty(&entries)
+        .map_err(|error| Error::write(&out.shown(manifest::NAME))(error.into()))?;
     text.push(b'\n');
-    out.put(&path, &text)
+    out.put(manifest::NAME, &text)
 }
 
 /// Brings the shards of a batch together: the summary of all, and the manifest, as if one process had done everything.
 ///
 /// # Errors
 /// [`Error::Options`] where a shard is missing, or they are of different batches, [`Error::Read`] and [`Error::Write`].
-pub fn merge(root: &Path) -> Result<Summary> {
-    let out = Out::new(root, "summary");
-    let wrong =
-        |problem: String, remedy: &str| Error::options(format!("{}: {problem}", root.display()), remedy);
+pub fn merge(place: &Place) -> Result<Summary> {
+    let out = Out::new(place, SUMMARY, Path::new(""))?;
+    let wrong = |problem: String, remedy: &str| Error::options(format!("{place}: {problem}"), remedy);
     let mut shards = Vec::new();
     for (path, record) in records(&out)? {
         let remedy = "run that shard again";
-        shards.push(record.ok_or_else(|| wrong(format!("{} is damaged", path.display()), remedy))?);
+        shards
+            .push(record.ok_or_else(|| wrong(format!("{} is damaged", out.shown(&path).display()), remedy))?);
     }
     let Some(first) = shards.first().cloned() else {
         return Err(wrong(
@@ -187,17 +186,18 @@ pub fn merge(root: &Path) -> Result<Summary> {
     }
     let mut models: Vec<Listed> = shards.into_iter().flat_map(|shard| shard.models).collect();
     models.sort_by(|one, other| one.name.cmp(&other.name));
-    let never = std::sync::atomic::AtomicBool::new(false);
+    let never = AtomicBool::new(false);
     let mut rows = Vec::new();
     for listed in &models {
         if let Some(problem) = &listed.problem {
             rows.push(unlisted(listed, problem));
             continue;
         }
-        let record = out.read(&listed.name)?;
-        let failed = |record: &super::record::Record| matches!(record.state, State::Failed { .. });
-        let record = record.filter(|record| failed(record) || out.is_whole(record, &never));
-        let row = record.and_then(|record| record.row().cloned());
+        let row = match out.read(&listed.name)? {
+            Some(record) if matches!(record.state, State::Failed { .. }) => record.row().cloned(),
+            Some(record) if out.is_whole(&record, &never)? => record.row().cloned(),
+            _ => None,
+        };
         rows.push(row.ok_or_else(|| {
             let problem = format!("{} is not complete, or was changed since", listed.name);
             wrong(problem, "bring the outputs of all shards together, or run its shard again")
@@ -221,11 +221,12 @@ fn unlisted(listed: &Listed, problem: &str) -> Row {
 ///
 /// # Errors
 /// [`Error::Write`]
-pub fn reports(root: &Path, files: &[(&str, String)]) -> Result<()> {
-    let out = Out::new(root, "summary");
-    store::empty(&out.staging)?;
-    files.iter().try_for_each(|(name, text)| out.put(&root.join(name), text.as_bytes()))?;
-    store::clear(&out.staging)
+pub fn reports(place: &Place, files: &[(&str, String)]) -> Result<()> {
+    let out = Out::new(place, SUMMARY, Path::new(""))?;
+    let staging = out.here().map(|_| out.staging.as_path());
+    staging.map_or(Ok(()), store::empty)?;
+    files.iter().try_for_each(|(name, text)| out.put(name, text.as_bytes()))?;
+    staging.map_or(Ok(()), store::clear)
 }
 
 /// How long a conversion took, and how much memory: what is another time different.
@@ -244,9 +245,10 @@ pub struct Time {
 /// # Errors
 /// [`Error::Write`]
 pub fn times(out: &Out, shard: Shard, times: Vec<Time>) -> Result<()> {
-    let name = if shard.is_whole() { "timings.csv".into() } else { format!("timings.{}.csv", label(shard)) };
-    let path = out.root.join(name);
-    let before = store::get(&path)?.unwrap_or_default();
+    let name: String =
+        if shard.is_whole() { "timings.csv".into() } else { format!("timings.{}.csv", label(shard)) };
+    let path = out.shown(&name);
+    let before = out.get(&name)?.unwrap_or_default();
     let mut all: BTreeMap<String, Time> = csv::Reader::from_reader(before.as_slice())
         .deserialize::<Time>()
         .flatten()
@@ -259,7 +261,7 @@ pub fn times(out: &Out, shard: Shard, times: Vec<Time>) -> Result<()> {
         writer.serialize(time).map_err(|error| Error::write(&path)(error.into()))?;
     }
     let text = writer.into_inner().map_err(|error| Error::write(&path)(error.into_error()))?;
-    out.put(&path, &text)
+    out.put(&name, &text)
 }
 
 #[cfg(test)]
@@ -269,28 +271,32 @@ mod tests {
     #[test]
     fn a_shard_that_begins_leaves_the_others_of_its_division_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let out = Out::new(folder.path(), "test");
+        let out = Out::near(folder.path(), "test");
         let record = |index, of| Record::new(Shard::new(index, of).unwrap(), &Settings::default(), &[], &[]);
         for (index, of) in [(0, 1), (0, 4), (1, 4), (3, 14), (13, 14)] {
             record(index, of).end(&out, Vec::new()).unwrap();
         }
         // Another shard may be at any point, as one whose file is gone or cannot be read just now.
-        std::fs::write(out.own("shards/3-of-4.json"), "").unwrap();
+        std::fs::write(out.shown(".fourbit/shards/3-of-4.json"), "").unwrap();
         record(0, 4).begin(&out).unwrap();
-        let names = |paths: Vec<PathBuf>| -> Vec<String> {
-            let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
-            paths.iter().map(name).collect()
-        };
-        assert_eq!(names(paths(&out).unwrap()), ["2-of-4.json", "3-of-4.json"]);
-        assert!(merge(folder.path()).unwrap_err().to_string().contains("3-of-4.json is damaged"));
+        assert_eq!(
+            names(&out).unwrap(),
+            ["2-of-4.json", "3-of-4.json"].map(|name| own(&format!("shards/{name}")))
+        );
+        assert!(
+            merge(&Place::Near(folder.path().to_owned()))
+                .unwrap_err()
+                .to_string()
+                .contains("3-of-4.json is damaged")
+        );
     }
 
     #[test]
     fn a_division_into_one_can_be_merged() {
         let folder = tempfile::tempdir().unwrap();
-        let out = Out::new(folder.path(), "test");
+        let out = Out::near(folder.path(), "test");
         let whole = Record::new(Shard::WHOLE, &Settings::default(), &[], &[]);
         let summary = whole.end(&out, Vec::new()).unwrap();
-        assert_eq!(merge(folder.path()).unwrap(), summary);
+        assert_eq!(merge(&Place::Near(folder.path().to_owned())).unwrap(), summary);
     }
 }

@@ -53,6 +53,28 @@ pub fn key(path: &Path, settings: &Settings, stop: &AtomicBool) -> Result<String
     Ok(store::hexadecimal(parts.digest))
 }
 
+/// What a result depends on besides what `far` has a name for: that is far away, and only its name is taken.
+///
+/// # Errors
+/// [`Error::Read`], as for a key.
+pub fn asked(
+    settings: &Settings,
+    far: &dyn Fn(&Path) -> Option<String>,
+    stop: &AtomicBool,
+) -> Result<String> {
+    let mut parts = Parts { digest: Sha256::new(), stop };
+    parts.text(FORM);
+    parts.text(&tool());
+    settings.without_paths().iter().for_each(|argument| parts.text(argument));
+    for (name, path) in settings.paths() {
+        match far(&path) {
+            Some(place) => [name, "far", &place].iter().for_each(|text| parts.text(text)),
+            None => parts.samples(name, &path)?,
+        }
+    }
+    Ok(store::hexadecimal(parts.digest))
+}
+
 struct Parts<'p> {
     digest: Sha256,
     stop: &'p AtomicBool,

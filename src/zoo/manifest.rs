@@ -67,12 +67,10 @@ pub fn read(path: &Path, text: &str) -> Result<Source> {
     Ok(source)
 }
 
-/// What a manifest at the top of a folder says of the models in it, by their names; nothing where there is none.
-pub fn beside(root: &Path) -> BTreeMap<String, Map<String, Value>> {
-    let path = root.join(NAME);
-    let text = store::get(&path).ok().flatten().and_then(|text| String::from_utf8(text).ok());
-    // A manifest that cannot be read says nothing of models that were found without it.
-    let found = text.and_then(|text| read(&path, &text).ok()).unwrap_or_default();
+/// What a manifest says of models that were found without it, by their names; nothing where it is damaged.
+pub fn rows(path: &Path, text: Vec<u8>) -> BTreeMap<String, Map<String, Value>> {
+    let text = String::from_utf8(text).ok();
+    let found = text.and_then(|text| read(path, &text).ok()).unwrap_or_default();
     found.entries.into_iter().filter_map(|entry| Some((entry.name, entry.manifest?))).collect()
 }
 

@@ -7,14 +7,14 @@
 
 mod child;
 mod drive;
+mod far;
 mod finish;
 mod key;
-mod lock;
 mod manifest;
 mod memory;
+mod out;
 mod outcome;
 mod queue;
-mod record;
 mod settings;
 mod shard;
 mod source;
@@ -23,6 +23,8 @@ mod work;
 
 use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::remote::Place;
 
 pub use drive::run;
 pub use finish::{merge, reports};
@@ -33,9 +35,13 @@ pub use shard::Shard;
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// A folder, a manifest or a list.
-    pub source: PathBuf,
+    pub source: Place,
     /// The folder for the results.
-    pub out: PathBuf,
+    pub out: Place,
+    /// The folder for what has to lie on this machine for a while, where the source or the results do not.
+    pub work: Option<PathBuf>,
+    /// Whether that stays there in the end.
+    pub keep_work: bool,
     /// Options of all conversions.
     pub settings: Settings,
     /// Whether files that no batch has written may be replaced.

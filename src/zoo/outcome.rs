@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::manifest::Facts;
-use super::record::staged;
+use super::out::staged;
 use super::store;
 use crate::error::{Error, Result};
 use crate::onnx;

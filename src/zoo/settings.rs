@@ -113,6 +113,18 @@ impl Settings {
         paths.flat_map(|(name, found)| found.values.iter().map(move |path| (name.as_str(), path.into())))
     }
 
+    /// The same with files elsewhere, where `place` gives another place for them.
+    pub fn moved(&self, place: &dyn Fn(&Path) -> Option<PathBuf>) -> Self {
+        let mut moved = self.clone();
+        let paths = moved.values.values_mut().filter(|found| found.is_path);
+        for value in paths.flat_map(|found| &mut found.values) {
+            if let Some(path) = place(Path::new(value)) {
+                *value = path.to_string_lossy().into_owned();
+            }
+        }
+        moved
+    }
+
     /// All but those that name files, as arguments.
     pub fn without_paths(&self) -> Vec<String> {
         let values = self.values.iter().filter(|(_, found)| !found.is_path);

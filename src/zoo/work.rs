@@ -1,13 +1,16 @@
 //! One model of a batch, before it is converted.
 
 use std::fs;
-use std::sync::atomic::AtomicBool;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::far::{Fetched, Inputs, Origin, Seen};
+use super::out::{Out, Record, State, outputs};
 use super::queue::estimate;
-use super::record::{Out, Record, State, outputs};
 use super::settings::Settings;
 use super::source::Entry;
-use super::{Batch, key, store};
+use super::{Batch, key};
 use crate::error::Result;
 use crate::onnx::outline;
 
@@ -18,10 +21,19 @@ pub struct Work {
     pub entry: Entry,
     /// With these options.
     pub settings: Settings,
-    /// Bytes of the model; `None` where it cannot be looked at.
-    pub bytes: Option<u64>,
-    /// About how much memory it takes.
-    pub memory: u64,
+    /// As far as it is known before it is looked at.
+    first: Size,
+    /// What lies here of a model that is far.
+    here: OnceLock<Fetched>,
+    /// What was found of it then.
+    size: OnceLock<Size>,
+}
+
+/// How large a model is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Size {
+    bytes: Option<u64>,
+    memory: u64,
 }
 
 /// What was found of a model before anything is converted.
@@ -34,44 +46,162 @@ pub enum Checked {
     Unable(String),
 }
 
+/// Who still waits for an answer.
+#[derive(Clone, Copy)]
+pub struct Waits<'w> {
+    /// Nobody, if the batch is interrupted.
+    pub stop: &'w AtomicBool,
+    /// Nobody, if it has ended.
+    pub over: &'w AtomicBool,
+}
+
+impl Waits<'_> {
+    /// Whether nobody waits any more.
+    pub fn gone(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.over.load(Ordering::Relaxed)
+    }
+}
+
 impl Work {
     /// The conversion of `entry`: what is said of it alone comes before what is asked of all, and that before `defaults`.
-    pub fn new(entry: &Entry, asked: &Settings, defaults: &Settings) -> Self {
+    pub fn new(entry: &Entry, asked: &Settings, defaults: &Settings, origin: Option<&Origin>) -> Self {
         let settings = entry.settings.over(&asked.over(defaults));
-        let is_file = fs::metadata(&entry.path).is_ok_and(|found| found.is_file());
-        let readable = is_file && entry.problem.is_none();
-        let outline = readable.then(|| outline(&entry.path).ok()).flatten();
-        let memory = outline.as_ref().map_or(0, |outline| estimate(&entry.path, outline, &settings));
-        Self { entry: entry.clone(), settings, bytes: outline.map(|outline| outline.bytes), memory }
+        let first = match origin {
+            Some(origin) => {
+                let bytes = origin.bytes(entry).filter(|_| entry.problem.is_none());
+                // The order in which models are fetched; how much memory they take is found out when they lie here.
+                Size { bytes, memory: bytes.unwrap_or(0) }
+            }
+            None if entry.problem.is_none() => Size::of(&entry.path, &settings),
+            None => Size::default(),
+        };
+        let (here, size) = (OnceLock::new(), OnceLock::new());
+        Self { entry: entry.clone(), settings, first, here, size }
+    }
+
+    fn size(&self) -> Size {
+        self.size.get().copied().unwrap_or(self.first)
+    }
+
+    /// Bytes of the model; `None` where it cannot be looked at.
+    pub fn bytes(&self) -> Option<u64> {
+        self.size().bytes
+    }
+
+    /// About how much memory it takes.
+    pub fn memory(&self) -> u64 {
+        self.size().memory
+    }
+
+    /// What lies here of a model that is far.
+    pub fn here(&self) -> Option<&Fetched> {
+        self.here.get()
+    }
+
+    /// The model's file on this machine.
+    pub fn path(&self) -> &Path {
+        self.here().map_or(&self.entry.path, |here| &here.path)
+    }
+
+    /// The options with which it is converted.
+    pub fn arguments(&self) -> Vec<String> {
+        self.here().map_or(&self.settings, |here| &here.settings).arguments()
+    }
+
+    /// What it is made of, where that is far.
+    pub fn inputs(&self) -> Option<&Inputs> {
+        self.here().map(|here| &here.inputs)
+    }
+
+    /// Takes away what lies here only for it.
+    pub fn release(&self) {
+        if let Some(here) = self.here() {
+            here.release();
+        }
     }
 
     /// Finds out what is to be done.
     ///
     /// # Errors
-    /// [`crate::error::Error::Read`] where a file that counts cannot be read, or `stop` says that nobody waits.
-    pub fn check(&self, batch: &Batch, out: &Out, stop: &AtomicBool) -> Result<Checked> {
-        let entry = &self.entry;
+    /// [`crate::error::Error::Read`] where a file that counts cannot be read, or nobody waits,
+    /// [`crate::error::Error::Remote`] where it cannot be fetched.
+    pub fn check(&self, batch: &Batch, out: &Out, origin: Option<&Origin>, waits: Waits) -> Result<Checked> {
+        let (entry, stop) = (&self.entry, waits.stop);
         if let Some(problem) = &entry.problem {
             return Ok(Checked::Unable(problem.clone()));
         }
         let record = out.read(&entry.name)?;
         // A conversion that failed leaves no files, so those that are there are not its own.
         let has_files = record.as_ref().is_some_and(|record| !matches!(record.state, State::Failed { .. }));
-        let taken = outputs(&entry.name).into_iter().find(|name| store::exists(&out.root.join(name)));
-        if let Some(name) = taken.filter(|_| !has_files && !batch.overwrite) {
-            let problem =
-                format!("{name} in the output folder is not of a batch; move it away, or pass --overwrite");
-            return Ok(Checked::Unable(problem));
-        }
-        let key = key::key(&entry.path, &self.settings, stop)?;
-        let done = record.filter(|record| {
-            record.key == key
-                && match &record.state {
-                    State::Placing => false,
-                    State::Failed { .. } => batch.keep_failures,
-                    State::Written { .. } => out.is_whole(record, stop),
+        if !has_files && !batch.overwrite {
+            for name in outputs(&entry.name) {
+                if out.has(&name, stop)? {
+                    let problem = format!(
+                        "{name} in the output folder is not of a batch; move it away, or pass --overwrite"
+                    );
+                    return Ok(Checked::Unable(problem));
                 }
-        });
-        Ok(done.map_or(Checked::Due(key), |record| Checked::Done(Box::new(record))))
+            }
+        }
+        let key = match origin {
+            Some(origin) => {
+                if let Some(record) = &record
+                    && self.is_as_seen(record, out, origin, stop)?
+                    && is_done(record, batch, out, stop)?
+                {
+                    return Ok(Checked::Done(Box::new(record.clone())));
+                }
+                self.fetch(origin, waits)?
+            }
+            None => key::key(&entry.path, &self.settings, stop)?,
+        };
+        let Some(record) = record.filter(|record| record.key == key) else { return Ok(Checked::Due(key)) };
+        if !is_done(&record, batch, out, stop)? {
+            return Ok(Checked::Due(key));
+        }
+        if self.here().is_some() {
+            // What it looks like now, so that it need not be fetched the next time.
+            let outputs = out.seen(&entry.name)?.filter(|seen| seen.key == key).map(|seen| seen.outputs);
+            let mut seen = Seen::new(&key, self.inputs().cloned());
+            seen.outputs = outputs.unwrap_or_default();
+            out.see(&entry.name, &seen)?;
+        }
+        Ok(Checked::Done(Box::new(record)))
+    }
+
+    /// Whether all that `record` was made of looks as it did then.
+    fn is_as_seen(&self, record: &Record, out: &Out, origin: &Origin, stop: &AtomicBool) -> Result<bool> {
+        let seen = out.seen(&self.entry.name)?.filter(|seen| seen.key == record.key);
+        let Some(inputs) = seen.and_then(|seen| seen.inputs).filter(Inputs::is_certain) else {
+            return Ok(false);
+        };
+        Ok(inputs.asked == origin.asked(&self.settings, stop)?
+            && inputs.objects == origin.objects(&self.entry, &self.settings, &inputs.sides, stop)?)
+    }
+
+    /// Fetches the model. Gives its key.
+    fn fetch(&self, origin: &Origin, waits: Waits) -> Result<String> {
+        let fetched = origin.fetch(&self.entry, &self.settings, waits.stop, &|| waits.gone())?;
+        let here = self.here.get_or_init(|| fetched);
+        self.size.get_or_init(|| Size::of(&here.path, &here.settings));
+        key::key(&here.path, &here.settings, waits.stop)
+    }
+}
+
+impl Size {
+    fn of(path: &Path, settings: &Settings) -> Self {
+        let is_file = fs::metadata(path).is_ok_and(|found| found.is_file());
+        let outline = is_file.then(|| outline(path).ok()).flatten();
+        let memory = outline.as_ref().map_or(0, |outline| estimate(path, outline, settings));
+        Self { bytes: outline.map(|outline| outline.bytes), memory }
+    }
+}
+
+/// Whether nothing is left to do under the key of `record`.
+fn is_done(record: &Record, batch: &Batch, out: &Out, stop: &AtomicBool) -> Result<bool> {
+    match &record.state {
+        State::Placing => Ok(false),
+        State::Failed { .. } => Ok(batch.keep_failures),
+        State::Written { .. } => out.is_whole(record, stop),
     }
 }

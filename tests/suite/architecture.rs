@@ -16,6 +16,7 @@ const LAYERS: &[(&str, usize)] = &[
     ("reconstruct", 0),
     ("onnx", 1),
     ("options", 1),
+    ("remote", 1),
     ("plan", 2),
     ("runtime", 2),
     ("samples", 2),
@@ -37,8 +38,16 @@ const LAYERS: &[(&str, usize)] = &[
 const PURE: &[&str] = &["mmse", "reconstruct"];
 
 /// Outside crates that only some parts may name. A crate `name` covers `name_anything` too.
-const OWNED: &[(&str, &[&str])] =
-    &[("prost", &["onnx"]), ("tract", &["runtime"]), ("clap", &["cli"]), ("indicatif", &["cli"])];
+const OWNED: &[(&str, &[&str])] = &[
+    ("prost", &["onnx"]),
+    ("tract", &["runtime"]),
+    ("clap", &["cli"]),
+    ("indicatif", &["cli"]),
+    ("object_store", &["remote"]),
+    ("reqwest", &["remote"]),
+    ("rustls", &["remote"]),
+    ("tokio", &["remote"]),
+];
 
 /// Macros that print, and the parts that may.
 const PRINTING: &[&str] = &["print", "println", "eprint", "eprintln", "dbg"];
@@ -310,7 +319,10 @@ fn outside_crates_have_one_owner() {
             let is_path = is_path_separator(&source.tokens, index + 1)
                 || index > 0 && matches!(source.tokens[index - 1].as_str(), "use" | "crate");
             let family = token.split('_').next().unwrap_or_default();
-            let Some((_, owners)) = OWNED.iter().find(|(owned, _)| *owned == family) else { continue };
+            let Some((_, owners)) = OWNED.iter().find(|(owned, _)| *owned == family || *owned == token)
+            else {
+                continue;
+            };
             if is_path && !source.part().is_some_and(|part| owners.contains(&part)) {
                 let owners = owners.join(" and ");
                 problems.push(format!("{}: names `{token}`, which only {owners} may", source.path.display()));

@@ -14,6 +14,7 @@ mod passes;
 mod placements;
 mod program;
 mod random;
+mod remote;
 mod rounding;
 mod storage;
 mod structures;

@@ -19,6 +19,7 @@ use super::conversion::Choices;
 use crate::error::{Error, Result};
 use crate::options;
 use crate::plan::{Event, Listener as _, Summary};
+use crate::remote::Place;
 use crate::report::{collection, data, plain};
 use crate::zoo::{self, Batch, Shard};
 use grammar::Words;
@@ -29,6 +30,8 @@ use progress::Voice;
 #[command(after_help = "\
 SOURCE is a folder, an ONNX_HUB_MANIFEST.json, or a list of models with options as TOML or JSON. OUT gets each model under
 its path in SOURCE, with its plan and reports beside it, and summary.html, .csv and .json and a manifest at the top.
+Both may be in a bucket, s3://BUCKET/PREFIX, with keys, region and endpoint as AWS_* variables say; SOURCE may be a manifest
+or a list on a web server, https://HOST/PATH.
 Started again after whatever ended it, it goes on where it was; done is what a record says and its files confirm.
 
 Examples:
@@ -37,6 +40,7 @@ Examples:
   fourbit batch models.toml -o small/ --format json
   fourbit batch zoo/ -o small/ --shard 2/8
   fourbit batch --merge small/
+  fourbit batch s3://models/zoo -o s3://models/small --precision w4
 
 Exit status:
   0    every model was written, some perhaps with a remark
@@ -46,10 +50,10 @@ Exit status:
        of its models were not written
   130  it was interrupted; started again, it goes on")]
 pub struct Args {
-    /// The models: a folder, a manifest or a list
+    /// The models: a folder, a manifest or a list, as a path or URL
     #[arg(value_name = "SOURCE", required_unless_present = "merge")]
     pub source: Option<PathBuf>,
-    /// The folder for the results
+    /// The folder for the results, as a path or URL
     #[arg(short, long, value_name = "OUT", required_unless_present = "merge")]
     pub output: Option<PathBuf>,
     /// Write the summary of a folder in which every shard has done its part
@@ -70,6 +74,12 @@ pub struct Args {
     /// Memory that all conversions may take together, as in 16GB; one that takes more by itself is given up
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory_limit: Option<u64>,
+    /// The folder for what is fetched and not yet sent, where SOURCE or OUT is a URL [default: in OUT, or a temporary one]
+    #[arg(long, value_name = "DIR")]
+    pub work: Option<PathBuf>,
+    /// Leave in that folder what was fetched
+    #[arg(long)]
+    pub keep_work: bool,
     /// Leave models that failed as they are, unless they or their options have changed
     #[arg(long)]
     pub keep_failures: bool,
@@ -116,8 +126,9 @@ pub fn run(
 ) -> Result<ExitCode> {
     let voice = Voice::new(common);
     if let Some(out) = &args.merge {
-        let summary = zoo::merge(out)?;
-        written(out, &summary)?;
+        let out = Place::parse(out)?;
+        let summary = zoo::merge(&out)?;
+        written(&out, &summary)?;
         return ended(&summary, false, common, context, &voice);
     }
     let (Some(source), Some(out)) = (&args.source, &args.output) else {
@@ -132,8 +143,10 @@ pub fn run(
     let all = || thread::available_parallelism().map_or(1, usize::from);
     let threads = args.threads.map_or_else(all, usize::from);
     let batch = Batch {
-        source: source.clone(),
-        out: out.clone(),
+        source: Place::parse(source)?,
+        out: Place::parse(out)?,
+        work: args.work.clone(),
+        keep_work: args.keep_work,
         settings: words.given(matches)?,
         overwrite: args.overwrite,
         keep_failures: args.keep_failures,
@@ -158,9 +171,9 @@ pub fn run(
         return Ok(ExitCode::from(INTERRUPTED));
     };
     if shard.is_whole() {
-        written(out, &summary)?;
+        written(&batch.out, &summary)?;
     } else {
-        let merge = format!("fourbit batch --merge {}", out.display());
+        let merge = format!("fourbit batch --merge {}", batch.out);
         let message = format!("shard {shard} is done; when all are, {merge} writes the summary");
         voice.hear(&Event::Note { message: &message });
     }
@@ -168,7 +181,7 @@ pub fn run(
 }
 
 /// Writes the summaries.
-fn written(out: &Path, summary: &Summary) -> Result<()> {
+fn written(out: &Place, summary: &Summary) -> Result<()> {
     let files = [
         ("summary.html", collection::page(summary)),
         ("summary.csv", collection::csv(summary)),

@@ -6,7 +6,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::{Entry, Source, is_model};
 use crate::error::{Error, Result};
-use crate::zoo::record::OWN;
+use crate::zoo::out::OWN;
 use crate::zoo::{manifest, store};
 
 /// Finds every model below `root`, but not in `out`, and not in what is hidden. Links are followed.
@@ -32,10 +32,9 @@ pub fn search(root: &Path, out: &Path) -> Result<Source> {
             Err(error) => unreadable(root, error, &mut source)?,
         }
     }
-    let known = manifest::beside(root);
-    for entry in &mut source.entries {
-        entry.manifest = known.get(&entry.name).cloned();
-    }
+    let path = root.join(manifest::NAME);
+    // One that cannot be read says nothing, as one that is not there.
+    source.describe(&path, store::get(&path).ok().flatten().unwrap_or_default());
     Ok(source)
 }
 

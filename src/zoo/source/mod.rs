@@ -61,15 +61,10 @@ impl Source {
     pub fn open(source: &Path, out: &Path, grammar: &dyn Grammar) -> Result<Self> {
         let found = std::fs::metadata(source).map_err(Error::read(source))?;
         let ending = source.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        let mut asked = match ending.as_deref() {
+        let asked = match ending.as_deref() {
             _ if found.is_dir() => folder::search(source, out)?,
             Some("toml" | "json") => Self::named(source, grammar)?,
-            Some("onnx") => {
-                return Err(Error::options(
-                    format!("{} is a single model", source.display()),
-                    "convert it with fourbit quantize, or give the folder that it lies in",
-                ));
-            }
+            Some("onnx") => return Err(Self::single(&source.display().to_string())),
             _ => {
                 return Err(Error::options(
                     format!("{} is neither a folder nor a list", source.display()),
@@ -77,22 +72,54 @@ impl Source {
                 ));
             }
         };
-        if asked.entries.is_empty() {
+        asked.finish(&source.display().to_string(), out)
+    }
+
+    /// Says that `source` is one model and not many.
+    pub fn single(source: &str) -> Error {
+        Error::options(
+            format!("{source} is a single model"),
+            "convert it with fourbit quantize, or give the folder that it lies in",
+        )
+    }
+
+    /// The same in order, with what cannot be done for the names alone; `source` is what it was found in.
+    ///
+    /// # Errors
+    /// [`Error::Options`] where there is no model.
+    pub fn finish(mut self, source: &str, out: &Path) -> Result<Self> {
+        if self.entries.is_empty() {
             return Err(Error::options(
-                format!("there are no models in {}", source.display()),
+                format!("there are no models in {source}"),
                 "give a folder that holds .onnx files, however deep, or a list that names some",
             ));
         }
-        asked.settle(out);
-        Ok(asked)
+        self.settle(out);
+        Ok(self)
     }
 
     fn named(path: &Path, grammar: &dyn Grammar) -> Result<Self> {
-        let text = String::from_utf8(store::get(path)?.unwrap_or_default())
+        Self::parse(path, store::get(path)?.unwrap_or_default(), grammar)
+    }
+
+    /// Reads the manifest or list that lies, or would lie, at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Options`] where it is damaged.
+    pub fn parse(path: &Path, text: Vec<u8>, grammar: &dyn Grammar) -> Result<Self> {
+        let text = String::from_utf8(text)
             .map_err(|_| Error::options(format!("{} is no text", path.display()), "write it as UTF-8"))?;
         match manifest::is_manifest(path, &text) {
             true => manifest::read(path, &text),
             false => list::read(path, &text, grammar),
+        }
+    }
+
+    /// Notes what a manifest, `path`, at the top of a folder says of the models that were found there.
+    pub fn describe(&mut self, path: &Path, text: Vec<u8>) {
+        let known = manifest::rows(path, text);
+        for entry in &mut self.entries {
+            entry.manifest = known.get(&entry.name).cloned();
         }
     }
 

@@ -1,16 +1,27 @@
 //! Keeps two batches from doing the same work at the same time.
 
 use std::fs::{self, File, TryLockError};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::record::Out;
-use super::{Batch, finish};
 use crate::error::{Error, Result};
 use crate::plan::{Event, Listener};
+use crate::zoo::Batch;
 
 /// Time between two tries.
 const AGAIN: Duration = Duration::from_millis(200);
+
+/// Who is kept off, and what is said to whoever finds that another batch was first.
+#[derive(Clone, Copy, Debug)]
+pub struct Site<'s> {
+    /// The file of the lock.
+    pub file: &'s Path,
+    /// The folder where work is done.
+    pub folder: &'s Path,
+    /// The option that names it.
+    pub option: &'s str,
+}
 
 /// Keeps others off the same work for as long as the file is open, where the file system can. Gives nothing where `stop` came
 /// first.
@@ -20,11 +31,10 @@ const AGAIN: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// [`Error::Options`] where another batch has it for longer than this one waits, and [`Error::Write`].
-pub fn lock(out: &Out, batch: &Batch, listener: &dyn Listener, stop: &AtomicBool) -> Result<Option<File>> {
-    let folder = out.own("shards");
-    let path = folder.join(format!("{}.lock", finish::label(batch.shard)));
-    fs::create_dir_all(&folder).map_err(Error::write(&folder))?;
-    let file = File::create(&path).map_err(Error::write(&path))?;
+pub fn lock(site: Site, batch: &Batch, listener: &dyn Listener, stop: &AtomicBool) -> Result<Option<File>> {
+    let parent = site.file.parent().unwrap_or(site.folder);
+    fs::create_dir_all(parent).map_err(Error::write(parent))?;
+    let file = File::create(site.file).map_err(Error::write(site.file))?;
     let (begun, mut told) = (Instant::now(), false);
     loop {
         match file.try_lock() {
@@ -35,12 +45,15 @@ pub fn lock(out: &Out, batch: &Batch, listener: &dyn Listener, stop: &AtomicBool
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let problem = format!("another fourbit batch is at work on {}", batch.out.display());
+        let problem = format!("another fourbit batch is at work on {}", site.folder.display());
         let Some(left) = batch.wait.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) else {
             return Err(Error::options(
                 problem,
-                "wait for it, have this one wait with --wait 3m if it was ended on another machine just now, or choose \
-                 another folder with -o",
+                format!(
+                    "wait for it, have this one wait with --wait 3m if it was ended on another machine just now, or \
+                     choose another folder with {}",
+                    site.option
+                ),
             ));
         };
         if !told {
@@ -54,10 +67,10 @@ pub fn lock(out: &Out, batch: &Batch, listener: &dyn Listener, stop: &AtomicBool
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::sync::Mutex;
 
     use super::*;
+    use crate::remote::Place;
     use crate::zoo::{Settings, Shard};
 
     #[derive(Default)]
@@ -71,14 +84,16 @@ mod tests {
         }
     }
 
-    fn batch(out: &Path, shard: Shard, wait: Duration) -> Batch {
+    fn batch(out: &Path, wait: Duration) -> Batch {
         Batch {
-            source: out.join("zoo"),
-            out: out.to_owned(),
+            source: Place::Near(out.join("zoo")),
+            out: Place::Near(out.to_owned()),
+            work: None,
+            keep_work: false,
             settings: Settings::default(),
             overwrite: false,
             keep_failures: false,
-            shard,
+            shard: Shard::WHOLE,
             wait,
             jobs: 1,
             threads: 1,
@@ -91,21 +106,21 @@ mod tests {
     #[test]
     fn a_lock_is_waited_for_and_shards_have_their_own() {
         let folder = tempfile::tempdir().unwrap();
-        let out = Out::new(folder.path(), "test");
         let (never, notes) = (AtomicBool::new(false), Notes::default());
-        let of = |index, wait| batch(folder.path(), Shard::new(index, 2).unwrap(), wait);
-        let none = Duration::ZERO;
-        let held = lock(&out, &of(0, none), &notes, &never).unwrap().unwrap();
-        let other = lock(&out, &of(1, none), &notes, &never).unwrap();
-        assert!(other.is_some(), "another shard is other work");
-        let error = lock(&out, &of(0, none), &notes, &never).unwrap_err().to_string();
+        let of = |index: u32, wait, stop: &AtomicBool| {
+            let file = folder.path().join(format!("locks/{index}.lock"));
+            let site = Site { file: &file, folder: folder.path(), option: "-o" };
+            lock(site, &batch(folder.path(), wait), &notes, stop)
+        };
+        let (none, long) = (Duration::ZERO, Duration::from_secs(60));
+        let held = of(0, none, &never).unwrap().unwrap();
+        assert!(of(1, none, &never).unwrap().is_some(), "another shard is other work");
+        let error = of(0, none, &never).unwrap_err().to_string();
         assert!(error.contains("another fourbit batch") && error.contains("--wait"), "{error}");
-        assert!(lock(&out, &of(0, Duration::from_millis(1)), &notes, &never).is_err());
-        assert!(
-            lock(&out, &of(0, Duration::from_secs(60)), &notes, &AtomicBool::new(true)).unwrap().is_none()
-        );
+        assert!(of(0, Duration::from_millis(1), &never).is_err());
+        assert!(of(0, long, &AtomicBool::new(true)).unwrap().is_none());
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| lock(&out, &of(0, Duration::from_secs(60)), &notes, &never));
+            let waiting = scope.spawn(|| of(0, long, &never));
             while notes.0.lock().unwrap().len() < 2 {
                 std::thread::sleep(Duration::from_millis(1));
             }

@@ -1,0 +1,328 @@
+//! The output folder, here or beyond a network: what lies in it, and in what order.
+
+pub mod lock;
+mod record;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use sha2::{Digest as _, Sha256};
+
+use super::far::{Inputs, Seen, Target};
+use super::manifest::Facts;
+use super::store;
+use crate::error::{Error, Result};
+use crate::plan::{Row, Status};
+use crate::remote::Place;
+pub use record::{Output, Record, State, outputs, staged};
+
+/// The folder of the output folder that is ours; searches leave out what is hidden.
+pub const OWN: &str = ".fourbit";
+
+/// The output folder.
+#[derive(Debug)]
+pub struct Out {
+    home: Home,
+    /// The folder for what is not yet complete.
+    pub staging: PathBuf,
+}
+
+#[derive(Debug)]
+enum Home {
+    Near(PathBuf),
+    Far(Box<Target>),
+}
+
+impl Out {
+    /// The folder `place`. What is not complete lies in a folder `label` in it, or, where `place` is far, in `work`: what works at
+    /// the same time has another one.
+    ///
+    /// # Errors
+    /// [`Error::Remote`] where it makes no sense; nothing is asked of it yet.
+    pub fn new(place: &Place, label: &str, work: &Path) -> Result<Self> {
+        Ok(match place {
+            Place::Near(root) => Self::near(root, label),
+            Place::Far(address) => {
+                Self { home: Home::Far(Box::new(Target::open(address)?)), staging: work.join("staging") }
+            }
+        })
+    }
+
+    /// The folder `root` of this machine.
+    pub fn near(root: &Path, label: &str) -> Self {
+        Self { home: Home::Near(root.to_owned()), staging: root.join(OWN).join("staging").join(label) }
+    }
+
+    /// Its path, where it is on this machine.
+    pub fn here(&self) -> Option<&Path> {
+        match &self.home {
+            Home::Near(root) => Some(root),
+            Home::Far(_) => None,
+        }
+    }
+
+    /// What messages call a file in it.
+    pub fn shown(&self, name: &str) -> PathBuf {
+        match &self.home {
+            Home::Near(root) => root.join(name),
+            Home::Far(target) => target.shown(name),
+        }
+    }
+
+    /// Writes a file as a whole.
+    ///
+    /// # Errors
+    /// [`Error::Write`] or [`Error::Remote`]
+    pub fn put(&self, name: &str, content: &[u8]) -> Result<()> {
+        match &self.home {
+            Home::Near(root) => store::put(&root.join(name), content, &self.staging),
+            Home::Far(target) => target.put(name, content),
+        }
+    }
+
+    /// The content of a file, where there is one.
+    ///
+    /// # Errors
+    /// [`Error::Read`] or [`Error::Remote`]
+    pub fn get(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        match &self.home {
+            Home::Near(root) => store::get(&root.join(name)),
+            Home::Far(target) => target.get(name),
+        }
+    }
+
+    /// Whether anything had this name when the batch began.
+    ///
+    /// # Errors
+    /// [`Error::Remote`]
+    pub fn has(&self, name: &str, stop: &AtomicBool) -> Result<bool> {
+        match &self.home {
+            Home::Near(root) => Ok(store::exists(&root.join(name))),
+            Home::Far(target) => target.has(name, stop),
+        }
+    }
+
+    /// Takes a file away, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Write`] or [`Error::Remote`]
+    pub fn remove(&self, name: &str) -> Result<()> {
+        match &self.home {
+            Home::Near(root) => store::remove(&root.join(name)),
+            Home::Far(target) => target.remove(name),
+        }
+    }
+
+    /// The names of files of our own that lie in `folder`.
+    ///
+    /// # Errors
+    /// [`Error::Read`] or [`Error::Remote`]
+    pub fn own(&self, folder: &str) -> Result<Vec<String>> {
+        let folder = own(folder);
+        let mut names: Vec<String> = match &self.home {
+            Home::Far(target) => target.below(&folder)?,
+            Home::Near(root) => match std::fs::read_dir(root.join(&folder)) {
+                Ok(entries) => {
+                    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+                    names.map(|name| format!("{folder}/{name}")).collect()
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+                Err(error) => return Err(Error::read(&root.join(&folder))(error)),
+            },
+        };
+        names.sort();
+        Ok(names)
+    }
+
+    /// The record of a model. A damaged one says only that its files are ours.
+    ///
+    /// # Errors
+    /// [`Error::Read`] or [`Error::Remote`]
+    pub fn read(&self, model: &str) -> Result<Option<Record>> {
+        let text = self.get(&of("records", model))?;
+        Ok(text.map(|text| Record::parse(&text, model)))
+    }
+
+    /// Keeps a record.
+    ///
+    /// # Errors
+    /// [`Error::Write`] or [`Error::Remote`]
+    pub fn write(&self, record: &Record) -> Result<()> {
+        self.json(&of("records", &record.model), record)
+    }
+
+    fn json(&self, name: &str, content: &impl serde::Serialize) -> Result<()> {
+        let mut text = serde_json::to_vec_pretty(content)
+            .map_err(|error| Error::write(&self.shown(name))(error.into()))?;
+        text.push(b'\n');
+        self.put(name, &text)
+    }
+
+    /// What was seen beyond the network when the record of `model` was made.
+    ///
+    /// # Errors
+    /// [`Error::Read`] or [`Error::Remote`]
+    pub fn seen(&self, model: &str) -> Result<Option<Seen>> {
+        Ok(self.get(&of("seen", model))?.and_then(|text| Seen::parse(&text)))
+    }
+
+    /// Keeps what was seen, where anything was.
+    ///
+    /// # Errors
+    /// [`Error::Write`] or [`Error::Remote`]
+    pub fn see(&self, model: &str, seen: &Seen) -> Result<()> {
+        match seen.is_empty() {
+            true => Ok(()),
+            false => self.json(&of("seen", model), seen),
+        }
+    }
+
+    /// Whether the files of a record are there, as they were written.
+    ///
+    /// # Errors
+    /// [`Error::Remote`] where that cannot be found out; of a file on this machine that is a no.
+    pub fn is_whole(&self, record: &Record, stop: &AtomicBool) -> Result<bool> {
+        if !matches!(record.state, State::Written { .. }) {
+            return Ok(false);
+        }
+        match &self.home {
+            Home::Near(root) => {
+                let same = |output: &Output| {
+                    let path = root.join(&output.file);
+                    std::fs::metadata(&path).is_ok_and(|found| found.len() == output.digest.bytes)
+                        && store::digest(&path, stop).is_ok_and(|found| found == output.digest)
+                };
+                Ok(record.outputs.iter().all(same))
+            }
+            Home::Far(target) => {
+                let seen = self.seen(&record.model)?.filter(|seen| seen.key == record.key);
+                target.has_all(&record.outputs, seen.as_ref(), stop)
+            }
+        }
+    }
+
+    /// Puts finished files from `staging` into their places, and then the record of it.
+    ///
+    /// # Errors
+    /// [`Error::Write`], [`Error::Read`] or [`Error::Remote`]: the model is not done then.
+    pub fn place(
+        &self,
+        staging: &Path,
+        key: &str,
+        row: Row,
+        facts: Facts,
+        inputs: Option<&Inputs>,
+    ) -> Result<()> {
+        let model = row.model.clone();
+        let never = AtomicBool::new(false);
+        let mut files = Vec::new();
+        for (staged, name) in staged(&model).iter().zip(outputs(&model)) {
+            let staged = staging.join(staged);
+            if store::exists(&staged) {
+                let digest = store::digest(&staged, &never)?;
+                files.push((staged, Output { file: name, digest }));
+            }
+        }
+        let outputs: Vec<Output> = files.iter().map(|(_, output)| output.clone()).collect();
+        let before = self.read(&model)?;
+        self.write(&Record::new(&model, "", outputs.clone(), State::Placing))?;
+        let mut seen = Seen::new(key, inputs.cloned());
+        for (staged, output) in &files {
+            match &self.home {
+                Home::Near(root) => store::place(staged, &root.join(&output.file))?,
+                Home::Far(target) => seen.outputs.push(target.send(staged, output)?),
+            }
+        }
+        // What an earlier conversion gave and this one does not.
+        for old in before.iter().flat_map(|record| &record.outputs) {
+            if !outputs.iter().any(|output| output.file == old.file) {
+                self.take_away(&model, old)?;
+            }
+        }
+        self.see(&model, &seen)?;
+        self.write(&Record::new(&model, key, outputs, State::Written { row, facts }))
+    }
+
+    /// Notes that a model was not converted, and takes away what an earlier version of it gave.
+    ///
+    /// # Errors
+    /// [`Error::Write`] or [`Error::Remote`]
+    pub fn fail(&self, key: &str, row: Row, inputs: Option<&Inputs>) -> Result<()> {
+        debug_assert!(row.status == Status::Failed);
+        let model = row.model.clone();
+        for old in self.read(&model)?.iter().flat_map(|record| &record.outputs) {
+            // What cannot be taken away may be why it failed.
+            drop(self.take_away(&model, old));
+        }
+        self.see(&model, &Seen::new(key, inputs.cloned()))?;
+        self.write(&Record::new(&model, key, Vec::new(), State::Failed { row }))
+    }
+
+    /// Takes away an output of `model`, whatever a record may have been made to say.
+    fn take_away(&self, model: &str, output: &Output) -> Result<()> {
+        match outputs(model).contains(&output.file) {
+            true => self.remove(&output.file),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A file of our own.
+pub fn own(name: &str) -> String {
+    format!("{OWN}/{name}")
+}
+
+/// A file about one model in a folder of our own.
+fn of(folder: &str, model: &str) -> String {
+    // Names may be as long as a system allows, and longer with an ending; their digests are not.
+    let name = store::hexadecimal(Sha256::new_with_prefix(model));
+    own(&format!("{folder}/{name}.json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(status: Status) -> Row {
+        Row { model: "a/m.onnx".into(), status, reason: None, bytes_before: Some(9), written: None }
+    }
+
+    #[test]
+    fn only_what_is_whole_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("out");
+        let out = Out::near(&root, "test");
+        let stage = |model: &str, side: bool| {
+            let staging = tempfile::tempdir_in(folder.path()).unwrap();
+            let names = staged("a/m.onnx");
+            for name in names.iter().filter(|name| side || !name.ends_with(".data")) {
+                std::fs::write(staging.path().join(name), format!("{model} {name}")).unwrap();
+            }
+            staging
+        };
+        let never = AtomicBool::new(false);
+        let whole = |record: &Record| out.is_whole(record, &never).unwrap();
+        let place = |model: &str, side| {
+            let staging = stage(model, side);
+            out.place(staging.path(), "key", row(Status::Converted), Facts::default(), None).unwrap();
+            out.read("a/m.onnx").unwrap().unwrap()
+        };
+        let first = place("one", true);
+        assert!(whole(&first) && first.outputs.len() == 5);
+        let second = place("two", false);
+        assert!(whole(&second) && !whole(&first));
+        assert!(!root.join("a/m.onnx.data").exists(), "the first one's side file goes");
+        std::fs::write(root.join("a/m.plan.json"), "one m.plan.json").unwrap();
+        assert!(!whole(&second), "changed");
+
+        out.fail("key", row(Status::Failed), None).unwrap();
+        assert!(!root.join("a/m.onnx").exists() && !root.join("a/m.report.txt").exists());
+        let failed = out.read("a/m.onnx").unwrap().unwrap();
+        assert!(!whole(&failed) && failed.row().is_some());
+
+        std::fs::write(root.join(of("records", "a/m.onnx")), "{").unwrap();
+        assert_eq!(out.read("a/m.onnx").unwrap().unwrap().state, State::Placing);
+        assert_eq!(out.read("a/n.onnx").unwrap(), None);
+    }
+}
