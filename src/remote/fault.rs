@@ -45,6 +45,10 @@ pub fn error(fault: &Fault, address: &Address, name: &str, asked: Asked) -> Erro
         (_, Asked::Open) if told.contains("CA certificates") => {
             (told, "install the system's package of them, ca-certificates, or name a file with SSL_CERT_FILE")
         }
+        (_, Asked::Open) if is_bucket => (
+            told,
+            "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL, which say where it is and who asks",
+        ),
         _ if is_bucket => (
             told,
             "check the network, AWS_ENDPOINT_URL, AWS_REGION and, without TLS, AWS_ALLOW_HTTP=true; started again, a batch goes on",

@@ -3,6 +3,7 @@
 //! What is asked for is done when a call returns: the runtime that the protocols need stays in this room. Requests that fail for a
 //! while are made again by `object_store`, with growing pauses.
 
+mod environment;
 mod fault;
 mod place;
 mod transfer;
@@ -13,7 +14,7 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::AmazonS3ConfigKey;
 use object_store::http::HttpBuilder;
 use object_store::path::Path as Key;
 use object_store::{
@@ -73,7 +74,8 @@ impl Remote {
         let wrong = |error| fault::error(&error, address, "", Asked::Open);
         let store: Arc<dyn ObjectStore> = match address {
             Address::Bucket { bucket, .. } => {
-                let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry);
+                let builder = environment::builder(std::env::vars_os(), address)?;
+                let mut builder = builder.with_bucket_name(bucket).with_retry(retry);
                 // By default a request may take 30 seconds, which large objects exceed.
                 for (name, key, value) in [
                     ("AWS_TIMEOUT", ClientConfigKey::Timeout, "1day".to_owned()),

@@ -199,6 +199,7 @@ fn what_cannot_be_reached_is_told() {
             told(&far, &[(name, value)], &["s3://zoo", "access is refused", "AWS_ACCESS_KEY_ID"]);
         }
         told(&far, &[("AWS_ALLOW_HTTP", "false")], &["s3://zoo", "AWS_ALLOW_HTTP"]);
+        told(&far, &[("AWS_ENDPOINT_URL", "no URL")], &["s3://zoo", "AWS_ENDPOINT_URL"]);
         told(&["s3://none/models", "-o", "out"], &[], &["no bucket none"]);
         told(&["s3://zoo/vision", "-o", "s3://none/out"], &[], &["no bucket none"]);
         told(&["s3://zoo/nothing", "-o", "out"], &[], &["no models in s3://zoo/nothing"]);
