@@ -62,11 +62,8 @@ pub fn run(
     source.notes.iter().for_each(|message| listener.hear(&Event::Note { message }));
 
     let settings = batch.settings.over(&source.defaults);
-    let all: Vec<Work> = source
-        .entries
-        .iter()
-        .map(|entry| Work::new(entry, &batch.settings, &source.defaults, origin))
-        .collect();
+    let all: Vec<Work> =
+        source.entries.iter().map(|entry| Work::new(entry, batch, &source.defaults, origin)).collect();
     let sizes: Vec<(&str, u64)> =
         all.iter().map(|work| (work.entry.name.as_str(), work.bytes().unwrap_or(0))).collect();
     let chosen = batch.shard.choose(&sizes);
@@ -111,6 +108,11 @@ struct Active {
 }
 
 impl Active {
+    /// What it takes: as estimated, or more where that is seen already.
+    fn weight(&self) -> Waiting {
+        Waiting { memory: self.waiting.memory.max(self.resident), ..self.waiting }
+    }
+
     /// Whether it would take less memory if it came again with nothing beside it, and with one thread.
     fn may_take_less(&self, company: bool) -> bool {
         !self.waiting.alone && (company || self.threads > 1)
@@ -186,7 +188,7 @@ impl Drive<'_> {
             }
             self.look(&mut active, &mut queue, &mut done)?;
             self.weigh(&mut active, &mut queue, &mut memory, &mut done)?;
-            let running = |active: &[Active]| active.iter().map(|one| one.waiting).collect::<Vec<_>>();
+            let running = |active: &[Active]| active.iter().map(Active::weight).collect::<Vec<_>>();
             while let Some(next) = queue.next(&running(&active), self.batch.jobs, memory.room(), complete) {
                 let left = done.rows.iter().filter(|row| row.is_none()).count();
                 let key = keys.get(next.at).cloned().unwrap_or_default();
@@ -202,8 +204,7 @@ impl Drive<'_> {
     fn start(&self, waiting: Waiting, key: String, left: usize, done: &mut Done) -> Result<Option<Active>> {
         let work = self.works[waiting.at];
         // Each thread takes memory of its own.
-        let most = if waiting.alone { 1 } else { self.batch.threads };
-        let threads = (most / self.batch.jobs.min(left).max(1)).max(1);
+        let threads = if waiting.alone { 1 } else { self.batch.share(left) };
         let order = Order {
             program: self.batch.program.clone(),
             input: work.path().to_owned(),

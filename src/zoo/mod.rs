@@ -63,3 +63,10 @@ pub struct Batch {
     /// The program that converts.
     pub program: PathBuf,
 }
+
+impl Batch {
+    /// Threads of each conversion while so many are `left`.
+    fn share(&self, left: usize) -> usize {
+        (self.threads / self.jobs.min(left).max(1)).max(1)
+    }
+}

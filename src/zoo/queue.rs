@@ -5,17 +5,24 @@ use std::path::Path;
 use super::settings::Settings;
 use crate::onnx::Outline;
 use crate::options::{LARGE, LARGE_WITHOUT_SAMPLES};
+use crate::reconstruct::MOST_FEATURES;
 use crate::samples::Samples;
 
 /// Memory that every conversion takes.
 const LEAST: u64 = 64 << 20;
 /// Running a model takes about so many times its float weights.
 const RUNNING: u64 = 6;
+/// Each thread that runs it takes about so many tensors of its input's size as well: what layers hand to one another while their
+/// images are large, and what they are unfolded to.
+const MAPS: u64 = 64;
+/// Each thread that weighs the errors of a layer's weights against one another takes about so many matrices of f64 with a row and a
+/// column for each.
+const MATRICES: u64 = 6;
 /// What converting weights alone takes besides one and a third of the largest tensor.
 const WEIGHTS_ALONE: u64 = 256 << 20;
 
-/// About how much memory a conversion takes.
-pub fn estimate(path: &Path, outline: &Outline, settings: &Settings) -> u64 {
+/// About how much memory a conversion takes with so many threads.
+pub fn estimate(path: &Path, outline: &Outline, settings: &Settings, threads: usize) -> u64 {
     let given = settings.path("calibration").into_iter().chain(settings.path("validation"));
     let beside = Samples::discover(path);
     let found = beside.calibration.into_iter().chain(beside.validation);
@@ -28,11 +35,22 @@ pub fn estimate(path: &Path, outline: &Outline, settings: &Settings) -> u64 {
         (most, samples) = (u64::MAX, samples.max(size(&path)));
     }
     let work = if outline.float_bytes <= most {
-        outline.float_bytes.saturating_mul(RUNNING).saturating_add(samples)
+        let maps = outline.input_elements.saturating_mul(4 * MAPS);
+        let threads = u64::try_from(threads).unwrap_or(u64::MAX);
+        // One comes after the other.
+        let each = maps.max(matrices(outline.columns)).saturating_mul(threads);
+        outline.float_bytes.saturating_mul(RUNNING).saturating_add(each).saturating_add(samples)
     } else {
         WEIGHTS_ALONE.saturating_add(outline.largest / 3).saturating_add(outline.largest)
     };
     work.saturating_add(LEAST)
+}
+
+/// Bytes of the matrices for weights with so many `columns`, which are cut where there are many.
+fn matrices(columns: u64) -> u64 {
+    let most = MOST_FEATURES as u64;
+    let (parts, columns) = (columns.div_ceil(most), columns.min(most));
+    parts.saturating_mul(columns * columns * 8 * MATRICES)
 }
 
 /// Conversions that wait.
@@ -119,11 +137,21 @@ mod tests {
     }
 
     #[test]
-    fn large_models_are_not_run_unasked() {
-        let outline = |float_bytes| Outline { float_bytes, largest: 3 << 20, ..Outline::default() };
+    fn estimates_follow_what_is_done() {
+        let outline = |float_bytes| Outline {
+            float_bytes,
+            largest: 3 << 20,
+            input_elements: 1 << 10,
+            columns: 10,
+            ..Outline::default()
+        };
         let (path, none) = (Path::new("/nowhere/m.onnx"), Settings::default());
-        assert_eq!(estimate(path, &outline(10 << 20), &none), LEAST + (60 << 20));
-        assert_eq!(estimate(path, &outline(2 << 30), &none), LEAST + WEIGHTS_ALONE + (4 << 20));
-        assert!(estimate(path, &outline(u64::MAX), &none) < 1 << 30);
+        assert_eq!(estimate(path, &outline(10 << 20), &none, 2), LEAST + (60 << 20) + (2 << 18));
+        assert_eq!(estimate(path, &outline(2 << 30), &none, 2), LEAST + WEIGHTS_ALONE + (4 << 20));
+        assert!(estimate(path, &outline(u64::MAX), &none, 2) < 1 << 30);
+        let wide = Outline { columns: 4608, input_elements: 1, ..Outline::default() };
+        assert_eq!(estimate(path, &wide, &none, 1), LEAST + 2 * 2304 * 2304 * 8 * MATRICES);
+        let absurd = Outline { columns: u64::MAX, input_elements: u64::MAX, ..Outline::default() };
+        assert_eq!(estimate(path, &absurd, &none, 8), u64::MAX);
     }
 }

@@ -64,15 +64,15 @@ impl Waits<'_> {
 
 impl Work {
     /// The conversion of `entry`: what is said of it alone comes before what is asked of all, and that before `defaults`.
-    pub fn new(entry: &Entry, asked: &Settings, defaults: &Settings, origin: Option<&Origin>) -> Self {
-        let settings = entry.settings.over(&asked.over(defaults));
+    pub fn new(entry: &Entry, batch: &Batch, defaults: &Settings, origin: Option<&Origin>) -> Self {
+        let settings = entry.settings.over(&batch.settings.over(defaults));
         let first = match origin {
             Some(origin) => {
                 let bytes = origin.bytes(entry).filter(|_| entry.problem.is_none());
                 // The order in which models are fetched; how much memory they take is found out when they lie here.
                 Size { bytes, memory: bytes.unwrap_or(0) }
             }
-            None if entry.problem.is_none() => Size::of(&entry.path, &settings),
+            None if entry.problem.is_none() => Size::of(&entry.path, &settings, batch),
             None => Size::default(),
         };
         let (here, size) = (OnceLock::new(), OnceLock::new());
@@ -151,7 +151,7 @@ impl Work {
                 {
                     return Ok(Checked::Done(Box::new(record.clone())));
                 }
-                self.fetch(origin, waits)?
+                self.fetch(origin, batch, waits)?
             }
             None => key::key(&entry.path, &self.settings, stop)?,
         };
@@ -180,19 +180,20 @@ impl Work {
     }
 
     /// Fetches the model. Gives its key.
-    fn fetch(&self, origin: &Origin, waits: Waits) -> Result<String> {
+    fn fetch(&self, origin: &Origin, batch: &Batch, waits: Waits) -> Result<String> {
         let fetched = origin.fetch(&self.entry, &self.settings, waits.stop, &|| waits.gone())?;
         let here = self.here.get_or_init(|| fetched);
-        self.size.get_or_init(|| Size::of(&here.path, &here.settings));
+        self.size.get_or_init(|| Size::of(&here.path, &here.settings, batch));
         key::key(&here.path, &here.settings, waits.stop)
     }
 }
 
 impl Size {
-    fn of(path: &Path, settings: &Settings) -> Self {
+    fn of(path: &Path, settings: &Settings, batch: &Batch) -> Self {
         let is_file = fs::metadata(path).is_ok_and(|found| found.is_file());
         let outline = is_file.then(|| outline(path).ok()).flatten();
-        let memory = outline.as_ref().map_or(0, |outline| estimate(path, outline, settings));
+        let memory =
+            outline.as_ref().map_or(0, |outline| estimate(path, outline, settings, batch.share(batch.jobs)));
         Self { bytes: outline.map(|outline| outline.bytes), memory }
     }
 }

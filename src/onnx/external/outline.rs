@@ -10,9 +10,11 @@ use crate::onnx::Dtype;
 
 /// Messages inside messages, at most: what the decoder takes too.
 const DEPTH: usize = 100;
+/// How deep initializers and inputs of the model's own graph lie.
+const OUTER: usize = 2;
 /// The longest key or name of a side file that is read, in bytes.
 const LONGEST: u64 = 4096;
-/// Side files that are noted, at most.
+/// Side files that are noted, at most, and inputs and names of tensors.
 const MOST: usize = 1 << 16;
 
 /// How large a model is, before it is read.
@@ -26,6 +28,10 @@ pub struct Outline {
     pub float_bytes: u64,
     /// Bytes of the largest of them.
     pub largest: u64,
+    /// The most weights that one output of a layer has, as far as dimensions alone show.
+    pub columns: u64,
+    /// Elements of the largest input, a dimension that is not known counted as 1.
+    pub input_elements: u64,
 }
 
 /// Looks through a model's file. Where it is damaged the outline ends there: reading it will tell.
@@ -35,10 +41,13 @@ pub struct Outline {
 pub fn outline(path: &Path) -> Result<Outline> {
     let file = File::open(path).map_err(Error::read(path))?;
     let end = file.metadata().map_err(Error::read(path))?.len();
-    let mut walk = Walk { input: BufReader::new(file), at: 0, found: Found::default() };
+    let mut walk = Walk { input: BufReader::new(file), at: 0, found: Found::default(), elements: 1 };
     // What was seen up to the damage is as good a guess as any.
     let _ = walk.message(Message::Model, end, 0);
-    let Found { locations, float_bytes, largest } = walk.found;
+    let Found { locations, float_bytes, largest, columns, inputs, tensors } = walk.found;
+    // Up to IR version 3 initializers are inputs too.
+    let inputs = inputs.into_iter().filter(|(name, _)| !tensors.contains(name));
+    let input_elements = inputs.map(|(_, elements)| elements).max().unwrap_or(0);
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let inside = |location: &String| {
         let parts = Path::new(location).components();
@@ -50,7 +59,9 @@ pub fn outline(path: &Path) -> Result<Outline> {
     let bytes = side_files.iter().map(size).fold(end, u64::saturating_add);
     // Dimensions may say anything. Half precision takes twice the space in memory, nothing else more than in the file.
     let most = bytes.saturating_mul(2);
-    Ok(Outline { side_files, bytes, float_bytes: float_bytes.min(most), largest: largest.min(most) })
+    let (float_bytes, largest) = (float_bytes.min(most), largest.min(most));
+    let columns = columns.min(most / 4);
+    Ok(Outline { side_files, bytes, float_bytes, largest, columns, input_elements })
 }
 
 #[derive(Default)]
@@ -58,9 +69,14 @@ struct Found {
     locations: BTreeSet<String>,
     float_bytes: u64,
     largest: u64,
+    columns: u64,
+    /// Inputs of the model's graph, with their elements.
+    inputs: Vec<(String, u64)>,
+    /// Names of that graph's initializers.
+    tensors: BTreeSet<String>,
 }
 
-/// The messages on the way from a model to its tensors.
+/// The messages on the way from a model to its tensors and to the dimensions of its inputs.
 #[derive(Clone, Copy, PartialEq)]
 enum Message {
     Model,
@@ -71,10 +87,15 @@ enum Message {
     Sparse,
     Tensor,
     Entry,
+    Input,
+    Type,
+    TensorType,
+    Shape,
+    Dimension,
 }
 
 impl Message {
-    /// What field `number` holds, where tensors may be in it.
+    /// What field `number` holds, where what is looked for may be in it.
     fn field(self, number: u64) -> Option<Self> {
         match (self, number) {
             (Self::Model, 7) | (Self::Attribute, 6 | 11) => Some(Self::Graph),
@@ -84,6 +105,11 @@ impl Message {
             (Self::Graph, 15) | (Self::Attribute, 22 | 23) => Some(Self::Sparse),
             (Self::Node, 5) => Some(Self::Attribute),
             (Self::Tensor, 13) => Some(Self::Entry),
+            (Self::Graph, 11) => Some(Self::Input),
+            (Self::Input, 2) => Some(Self::Type),
+            (Self::Type, 1) => Some(Self::TensorType),
+            (Self::TensorType, 2) => Some(Self::Shape),
+            (Self::Shape, 1) => Some(Self::Dimension),
             _ => None,
         }
     }
@@ -93,7 +119,10 @@ impl Message {
 #[derive(Default)]
 struct Fields {
     dims: Option<u64>,
+    first: u64,
+    rank: u32,
     kind: i32,
+    name: String,
     key: String,
     value: String,
 }
@@ -102,6 +131,8 @@ struct Walk<R> {
     input: BufReader<R>,
     at: u64,
     found: Found,
+    /// Elements of the input at hand.
+    elements: u64,
 }
 
 fn damaged() -> io::Error {
@@ -122,6 +153,9 @@ impl<R: io::Read + Seek> Walk<R> {
                     let value = self.varint()?;
                     match (message, number) {
                         (Message::Tensor, 1) => fields.multiply(value),
+                        (Message::Dimension, 1) if i64::try_from(value).is_ok_and(|dim| dim > 0) => {
+                            self.elements = self.elements.saturating_mul(value);
+                        }
                         (Message::Tensor, 2) => fields.kind = i32::try_from(value).unwrap_or(0),
                         _ => {}
                     }
@@ -140,6 +174,10 @@ impl<R: io::Read + Seek> Walk<R> {
                                 fields.multiply(dim);
                             }
                         }
+                        // A graph inside another has inputs too, which are not the model's.
+                        (None, Message::Tensor, 8) | (None, Message::Input, 1) if depth == OUTER => {
+                            fields.name = self.text(length)?;
+                        }
                         (None, Message::Entry, 1) => fields.key = self.text(length)?,
                         (None, Message::Entry, 2) => fields.value = self.text(length)?,
                         _ => {}
@@ -149,12 +187,22 @@ impl<R: io::Read + Seek> Walk<R> {
                 _ => return Err(damaged()),
             }
         }
-        self.note(message, fields);
+        self.note(message, fields, depth == OUTER);
         Ok(())
     }
 
-    fn note(&mut self, message: Message, fields: Fields) {
+    fn note(&mut self, message: Message, mut fields: Fields, outer: bool) {
         let found = &mut self.found;
+        if message == Message::Input {
+            let elements = std::mem::replace(&mut self.elements, 1);
+            if outer && found.inputs.len() < MOST {
+                found.inputs.push((fields.name, elements));
+            }
+            return;
+        }
+        if message == Message::Tensor && outer && found.tensors.len() < MOST {
+            found.tensors.insert(std::mem::take(&mut fields.name));
+        }
         if message == Message::Tensor {
             let element = match Dtype::try_from(fields.kind) {
                 Ok(Dtype::Double) => 8,
@@ -165,6 +213,9 @@ impl<R: io::Read + Seek> Walk<R> {
             let bytes = fields.dims.unwrap_or(1).saturating_mul(element);
             found.float_bytes = found.float_bytes.saturating_add(bytes);
             found.largest = found.largest.max(bytes);
+            if element > 0 {
+                found.columns = found.columns.max(fields.columns());
+            }
         } else if message == Message::Entry && fields.key == "location" && found.locations.len() < MOST {
             found.locations.insert(fields.value);
         }
@@ -209,6 +260,18 @@ impl<R: io::Read + Seek> Walk<R> {
 impl Fields {
     fn multiply(&mut self, dim: u64) {
         self.dims = Some(self.dims.unwrap_or(1).saturating_mul(dim));
+        self.first = if self.rank == 0 { dim } else { self.first };
+        self.rank = self.rank.saturating_add(1);
+    }
+
+    /// Weights of one output: a matrix may stand in either way.
+    fn columns(&self) -> u64 {
+        let rest = self.dims.unwrap_or(1).checked_div(self.first).unwrap_or(0);
+        match self.rank {
+            0 | 1 => 0,
+            2 => self.first.min(rest),
+            _ => rest,
+        }
     }
 }
 
@@ -222,6 +285,8 @@ mod tests {
     fn sizes_and_side_files_are_seen_and_damage_is_survived() {
         let mut graph = GraphBuilder::new(21);
         let mut value = graph.input("x", &[1, 600]);
+        // Elsewhere an initializer may be an input too.
+        graph.input("w0", &[600, 600]);
         for (at, width) in [600i64, 600, 2].into_iter().enumerate() {
             let count = 600 * width;
             let weights = tensor_f32(format!("w{at}"), &[600, width], &vec![0.5; count as usize]);
@@ -239,7 +304,14 @@ mod tests {
             let floats = 4 * 600 * (600 + 600 + 2);
             assert_eq!(
                 found,
-                Outline { side_files: side, bytes, float_bytes: floats, largest: 4 * 600 * 600 }
+                Outline {
+                    side_files: side,
+                    bytes,
+                    float_bytes: floats,
+                    largest: 4 * 600 * 600,
+                    columns: 600,
+                    input_elements: 600
+                }
             );
         }
         let whole = std::fs::read(&path).unwrap();
