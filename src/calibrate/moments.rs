@@ -12,6 +12,8 @@ use crate::reconstruct::{MOST_BYTES, MOST_FEATURES, Moments};
 /// one picture tell nearly the same, so that taking all of them costs much and changes little; those taken are spread evenly.
 const POSITIONS: usize = 65_536;
 const POSITIONS_PER_FEATURE: usize = 48;
+/// Values of inputs that are laid out at once: 64 MB, twice where both networks' inputs are.
+const TOGETHER: usize = 8 << 20;
 /// Memory for partial sums, in bytes; with more, samples are summed one after another.
 const PARTIAL_SUMS: usize = 128 << 20;
 /// Partial sums at most. Their number does not depend on the threads, so the order of summation does not either.
@@ -85,16 +87,19 @@ impl Walk<'_> {
         if float.as_ref().is_some_and(|(other, _)| *other != dims) {
             return Ok(());
         }
-        let places = field.places(&spread(field.positions(), most, at));
         let parts = (moments.len() / job.columns.groups).max(1);
-        for (group, moments) in moments.chunks_mut(parts).enumerate() {
-            let columns = |values: &[f32]| field.fill(&job.columns, group, values, &places);
-            let own = columns(&own);
-            let float = float.as_ref().map(|(_, values)| columns(values));
-            let length = own.len() / parts;
-            for (part, moments) in moments.iter_mut().enumerate() {
-                let run = part * length..(part + 1) * length;
-                moments.add(&own[run.clone()], float.as_ref().map(|float| &float[run]));
+        let together = (TOGETHER / job.columns.features.max(1)).max(1);
+        for positions in spread(field.positions(), most, at).chunks(together) {
+            let places = field.places(positions);
+            for (group, moments) in moments.chunks_mut(parts).enumerate() {
+                let columns = |values: &[f32]| field.fill(&job.columns, group, values, &places);
+                let own = columns(&own);
+                let float = float.as_ref().map(|(_, values)| columns(values));
+                let length = own.len() / parts;
+                for (part, moments) in moments.iter_mut().enumerate() {
+                    let run = part * length..(part + 1) * length;
+                    moments.add(&own[run.clone()], float.as_ref().map(|float| &float[run]));
+                }
             }
         }
         Ok(())

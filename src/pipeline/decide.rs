@@ -143,7 +143,7 @@ fn walked(
             .map(|&at| Ok(Evidence { moments: walk.moments(at)?, residuals: walk.residuals(at)? }));
         let evidence = evidence.collect::<Result<Vec<_>>>()?;
         clock.add("moments");
-        for (&at, decision) in sites.iter().zip(solver.by_output(&sites, &evidence)?) {
+        for (&at, decision) in sites.iter().zip(solver.by_output(&sites, evidence)?) {
             match decision {
                 Some(decision) => walk.settle(at, Some(&decision.decode()), &decision.biases),
                 None => walk.settle(at, None, &[]),

@@ -1,9 +1,9 @@
 //! Codes one column after another, each rounding error spread over the columns still free.
 
-use faer::linalg::solvers::DenseSolveCore;
+use faer::linalg::solvers::{DenseSolveCore, Llt};
 use faer::{Mat, Side};
 
-use super::{Quantizer, Statistics};
+use super::{Quantizer, Start, Statistics};
 
 /// A metric made ready for [`compensate`]: columns by falling diagonal, and the Cholesky factor of the inverse in that order.
 #[derive(Clone, Debug)]
@@ -11,20 +11,31 @@ pub struct Factor {
     /// Columns in the order in which they are rounded.
     order: Vec<usize>,
     /// Lower factor of the inverse; its column `j` holds how an error in the `j`-th column moves those after it.
-    lower: Mat<f64>,
+    lower: Llt<f64>,
 }
 
 impl Factor {
     /// Factorises the metric of `statistics`; `None` where rounding leaves it without a factor.
-    pub fn new(statistics: &Statistics) -> Option<Self> {
+    pub fn new(statistics: &Statistics, start: Start) -> Option<Self> {
+        let Start { factor, shift, .. } = start;
+        // Each of them is as large as the metric.
+        drop(shift);
         let metric = &statistics.metric;
         let features = metric.nrows();
         let mut order: Vec<usize> = (0..features).collect();
         order.sort_by(|&one, &other| metric[(other, other)].total_cmp(&metric[(one, one)]));
-        let inverse = statistics.factor.inverse();
+        let inverse = factor.inverse();
+        drop(factor);
         let ordered = Mat::from_fn(features, features, |row, column| inverse[(order[row], order[column])]);
-        let lower = ordered.llt(Side::Lower).ok()?.L().to_owned();
-        (0..features).all(|at| lower[(at, at)] > 0.0).then_some(Self { order, lower })
+        drop(inverse);
+        let lower = ordered.llt(Side::Lower).ok()?;
+        (0..features).all(|at| lower.L()[(at, at)] > 0.0).then_some(Self { order, lower })
+    }
+
+    /// Column `step` from its pivot on.
+    fn column(&self, step: usize) -> &[f64] {
+        let column = self.lower.L().col(step).try_as_col_major().map(|column| column.as_slice());
+        column.and_then(|column| column.get(step..)).unwrap_or_default()
     }
 }
 
@@ -42,8 +53,7 @@ pub fn compensate(factor: &Factor, target: &[f64], of: &[usize], candidates: &[V
     let mut rows: Vec<Vec<f64>> = candidates.iter().map(|_| ordered.clone()).collect();
     for (step, &column) in factor.order.iter().enumerate() {
         let which = of.get(column).copied().unwrap_or(0);
-        let spread = &factor.lower.col_as_slice(step)[step..];
-        let (&pivot, spread) = spread.split_first().unwrap_or((&1.0, &[]));
+        let (&pivot, spread) = factor.column(step).split_first().unwrap_or((&1.0, &[]));
         for (candidate, (row, quantizers)) in rows.iter_mut().zip(candidates).enumerate() {
             let value = row[step];
             let error = (value - quantizers[which].nearest(value, &mut found)) / pivot;

@@ -6,7 +6,7 @@
 //!
 //! `E|w x - v x'|^2 = E|w x|^2 - 2 w C v^T + v H v^T`
 //!
-//! So everything here needs [`Statistics`] only, never the samples: the optimum over real weights ([`Statistics::targets`]), codes
+//! So everything here needs [`Statistics`] only, never the samples: the optimum over real weights ([`Start::targets`]), codes
 //! found one column after another with each rounding error spread over the columns still free ([`compensate`], after GPTQ,
 //! Frantar et al., arXiv 2210.17323), and scales refitted to the codes ([`Normal`], the paper's "OMSE + opt"). No gradient is
 //! propagated.
@@ -36,7 +36,7 @@ pub use polish::polish;
 pub use quantizer::{Quantizer, Term};
 pub use refit::Normal;
 pub use residual::Residual;
-pub use statistics::Statistics;
+pub use statistics::{Start, Statistics};
 
 #[cfg(test)]
 mod tests;

@@ -22,23 +22,60 @@ const DAMPING_ATTEMPTS: usize = 12;
 pub struct Statistics {
     /// `E[x' x'^T]`, about the means where a bias takes them up, plus damping; symmetric and positive definite.
     pub(super) metric: Mat<f64>,
-    pub(super) factor: Llt<f64>,
-    /// The metric's factor with [`SHIFT_DAMPING`].
-    held: Option<Llt<f64>>,
-    /// `E[x x'^T] - E[x' x'^T]`, about the means likewise; `None` where it is 0.
-    shift: Option<Mat<f64>>,
     mean_float: Vec<f64>,
     mean_own: Vec<f64>,
     positions: f64,
     about: f64,
 }
 
+/// What only the search for targets, and then the order of codes, starts from: matrices as large as the metric, to be let go of early.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The metric's factor.
+    pub(super) factor: Llt<f64>,
+    /// `E[x x'^T] - E[x' x'^T]`, about the means as the metric; `None` where it is 0.
+    pub(super) shift: Option<Mat<f64>>,
+    /// The mean diagonal of the metric before damping.
+    typical: f64,
+}
+
+impl Start {
+    /// The real weights of least output error on the quantized network's inputs, `W + W (C - H) (H + damping)^-1`, a row an
+    /// output channel. The ridge holds them to `weights`, `[rows, features]` row-major, not to 0.
+    ///
+    /// With a `residual` the layer also makes up for the errors of another branch, as far as they can be told from its input:
+    /// the sum of both is matched.
+    pub fn targets(
+        &self,
+        statistics: &Statistics,
+        weights: &Mat<f64>,
+        residual: Option<&Residual>,
+    ) -> Mat<f64> {
+        let Some(shift) = &self.shift else { return weights.clone() };
+        let Statistics { metric, mean_own, positions, about, .. } = statistics;
+        let features = statistics.features();
+        let mut held = metric.clone();
+        (0..features).for_each(|at| held[(at, at)] += SHIFT_DAMPING * self.typical);
+        let Ok(held) = held.llt(Side::Lower) else { return weights.clone() };
+        let mut moved = Mat::zeros(weights.nrows(), features);
+        matmul(&mut moved, Accum::Replace, weights, shift, 1.0, Par::Seq);
+        if let Some(residual) = residual {
+            moved += Mat::from_fn(weights.nrows(), features, |row, feature| {
+                let cross = residual.cross[row * features + feature] / positions;
+                cross - about * residual.sum[row] / positions * mean_own[feature]
+            });
+        }
+        let moved = held.solve(moved.transpose());
+        weights + moved.transpose()
+    }
+}
+
 impl Statistics {
-    /// Reads `moments`. `centred` where a bias can take up the means. Features that were always 0 count as if each of them
+    /// Reads `moments`, which are let go of. `centred` where a bias can take up the means. Features that were always 0 count as if each of them
     /// varied as much as the others do on average, independently.
     ///
     /// `None` where nothing finite was seen, or nothing but zeros.
-    pub fn new(moments: &Moments, centred: bool) -> Option<Self> {
+    pub fn new(moments: Moments, centred: bool) -> Option<(Self, Start)> {
         let features = moments.features();
         let positions = moments.positions;
         let finite = moments.own.iter().chain(&moments.cross).all(|value| value.is_finite());
@@ -60,29 +97,22 @@ impl Statistics {
                 cross - about * mean_float[row] * mean_own[column] - metric[(row, column)]
             })
         });
-        let alive = (0..features).filter(|&at| moments.own[at * features + at] > 0.0).count();
+        let unseen: Vec<usize> = (0..features).filter(|&at| moments.own[at * features + at] <= 0.0).collect();
+        drop(moments);
         let trace: f64 = (0..features).map(|at| metric[(at, at)].max(0.0)).sum();
-        let typical = trace / alive.max(1) as f64;
+        let typical = trace / (features - unseen.len()).max(1) as f64;
         if !(typical > 0.0 && typical.is_finite()) {
             return None;
         }
-        for at in 0..features {
-            if moments.own[at * features + at] <= 0.0 {
-                metric[(at, at)] = typical;
-            }
-        }
+        unseen.into_iter().for_each(|at| metric[(at, at)] = typical);
         let mut damping = DAMPING * typical;
         for at in 0..features {
             metric[(at, at)] += damping;
         }
         for _ in 0..DAMPING_ATTEMPTS {
             if let Ok(factor) = metric.llt(Side::Lower) {
-                let held = shift.as_ref().and_then(|_| {
-                    let mut held = metric.clone();
-                    (0..features).for_each(|at| held[(at, at)] += SHIFT_DAMPING * typical);
-                    held.llt(Side::Lower).ok()
-                });
-                return Some(Self { metric, factor, held, shift, mean_float, mean_own, positions, about });
+                let statistics = Self { metric, mean_float, mean_own, positions, about };
+                return Some((statistics, Start { factor, shift, typical }));
             }
             for at in 0..features {
                 metric[(at, at)] += damping * (DAMPING_GROWTH - 1.0);
@@ -100,25 +130,6 @@ impl Statistics {
     /// The diagonal of the metric: what an error of one weight costs by itself.
     pub fn diagonal(&self) -> Vec<f64> {
         (0..self.features()).map(|at| self.metric[(at, at)]).collect()
-    }
-
-    /// The real weights of least output error on the quantized network's inputs, `W + W (C - H) (H + damping)^-1`, a row an
-    /// output channel. The ridge holds them to `weights`, `[rows, features]` row-major, not to 0.
-    ///
-    /// With a `residual` the layer also makes up for the errors of another branch, as far as they can be told from its input:
-    /// the sum of both is matched.
-    pub fn targets(&self, weights: &Mat<f64>, residual: Option<&Residual>) -> Mat<f64> {
-        let (Some(shift), Some(held)) = (&self.shift, &self.held) else { return weights.clone() };
-        let mut moved = Mat::zeros(weights.nrows(), self.features());
-        matmul(&mut moved, Accum::Replace, weights, shift, 1.0, Par::Seq);
-        if let Some(residual) = residual {
-            moved += Mat::from_fn(weights.nrows(), self.features(), |row, feature| {
-                let cross = residual.cross[row * self.features() + feature] / self.positions;
-                cross - self.about * residual.sum[row] / self.positions * self.mean_own[feature]
-            });
-        }
-        let moved = held.solve(moved.transpose());
-        weights + moved.transpose()
     }
 
     /// `E[w x] - E[v x']` of one row, and the mean error of the other branch: what the bias must take up.

@@ -72,10 +72,10 @@ fn moments_are_plain_sums_whatever_the_threads() {
 
 #[test]
 fn inputs_that_say_nothing_have_no_statistics() {
-    assert!(Statistics::new(&Moments::new(3, false), true).is_none());
-    assert!(Statistics::new(&moments(&[0.0; 12], None, 3), false).is_none());
+    assert!(Statistics::new(Moments::new(3, false), true).is_none());
+    assert!(Statistics::new(moments(&[0.0; 12], None, 3), false).is_none());
     for broken in [f64::NAN, f64::INFINITY] {
-        assert!(Statistics::new(&moments(&[1.0, 2.0, broken, 3.0], None, 2), false).is_none());
+        assert!(Statistics::new(moments(&[1.0, 2.0, broken, 3.0], None, 2), false).is_none());
     }
     // Lengths that do not fit add nothing.
     let mut sums = Moments::new(3, true);
@@ -91,12 +91,12 @@ fn features_that_were_never_seen_keep_their_weights() {
     let mut float = inputs(3, 4, 50);
     float[50..100].fill(0.0);
     float.iter_mut().for_each(|value| *value *= 1.2);
-    let statistics = Statistics::new(&moments(&own, Some(&float), 4), true).unwrap();
+    let (statistics, start) = Statistics::new(moments(&own, Some(&float), 4), true).unwrap();
     let weights = Mat::from_fn(1, 4, |_, at| at as f64 - 1.6);
-    let targets = statistics.targets(&weights, None);
+    let targets = start.targets(&statistics, &weights, None);
     assert!((targets[(0, 1)] - weights[(0, 1)]).abs() < 1e-9, "{targets:?}");
     assert!(targets.row(0).iter().all(|value| value.is_finite()));
-    assert!(Factor::new(&statistics).is_some());
+    assert!(Factor::new(&statistics, start).is_some());
 }
 
 #[test]
@@ -105,9 +105,9 @@ fn targets_are_stationary_for_the_error_of_the_output() {
     let own = inputs(11, features, positions);
     let float: Vec<f64> =
         own.iter().zip(numbers(40, own.len())).map(|(own, noise)| own + 0.3 * noise).collect();
-    let statistics = Statistics::new(&moments(&own, Some(&float), features), false).unwrap();
+    let (statistics, start) = Statistics::new(moments(&own, Some(&float), features), false).unwrap();
     let weights = Mat::from_fn(2, features, |row, at| (row + 1) as f64 * 0.1 * (at as f64 - 2.2));
-    let targets = statistics.targets(&weights, None);
+    let targets = start.targets(&statistics, &weights, None);
     let square =
         |at: usize| own[at * positions..][..positions].iter().map(|value| value * value).sum::<f64>();
     let typical = (0..features).map(square).sum::<f64>() / (features * positions) as f64;
@@ -142,9 +142,9 @@ fn compensation_and_refits_lower_the_error_of_the_output() {
     let (mut plain, mut better, mut polished) = (0.0, 0.0, 0.0);
     for seed in 0..30 {
         let features = 8 + seed as usize;
-        let statistics =
-            Statistics::new(&moments(&inputs(seed, features, 300), None, features), false).unwrap();
-        let factor = Factor::new(&statistics).unwrap();
+        let (statistics, start) =
+            Statistics::new(moments(&inputs(seed, features, 300), None, features), false).unwrap();
+        let factor = Factor::new(&statistics, start).unwrap();
         let target = numbers(seed + 100, features);
         let through = statistics.through(&target);
         let term = Term { scale: 0.2, lo: -8, hi: 7 };
@@ -182,7 +182,7 @@ fn compensation_and_refits_lower_the_error_of_the_output() {
 
 #[test]
 fn products_are_the_same_together_and_one_by_one() {
-    let statistics = Statistics::new(&moments(&inputs(5, 20, 90), None, 20), true).unwrap();
+    let (statistics, _) = Statistics::new(moments(&inputs(5, 20, 90), None, 20), true).unwrap();
     let dense: Vec<Vec<f64>> = (0..7).map(|seed| numbers(seed, 20)).collect();
     let sparse: Vec<Vec<f64>> =
         (0..7).map(|at| (0..20).map(|place| if place == at { 2.0 } else { 0.0 }).collect()).collect();
@@ -198,16 +198,16 @@ fn products_are_the_same_together_and_one_by_one() {
 fn without_resemblance_compensation_is_rounding() {
     // Each position shows one feature, so that the metric is diagonal.
     let own: Vec<f64> = (0..16).map(|at| if at % 5 == 0 { 1.0 + at as f64 } else { 0.0 }).collect();
-    let statistics = Statistics::new(&moments(&own, None, 4), false).unwrap();
+    let (statistics, start) = Statistics::new(moments(&own, None, 4), false).unwrap();
     let (term, target) = (Term { scale: 0.1, lo: -8, hi: 7 }, [0.33, -0.52, 0.9, -2.0]);
     let several = vec![vec![Quantizer::new(&[term])], vec![Quantizer::new(&[Term { scale: 0.2, ..term }])]];
-    let codes = compensate(&Factor::new(&statistics).unwrap(), &target, &[], &several);
+    let codes = compensate(&Factor::new(&statistics, start).unwrap(), &target, &[], &several);
     assert_eq!(codes, [3, -5, 7, -8, 2, -3, 4, -8]);
 }
 
 #[test]
 fn a_refit_without_codes_or_with_a_negative_answer_keeps_its_scales() {
-    let statistics = Statistics::new(&moments(&inputs(2, 3, 60), None, 3), false).unwrap();
+    let (statistics, _) = Statistics::new(moments(&inputs(2, 3, 60), None, 3), false).unwrap();
     let target = [0.5, -0.25, 1.0];
     for vector in [vec![0.0; 3], vec![-1.0, 0.5, -2.0]] {
         let mut normal = Normal::new(1);
@@ -220,7 +220,7 @@ fn a_refit_without_codes_or_with_a_negative_answer_keeps_its_scales() {
 #[test]
 fn a_bias_takes_up_the_gap_between_the_means() {
     let (own, float) = (inputs(7, 3, 40), inputs(9, 3, 40));
-    let statistics = Statistics::new(&moments(&own, Some(&float), 3), true).unwrap();
+    let (statistics, _) = Statistics::new(moments(&own, Some(&float), 3), true).unwrap();
     let (weights, quantized) = ([0.5, -1.0, 0.25], [0.4, -1.1, 0.3]);
     let gap: f64 = (0..40)
         .map(|at| {
@@ -239,7 +239,7 @@ fn errors_of_another_branch_are_made_up_for() {
     let noise = numbers(22, positions);
     let errors: Vec<f64> =
         (0..positions).map(|at| 0.5 * own[at] - 0.3 * own[positions + at] + 0.05 * noise[at] + 0.2).collect();
-    let statistics = Statistics::new(&moments(&own, Some(&float), features), true).unwrap();
+    let (statistics, start) = Statistics::new(moments(&own, Some(&float), features), true).unwrap();
     let mut residual = Residual::new(1, features);
     residual.add(&errors, &own);
     let weights = Mat::from_fn(1, features, |_, at| 0.3 * at as f64 - 0.4);
@@ -256,7 +256,7 @@ fn errors_of_another_branch_are_made_up_for() {
         (0..positions).map(|at| gap(at).powi(2)).sum::<f64>()
     };
     let (alone, matched) =
-        (statistics.targets(&weights, None), statistics.targets(&weights, Some(&residual)));
+        (start.targets(&statistics, &weights, None), start.targets(&statistics, &weights, Some(&residual)));
     assert!(error(&matched) < 0.2 * error(&alone), "{} {}", error(&matched), error(&alone));
 }
 

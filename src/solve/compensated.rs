@@ -19,9 +19,9 @@ pub(super) fn solve(
     site: &WeightSite,
     index: &Index,
     treatment: &Treatment,
-    evidence: &Evidence,
+    evidence: Evidence,
 ) -> Result<Option<Result<WeightDecision, Skip>>> {
-    let Some(moments) = &evidence.moments else { return Ok(None) };
+    let Evidence { moments: Some(moments), residuals } = evidence else { return Ok(None) };
     if let Some(reason) = obstacle(site, index)? {
         return Ok(Some(Err(skip(site, reason))));
     }
@@ -38,17 +38,17 @@ pub(super) fn solve(
     }
     // One reader's bias takes up its own mean; the readers of shared weights have none in common.
     let centred = treatment.correct_biases && matches!(site.biases[..], [Some(_)]);
-    let known = moments.par_iter().enumerate().map(|(group, moments)| {
-        let statistics = Statistics::new(moments, centred)?;
+    let known = moments.into_par_iter().enumerate().map(|(group, moments)| {
+        let (statistics, start) = Statistics::new(moments, centred)?;
         let rows = |row| layout.row(&values, group, row).into_iter().map(f64::from).collect();
         let weights: Vec<Vec<f64>> = (0..layout.rows).map(rows).collect();
         let matrix = Mat::from_fn(layout.rows, layout.features, |row, feature| weights[row][feature]);
-        let residual = evidence.residuals.as_ref().and_then(|all| all.get(group));
-        let targets = statistics.targets(&matrix, residual);
+        let residual = residuals.as_ref().and_then(|all| all.get(group));
+        let targets = start.targets(&statistics, &matrix, residual);
         let targets: Vec<Vec<f64>> =
             (0..layout.rows).map(|row| targets.row(row).iter().copied().collect()).collect();
         let through = statistics.products(&targets);
-        let factor = if treatment.compensate { Factor::new(&statistics) } else { None };
+        let factor = if treatment.compensate { Factor::new(&statistics, start) } else { None };
         Some(Known { diagonal: statistics.diagonal(), statistics, factor, targets, through, weights })
     });
     let known: Vec<Option<Known>> = known.collect();
@@ -95,8 +95,7 @@ pub(super) fn solve(
     let decoded = decision.decode();
     decision.sqnr_db = sqnr_db(losses(&Floats::of(tensor)?, &decision.terms, &site.dims));
     if centred {
-        let residuals = evidence.residuals.as_deref();
-        decision.biases = biases(site, index, &layout, &known, residuals, &decoded)?;
+        decision.biases = biases(site, index, &layout, &known, residuals.as_deref(), &decoded)?;
     }
     Ok(Some(Ok(decision)))
 }

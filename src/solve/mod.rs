@@ -158,18 +158,18 @@ impl<'s> Solver<'s> {
     ) -> Result<Option<Result<WeightDecision, Skip>>> {
         let Some(treatment) = treatment.foreseen(prior.known) else { return Ok(None) };
         let evidence = Evidence { moments: Some(prior.moments), residuals: None };
-        compensated::solve(site, &self.index, &treatment, &evidence)
+        compensated::solve(site, &self.index, &treatment, evidence)
     }
 
     /// Decides on weights by what they do to the output of their layer, from evidence of their inputs; by themselves where
-    /// there is none. The activations that they meet are decided before. Gives the decision on each of `sites`, `None` where it stays float.
+    /// there is none, each let go of as soon as it is used. The activations that they meet are decided before. Gives the decision on each of `sites`, `None` where it stays float.
     ///
     /// # Errors
     /// As [`solve`].
     pub fn by_output(
         &mut self,
         sites: &[usize],
-        evidence: &[Evidence],
+        evidence: Vec<Evidence>,
     ) -> Result<Vec<Option<WeightDecision>>> {
         let solved = sites.par_iter().zip(evidence).map(|(&at, evidence)| {
             let site = &self.analysis.weights[at];

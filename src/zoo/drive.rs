@@ -20,7 +20,7 @@ use crate::plan::{Event, Listener, Row, Status, Summary};
 use crate::remote::Place;
 
 /// Time between two looks at what runs.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Does a batch. Gives the rows of what was this process's to do, or nothing where `stop` ended it early.
 ///

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// Time between two measurements.
-const EVERY: Duration = Duration::from_millis(40);
+const EVERY: Duration = Duration::from_millis(10);
 /// Share of the machine's memory that conversions are planned for where there is no limit: the rest is for others, and for
 /// estimates that were too low.
 const SHARE: (u64, u64) = (4, 5);

@@ -17,7 +17,7 @@ const RUNNING: u64 = 6;
 const MAPS: u64 = 64;
 /// Each thread that weighs the errors of a layer's weights against one another takes about so many matrices of f64 with a row and a
 /// column for each.
-const MATRICES: u64 = 6;
+const MATRICES: u64 = 4;
 /// What converting weights alone takes besides one and a third of the largest tensor.
 const WEIGHTS_ALONE: u64 = 256 << 20;
 
