@@ -152,7 +152,7 @@ pub enum Event<'e> {
         /// Threads that it has.
         threads: usize,
     },
-    /// A conversion was stopped for want of memory and comes again, alone and with one thread.
+    /// A conversion was stopped for want of memory and comes again later, in the end alone and with one thread.
     Postponed {
         /// The model.
         model: &'e str,

@@ -155,7 +155,7 @@ pub fn event(event: &Event) -> Option<String> {
             Some(format!("{}: failed: {}", name(&row.model), name(reason)))
         }
         Event::Postponed { model, reason } => {
-            Some(format!("{}: stopped, and comes again alone, with one thread: {reason}", name(model)))
+            Some(format!("{}: stopped, and comes again later: {reason}", name(model)))
         }
         Event::Finished { row, bytes, seconds, .. } => {
             let written = row.written.clone().unwrap_or_default();

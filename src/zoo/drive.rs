@@ -176,7 +176,7 @@ impl Drive<'_> {
                     if let Some(kept) = keys.get_mut(at) {
                         *kept = key;
                     }
-                    queue.push(Waiting { at, memory: self.works[at].memory(), alone: false });
+                    queue.push(Waiting { at, memory: self.works[at].memory(), again: false, alone: false });
                 }
                 Ok((at, Checked::Done(record))) => self.skipped(at, &record, &mut done),
                 Ok((at, Checked::Unable(reason))) => self.failed(at, "", reason, 0.0, &mut done)?,
@@ -246,7 +246,9 @@ impl Drive<'_> {
             match end {
                 End::Written if self.took_too_much(&one) => self.over(one, company, queue, done)?,
                 End::Written => self.written(one, done)?,
-                End::Killed(reason) if one.may_take_less(company) => self.postpone(one, &reason, queue),
+                End::Killed(reason) if one.may_take_less(company) => {
+                    self.postpone(one, company, &reason, queue)
+                }
                 End::Killed(reason) | End::Failed(reason) => self.unable(&one, reason, done)?,
             }
         }
@@ -287,17 +289,17 @@ impl Drive<'_> {
     /// Deals with a conversion that is over, as too much memory was taken.
     fn over(&self, one: Active, company: bool, queue: &mut Queue, done: &mut Done) -> Result<()> {
         if one.may_take_less(company) {
-            self.postpone(one, "more memory was taken than --memory-limit", queue);
+            self.postpone(one, company, "more memory was taken than --memory-limit", queue);
             return Ok(());
         }
         let limit = self.batch.memory_limit.unwrap_or(u64::MAX);
         self.unable(&one, format!("took more than the {limit} bytes of --memory-limit"), done)
     }
 
-    fn postpone(&self, one: Active, reason: &str, queue: &mut Queue) {
-        queue.push(Waiting { alone: true, ..one.waiting });
+    fn postpone(&self, one: Active, company: bool, reason: &str, queue: &mut Queue) {
+        queue.push(one.waiting.after(one.resident, company));
         let work = self.works[one.waiting.at];
-        // It comes when all others are done, which may wait for its place.
+        // It may come when all others are done, which may wait for its place.
         work.here().into_iter().for_each(Fetched::make_way);
         self.listener.hear(&Event::Postponed { model: &work.entry.name, reason });
     }

@@ -1,5 +1,6 @@
 //! Which conversion comes next: the largest first, as many at once as there is room for.
 
+use std::cmp::Reverse;
 use std::path::Path;
 
 use super::settings::Settings;
@@ -18,6 +19,8 @@ const MAPS: u64 = 64;
 /// Each thread that weighs the errors of a layer's weights against one another takes about so many matrices of f64 with a row and a
 /// column for each.
 const MATRICES: u64 = 4;
+/// What is taken where there are samples: inputs of a layer laid out, and sums over several samples at a time.
+const SAMPLED: u64 = 128 << 20;
 /// What converting weights alone takes besides one and a third of the largest tensor.
 const WEIGHTS_ALONE: u64 = 256 << 20;
 
@@ -34,12 +37,17 @@ pub fn estimate(path: &Path, outline: &Outline, settings: &Settings, threads: us
     for path in given {
         (most, samples) = (u64::MAX, samples.max(size(&path)));
     }
+    let sampled = if most == LARGE_WITHOUT_SAMPLES { 0 } else { SAMPLED };
     let work = if outline.float_bytes <= most {
         let maps = outline.input_elements.saturating_mul(4 * MAPS);
         let threads = u64::try_from(threads).unwrap_or(u64::MAX);
         // One comes after the other.
         let each = maps.max(matrices(outline.columns)).saturating_mul(threads);
-        outline.float_bytes.saturating_mul(RUNNING).saturating_add(each).saturating_add(samples)
+        outline
+            .float_bytes
+            .saturating_mul(RUNNING)
+            .saturating_add(each)
+            .saturating_add(samples.saturating_add(sampled))
     } else {
         WEIGHTS_ALONE.saturating_add(outline.largest / 3).saturating_add(outline.largest)
     };
@@ -56,7 +64,7 @@ fn matrices(columns: u64) -> u64 {
 /// Conversions that wait.
 #[derive(Debug, Default)]
 pub struct Queue {
-    /// In the order in which they came, the largest first.
+    /// The largest first.
     waiting: Vec<Waiting>,
     /// Those that took too much beside others.
     alone: Vec<Waiting>,
@@ -69,8 +77,20 @@ pub struct Waiting {
     pub at: usize,
     /// About how much memory it takes.
     pub memory: u64,
+    /// Whether it has taken more than estimated before.
+    pub again: bool,
     /// Whether nothing may run beside it.
     pub alone: bool,
+}
+
+impl Waiting {
+    /// The same once it has taken too much with `resident` bytes, and who knows how much it would have taken: it comes with half
+    /// as much again; by itself when that was too little too, or when nothing ran beside it.
+    pub fn after(self, resident: u64, company: bool) -> Self {
+        let memory = self.memory.max(resident);
+        let memory = memory.saturating_add(memory / 2);
+        Self { memory, again: true, alone: self.again || !company, ..self }
+    }
 }
 
 impl Queue {
@@ -80,6 +100,8 @@ impl Queue {
             true => self.alone.push(waiting),
             false => self.waiting.push(waiting),
         }
+        // Those of one size stay as they came.
+        self.waiting.sort_by_key(|waiting| Reverse(waiting.memory));
     }
 
     /// How many wait.
@@ -108,7 +130,7 @@ mod tests {
     use super::*;
 
     fn waiting(at: usize, memory: u64) -> Waiting {
-        Waiting { at, memory, alone: false }
+        Waiting { at, memory, again: false, alone: false }
     }
 
     #[test]
@@ -134,6 +156,23 @@ mod tests {
         assert!(alone.alone && queue.len() == 0);
         queue.push(waiting(5, 1));
         assert_eq!(queue.next(&[alone], 3, 100, true), None);
+    }
+
+    #[test]
+    fn what_took_too_much_comes_again_as_what_it_is() {
+        let mut queue = Queue::default();
+        let again = waiting(0, 10).after(60, true);
+        assert_eq!((again.memory, again.alone), (90, false));
+        [waiting(1, 50), again, waiting(2, 20)].into_iter().for_each(|next| queue.push(next));
+        assert_eq!(
+            queue.next(&[waiting(3, 40)], 3, 100, true).unwrap().at,
+            1,
+            "there is no room for what came again"
+        );
+        assert_eq!(queue.next(&[], 3, 100, true), Some(again));
+        let alone = again.after(30, true);
+        assert!(alone.alone && alone.memory == 135);
+        assert!(waiting(0, 10).after(60, false).alone);
     }
 
     #[test]

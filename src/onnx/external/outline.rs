@@ -14,6 +14,8 @@ const DEPTH: usize = 100;
 const OUTER: usize = 2;
 /// The longest key or name of a side file that is read, in bytes.
 const LONGEST: u64 = 4096;
+/// Elements beyond which a matrix is large.
+const LARGE_MATRIX: u64 = 4 << 20;
 /// Side files that are noted, at most, and inputs and names of tensors.
 const MOST: usize = 1 << 16;
 
@@ -264,12 +266,15 @@ impl Fields {
         self.rank = self.rank.saturating_add(1);
     }
 
-    /// Weights of one output: a matrix may stand in either way.
+    /// Weights of one output. A matrix may stand in either way; a large one mostly has more outputs than inputs, as that of a
+    /// vocabulary, or as many.
     fn columns(&self) -> u64 {
-        let rest = self.dims.unwrap_or(1).checked_div(self.first).unwrap_or(0);
+        let elements = self.dims.unwrap_or(1);
+        let rest = elements.checked_div(self.first).unwrap_or(0);
         match self.rank {
             0 | 1 => 0,
-            2 => self.first.min(rest),
+            2 if elements > LARGE_MATRIX => self.first.min(rest),
+            2 => self.first.max(rest),
             _ => rest,
         }
     }
