@@ -236,6 +236,8 @@ checked "the merge ran all the same and named shard 3/4"
 "$FOURBIT" batch "$zoo" --output "$out" --shard 3/4 --jobs 1 --threads 1 "${options[@]}" --quiet >other.log 2>&1 &
 other=$!
 await 30 converting "$out" 3-of-4 || fail "the other does not begin"
+# However quick it is, it is not done before the task looks.
+kill -STOP "$other"
 submit -n 4 -o 2 "$zoo" "$out"
 waits() { grep -q 'waiting for it' "fourbit-${tasks}_2.log" 2>/dev/null; }
 await 30 waits || fail "task 2 did not wait for the other"
