@@ -25,21 +25,26 @@ const LONGEST: usize = 200;
 pub fn error(fault: &Fault, address: &Address, name: &str, asked: Asked) -> Error {
     let (told, is_bucket) = (told(fault), matches!(address, Address::Bucket { .. }));
     // What comes of listings has its status in words alone.
-    let status = |codes: [u16; 2]| codes.iter().any(|code| told.contains(&format!("status code: {code} ")));
+    let status = |code: u16| told.contains(&format!("status code: {code} "));
+    let is_closed = status(401) || status(403);
     let is_refused = matches!(fault, Fault::PermissionDenied { .. } | Fault::Unauthenticated { .. });
     let is_missing = matches!(fault, Fault::NotFound { .. });
     let (problem, remedy) = match (address, asked) {
-        (Address::Bucket { .. }, _) if is_refused || status([401, 403]) => (
+        (Address::Bucket { .. }, _) if is_refused || is_closed => (
             "access is refused".to_owned(),
             "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, and what they give a right to",
         ),
-        (Address::Web { .. }, _) if is_refused || status([401, 403]) => (
+        (Address::Web { .. }, _) if is_refused || is_closed => (
             "access is refused".to_owned(),
             "only what can be read without a password can be had; copy it, and give the copy's folder",
         ),
-        (Address::Bucket { bucket, .. }, Asked::List | Asked::Put) if is_missing || status([404, 404]) => (
+        (Address::Bucket { bucket, .. }, Asked::List | Asked::Put) if is_missing || status(404) => (
             format!("there is no bucket {bucket}"),
             "make it, or check its name, AWS_ENDPOINT_URL and AWS_REGION",
+        ),
+        (_, Asked::List) if told.starts_with("Path ") => (
+            format!("an object there has a name that cannot be asked for: {told}"),
+            "rename or remove it, or give a prefix that it does not lie below",
         ),
         _ if is_missing => ("it is not there".to_owned(), "check the name"),
         (_, Asked::Open) if told.contains("CA certificates") => {
@@ -74,8 +79,9 @@ fn told(fault: &Fault) -> String {
     let text = inner.to_string();
     let line = text.lines().next().unwrap_or_default();
     let line = line.split('<').next().unwrap_or_default().trim().trim_end_matches(':');
+    let line: String = line.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect();
     match line.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &line[..end]),
-        None => line.to_owned(),
+        None => line,
     }
 }

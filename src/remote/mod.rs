@@ -1,7 +1,7 @@
 //! Files beyond a network: buckets of S3 and what speaks like it, read and written, and web servers, read alone.
 //!
 //! What is asked for is done when a call returns: the runtime that the protocols need stays in this room. Requests that fail for a
-//! while are made again by `object_store`, with growing pauses.
+//! while are made again by `object_store`, with growing pauses, and more patiently where there was an answer before.
 
 mod environment;
 mod fault;
@@ -18,7 +18,7 @@ use object_store::aws::AmazonS3ConfigKey;
 use object_store::http::HttpBuilder;
 use object_store::path::Path as Key;
 use object_store::{
-    ClientConfigKey, ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, RetryConfig,
+    BackoffConfig, ClientConfigKey, ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, RetryConfig,
 };
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{Builder, Runtime};
@@ -31,6 +31,30 @@ pub use place::{Address, Place};
 const LOOK: Duration = Duration::from_millis(100);
 /// How long a server may say nothing in the middle of an answer.
 const SILENCE: Duration = Duration::from_secs(60);
+/// Tries after the first one, the pause before the first of them, and how much a pause grows at most, of a request to a place that has
+/// answered before: half a minute to two minutes. One that never has is most likely another one than was meant.
+const PATIENT: (usize, Duration, f64) = (8, Duration::from_secs(1), 3.0);
+const AT_FIRST: (usize, Duration, f64) = (3, Duration::from_millis(300), 2.0);
+/// The longest pause, and the longest time for all tries together.
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+const LONGEST: Duration = Duration::from_secs(180);
+
+/// Says when nobody waits any more for what was asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Halt(Vec<Arc<AtomicBool>>);
+
+impl Halt {
+    /// As soon as one of `flags` is set.
+    pub fn new<const N: usize>(flags: [&Arc<AtomicBool>; N]) -> Self {
+        Self(flags.into_iter().cloned().collect())
+    }
+
+    /// Whether nobody waits any more.
+    pub fn is_set(&self) -> bool {
+        self.0.iter().any(|flag| flag.load(Ordering::Relaxed))
+    }
+}
+
 /// One object as a listing or a server's answer has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Object {
@@ -56,52 +80,37 @@ impl Object {
 #[derive(Debug)]
 pub struct Remote {
     address: Address,
-    store: Arc<dyn ObjectStore>,
+    /// Asked until there was an answer.
+    at_first: Arc<dyn ObjectStore>,
+    patient: Arc<dyn ObjectStore>,
+    answered: AtomicBool,
+    halt: Halt,
     runtime: Runtime,
 }
 
 impl Remote {
-    /// Gets ready to ask; nothing is sent yet.
+    /// Gets ready to ask, as long as `halt` is not set; nothing is sent yet.
     ///
     /// # Errors
     /// [`Error::Remote`] where the environment says what makes no sense.
-    pub fn open(address: &Address) -> Result<Self> {
+    pub fn open(address: &Address, halt: Halt) -> Result<Self> {
         static TLS: Once = Once::new();
         // Whoever has chosen before has chosen for the whole process.
         TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-        // Ten times more within three minutes, with growing pauses.
-        let retry = RetryConfig::default();
-        let wrong = |error| fault::error(&error, address, "", Asked::Open);
-        let store: Arc<dyn ObjectStore> = match address {
-            Address::Bucket { bucket, .. } => {
-                let builder = environment::builder(std::env::vars_os(), address)?;
-                let mut builder = builder.with_bucket_name(bucket).with_retry(retry);
-                // By default a request may take 30 seconds, which large objects exceed.
-                for (name, key, value) in [
-                    ("AWS_TIMEOUT", ClientConfigKey::Timeout, "1day".to_owned()),
-                    ("AWS_READ_TIMEOUT", ClientConfigKey::ReadTimeout, format!("{}s", SILENCE.as_secs())),
-                ] {
-                    if std::env::var_os(name).is_none() {
-                        builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
-                    }
-                }
-                Arc::new(builder.build().map_err(wrong)?)
-            }
-            Address::Web { url } => {
-                let client = ClientOptions::new()
-                    .with_allow_http(true)
-                    .with_timeout_disabled()
-                    .with_read_timeout(SILENCE);
-                let builder = HttpBuilder::new().with_url(url).with_client_options(client).with_retry(retry);
-                Arc::new(builder.build().map_err(wrong)?)
-            }
-        };
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| Error::Remote {
             url: address.to_string(),
             problem: format!("this system cannot use its network: {error}"),
             remedy: "copy the files, and give their folder".into(),
         })?;
-        Ok(Self { address: address.clone(), store, runtime })
+        let (at_first, patient) = (store(address, AT_FIRST)?, store(address, PATIENT)?);
+        Ok(Self {
+            address: address.clone(),
+            at_first,
+            patient,
+            answered: AtomicBool::new(false),
+            halt,
+            runtime,
+        })
     }
 
     /// Where it is.
@@ -112,27 +121,28 @@ impl Remote {
     /// All objects, by their names.
     ///
     /// # Errors
-    /// [`Error::Remote`], also where `stop` says that nobody waits any more.
-    pub fn list(&self, stop: &AtomicBool) -> Result<BTreeMap<String, Object>> {
+    /// [`Error::Remote`], also where nobody waits any more.
+    pub fn list(&self) -> Result<BTreeMap<String, Object>> {
         let prefix = self.address.prefix();
         let key = self.key("")?;
-        let found = self.store.list((!prefix.is_empty()).then_some(&key));
-        let found: Vec<ObjectMeta> = self.wait("", Asked::List, stop, found.try_collect())?;
+        let store = self.store();
+        let found = store.list((!prefix.is_empty()).then_some(&key));
+        let found: Vec<ObjectMeta> = self.wait("", Asked::List, found.try_collect())?;
         let below = |meta: ObjectMeta| {
             let name = meta.location.as_ref().strip_prefix(prefix)?;
             let name = if prefix.is_empty() { name } else { name.strip_prefix('/')? }.to_owned();
             (!name.is_empty()).then(|| (name.clone(), object(&name, meta)))
         };
-        Ok(found.into_iter().filter_map(below).collect())
+        Ok(without_folders(found.into_iter().filter_map(below).collect()))
     }
 
     /// What is known of an object without fetching it; `None` where there is none.
     ///
     /// # Errors
     /// [`Error::Remote`]
-    pub fn head(&self, name: &str, stop: &AtomicBool) -> Result<Option<Object>> {
+    pub fn head(&self, name: &str) -> Result<Option<Object>> {
         let key = self.key(name)?;
-        let found = self.wait_for(stop, self.store.head(&key));
+        let found = self.wait_for(self.store().head(&key));
         let found = self.there(name, found)?;
         Ok(found.map(|meta| object(name, meta)))
     }
@@ -143,8 +153,7 @@ impl Remote {
     /// [`Error::Remote`]
     pub fn remove(&self, name: &str) -> Result<()> {
         let key = self.key(name)?;
-        let never = AtomicBool::new(false);
-        let done = self.wait_for(&never, self.store.delete(&key));
+        let done = self.wait_for(self.store().delete(&key));
         self.there(name, done).map(drop)
     }
 
@@ -172,31 +181,131 @@ impl Remote {
         &self,
         name: &str,
         asked: Asked,
-        stop: &AtomicBool,
         work: impl Future<Output = object_store::Result<T>>,
     ) -> Result<T> {
-        match self.wait_for(stop, work) {
+        match self.wait_for(work) {
             Some(done) => done.map_err(|error| fault::error(&error, &self.address, name, asked)),
             None => Err(fault::stopped(&self.address, name)),
         }
     }
 
-    /// Does `work`, unless `stop` says that nobody waits for it any more.
-    fn wait_for<T>(&self, stop: &AtomicBool, work: impl Future<Output = T>) -> Option<T> {
-        self.runtime.block_on(async {
+    /// Does `work`, unless nobody waits for it any more.
+    fn wait_for<T: Answer>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let done = self.runtime.block_on(async {
             let mut work = std::pin::pin!(work);
             loop {
-                if stop.load(Ordering::Relaxed) {
+                if self.halt.is_set() {
                     return None;
                 }
                 if let Ok(done) = tokio::time::timeout(LOOK, work.as_mut()).await {
                     return Some(done);
                 }
             }
-        })
+        });
+        if done.as_ref().is_some_and(Answer::is_answer) {
+            self.answered.store(true, Ordering::Relaxed);
+        }
+        done
     }
+
+    fn store(&self) -> &Arc<dyn ObjectStore> {
+        if self.answered.load(Ordering::Relaxed) { &self.patient } else { &self.at_first }
+    }
+
+    /// Whether nobody waits any more.
+    pub fn is_halted(&self) -> bool {
+        self.halt.is_set()
+    }
+
+    /// Says so of `name`.
+    pub fn halted(&self, name: &str) -> Error {
+        fault::stopped(&self.address, name)
+    }
+}
+
+/// What comes of a request.
+trait Answer {
+    /// Whether a server said something.
+    fn is_answer(&self) -> bool;
+}
+
+impl<T> Answer for object_store::Result<T> {
+    fn is_answer(&self) -> bool {
+        matches!(self, Ok(_) | Err(object_store::Error::NotFound { .. }))
+    }
+}
+
+impl<T> Answer for Option<object_store::Result<T>> {
+    fn is_answer(&self) -> bool {
+        self.as_ref().is_some_and(Answer::is_answer)
+    }
+}
+
+/// The library's way to `address`, which tries again `(tries, pause, growth)`.
+fn store(address: &Address, (tries, pause, growth): (usize, Duration, f64)) -> Result<Arc<dyn ObjectStore>> {
+    let backoff = BackoffConfig { init_backoff: pause, max_backoff: LONGEST_PAUSE, base: growth };
+    let retry = RetryConfig { backoff, max_retries: tries, retry_timeout: LONGEST };
+    let wrong = |error| fault::error(&error, address, "", Asked::Open);
+    match address {
+        Address::Bucket { bucket, .. } => {
+            let builder = environment::builder(std::env::vars_os(), address)?;
+            let mut builder = builder.with_bucket_name(bucket).with_retry(retry);
+            // By default a request may take 30 seconds, which large objects exceed.
+            for (name, key, value) in [
+                ("AWS_TIMEOUT", ClientConfigKey::Timeout, "1day".to_owned()),
+                ("AWS_READ_TIMEOUT", ClientConfigKey::ReadTimeout, format!("{}s", SILENCE.as_secs())),
+            ] {
+                if std::env::var_os(name).is_none() {
+                    builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
+                }
+            }
+            Ok(Arc::new(builder.build().map_err(wrong)?))
+        }
+        Address::Web { url } => {
+            let client =
+                ClientOptions::new().with_allow_http(true).with_timeout_disabled().with_read_timeout(SILENCE);
+            let builder = HttpBuilder::new().with_url(url).with_client_options(client).with_retry(retry);
+            Ok(Arc::new(builder.build().map_err(wrong)?))
+        }
+    }
+}
+
+/// The same without empty objects that stand for folders, as some programs make them.
+fn without_folders(mut found: BTreeMap<String, Object>) -> BTreeMap<String, Object> {
+    let is_folder = |name: &String| {
+        let inside = format!("{name}/");
+        found.range(inside.clone()..).next().is_some_and(|(next, _)| next.starts_with(&inside))
+    };
+    let empty = found.iter().filter(|(_, object)| object.bytes == 0).map(|(name, _)| name);
+    let folders: Vec<String> = empty.filter(|name| is_folder(name)).cloned().collect();
+    folders.iter().for_each(|name| drop(found.remove(name)));
+    found
 }
 
 fn object(name: &str, meta: ObjectMeta) -> Object {
     Object { name: name.to_owned(), bytes: meta.size, etag: meta.e_tag, version: meta.version }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_no_objects() {
+        let objects = [("a", 0), ("a-b", 0), ("a/b", 0), ("a/b/c", 1), ("d", 5), ("d/e", 1), ("f", 0)];
+        let found = objects.map(|(name, bytes)| {
+            (name.to_owned(), Object { name: name.into(), bytes, etag: None, version: None })
+        });
+        let left = without_folders(found.into());
+        assert_eq!(left.keys().collect::<Vec<_>>(), ["a-b", "a/b/c", "d", "d/e", "f"]);
+    }
+
+    #[test]
+    fn one_flag_is_enough_to_halt() {
+        let flags = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+        let halt = Halt::new([&flags[0], &flags[1]]);
+        assert!(!halt.is_set() && !Halt::default().is_set());
+        flags[1].store(true, Ordering::Relaxed);
+        assert!(halt.is_set());
+    }
 }

@@ -44,9 +44,9 @@ impl Place {
             return Ok(Self::Near(path.to_owned()));
         };
         let is_scheme = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        match scheme {
+        match scheme.to_ascii_lowercase().as_str() {
             "s3" => bucket(rest).map(Self::Far),
-            "http" | "https" => web(scheme, rest).map(Self::Far),
+            scheme @ ("http" | "https") => web(scheme, rest).map(Self::Far),
             "file" => file(rest).map(Self::Near),
             _ if is_scheme => Err(Error::options(
                 format!("{scheme}:// is not known"),
@@ -209,6 +209,8 @@ mod tests {
             ("s3://zoo/a b/ü#?/", "s3://zoo/a b/ü#?"),
             ("http://host:90/a/ONNX_HUB_MANIFEST.json", "http://host:90/a/ONNX_HUB_MANIFEST.json"),
             ("https://host", "https://host"),
+            ("S3://Zoo/A", "s3://Zoo/A"),
+            ("HTTP://host/A", "http://host/A"),
         ] {
             assert_eq!(parse(text).unwrap().to_string(), shown);
         }

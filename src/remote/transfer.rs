@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use futures_util::StreamExt as _;
 use object_store::{ObjectStoreExt as _, PutResult, WriteMultipart};
@@ -18,17 +17,28 @@ const PART: u64 = 8 << 20;
 const PARTS: u64 = 9000;
 /// Parts that are on their way together: each lies in memory.
 const TOGETHER: usize = 4;
+/// The longest object that is taken into memory.
+const MOST: u64 = 256 << 20;
+/// How often the fetching of a file is begun, where it breaks off and the server cannot go on from there.
+const BEGINNINGS: usize = 3;
 
 impl Remote {
     /// The content of a small object; `None` where there is none.
     ///
     /// # Errors
     /// [`Error::Remote`]
-    pub fn get(&self, name: &str, stop: &AtomicBool) -> Result<Option<Vec<u8>>> {
+    pub fn get(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let mut content = Vec::new();
-        let found = self.each(name, stop, &mut |piece| {
+        let found = self.each(name, &mut |piece| {
             content.extend_from_slice(piece);
-            Ok(())
+            match content.len() as u64 > MOST {
+                true => Err(Error::Remote {
+                    url: self.address.join(name).to_string(),
+                    problem: "it is too large for what it should be".into(),
+                    remedy: "check the name".into(),
+                }),
+                false => Ok(()),
+            }
         })?;
         Ok(found.map(|_| content))
     }
@@ -37,19 +47,14 @@ impl Remote {
     ///
     /// # Errors
     /// [`Error::Remote`], or what `take` says.
-    pub fn each(
-        &self,
-        name: &str,
-        stop: &AtomicBool,
-        take: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<Option<Object>> {
+    pub fn each(&self, name: &str, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<Option<Object>> {
         let key = self.key(name)?;
-        let answer = self.wait_for(stop, self.store.get(&key));
+        let answer = self.wait_for(self.store().get(&key));
         let Some(answer) = self.there(name, answer)? else { return Ok(None) };
         let found = object(name, answer.meta.clone());
         let (mut pieces, mut bytes) = (answer.into_stream(), 0u64);
         loop {
-            let piece = match self.wait_for(stop, pieces.next()) {
+            let piece = match self.wait_for(pieces.next()) {
                 Some(Some(Ok(piece))) => piece,
                 Some(Some(Err(error))) => return Err(fault::error(&error, &self.address, name, Asked::Get)),
                 Some(None) => break,
@@ -68,18 +73,23 @@ impl Remote {
     ///
     /// # Errors
     /// [`Error::Remote`], also where it has become another since it was listed, and [`Error::Write`].
-    pub fn fetch(&self, wanted: &Object, to: &Path, stop: &AtomicBool) -> Result<Object> {
+    pub fn fetch(&self, wanted: &Object, to: &Path) -> Result<Object> {
         let name = wanted.name.as_str();
         let folder = to.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(Error::write(folder))?;
-        let mut part = tempfile::NamedTempFile::new_in(folder).map_err(Error::write(folder))?;
-        let found = self
-            .each(name, stop, &mut |piece| part.write_all(piece).map_err(Error::write(to)))?
-            .ok_or_else(|| {
-                let url = self.address.join(name).to_string();
-                let problem = "it is not there any more".into();
-                Error::Remote { url, problem, remedy: "start again".into() }
-            })?;
+        let mut beginnings = 1;
+        let (part, found) = loop {
+            let mut part = tempfile::NamedTempFile::new_in(folder).map_err(Error::write(to))?;
+            match self.each(name, &mut |piece| part.write_all(piece).map_err(Error::write(to))) {
+                Err(Error::Remote { .. }) if beginnings < BEGINNINGS && !self.is_halted() => beginnings += 1,
+                found => break (part, found?),
+            }
+        };
+        let found = found.ok_or_else(|| {
+            let url = self.address.join(name).to_string();
+            let problem = "it is not there any more".into();
+            Error::Remote { url, problem, remedy: "start again".into() }
+        })?;
         let differ = |one: &Option<String>, other: &Option<String>| {
             one.as_ref().zip(other.as_ref()).is_some_and(|(one, other)| one != other)
         };
@@ -95,8 +105,8 @@ impl Remote {
     /// # Errors
     /// [`Error::Remote`]
     pub fn put(&self, name: &str, content: Vec<u8>) -> Result<Object> {
-        let (key, bytes, never) = (self.key(name)?, content.len() as u64, AtomicBool::new(false));
-        let put = self.wait(name, Asked::Put, &never, self.store.put(&key, content.into()))?;
+        let (key, bytes) = (self.key(name)?, content.len() as u64);
+        let put = self.wait(name, Asked::Put, self.store().put(&key, content.into()))?;
         Ok(kept(name, bytes, put))
     }
 
@@ -109,21 +119,21 @@ impl Remote {
         if bytes <= PART {
             return self.put(name, fs::read(from).map_err(Error::read(from))?);
         }
-        let (key, never) = (self.key(name)?, AtomicBool::new(false));
+        let key = self.key(name)?;
         let size = PART.max(bytes.div_ceil(PARTS));
         let file = File::open(from).map_err(Error::read(from))?;
-        let upload = self.wait(name, Asked::Put, &never, self.store.put_multipart(&key))?;
+        let upload = self.wait(name, Asked::Put, self.store().put_multipart(&key))?;
         let mut upload =
             WriteMultipart::new_with_chunk_size(upload, usize::try_from(size).unwrap_or(usize::MAX));
         let mut sent = 0;
         loop {
             let mut part = Vec::new();
-            let ready = self.wait(name, Asked::Put, &never, upload.wait_for_capacity(TOGETHER));
+            let ready = self.wait(name, Asked::Put, upload.wait_for_capacity(TOGETHER));
             let read =
                 ready.and_then(|()| (&file).take(size).read_to_end(&mut part).map_err(Error::read(from)));
             if let Err(error) = read {
                 // Parts that stay are the store's to clear; what went wrong is told.
-                drop(self.wait(name, Asked::Put, &never, upload.abort()));
+                drop(self.wait(name, Asked::Put, upload.abort()));
                 return Err(error);
             }
             if part.is_empty() {
@@ -134,7 +144,7 @@ impl Remote {
             let _inside = self.runtime.enter();
             upload.put(part.into());
         }
-        let put = self.wait(name, Asked::Put, &never, upload.finish())?;
+        let put = self.wait(name, Asked::Put, upload.finish())?;
         Ok(kept(name, sent, put))
     }
 

@@ -40,6 +40,7 @@ pub struct Running {
     child: Child,
     staging: TempDir,
     begun: Instant,
+    took: Option<Duration>,
 }
 
 /// How a conversion ended.
@@ -90,7 +91,7 @@ impl Running {
             let problem = format!("cannot start {}: {error}", order.program.display());
             Error::write(folder.path())(io::Error::new(error.kind(), problem))
         })?;
-        Ok(Self { child, staging: folder, begun: Instant::now() })
+        Ok(Self { child, staging: folder, begun: Instant::now(), took: None })
     }
 
     /// The number of its process.
@@ -98,9 +99,9 @@ impl Running {
         self.child.id()
     }
 
-    /// Since when it runs.
+    /// How long it has run.
     pub fn time(&self) -> Duration {
-        self.begun.elapsed()
+        self.took.unwrap_or_else(|| self.begun.elapsed())
     }
 
     /// The folder that it writes into.
@@ -114,6 +115,7 @@ impl Running {
     /// [`Error::Read`] where the system does not say.
     pub fn ended(&mut self) -> Result<Option<End>> {
         let status = self.child.try_wait().map_err(Error::read(self.staging.path()))?;
+        self.took = status.map(|_| self.time());
         Ok(status.map(|status| self.end(status)))
     }
 

@@ -15,7 +15,7 @@ use super::work::Work;
 use super::{key, manifest, store};
 use crate::error::{Error, Result};
 use crate::plan::{Row, Status, Summary};
-use crate::remote::Place;
+use crate::remote::{Halt, Place};
 
 const SCHEMA: &str = "fourbit.shard";
 const VERSION: u32 = 1;
@@ -84,7 +84,7 @@ impl Record {
     /// shards of this division may be taking away and writing theirs at this moment.
     ///
     /// # Errors
-    /// [`Error::Write`]
+    /// [`Error::Write`] or [`Error::Remote`]
     pub fn begin(&self, out: &Out) -> Result<()> {
         let (own, division) = (format!("{}-of-{}", self.shard, self.of), format!("-of-{}", self.of));
         for name in names(out)? {
@@ -99,7 +99,7 @@ impl Record {
     /// Writes what is to be known of all that this process did: its record, and of a whole batch the manifest too.
     ///
     /// # Errors
-    /// [`Error::Write`]
+    /// [`Error::Write`] or [`Error::Remote`]
     pub fn end(&self, out: &Out, rows: Vec<Row>) -> Result<Summary> {
         let shard = Shard::new(self.shard.saturating_sub(1), self.of)?;
         if shard.is_whole() {
@@ -150,9 +150,9 @@ fn write_manifest(out: &Out, models: &[Listed], rows: &[Row]) -> Result<()> {
 /// Brings the shards of a batch together: the summary of all, and the manifest, as if one process had done everything.
 ///
 /// # Errors
-/// [`Error::Options`] where a shard is missing, or they are of different batches, [`Error::Read`] and [`Error::Write`].
+/// [`Error::Options`] where a shard is missing, or they are of different batches, [`Error::Read`], [`Error::Write`] and [`Error::Remote`].
 pub fn merge(place: &Place) -> Result<Summary> {
-    let out = Out::new(place, SUMMARY, Path::new(""))?;
+    let out = Out::new(place, SUMMARY, Path::new(""), Halt::default())?;
     let wrong = |problem: String, remedy: &str| Error::options(format!("{place}: {problem}"), remedy);
     let mut shards = Vec::new();
     for (path, record) in records(&out)? {
@@ -195,7 +195,10 @@ pub fn merge(place: &Place) -> Result<Summary> {
         }
         let row = match out.read(&listed.name)? {
             Some(record) if matches!(record.state, State::Failed { .. }) => record.row().cloned(),
-            Some(record) if out.is_whole(&record, &never)? => record.row().cloned(),
+            Some(record) if record.unreached.is_some() => record.unreached,
+            Some(record) if out.whole(&record, out.seen(&listed.name)?.as_ref(), &never)?.is_some() => {
+                record.row().cloned()
+            }
             _ => None,
         };
         rows.push(row.ok_or_else(|| {
@@ -220,9 +223,9 @@ fn unlisted(listed: &Listed, problem: &str) -> Row {
 /// Writes reports of a whole batch to the top of its output folder, in this order.
 ///
 /// # Errors
-/// [`Error::Write`]
+/// [`Error::Write`] or [`Error::Remote`]
 pub fn reports(place: &Place, files: &[(&str, String)]) -> Result<()> {
-    let out = Out::new(place, SUMMARY, Path::new(""))?;
+    let out = Out::new(place, SUMMARY, Path::new(""), Halt::default())?;
     let staging = out.here().map(|_| out.staging.as_path());
     staging.map_or(Ok(()), store::empty)?;
     files.iter().try_for_each(|(name, text)| out.put(name, text.as_bytes()))?;
@@ -243,7 +246,7 @@ pub struct Time {
 /// Writes down how long conversions took, beside what is known from earlier runs.
 ///
 /// # Errors
-/// [`Error::Write`]
+/// [`Error::Write`] or [`Error::Remote`]
 pub fn times(out: &Out, shard: Shard, times: Vec<Time>) -> Result<()> {
     let name: String =
         if shard.is_whole() { "timings.csv".into() } else { format!("timings.{}.csv", label(shard)) };

@@ -6,6 +6,7 @@
 //! any other file but the one with the times.
 
 mod child;
+mod convert;
 mod drive;
 mod far;
 mod finish;

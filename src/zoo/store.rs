@@ -1,4 +1,4 @@
-//! Every access to the files of a batch, so that another kind of store can take the place of a file system.
+//! Files of a batch on this machine: whole or not there, and known by what they hold.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};

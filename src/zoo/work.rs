@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use super::far::{Fetched, Inputs, Origin, Seen};
 use super::out::{Out, Record, State, outputs};
@@ -13,6 +13,7 @@ use super::source::Entry;
 use super::{Batch, key};
 use crate::error::Result;
 use crate::onnx::outline;
+use crate::remote::Object;
 
 /// One model of this shard.
 #[derive(Debug)]
@@ -44,22 +45,8 @@ pub enum Checked {
     Due(String),
     /// It cannot be.
     Unable(String),
-}
-
-/// Who still waits for an answer.
-#[derive(Clone, Copy)]
-pub struct Waits<'w> {
-    /// Nobody, if the batch is interrupted.
-    pub stop: &'w AtomicBool,
-    /// Nobody, if it has ended.
-    pub over: &'w AtomicBool,
-}
-
-impl Waits<'_> {
-    /// Whether nobody waits any more.
-    pub fn gone(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.over.load(Ordering::Relaxed)
-    }
+    /// It could not be looked at this time.
+    Unreached(String),
 }
 
 impl Work {
@@ -125,8 +112,14 @@ impl Work {
     /// # Errors
     /// [`crate::error::Error::Read`] where a file that counts cannot be read, or nobody waits,
     /// [`crate::error::Error::Remote`] where it cannot be fetched.
-    pub fn check(&self, batch: &Batch, out: &Out, origin: Option<&Origin>, waits: Waits) -> Result<Checked> {
-        let (entry, stop) = (&self.entry, waits.stop);
+    pub fn check(
+        &self,
+        batch: &Batch,
+        out: &Out,
+        origin: Option<&Origin>,
+        stop: &AtomicBool,
+    ) -> Result<Checked> {
+        let entry = &self.entry;
         if let Some(problem) = &entry.problem {
             return Ok(Checked::Unable(problem.clone()));
         }
@@ -135,7 +128,7 @@ impl Work {
         let has_files = record.as_ref().is_some_and(|record| !matches!(record.state, State::Failed { .. }));
         if !has_files && !batch.overwrite {
             for name in outputs(&entry.name) {
-                if out.has(&name, stop)? {
+                if out.has(&name)? {
                     let problem = format!(
                         "{name} in the output folder is not of a batch; move it away, or pass --overwrite"
                     );
@@ -143,48 +136,91 @@ impl Work {
                 }
             }
         }
+        let may_be_seen = record.is_some() && (origin.is_some() || out.here().is_none());
+        let seen = if may_be_seen { out.seen(&entry.name)? } else { None };
+        if let (Some(origin), Some(record)) = (origin, &record)
+            && let Some(inputs) = self.as_seen(record, seen.as_ref(), origin, stop)?
+            && let Some(outputs) = self.done(record, seen.as_ref(), batch, out, stop)?
+        {
+            self.keep(record, seen, Some(inputs), outputs, out)?;
+            return Ok(Checked::Done(Box::new(record.clone())));
+        }
         let key = match origin {
-            Some(origin) => {
-                if let Some(record) = &record
-                    && self.is_as_seen(record, out, origin, stop)?
-                    && is_done(record, batch, out, stop)?
-                {
-                    return Ok(Checked::Done(Box::new(record.clone())));
-                }
-                self.fetch(origin, batch, waits)?
-            }
+            Some(origin) => self.fetch(origin, batch, stop)?,
             None => key::key(&entry.path, &self.settings, stop)?,
         };
         let Some(record) = record.filter(|record| record.key == key) else { return Ok(Checked::Due(key)) };
-        if !is_done(&record, batch, out, stop)? {
-            return Ok(Checked::Due(key));
+        match self.done(&record, seen.as_ref(), batch, out, stop)? {
+            Some(outputs) => {
+                self.keep(&record, seen, self.inputs().cloned(), outputs, out)?;
+                Ok(Checked::Done(Box::new(record)))
+            }
+            None => Ok(Checked::Due(key)),
         }
-        if self.here().is_some() {
-            // What it looks like now, so that it need not be fetched the next time.
-            let outputs = out.seen(&entry.name)?.filter(|seen| seen.key == key).map(|seen| seen.outputs);
-            let mut seen = Seen::new(&key, self.inputs().cloned());
-            seen.outputs = outputs.unwrap_or_default();
-            out.see(&entry.name, &seen)?;
-        }
-        Ok(Checked::Done(Box::new(record)))
     }
 
-    /// Whether all that `record` was made of looks as it did then.
-    fn is_as_seen(&self, record: &Record, out: &Out, origin: &Origin, stop: &AtomicBool) -> Result<bool> {
-        let seen = out.seen(&self.entry.name)?.filter(|seen| seen.key == record.key);
-        let Some(inputs) = seen.and_then(|seen| seen.inputs).filter(Inputs::is_certain) else {
-            return Ok(false);
+    /// What the files of `record` look like from afar, if nothing is left to do under its key.
+    fn done(
+        &self,
+        record: &Record,
+        seen: Option<&Seen>,
+        batch: &Batch,
+        out: &Out,
+        stop: &AtomicBool,
+    ) -> Result<Option<Vec<Object>>> {
+        match &record.state {
+            State::Placing => Ok(None),
+            State::Failed { .. } => Ok(batch.keep_failures.then(Vec::new)),
+            State::Written { .. } => out.whole(record, seen, stop),
+        }
+    }
+
+    /// Keeps what all looks like now, so that it need not be fetched the next time, and that it was looked at.
+    fn keep(
+        &self,
+        record: &Record,
+        seen: Option<Seen>,
+        inputs: Option<Inputs>,
+        outputs: Vec<Object>,
+        out: &Out,
+    ) -> Result<()> {
+        let mut now = Seen::new(&record.key, inputs);
+        now.outputs = outputs;
+        if seen.as_ref() != Some(&now) {
+            out.see(&self.entry.name, &now)?;
+        }
+        if record.unreached.is_some() {
+            let mut record = record.clone();
+            record.unreached = None;
+            out.write(&record)?;
+        }
+        Ok(())
+    }
+
+    /// What `record` was made of, if all of it looks as it did then.
+    fn as_seen(
+        &self,
+        record: &Record,
+        seen: Option<&Seen>,
+        origin: &Origin,
+        stop: &AtomicBool,
+    ) -> Result<Option<Inputs>> {
+        let seen = seen.filter(|seen| seen.key == record.key);
+        let Some(inputs) = seen.and_then(|seen| seen.inputs.as_ref()).filter(|inputs| inputs.is_certain())
+        else {
+            return Ok(None);
         };
-        Ok(inputs.asked == origin.asked(&self.settings, stop)?
-            && inputs.objects == origin.objects(&self.entry, &self.settings, &inputs.sides, stop)?)
+        let same = inputs.asked == origin.asked(&self.settings, stop)?
+            && inputs.objects == origin.objects(&self.entry, &self.settings, &inputs.sides)?;
+        Ok(same.then(|| inputs.clone()))
     }
 
     /// Fetches the model. Gives its key.
-    fn fetch(&self, origin: &Origin, batch: &Batch, waits: Waits) -> Result<String> {
-        let fetched = origin.fetch(&self.entry, &self.settings, waits.stop, &|| waits.gone())?;
+    fn fetch(&self, origin: &Origin, batch: &Batch, stop: &AtomicBool) -> Result<String> {
+        let fetched = origin.fetch(&self.entry, &self.settings, stop)?;
         let here = self.here.get_or_init(|| fetched);
         self.size.get_or_init(|| Size::of(&here.path, &here.settings, batch));
-        key::key(&here.path, &here.settings, waits.stop)
+        key::key(&here.path, &here.settings, stop)
     }
 }
 
@@ -195,14 +231,5 @@ impl Size {
         let memory =
             outline.as_ref().map_or(0, |outline| estimate(path, outline, settings, batch.share(batch.jobs)));
         Self { bytes: outline.map(|outline| outline.bytes), memory }
-    }
-}
-
-/// Whether nothing is left to do under the key of `record`.
-fn is_done(record: &Record, batch: &Batch, out: &Out, stop: &AtomicBool) -> Result<bool> {
-    match &record.state {
-        State::Placing => Ok(false),
-        State::Failed { .. } => Ok(batch.keep_failures),
-        State::Written { .. } => out.is_whole(record, stop),
     }
 }

@@ -206,6 +206,7 @@ fn what_cannot_be_reached_is_told() {
         told(&["s3://zoo/list.toml", "-o", "out"], &[], &["s3://zoo/list.toml: it is not there"]);
         told(&["s3://zoo/vision/mobile/model.onnx", "-o", "out"], &[], &["single model"]);
         told(&["s3://zoo", "-o", "s3://zoo/"], &[], &["both the source and the output"]);
+        told(&["s3://zoo", "-o", "out", "--work", "s3://zoo/work"], &[], &["--work s3://zoo/work", "folder"]);
         told(&["https://localhost/models", "-o", "out"], &[], &["web server", "ONNX_HUB_MANIFEST.json"]);
         told(
             &["s3://zoo", "-o", "https://localhost/out"],
@@ -215,6 +216,34 @@ fn what_cannot_be_reached_is_told() {
         told(&["gs://zoo", "-o", "out"], &[], &["gs://", "s3://"]);
         told(&["--merge", "s3://zoo"], &[], &["no shard", "--shard"]);
     });
+}
+
+#[test]
+fn one_model_may_be_asked_for_in_several_ways() {
+    let server = Server::start();
+    zoo(&server.bucket());
+    let mut list = String::new();
+    for at in 0..6 {
+        let precision = ["w4", "w8"][at % 2];
+        list += &format!(
+            "[[model]]\npath = 'vision/mobile/model.onnx'\nname = 'n{at}.onnx'\ncalibration = 'vision/mobile'\nprecision = '{precision}'\n"
+        );
+    }
+    fs::write(server.bucket().join("list.toml"), list).expect("it can be written");
+    let path = server.bucket().join("list.toml");
+    server.run(&[&path.to_string_lossy(), "-o", "local", "-q"], 0);
+    server.run(&["s3://zoo/list.toml", "-o", "far", "-q", "--jobs", "3"], 0);
+    same(&server.folder.path().join("local"), &server.folder.path().join("far"));
+    // Samples that are not there are told as models are.
+    let lost = "[[model]]\npath = 'vision/mobile/model.onnx'\nprecision = 'w4'\n";
+    for (calibration, word) in
+        [("gone.npz", "calibration: it is not there"), ("../x", "does not lie below s3://zoo")]
+    {
+        fs::write(&path, format!("{lost}calibration = '{calibration}'\n")).expect("it can be written");
+        server.run(&["s3://zoo/list.toml", "-o", "lost", "-q"], 1);
+        let rows = fs::read_to_string(server.folder.path().join("lost/summary.csv")).expect("the table");
+        assert!(rows.contains(word), "{rows}");
+    }
 }
 
 /// A server of files, ended when this is dropped.
@@ -270,6 +299,28 @@ fn a_manifest_on_a_web_server_is_a_source() {
     rows(sum(mobile));
     run();
     assert!(!table().contains("model_sha") && table().matches("converted").count() == 2, "{}", table());
+    // A model that cannot be had for a while takes nothing with it; what was converted before it comes back as it was.
+    let out = folder.path().join("out");
+    let before = tree(&out);
+    fs::rename(root.join(mobile), root.join("away")).expect("it can be moved");
+    run();
+    assert!(table().contains(&format!("{mobile},failed,it is not there")), "{}", table());
+    for name in [mobile, "vision/mobile/model.report.json"] {
+        assert!(fs::read(out.join(name)).ok() == before.get(Path::new(name)).cloned(), "{name}");
+    }
+    let merged = ended(batch(folder.path(), &["--merge", "out", "-q"]).output().expect("it starts"), 3);
+    assert!(table().contains(&format!("{mobile},failed,it is not there")), "{merged}");
+    fs::rename(root.join("away"), root.join(mobile)).expect("it can be moved");
+    run();
+    same(&out, &{
+        let kept = folder.path().join("kept");
+        for (name, content) in &before {
+            let path = kept.join(name);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("it can be made");
+            fs::write(path, content).expect("it can be written");
+        }
+        kept
+    });
     // As from a folder; the samples beside a model are not seen from afar.
     fs::remove_dir_all(root.join("vision/mobile/test_data_set_0")).expect("it can be removed");
     let local = ["zoo of models/ONNX_HUB_MANIFEST.json", "-o", "local", "--precision", "w4", "-q"];

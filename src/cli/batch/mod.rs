@@ -139,6 +139,14 @@ pub fn run(
         None => Shard::from_environment(&|name| std::env::var(name).ok())?,
     };
     let shard = asked.unwrap_or(Shard::WHOLE);
+    if let Some(work) = &args.work
+        && let Place::Far(address) = Place::parse(work)?
+    {
+        return Err(Error::options(
+            format!("--work {address}: what is fetched has to lie on this machine"),
+            "give a folder",
+        ));
+    }
     let words = Words::new();
     let all = || thread::available_parallelism().map_or(1, usize::from);
     let threads = args.threads.map_or_else(all, usize::from);

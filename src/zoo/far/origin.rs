@@ -12,7 +12,7 @@ use super::slots::{Slot, Slots};
 use super::{Inputs, search};
 use crate::error::{Error, Result};
 use crate::onnx::outline;
-use crate::remote::{Address, Object, Place, Remote};
+use crate::remote::{Address, Halt, Object, Place, Remote};
 use crate::samples::Samples;
 use crate::zoo::settings::{Grammar, Settings};
 use crate::zoo::source::{Entry, Source};
@@ -69,7 +69,7 @@ impl Fetched {
 }
 
 impl Origin {
-    /// Finds the models at `address`. What is fetched is to lie in `folder`, for `jobs` conversions at once.
+    /// Finds the models at `address`. What is fetched is to lie in `folder`, for `jobs` conversions at once, until `halt` is set.
     ///
     /// # Errors
     /// [`Error::Remote`] where it cannot be listed or read, [`Error::Options`] where it is of another kind, damaged, or names no
@@ -80,7 +80,7 @@ impl Origin {
         grammar: &dyn Grammar,
         folder: &Path,
         (jobs, keep): (usize, bool),
-        stop: &AtomicBool,
+        halt: Halt,
     ) -> Result<(Self, Source)> {
         let last = address.split();
         let ending = last.as_ref().and_then(|(_, name)| Some(name.rsplit_once('.')?.1.to_lowercase()));
@@ -96,12 +96,12 @@ impl Origin {
             _ => None,
         };
         let base = list.as_ref().map_or(address, |(base, _)| base);
-        let remote = Remote::open(base)?;
-        let listing = base.is_listable().then(|| remote.list(stop)).transpose()?;
+        let remote = Remote::open(base, halt)?;
+        let listing = base.is_listable().then(|| remote.list()).transpose()?;
         let root = PathBuf::from(base.to_string());
         let (mut source, is_manifest) = match &list {
             Some((_, name)) => {
-                let text = read(&remote, name, stop)?;
+                let text = read(&remote, name)?;
                 let path = root.join(name);
                 let is_manifest =
                     std::str::from_utf8(&text).is_ok_and(|text| manifest::is_manifest(&path, text));
@@ -114,7 +114,7 @@ impl Origin {
                 let mut source =
                     search::search(&root, listing.unwrap_or(&BTreeMap::new()), inside.as_deref());
                 if listing.is_some_and(|listing| listing.contains_key(manifest::NAME)) {
-                    let text = read(&remote, manifest::NAME, stop)?;
+                    let text = read(&remote, manifest::NAME)?;
                     source.describe(&root.join(manifest::NAME), text);
                 }
                 (source, false)
@@ -143,7 +143,8 @@ impl Origin {
             Some(listing) => {
                 listing.get(&name)?;
                 // Large tensors mostly lie in a file whose name is the model's and more.
-                let beside = listing.range(name.clone()..).take_while(|(other, _)| other.starts_with(&name));
+                let all = listing.range(name.clone()..).take_while(|(other, _)| other.starts_with(&name));
+                let beside = all.filter(|(other, _)| !other[name.len()..].contains('/'));
                 Some(beside.map(|(_, object)| object.bytes).fold(0, u64::saturating_add))
             }
             None => entry.manifest.as_ref()?.get("metadata")?.get("model_bytes")?.as_u64(),
@@ -162,20 +163,14 @@ impl Origin {
     ///
     /// # Errors
     /// [`Error::Remote`]
-    pub fn objects(
-        &self,
-        entry: &Entry,
-        settings: &Settings,
-        sides: &[String],
-        stop: &AtomicBool,
-    ) -> Result<Vec<Object>> {
+    pub fn objects(&self, entry: &Entry, settings: &Settings, sides: &[String]) -> Result<Vec<Object>> {
         let Some(model) = below(&self.base, &entry.path) else { return Ok(Vec::new()) };
         let folder = model.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
         let given: Vec<String> = settings.paths().filter_map(|(_, path)| below(&self.base, &path)).collect();
         let mut names: BTreeSet<&String> = given.iter().chain(sides).collect();
         names.insert(&model);
         let Some(listing) = &self.listing else {
-            let found = names.into_iter().map(|name| self.remote.head(name, stop));
+            let found = names.into_iter().map(|name| self.remote.head(name));
             return Ok(found.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect());
         };
         let inside = |name: &String| {
@@ -188,20 +183,22 @@ impl Origin {
         Ok(listing.iter().filter(|(name, _)| wanted(name)).map(|(_, object)| object.clone()).collect())
     }
 
-    /// Fetches a model and what it needs, when there is a place for it; `gone` says that nobody waits any more.
+    /// The folder for what is fetched of a model: one model may be asked for more than once, under different names.
+    pub fn place(&self, entry: &Entry) -> PathBuf {
+        self.folder.join(store::hexadecimal(Sha256::new_with_prefix(&entry.name)))
+    }
+
+    /// Fetches a model and what it needs, when there is a place for it.
     ///
     /// # Errors
-    /// [`Error::Remote`] and [`Error::Write`].
-    pub fn fetch(
-        &self,
-        entry: &Entry,
-        settings: &Settings,
-        stop: &AtomicBool,
-        gone: &dyn Fn() -> bool,
-    ) -> Result<Fetched> {
+    /// [`Error::Remote`], also where nobody waits any more, and [`Error::Write`].
+    pub fn fetch(&self, entry: &Entry, settings: &Settings, stop: &AtomicBool) -> Result<Fetched> {
+        self.look_for(settings)?;
         let model = below(&self.base, &entry.path).unwrap_or_default();
-        let slot = self.slots.take(gone);
-        let root = self.folder.join(store::hexadecimal(Sha256::new_with_prefix(&model)));
+        let Some(slot) = self.slots.take(&|| self.remote.is_halted()) else {
+            return Err(self.remote.halted(&model));
+        };
+        let root = self.place(entry);
         store::empty(&root)?;
         let here = |path: &Path| below(&self.base, path).map(|name| root.join(name));
         let mut fetched = Fetched {
@@ -210,11 +207,40 @@ impl Origin {
             inputs: Inputs { asked: self.asked(settings, stop)?, sides: Vec::new(), objects: Vec::new() },
             root: root.clone(),
             keep: self.keep,
-            slot: Mutex::new(slot),
+            slot: Mutex::new(Some(slot)),
         };
         let filled = self.fill(&mut fetched, entry, settings, &model, stop);
         filled.inspect_err(|_| fetched.release())?;
         Ok(fetched)
+    }
+
+    /// Tells of samples beyond the network that are not there.
+    fn look_for(&self, settings: &Settings) -> Result<()> {
+        for (option, path) in settings.paths().filter(|(_, path)| path.starts_with(&self.base)) {
+            let wrong = |problem: &str| Error::Remote {
+                url: path.display().to_string(),
+                problem: format!("{option}: {problem}"),
+                remedy: "check the name".into(),
+            };
+            let Some(name) = below(&self.base, &path) else {
+                return Err(wrong(&format!("it does not lie below {}", self.base.display())));
+            };
+            let inside = format!("{name}/");
+            let is_there = match &self.listing {
+                Some(listing) => {
+                    listing.contains_key(&name)
+                        || listing
+                            .range(inside.clone()..)
+                            .next()
+                            .is_some_and(|(next, _)| next.starts_with(&inside))
+                }
+                None => self.remote.head(&name)?.is_some(),
+            };
+            if !is_there {
+                return Err(wrong("it is not there"));
+            }
+        }
+        Ok(())
     }
 
     fn fill(
@@ -227,20 +253,20 @@ impl Origin {
     ) -> Result<()> {
         let wanted = match &self.listing {
             Some(listing) => listing.get(model).cloned(),
-            None => self.remote.head(model, stop)?,
+            None => self.remote.head(model)?,
         };
         let wanted = wanted.ok_or_else(|| missing(&self.remote, model))?;
-        let first = self.remote.fetch(&wanted, &fetched.path, stop)?;
+        let first = self.remote.fetch(&wanted, &fetched.path)?;
         self.confirm(entry, model, &fetched.path, stop)?;
         // A damaged model is told when it is read.
         let sides = outline(&fetched.path).map(|outline| outline.side_files).unwrap_or_default();
         let name = |side: &PathBuf| store::name(side.strip_prefix(&fetched.root).ok()?);
         fetched.inputs.sides = sides.iter().filter_map(name).collect();
-        for object in self.objects(entry, settings, &fetched.inputs.sides, stop)? {
+        for object in self.objects(entry, settings, &fetched.inputs.sides)? {
             if object.name == first.name {
                 fetched.inputs.objects.push(listed(&first, object));
             } else {
-                let found = self.remote.fetch(&object, &fetched.root.join(&object.name), stop)?;
+                let found = self.remote.fetch(&object, &fetched.root.join(&object.name))?;
                 fetched.inputs.objects.push(listed(&found, object));
             }
         }
@@ -274,8 +300,8 @@ fn listed(fetched: &Object, listed: Object) -> Object {
     }
 }
 
-fn read(remote: &Remote, name: &str, stop: &AtomicBool) -> Result<Vec<u8>> {
-    remote.get(name, stop)?.ok_or_else(|| missing(remote, name))
+fn read(remote: &Remote, name: &str) -> Result<Vec<u8>> {
+    remote.get(name)?.ok_or_else(|| missing(remote, name))
 }
 
 fn missing(remote: &Remote, name: &str) -> Error {

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
 use super::Seen;
 use crate::error::{Error, Result};
-use crate::remote::{Address, Object, Remote};
+use crate::remote::{Address, Halt, Object, Remote};
 use crate::zoo::out::Output;
 use crate::zoo::store::{self, Digest};
 
@@ -29,14 +28,14 @@ impl Target {
     ///
     /// # Errors
     /// [`Error::Options`] where nothing can be written there, [`Error::Remote`].
-    pub fn open(address: &Address) -> Result<Self> {
+    pub fn open(address: &Address, halt: Halt) -> Result<Self> {
         if !address.is_listable() {
             return Err(Error::options(
                 format!("{address}: a web server only gives files"),
                 "choose a folder of this machine with -o, or a bucket as in s3://bucket/prefix",
             ));
         }
-        Ok(Self { remote: Remote::open(address)?, listing: Mutex::new(None) })
+        Ok(Self { remote: Remote::open(address, halt)?, listing: Mutex::new(None) })
     }
 
     /// What messages call a file in it.
@@ -44,11 +43,11 @@ impl Target {
         PathBuf::from(self.remote.address().join(name).to_string())
     }
 
-    fn listing(&self, stop: &AtomicBool) -> Result<Listing> {
+    fn listing(&self) -> Result<Listing> {
         let mut kept = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         match &*kept {
             Some(listing) => Ok(Arc::clone(listing)),
-            None => Ok(Arc::clone(kept.insert(Arc::new(self.remote.list(stop)?)))),
+            None => Ok(Arc::clone(kept.insert(Arc::new(self.remote.list()?)))),
         }
     }
 
@@ -65,15 +64,15 @@ impl Target {
     /// # Errors
     /// [`Error::Remote`]
     pub fn get(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        self.remote.get(name, &AtomicBool::new(false))
+        self.remote.get(name)
     }
 
     /// Whether there was something of this name.
     ///
     /// # Errors
     /// [`Error::Remote`]
-    pub fn has(&self, name: &str, stop: &AtomicBool) -> Result<bool> {
-        Ok(self.listing(stop)?.contains_key(name))
+    pub fn has(&self, name: &str) -> Result<bool> {
+        Ok(self.listing()?.contains_key(name))
     }
 
     /// Takes a file away, if it is there.
@@ -89,31 +88,34 @@ impl Target {
     /// # Errors
     /// [`Error::Remote`]
     pub fn below(&self, folder: &str) -> Result<Vec<String>> {
-        let listing = self.listing(&AtomicBool::new(false))?;
+        let listing = self.listing()?;
         let inside = |name: &&String| name.rsplit_once('/').is_some_and(|(parent, _)| parent == folder);
         Ok(listing.keys().filter(inside).cloned().collect())
     }
 
-    /// Whether all of these lay there: as they looked when they were written, or else as they are when they are read.
+    /// What all of these look like, if they lay there: as they looked when they were written, or else as they are when they are
+    /// read.
     ///
     /// # Errors
     /// [`Error::Remote`]
-    pub fn has_all(&self, outputs: &[Output], seen: Option<&Seen>, stop: &AtomicBool) -> Result<bool> {
-        let listing = self.listing(stop)?;
+    pub fn whole(&self, outputs: &[Output], seen: Option<&Seen>) -> Result<Option<Vec<Object>>> {
+        let listing = self.listing()?;
+        let mut found = Vec::new();
         for output in outputs {
-            let there = listing.get(&output.file).filter(|found| found.bytes == output.digest.bytes);
-            let Some(there) = there else { return Ok(false) };
-            let known = seen.is_some_and(|seen| seen.outputs.iter().any(|seen| same(seen, there)));
-            if !known && self.digest(&output.file, stop)?.as_ref() != Some(&output.digest) {
-                return Ok(false);
+            let there = listing.get(&output.file).filter(|there| there.bytes == output.digest.bytes);
+            let Some(there) = there else { return Ok(None) };
+            let known = seen.and_then(|seen| seen.outputs.iter().find(|seen| same(seen, there)));
+            if known.is_none() && self.digest(&output.file)?.as_ref() != Some(&output.digest) {
+                return Ok(None);
             }
+            found.push(known.unwrap_or(there).clone());
         }
-        Ok(true)
+        Ok(Some(found))
     }
 
-    fn digest(&self, name: &str, stop: &AtomicBool) -> Result<Option<Digest>> {
+    fn digest(&self, name: &str) -> Result<Option<Digest>> {
         let (mut digest, mut bytes) = (Sha256::new(), 0u64);
-        let found = self.remote.each(name, stop, &mut |piece| {
+        let found = self.remote.each(name, &mut |piece| {
             digest.update(piece);
             bytes += piece.len() as u64;
             Ok(())

@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use tempfile::TempDir;
 
 use crate::error::{Error, Result};
 use crate::plan::Listener;
-use crate::remote::Place;
+use crate::remote::{Halt, Place};
 use crate::zoo::out::lock::{Site, lock};
 use crate::zoo::out::{Out, own};
 use crate::zoo::{Batch, finish, store};
@@ -33,54 +34,59 @@ pub struct Workplace {
 }
 
 impl Workplace {
-    /// Makes the output folder and, where one is needed, the working folder, and keeps other batches off both for as long as
-    /// what is returned is there. Gives nothing where `stop` came first.
+    /// Makes the output folder and, where one is needed, the working folder: in the one that was asked for, else in an output folder
+    /// on this machine, else a temporary one. Keeps other batches off both for as long as what is returned is there. Gives nothing
+    /// where `stop` came first.
     ///
     /// # Errors
     /// [`Error::Write`] where one cannot be made, [`Error::Options`] where another batch is at work there, [`Error::Remote`].
-    pub fn prepare(batch: &Batch, listener: &dyn Listener, stop: &AtomicBool) -> Result<Option<Ready>> {
+    pub fn prepare(batch: &Batch, listener: &dyn Listener, stop: &Arc<AtomicBool>) -> Result<Option<Ready>> {
         let label = finish::label(batch.shard);
-        let mut locks = Vec::new();
+        let is_far = |place: &Place| matches!(place, Place::Far(_));
+        let work = batch.work.as_ref().filter(|_| is_far(&batch.source) || is_far(&batch.out));
         let near = match &batch.out {
-            Place::Near(root) => Some((root.join(own(&format!("shards/{label}.lock"))), root, "-o")),
+            Place::Near(root) => Some(root),
             Place::Far(_) => None,
         };
-        let working = match (&batch.work, &batch.source, &batch.out) {
-            (_, Place::Near(_), Place::Near(_)) | (None, ..) => None,
-            (Some(work), ..) => Some((work.join(format!("fourbit-{label}.lock")), work, "--work")),
-        };
-        for (file, folder, option) in near.iter().chain(&working) {
-            let Some(locked) = lock(Site { file, folder, option }, batch, listener, stop)? else {
-                return Ok(None);
-            };
+        let mut locks = Vec::new();
+        for (file, folder, option) in [
+            near.map(|root| (root.join(own(&format!("shards/{label}.lock"))), root, "-o")),
+            work.map(|work| (work.join(format!("fourbit-{label}.lock")), work, "--work")),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            let site = Site { file: &file, folder, option };
+            let Some(locked) = lock(site, batch, listener, stop)? else { return Ok(None) };
             locks.push(locked);
         }
-        let workplace = Self::new(batch, &label)?;
+        let workplace = match (work, near) {
+            (Some(work), _) => Some(Self::new(work.join(format!("fourbit-{label}")), batch.keep_work, None)?),
+            (None, Some(_)) if !is_far(&batch.source) => None,
+            (None, Some(root)) => {
+                Some(Self::new(root.join(own("work")).join(&label), batch.keep_work, None)?)
+            }
+            (None, None) => Some(Self::temporary(batch.keep_work)?),
+        };
         let work = workplace.as_ref().map_or(Path::new(""), |workplace| &workplace.path);
-        let out = Out::new(&batch.out, &label, work)?;
+        let out = Out::new(&batch.out, &label, work, Halt::new([stop]))?;
         store::empty(&out.staging)?;
         Ok(Some(Ready { out, workplace, _locks: locks }))
     }
 
-    /// The folder of what works under `label`: in the one that was asked for, else in an output folder on this machine, else
-    /// a temporary one. `None` where nothing is far.
-    fn new(batch: &Batch, label: &str) -> Result<Option<Self>> {
-        let (path, temporary) = match (&batch.work, &batch.source, &batch.out) {
-            (_, Place::Near(_), Place::Near(_)) => return Ok(None),
-            (Some(work), ..) => (work.join(format!("fourbit-{label}")), None),
-            (None, _, Place::Near(root)) => (root.join(own("work")).join(label), None),
-            (None, ..) => {
-                let parent = std::env::temp_dir();
-                let made = tempfile::Builder::new().prefix("fourbit-").tempdir_in(&parent);
-                let made = made.map_err(Error::write(&parent))?;
-                match batch.keep_work {
-                    true => (made.keep(), None),
-                    false => (made.path().to_owned(), Some(made)),
-                }
-            }
-        };
+    fn new(path: PathBuf, keep: bool, temporary: Option<TempDir>) -> Result<Self> {
         store::empty(&path)?;
-        Ok(Some(Self { path, keep: batch.keep_work, _temporary: temporary }))
+        Ok(Self { path, keep, _temporary: temporary })
+    }
+
+    fn temporary(keep: bool) -> Result<Self> {
+        let parent = std::env::temp_dir();
+        let made = tempfile::Builder::new().prefix("fourbit-").tempdir_in(&parent);
+        let made = made.map_err(Error::write(&parent))?;
+        match keep {
+            true => Self::new(made.keep(), keep, None),
+            false => Self::new(made.path().to_owned(), keep, Some(made)),
+        }
     }
 
     /// Clears it.

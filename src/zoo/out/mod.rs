@@ -14,7 +14,7 @@ use super::manifest::Facts;
 use super::store;
 use crate::error::{Error, Result};
 use crate::plan::{Row, Status};
-use crate::remote::Place;
+use crate::remote::{Halt, Object, Place};
 pub use record::{Output, Record, State, outputs, staged};
 
 /// The folder of the output folder that is ours; searches leave out what is hidden.
@@ -36,16 +36,17 @@ enum Home {
 
 impl Out {
     /// The folder `place`. What is not complete lies in a folder `label` in it, or, where `place` is far, in `work`: what works at
-    /// the same time has another one.
+    /// the same time has another one. What is far is asked for as long as `halt` is not set.
     ///
     /// # Errors
     /// [`Error::Remote`] where it makes no sense; nothing is asked of it yet.
-    pub fn new(place: &Place, label: &str, work: &Path) -> Result<Self> {
+    pub fn new(place: &Place, label: &str, work: &Path, halt: Halt) -> Result<Self> {
         Ok(match place {
             Place::Near(root) => Self::near(root, label),
-            Place::Far(address) => {
-                Self { home: Home::Far(Box::new(Target::open(address)?)), staging: work.join("staging") }
-            }
+            Place::Far(address) => Self {
+                home: Home::Far(Box::new(Target::open(address, halt)?)),
+                staging: work.join("staging"),
+            },
         })
     }
 
@@ -96,10 +97,10 @@ impl Out {
     ///
     /// # Errors
     /// [`Error::Remote`]
-    pub fn has(&self, name: &str, stop: &AtomicBool) -> Result<bool> {
+    pub fn has(&self, name: &str) -> Result<bool> {
         match &self.home {
             Home::Near(root) => Ok(store::exists(&root.join(name))),
-            Home::Far(target) => target.has(name, stop),
+            Home::Far(target) => target.has(name),
         }
     }
 
@@ -178,13 +179,19 @@ impl Out {
         }
     }
 
-    /// Whether the files of a record are there, as they were written.
+    /// Whether the files of a record are there, as they were written: if so, what they look like from afar. `seen` is what was
+    /// known of that.
     ///
     /// # Errors
     /// [`Error::Remote`] where that cannot be found out; of a file on this machine that is a no.
-    pub fn is_whole(&self, record: &Record, stop: &AtomicBool) -> Result<bool> {
+    pub fn whole(
+        &self,
+        record: &Record,
+        seen: Option<&Seen>,
+        stop: &AtomicBool,
+    ) -> Result<Option<Vec<Object>>> {
         if !matches!(record.state, State::Written { .. }) {
-            return Ok(false);
+            return Ok(None);
         }
         match &self.home {
             Home::Near(root) => {
@@ -193,12 +200,9 @@ impl Out {
                     std::fs::metadata(&path).is_ok_and(|found| found.len() == output.digest.bytes)
                         && store::digest(&path, stop).is_ok_and(|found| found == output.digest)
                 };
-                Ok(record.outputs.iter().all(same))
+                Ok(record.outputs.iter().all(same).then(Vec::new))
             }
-            Home::Far(target) => {
-                let seen = self.seen(&record.model)?.filter(|seen| seen.key == record.key);
-                target.has_all(&record.outputs, seen.as_ref(), stop)
-            }
+            Home::Far(target) => target.whole(&record.outputs, seen.filter(|seen| seen.key == record.key)),
         }
     }
 
@@ -259,6 +263,21 @@ impl Out {
         self.write(&Record::new(&model, key, Vec::new(), State::Failed { row }))
     }
 
+    /// Notes that a model could not be looked at this time: what an earlier conversion of it gave stays, and its record with it.
+    ///
+    /// # Errors
+    /// [`Error::Write`] or [`Error::Remote`]
+    pub fn unreached(&self, row: Row) -> Result<()> {
+        let model = row.model.clone();
+        match self.read(&model)? {
+            Some(mut record) if matches!(record.state, State::Written { .. }) => {
+                record.unreached = Some(row);
+                self.write(&record)
+            }
+            _ => self.fail("", row, None),
+        }
+    }
+
     /// Takes away an output of `model`, whatever a record may have been made to say.
     fn take_away(&self, model: &str, output: &Output) -> Result<()> {
         match outputs(model).contains(&output.file) {
@@ -302,7 +321,7 @@ mod tests {
             staging
         };
         let never = AtomicBool::new(false);
-        let whole = |record: &Record| out.is_whole(record, &never).unwrap();
+        let whole = |record: &Record| out.whole(record, None, &never).unwrap().is_some();
         let place = |model: &str, side| {
             let staging = stage(model, side);
             out.place(staging.path(), "key", row(Status::Converted), Facts::default(), None).unwrap();

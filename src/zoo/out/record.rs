@@ -53,13 +53,16 @@ pub struct Record {
     /// How far it has come.
     #[serde(flatten)]
     pub state: State,
+    /// Its row instead, where it could not be looked at when it was last asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreached: Option<Row>,
 }
 
 impl Record {
     /// A record of `model`.
     pub fn new(model: &str, key: &str, outputs: Vec<Output>, state: State) -> Self {
         let (model, key) = (model.to_owned(), key.to_owned());
-        Self { schema: SCHEMA.into(), version: VERSION, model, key, outputs, state }
+        Self { schema: SCHEMA.into(), version: VERSION, model, key, outputs, state, unreached: None }
     }
 
     /// Reads the record of `model`. A damaged one says only that its files are ours.

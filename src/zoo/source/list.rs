@@ -79,6 +79,11 @@ impl Reader<'_> {
             let all = self.known.keys().copied().collect::<Vec<_>>().join(", ");
             at(format!("there is no such option; there are {all}"))
         })?;
+        if let Value::String(text) = value
+            && known.is_path
+        {
+            is_path(text).map_err(at)?;
+        }
         settings.read(known, value, self.folder).map_err(at)?;
         // By itself, so that the message is told where the value stands.
         let mut alone = Settings::default();
@@ -108,6 +113,7 @@ impl Reader<'_> {
         let (file, place) = text("path")
             .transpose()?
             .ok_or_else(|| (table.place.clone(), "path is missing, which names the model".to_owned()))?;
+        is_path(&file).map_err(|problem| (place.clone(), format!("path: {problem}")))?;
         let name = match text("name").transpose()? {
             Some((name, place)) => {
                 let inside = store::name(Path::new(&name)).filter(|name| is_model(name));
@@ -127,6 +133,16 @@ impl Reader<'_> {
         options.into_iter().try_for_each(|key| self.set(&mut settings, key))?;
         self.whole(&settings, table.place)?;
         Ok(Entry { name, path: self.folder.join(file), settings, ..Entry::default() })
+    }
+}
+
+/// Whether `text` may be a path.
+fn is_path(text: &str) -> Result<(), String> {
+    match text.contains("://") {
+        true => Err(format!(
+            "{text:?} is a URL; paths are relative to the list: put one beside the models, and give its URL"
+        )),
+        false => Ok(()),
     }
 }
 
@@ -282,6 +298,12 @@ mod tests {
             ("l.toml", "[[model]]\nprecision = 'w4'\n", &["line 1", "path is missing"]),
             ("l.toml", "[[model]]\npath = 'm.txt'\n", &["line 2", "m.txt", ".onnx"]),
             ("l.toml", "[[model]]\npath = 'm.onnx'\nname = '../m.onnx'\n", &["line 3", "../m.onnx"]),
+            ("l.toml", "[[model]]\npath = 's3://a/m.onnx'\n", &["line 2", "s3://a/m.onnx", "URL"]),
+            (
+                "l.toml",
+                "[[model]]\npath = 'm.onnx'\ncalibration = 'http://a'\n",
+                &["line 3", "http://a", "URL"],
+            ),
             (
                 "l.toml",
                 "[[model]]\npath = 'm.onnx'\n[[model]]\npath = './m.onnx'\n",
