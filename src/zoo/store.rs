@@ -74,8 +74,10 @@ pub fn get(path: &Path) -> Result<Option<Vec<u8>>> {
 /// # Errors
 /// [`Error::Write`]
 pub fn put(path: &Path, content: &[u8], staging: &Path) -> Result<()> {
-    let part = staging.join("part");
-    folder(&part)?;
+    fs::create_dir_all(staging).map_err(Error::write(staging))?;
+    // Several threads may put files at the same time.
+    let own = tempfile::tempdir_in(staging).map_err(Error::write(staging))?;
+    let part = own.path().join("part");
     let mut sink = Sink::create(&part, true)?;
     sink.write_all(content).map_err(Error::write(path))?;
     sink.commit()?;
@@ -175,6 +177,25 @@ pub fn real(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_put_at_once_do_not_mix() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging = folder.path().join("staging");
+        let path = |thread: usize, at: usize| folder.path().join(format!("{thread}/{at}"));
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let staging = &staging;
+                scope.spawn(move || {
+                    (0..50).for_each(|at| put(&path(thread, at), &[thread as u8; 9], staging).unwrap());
+                });
+            }
+        });
+        for (thread, at) in (0..4).flat_map(|thread| (0..50).map(move |at| (thread, at))) {
+            assert_eq!(fs::read(path(thread, at)).unwrap(), [thread as u8; 9]);
+        }
+        assert_eq!(fs::read_dir(staging).unwrap().count(), 0);
+    }
 
     #[test]
     fn names_stay_inside() {
