@@ -71,8 +71,8 @@ impl Start {
 }
 
 impl Statistics {
-    /// Reads `moments`, which are let go of. `centred` where a bias can take up the means. Features that were always 0 count as if each of them
-    /// varied as much as the others do on average, independently.
+    /// Reads `moments`, which are let go of. `centred` where a bias can take up the means. Features that were always 0 count as if
+    /// each of them varied as much as the others do on average, independently.
     ///
     /// `None` where nothing finite was seen, or nothing but zeros.
     pub fn new(moments: Moments, centred: bool) -> Option<(Self, Start)> {

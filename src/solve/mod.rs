@@ -162,7 +162,8 @@ impl<'s> Solver<'s> {
     }
 
     /// Decides on weights by what they do to the output of their layer, from evidence of their inputs; by themselves where
-    /// there is none, each let go of as soon as it is used. The activations that they meet are decided before. Gives the decision on each of `sites`, `None` where it stays float.
+    /// there is none. Evidence is let go of as soon as it is used. The activations that they meet are decided before. Gives the
+    /// decision on each of `sites`, `None` where it stays float.
     ///
     /// # Errors
     /// As [`solve`].

@@ -106,11 +106,7 @@ impl Record {
             write_manifest(out, &self.models, &rows)?;
         }
         // Of a whole batch too: a division into one part can be merged like any other.
-        let path = Self::path(shard);
-        let mut text =
-            serde_json::to_vec_pretty(self).map_err(|error| Error::write(&out.shown(&path))(error.into()))?;
-        text.push(b'\n');
-        out.put(&path, &text)?;
+        out.json(&Self::path(shard), self)?;
         Ok(Summary { tool: self.tool.clone(), options: self.options.clone(), rows })
     }
 }
@@ -141,16 +137,14 @@ fn write_manifest(out: &Out, models: &[Listed], rows: &[Row]) -> Result<()> {
             entries.push(manifest::entry(row, &facts, original));
         }
     }
-    let mut text = serde_json::to_vec_pretty(&entries)
-        .map_err(|error| Error::write(&out.shown(manifest::NAME))(error.into()))?;
-    text.push(b'\n');
-    out.put(manifest::NAME, &text)
+    out.json(manifest::NAME, &entries)
 }
 
 /// Brings the shards of a batch together: the summary of all, and the manifest, as if one process had done everything.
 ///
 /// # Errors
-/// [`Error::Options`] where a shard is missing, or they are of different batches, [`Error::Read`], [`Error::Write`] and [`Error::Remote`].
+/// [`Error::Options`] where a shard is missing, or they are of different batches, [`Error::Read`], [`Error::Write`] and
+/// [`Error::Remote`].
 pub fn merge(place: &Place) -> Result<Summary> {
     let out = Out::new(place, SUMMARY, Path::new(""), Halt::default())?;
     let wrong = |problem: String, remedy: &str| Error::options(format!("{place}: {problem}"), remedy);

@@ -29,7 +29,7 @@ pub fn estimate(path: &Path, outline: &Outline, settings: &Settings, threads: us
     let given = settings.path("calibration").into_iter().chain(settings.path("validation"));
     let beside = Samples::discover(path);
     let found = beside.calibration.into_iter().chain(beside.validation);
-    let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len()).saturating_add(SAMPLED);
     let (mut most, mut samples) = (LARGE_WITHOUT_SAMPLES, 0u64);
     for path in found {
         (most, samples) = (LARGE, samples.max(size(&path)));
@@ -37,17 +37,12 @@ pub fn estimate(path: &Path, outline: &Outline, settings: &Settings, threads: us
     for path in given {
         (most, samples) = (u64::MAX, samples.max(size(&path)));
     }
-    let sampled = if most == LARGE_WITHOUT_SAMPLES { 0 } else { SAMPLED };
     let work = if outline.float_bytes <= most {
         let maps = outline.input_elements.saturating_mul(4 * MAPS);
         let threads = u64::try_from(threads).unwrap_or(u64::MAX);
         // One comes after the other.
         let each = maps.max(matrices(outline.columns)).saturating_mul(threads);
-        outline
-            .float_bytes
-            .saturating_mul(RUNNING)
-            .saturating_add(each)
-            .saturating_add(samples.saturating_add(sampled))
+        outline.float_bytes.saturating_mul(RUNNING).saturating_add(each).saturating_add(samples)
     } else {
         WEIGHTS_ALONE.saturating_add(outline.largest / 3).saturating_add(outline.largest)
     };

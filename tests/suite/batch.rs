@@ -91,17 +91,17 @@ fn rows(out: &Path) -> BTreeMap<String, (String, String)> {
     rows.iter().map(|row| (text(&row["model"]), (text(&row["status"]), text(&row["reason"])))).collect()
 }
 
-/// Everything below `root` that must not differ from run to run, and from shards to one run.
-fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+/// Everything below `root` that must not differ from run to run, from shards to one run, nor with where a batch runs.
+pub fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         for path in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
             let name = path.strip_prefix(root).expect("below").to_owned();
+            let ours = [".fourbit/shards", ".fourbit/seen"].iter().any(|folder| name.starts_with(folder));
             if path.is_dir() {
                 folders.push(path);
-            } else if !name.starts_with(".fourbit/shards") && !name.to_string_lossy().starts_with("timings.")
-            {
+            } else if !ours && !name.to_string_lossy().starts_with("timings.") {
                 found.insert(name, fs::read(path).expect("a file"));
             }
         }
@@ -109,7 +109,7 @@ fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-fn same(one: &Path, other: &Path) {
+pub fn same(one: &Path, other: &Path) {
     let (one, other) = (tree(one), tree(other));
     assert_eq!(one.keys().collect::<Vec<_>>(), other.keys().collect::<Vec<_>>());
     for (name, content) in &one {

@@ -6,10 +6,9 @@
 
 mod server;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -17,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::batch::{same, tree};
 use server::{Server, batch, ended, hexadecimal};
 
 /// Three models in `root`, one of them broken, one with samples and one with a side file.
@@ -33,32 +33,6 @@ fn zoo(root: &Path) {
     }
     fs::create_dir_all(root.join("broken")).expect("a folder");
     fs::write(root.join("broken/text.onnx"), b"hello, this is a text\n").expect("it can be written");
-}
-
-/// Everything below `root` that is the same wherever a batch runs.
-fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for path in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
-            let name = path.strip_prefix(root).expect("below").to_owned();
-            let ours = [".fourbit/shards", ".fourbit/seen"].iter().any(|folder| name.starts_with(folder));
-            if path.is_dir() {
-                folders.push(path);
-            } else if !ours && !name.to_string_lossy().starts_with("timings.") {
-                found.insert(name, fs::read(path).expect("a file"));
-            }
-        }
-    }
-    found
-}
-
-fn same(one: &Path, other: &Path) {
-    let (one, other) = (tree(one), tree(other));
-    assert_eq!(one.keys().collect::<Vec<_>>(), other.keys().collect::<Vec<_>>());
-    for (name, content) in &one {
-        assert!(Some(content) == other.get(name), "{} differs", name.display());
-    }
 }
 
 fn json(path: &Path) -> Value {

@@ -153,7 +153,11 @@ impl Out {
         self.json(&of("records", &record.model), record)
     }
 
-    fn json(&self, name: &str, content: &impl serde::Serialize) -> Result<()> {
+    /// Writes `content` as JSON that people can read.
+    ///
+    /// # Errors
+    /// [`Error::Write`] or [`Error::Remote`]
+    pub fn json(&self, name: &str, content: &impl serde::Serialize) -> Result<()> {
         let mut text = serde_json::to_vec_pretty(content)
             .map_err(|error| Error::write(&self.shown(name))(error.into()))?;
         text.push(b'\n');
