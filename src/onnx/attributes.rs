@@ -69,6 +69,12 @@ pub mod attr {
         AttributeProto { ints: values.to_vec(), ..empty(name, AttributeType::Ints) }
     }
 
+    /// A list of strings.
+    pub fn strings(name: &str, values: &[&str]) -> AttributeProto {
+        let strings = values.iter().map(|value| value.as_bytes().to_vec()).collect();
+        AttributeProto { strings, ..empty(name, AttributeType::Strings) }
+    }
+
     /// A list of floats.
     pub fn floats(name: &str, values: &[f32]) -> AttributeProto {
         AttributeProto { floats: values.to_vec(), ..empty(name, AttributeType::Floats) }

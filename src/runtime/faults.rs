@@ -1,30 +1,19 @@
 //! What tract 0.23.9 does not run, or runs wrongly without saying so.
 
-use std::sync::LazyLock;
-
 use tract_onnx::Onnx;
 
+use super::operators::TRACT;
 use crate::onnx::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 use crate::onnx::{
-    Dtype, Index, Model, bodies, dtype_name, float, int, ints, is_standard, node_label, operator_label,
-    string, value_shape,
+    Dtype, Index, Model, bodies, dtype_name, int, ints, is_standard, node_label, operator_label, string,
+    value_shape,
 };
 
-/// Longest chain of element-wise nodes that is followed.
-const LONGEST_CHAIN: usize = 64;
 /// Operators outside the standard domain that tract knows as what they are.
 const FOREIGN: [(&str, &[&str]); 2] = [
     (
         "ai.onnx.ml",
-        &[
-            "ArrayFeatureExtractor",
-            "CategoryMapper",
-            "LinearClassifier",
-            "LinearRegressor",
-            "Normalizer",
-            "TreeEnsembleClassifier",
-            "TreeEnsembleRegressor",
-        ],
+        &["ArrayFeatureExtractor", "CategoryMapper", "LinearClassifier", "LinearRegressor", "Normalizer"],
     ),
     (
         "com.microsoft",
@@ -59,7 +48,6 @@ pub struct Fault {
 /// The faults that running `model` with tract would meet, bodies of If and Scan included. None
 /// found is no promise that it runs.
 pub fn faults(model: &Model) -> Vec<Fault> {
-    static TRACT: LazyLock<Onnx> = LazyLock::new(tract_onnx::onnx);
     let mut search = Search { tract: &TRACT, model: &model.proto, found: Vec::new() };
     search.graph(model.graph(), None);
     search.found
@@ -107,7 +95,7 @@ impl Search<'_> {
                     self.add(node_label(node), "If", problem.into(), outer);
                 }
             }
-            for problem in self.node_problems(node, &index) {
+            for problem in self.node_problems(node) {
                 self.add(node_label(node), &operator_label(node), problem, outer);
             }
             for body in bodies(node) {
@@ -116,9 +104,9 @@ impl Search<'_> {
         }
     }
 
-    fn node_problems(&self, node: &NodeProto, index: &Index<'_>) -> Vec<String> {
+    fn node_problems(&self, node: &NodeProto) -> Vec<String> {
         let mut problems: Vec<String> = Vec::new();
-        problems.extend(self.operator_problem(node).or_else(|| semantic_problem(node, index)));
+        problems.extend(self.operator_problem(node).or_else(|| semantic_problem(node)));
         for attribute in &node.attribute {
             problems.extend(attribute.t.iter().chain(&attribute.tensors).find_map(tensor_problem));
         }
@@ -142,14 +130,19 @@ impl Search<'_> {
     }
 }
 
-fn semantic_problem(node: &NodeProto, index: &Index<'_>) -> Option<String> {
+fn semantic_problem(node: &NodeProto) -> Option<String> {
     let given = |slot: usize| node.input.get(slot).is_some_and(|input| !input.is_empty());
     let problem = match node.op_type() {
-        "RNN" | "LSTM" | "GRU" if string(node, "direction") == Some("reverse") => {
-            "tract runs direction=reverse as forward"
-        }
         "SpaceToDepth" if string(node, "mode") == Some("CRD") => "tract ignores mode=CRD",
-        "Swish" if float(node, "alpha").is_some_and(|alpha| alpha != 1.0) => "tract ignores alpha",
+        "DFT" if given(1) => "tract ignores dft_length",
+        "DFT" if !given(2) && int(node, "axis").is_none() => "tract takes another axis where none is given",
+        "LinearRegressor" if string(node, "post_transform").is_some_and(|then| then != "NONE") => {
+            "tract ignores post_transform"
+        }
+        "NonMaxSuppression" if !given(2) => {
+            "tract takes all boxes where max_output_boxes_per_class is left out, which means none"
+        }
+        "SkipSimplifiedLayerNormalization" if given(3) => "tract ignores bias",
         "QuantizeLinear" if !given(2) && !matches!(int(node, "output_dtype"), None | Some(0 | 2)) => {
             "tract ignores output_dtype"
         }
@@ -158,9 +151,6 @@ fn semantic_problem(node: &NodeProto, index: &Index<'_>) -> Option<String> {
         }
         "Transpose" if ints(node, "perm").is_some_and(|perm| !is_permutation(perm)) => {
             "its perm names an axis twice or none, at which tract never ends"
-        }
-        "Softmax" | "LogSoftmax" if is_tabulated(node, index) => {
-            "between DequantizeLinear and QuantizeLinear tract replaces it by a table, wrongly"
         }
         _ => return None,
     };
@@ -181,49 +171,6 @@ fn has_unlike_branches(node: &NodeProto) -> bool {
     };
     let [one, other] = bodies(node).map(ranks).collect::<Vec<_>>().try_into().unwrap_or_default();
     one.iter().zip(&other).any(|(one, other)| one.is_some() && other.is_some() && one != other)
-}
-
-/// Whether tract takes `node` for an element-wise function of a per-tensor DequantizeLinear's
-/// output on its way to a QuantizeLinear.
-fn is_tabulated(node: &NodeProto, index: &Index<'_>) -> bool {
-    let mut first = node;
-    for _ in 0..LONGEST_CHAIN {
-        match first.input.first().and_then(|input| index.producer(input)) {
-            Some(before) if before.op_type() == "DequantizeLinear" => {
-                return is_per_tensor(before, index) && is_quantized_after(node, index);
-            }
-            Some(before) if is_unary(before, index) => first = before,
-            _ => return false,
-        }
-    }
-    false
-}
-
-fn is_quantized_after(node: &NodeProto, index: &Index<'_>) -> bool {
-    let mut last = node;
-    for _ in 0..LONGEST_CHAIN {
-        let consumers = last.output.first().map_or(&[][..], |output| index.consumers(output));
-        let nodes = || consumers.iter().filter_map(|&(at, _)| index.graph().node.get(at));
-        if nodes().any(|reader| reader.op_type() == "QuantizeLinear") {
-            return true;
-        }
-        match nodes().next().filter(|reader| consumers.len() == 1 && is_unary(reader, index)) {
-            Some(reader) => last = reader,
-            None => return false,
-        }
-    }
-    false
-}
-
-fn is_per_tensor(node: &NodeProto, index: &Index<'_>) -> bool {
-    let scale = node.input.get(1).and_then(|scale| index.initializer(scale));
-    scale.is_none_or(|scale| scale.dims.iter().product::<i64>() == 1)
-}
-
-fn is_unary(node: &NodeProto, index: &Index<'_>) -> bool {
-    let variable = |input: &&String| !input.is_empty() && index.initializer(input).is_none();
-    node.input.iter().filter(variable).count() == 1
-        && (node.input.len() == 1 || matches!(node.op_type(), "Clip" | "Add" | "Sub" | "Mul" | "Div" | "Pow"))
 }
 
 fn value_problem(value: &ValueInfoProto) -> Option<String> {

@@ -3,6 +3,8 @@
 
 mod faults;
 mod guard;
+mod operators;
+mod passes;
 mod plan;
 mod session;
 mod values;

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::ops::cnn::{Conv, PaddingSpec, PaddingSpec::SameLower, PaddingSpec::SameUpper};
 use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::plan::eval;
 use tract_onnx::tract_core::runtime::RunOptions;
 use tract_onnx::tract_hir::internal::OutletId;
 
+use super::operators::hide_steps;
+use super::passes::optimize;
 use super::values::with_floats;
 
 /// A value that is not computed anew by each run, and the taps that want it.
@@ -40,25 +41,6 @@ fn affordable(model: &TypedModel) -> TractResult<()> {
     Ok(())
 }
 
-/// Spells out the padding of convolutions. tract lends them the strides of those behind them, after which "the same size" would
-/// be another padding.
-fn say_padding(model: &mut TypedModel) {
-    for at in 0..model.nodes().len() {
-        let Some(conv) = model.node(at).op_as::<Conv>() else { continue };
-        let fact = model.outlet_fact(model.node(at).inputs[0]).ok();
-        let dims = fact.and_then(|fact| fact.shape.as_concrete());
-        let shape = dims.and_then(|dims| conv.pool_spec.data_format.shape(dims.to_vec()).ok());
-        let Some(shape) = shape.filter(|_| matches!(conv.pool_spec.padding, SameUpper | SameLower)) else {
-            continue;
-        };
-        let padding = conv.pool_spec.computed_padding(shape.hw_dims());
-        let (before, after) = padding.iter().map(|axis| (axis.pad_before, axis.pad_after)).unzip();
-        let mut conv = conv.clone();
-        conv.pool_spec.padding = PaddingSpec::Explicit(before, after);
-        model.node_mut(at).op = Box::new(conv);
-    }
-}
-
 /// An optimized model, and where its taps went.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -87,8 +69,8 @@ impl Plan {
         model.select_output_outlets(&wanted)?;
         let mut model = model.into_typed()?;
         affordable(&model)?;
-        say_padding(&mut model);
-        let mut model = model.into_decluttered()?.into_optimized()?;
+        hide_steps(&mut model);
+        optimize(&mut model)?;
         let (own, tapped) = model.outputs.split_at(outputs.len());
         let own = own.to_vec();
         let mut places: HashMap<(usize, usize), Vec<usize>> = HashMap::new();

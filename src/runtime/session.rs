@@ -7,6 +7,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::OutletId;
 
 use super::guard::guarded;
+use super::operators::TRACT;
 use super::plan::{Plan, See};
 use super::values::{from_tract, to_tract, with_floats};
 use super::widened::widened;
@@ -63,7 +64,7 @@ impl Session {
         let parsed = guarded(|| {
             // What the file declares of inner values is symbolic where the inputs are: with the
             // inputs concrete it would contradict them.
-            let tract = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_types(true);
+            let tract = TRACT.clone().with_ignore_value_info(true).with_ignore_output_types(true);
             let bytes = onnx::encode(model);
             let proto = tract.proto_model_for_read(&mut bytes.as_slice())?;
             drop(bytes);

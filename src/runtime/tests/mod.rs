@@ -1,5 +1,6 @@
 mod axes;
 mod broken;
 mod faulty;
-mod padding;
+mod operators;
+mod rearranged;
 mod taps;
