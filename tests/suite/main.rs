@@ -5,6 +5,7 @@ mod batch;
 mod budget;
 mod conversions;
 mod forms;
+mod judge;
 mod large;
 mod nbits;
 mod nodes;
