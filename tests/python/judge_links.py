@@ -25,6 +25,14 @@ def same_padding(chain, kernel):
     return {} if how == "none" else {"auto_pad": how}
 
 
+def fits(chain, kernel, attributes):
+    """Whether a window lies within the padded image at all; of one that does not, runtimes make what they like."""
+    if "SAME" in attributes.get("auto_pad", ""):
+        return True
+    pads = attributes.get("pads", [0] * 4)
+    return all(chain.shape[2 + at] + pads[at] + pads[at + 2] >= size for at, size in enumerate(kernel))
+
+
 @link(4)
 def convolution(chain):
     if not is_image(chain):
@@ -90,6 +98,8 @@ def pool(chain):
         return None
     kernel = [chain.pick(2, 3), chain.pick(1, 2, 3)]
     attributes = {"kernel_shape": kernel, "strides": chain.pick(None, [2, 2], [1, 2]), **same_padding(chain, kernel)}
+    if not fits(chain, kernel, attributes):
+        return None
     operator = chain.pick("MaxPool", "AveragePool")
     if chain.opset >= 10 and "auto_pad" not in attributes and chain.chance(0.3):
         attributes["ceil_mode"] = 1
