@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::cnn::{MaxPool, SumPool};
 use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::plan::eval;
 use tract_onnx::tract_core::runtime::RunOptions;
-use tract_onnx::tract_hir::internal::OutletId;
+use tract_onnx::tract_hir::internal::{OutletId, bail};
 
-use super::operators::hide_steps;
 use super::passes::optimize;
 use super::values::with_floats;
 
@@ -35,6 +35,28 @@ fn affordable(model: &TypedModel) -> TractResult<()> {
                     "node {}: a value of {dims:?} is too large to run",
                     node.name
                 )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a window that is larger than what it slides over, padding included: every runtime makes something else of it.
+fn windows_fit(model: &TypedModel) -> TractResult<()> {
+    for node in model.nodes() {
+        let spec = match (node.op_as::<MaxPool>(), node.op_as::<SumPool>()) {
+            (Some(pool), _) => &pool.pool_spec,
+            (_, Some(pool)) => &pool.pool_spec,
+            _ => continue,
+        };
+        let fact = model.outlet_fact(node.inputs[0])?;
+        let Some(dims) = fact.shape.as_concrete() else { continue };
+        let shape = spec.data_format.shape(dims.to_vec())?;
+        let padding = spec.computed_padding(shape.hw_dims());
+        for (axis, (&length, padding)) in shape.hw_dims().iter().zip(&padding).enumerate() {
+            let reach = (spec.kernel_shape[axis].max(1) - 1) * spec.dilation(axis) + 1;
+            if length + padding.pad_before + padding.pad_after < reach {
+                bail!("node {}: a window of {reach} on an axis of {length}", node.name);
             }
         }
     }
@@ -69,7 +91,7 @@ impl Plan {
         model.select_output_outlets(&wanted)?;
         let mut model = model.into_typed()?;
         affordable(&model)?;
-        hide_steps(&mut model);
+        windows_fit(&model)?;
         optimize(&mut model)?;
         let (own, tapped) = model.outputs.split_at(outputs.len());
         let own = own.to_vec();

@@ -66,6 +66,9 @@ HEEDED = {"hidden_size", "layout", "linear_before_reset"}
 
 def is_heard(node):
     """Whether the reference evaluator computes all that a node says."""
+    if node.op_type == "Resize":
+        # It resizes to sizes that are not whole, and cuts them afterwards.
+        return all(attribute.s != b"tf_crop_and_resize" for attribute in node.attribute)
     return node.op_type not in RECURRENT or ({attribute.name for attribute in node.attribute} <= HEEDED and len(node.input) < 5)
 
 

@@ -6,6 +6,7 @@ mod budget;
 mod conversions;
 mod forms;
 mod judge;
+mod judged;
 mod large;
 mod nbits;
 mod nodes;

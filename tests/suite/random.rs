@@ -1,11 +1,11 @@
 //! Models that nobody thought of: made up by seed, converted at every precision, and judged by onnxruntime.
 
 mod bodies;
-mod chance;
+pub mod chance;
 mod graphs;
 mod images;
 mod layers;
-mod samples;
+pub mod samples;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};

@@ -156,12 +156,6 @@ impl Expansion for Node {
     }
 }
 
-/// `kernel`, which takes one input and gives one output of `form`, as a node's operator.
-pub(super) fn computed(kernel: Arc<dyn Kernel>, form: Form) -> Box<dyn TypedOp> {
-    let node = Node { kernel, slots: vec![Some(0)], wanted: vec![0] };
-    Box::new(Computed { node: Arc::new(node), forms: Arc::new(vec![form]) })
-}
-
 /// A kernel in a typed graph. Two are equal only if they are one.
 #[derive(Clone, Debug)]
 struct Computed {

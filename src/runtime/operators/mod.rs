@@ -13,7 +13,6 @@ mod pool;
 mod recurrent;
 mod reduce;
 mod resize;
-mod steps;
 
 use std::sync::{Arc, LazyLock};
 
@@ -24,7 +23,6 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
 use kernel::{Kernel, Node};
-pub(super) use steps::hide_steps;
 
 /// The kernel of a node; `None` where tract's own is right.
 type Choose = fn(&NodeProto, i64) -> TractResult<Option<Arc<dyn Kernel>>>;

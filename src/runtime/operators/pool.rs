@@ -98,16 +98,16 @@ impl Window {
             .map(|(axis, &length)| Ok(self.along(axis, length)?.0))
             .collect::<TractResult<_>>()?;
         let (steps, plane) = (strides(&dims[2..]), dims[2..].iter().product::<usize>());
+        let padding = match self.auto_pad.as_str() {
+            "VALID" => vec![0; self.pads.len()],
+            "NOTSET" => self.pads.clone(),
+            // As many as the windows reach.
+            _ => vec![usize::MAX / 4; self.pads.len()],
+        };
         let ends: Vec<usize> = dims[2..]
             .iter()
             .enumerate()
-            .map(|(axis, &length)| {
-                if self.auto_pad == "NOTSET" {
-                    length + self.pads[axis] + self.pads[axis + steps.len()]
-                } else {
-                    usize::MAX
-                }
-            })
+            .map(|(axis, &length)| length + padding[axis] + padding[axis + steps.len()])
             .collect();
         let mut covered: Vec<(Vec<usize>, usize)> = Vec::new();
         each(&pooled[2..], |place| {
