@@ -20,7 +20,7 @@ pub use layers::LayerRule;
 pub use nbits::{NBITS_BLOCKS, fits_nbits};
 pub use opset::{LEAST_OPSET, NEWEST_OPSET, OPSET_HALF, Opset};
 pub use placement::{Bias, Placement};
-pub use storage::{Container, Storage};
+pub use storage::{Container, HELD, Storage};
 pub use target::{
     Blocks, Case, Contrib, Form, GENERIC, Scales as ScaleForms, Standing, TARGETS, Target, Usual, Wishes,
     names as target_names,
@@ -244,6 +244,8 @@ pub struct Options {
     pub symmetric_weights: bool,
     /// The same of activations.
     pub symmetric_activations: bool,
+    /// Whether 8-bit weights use all codes, also where kernels of the target may saturate.
+    pub full_range: bool,
     /// The runtime that the file is meant for.
     pub target: &'static Target,
     /// Whether 4-bit weights of matrix products are written as onnxruntime's MatMulNBits, where they fit that.
@@ -294,6 +296,7 @@ impl Options {
             bias: Bias::default(),
             symmetric_weights: false,
             symmetric_activations: false,
+            full_range: false,
             target: &GENERIC,
             matmul_nbits: false,
             edges: None,

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::Seen;
+use super::{Seen, saturation};
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{CONTRIB, Dtype, Index, dtype_name, int, integers, is_linear, is_standard};
 use crate::options::{Bias, Case, Contrib, Granularity, OPSET, Spelling, Storage};
@@ -157,6 +157,8 @@ fn readers<'g>(
                 if let Some(problem) = problem {
                     let in_float = seen.target.in_float.is_some_and(|other| other.obstacle(&case).is_none());
                     seen.note(reader, tensor, problem, !in_float);
+                } else {
+                    saturation::layer(reader, &case, tensor, index, seen);
                 }
             }
             _ => {}

@@ -20,6 +20,7 @@ pub(super) fn whole(model: &Model, seen: &mut Seen) {
             tensor: String::new(),
             problem,
             refused: true,
+            saturates: false,
         });
     };
     let (least, most) = seen.target.opsets;

@@ -5,6 +5,7 @@
 mod constant;
 mod domains;
 mod outputs;
+mod saturation;
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ pub fn check(model: &Model, target: &Target) -> (Vec<Finding>, usize) {
                 tensor: String::new(),
                 problem: fault.problem,
                 refused: true,
+                saturates: false,
             });
         }
     }
@@ -60,18 +62,31 @@ impl Seen<'_> {
         self.note(node, tensor, problem.into(), true);
     }
 
+    /// Notes that sums of products with `tensor` may saturate at `node`.
+    fn saturates(&mut self, node: &NodeProto, tensor: &str, problem: String) {
+        self.add(Finding { saturates: true, ..finding(node, tensor, problem, false) });
+    }
+
     fn note(&mut self, node: &NodeProto, tensor: &str, problem: String, refused: bool) {
-        let finding = Finding {
-            node: node_label(node).to_owned(),
-            operator: operator_label(node),
-            tensor: tensor.to_owned(),
-            problem,
-            refused,
-        };
+        self.add(finding(node, tensor, problem, refused));
+    }
+
+    fn add(&mut self, finding: Finding) {
         let key = (finding.node.clone(), finding.tensor.clone(), finding.problem.clone());
         if self.noted.insert(key) {
             self.findings.push(finding);
         }
+    }
+}
+
+fn finding(node: &NodeProto, tensor: &str, problem: String, refused: bool) -> Finding {
+    Finding {
+        node: node_label(node).to_owned(),
+        operator: operator_label(node),
+        tensor: tensor.to_owned(),
+        problem,
+        refused,
+        saturates: false,
     }
 }
 

@@ -88,3 +88,40 @@ fn a_float_model_has_nothing_quantized_and_no_findings() {
         assert_eq!(check(&model, target), (Vec::new(), 0), "{}", target.name);
     }
 }
+
+/// A MatMul of an INT8 activation pair with the weights `[4, 2]` given.
+fn eight(weights: &[i8], dims: &[i64], activation: bool) -> Model {
+    let mut graph = GraphBuilder::new(21);
+    let mut x = graph.input("x", &[1, dims[0]]);
+    if activation {
+        graph.initializer(tensor_f32("step", &[], &[0.5]));
+        graph.initializer(tensor("middle", Dtype::Uint8, &[], vec![128]));
+        x = graph.node("QuantizeLinear", &[&x, "step", "middle"], &[]);
+        x = graph.node("DequantizeLinear", &[&x, "step", "middle"], &[]);
+    }
+    let bytes = weights.iter().map(|&code| code as u8).collect();
+    graph.initializer(tensor("codes", Dtype::Int8, dims, bytes));
+    graph.initializer(tensor_f32("scale", &[dims[1]], &vec![0.5; dims[1] as usize]));
+    let w = graph.node("DequantizeLinear", &["codes", "scale"], &[attr::int("axis", 1)]);
+    let y = graph.node("MatMul", &[&x, &w], &[]);
+    graph.output(&y);
+    graph.ir_version(10).model()
+}
+
+#[test]
+fn codes_whose_products_can_saturate_are_noted_and_not_refused() {
+    let found = |model: &Model, target: &str| {
+        let (findings, _) = check(model, Target::named(target).unwrap());
+        assert!(findings.iter().all(|finding| !finding.refused && finding.saturates), "{findings:?}");
+        findings.len()
+    };
+    // The two largest of either column come to 128, those of a row to more.
+    let safe = [100, 100, 28, -28, 1, 2, -28, 0];
+    let large = [100, 100, 28, -29, 1, 2, -28, 0];
+    for target in ["generic", "ort-cpu", "openvino"] {
+        assert_eq!(found(&eight(&safe, &[4, 2], true), target), 0, "{target}");
+        assert_eq!(found(&eight(&large, &[4, 2], true), target), 1, "{target}");
+        assert_eq!(found(&eight(&large, &[4, 2], false), target), 0, "{target}: float activations");
+    }
+    assert_eq!(found(&eight(&large, &[4, 2], true), "tract"), 0);
+}

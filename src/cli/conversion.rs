@@ -74,6 +74,10 @@ pub struct Choices {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         help_heading = "Precision")]
     pub symmetric_activations: Option<bool>,
+    /// Use all codes for 8-bit weights beside 8-bit activations. By default they are held to -64..64 where the target's kernels
+    /// saturate on x86 without VNNI; use this for other processors
+    #[arg(long, help_heading = "Precision")]
+    pub full_range: bool,
     /// Write 4-bit weights of MatMul and Gemm as onnxruntime's MatMulNBits, where activations are float and the form fits
     /// [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
@@ -298,6 +302,7 @@ impl Choices {
         let mut options = Wishes { blocks, ..wishes }.options(self.target)?;
         options.layers = layers;
         options.edges = self.edges;
+        options.full_range = self.full_range;
         options.include.clone_from(&self.include);
         options.exclude.clone_from(&self.exclude);
         options.op_types.clone_from(&self.op_types);

@@ -30,6 +30,8 @@ pub struct LayerRule {
     pub spelling: Option<Spelling>,
     /// Whether the activation that the layer reads is rounded once, or what that leaves once more: 1 or 2.
     pub activation_terms: Option<usize>,
+    /// Whether 8-bit weights use all codes, also where kernels of the target may saturate.
+    pub full_range: Option<bool>,
     /// Why the weights are to be so; `None` where a person says it.
     #[serde(skip)]
     pub weights_why: Option<String>,
@@ -53,7 +55,7 @@ impl LayerRule {
     pub fn read(path: &Path) -> Result<Vec<Self>> {
         let text = std::fs::read_to_string(path).map_err(Error::read(path))?;
         let wrong = |place: String, problem: &str| {
-            let remedy = "a [[layer]] has the keys match, weights, activations, granularity, dual, spelling, activation_terms";
+            let remedy = "a [[layer]] has the keys match, weights, activations, granularity, dual, spelling, activation_terms, full_range";
             Error::options(format!("{}: {place}: {}", path.display(), problem.replace('\n', " ")), remedy)
         };
         let rules: Rules = toml::from_str(&text).map_err(|error| {
@@ -112,7 +114,7 @@ mod tests {
     fn rules_are_read() {
         let rules = read(
             "[[layer]]\nmatch = 'fc*'\nweights = 'int8'\nactivations = 'float'\ngranularity = 'block:32'\n\
-             [[layer]]\nmatch = 'conv1'\ndual = true\nspelling = 'branches'\nactivation_terms = 2\n",
+             [[layer]]\nmatch = 'conv1'\ndual = true\nspelling = 'branches'\nactivation_terms = 2\nfull_range = true\n",
         )
         .unwrap();
         assert_eq!(rules[0].weights, Some(Some(Storage::Int8)));
@@ -120,6 +122,7 @@ mod tests {
         assert_eq!((rules[0].granularity, rules[0].dual), (Some(Granularity::Block(32)), None));
         assert_eq!((rules[1].weights, rules[1].dual), (None, Some(true)));
         assert_eq!((rules[1].spelling, rules[1].activation_terms), (Some(Spelling::Branches), Some(2)));
+        assert_eq!((rules[0].full_range, rules[1].full_range), (None, Some(true)));
         assert!(read("").unwrap().is_empty());
     }
 

@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+/// The range of 8-bit weights of which no two products with 8-bit activations, added up, leave 16 bits: 255 * (64 + 64) is 32640.
+/// Kernels made of x86's `vpmaddubsw` add products in pairs and saturate there. For signed activations they use codes shifted to
+/// 0..=255, so that the range is the same.
+pub const HELD: (i32, i32) = (-64, 64);
+
 /// How a tensor's codes are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -114,5 +119,19 @@ impl FromStr for Storage {
 impl fmt::Display for Storage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_pair_of_products_with_held_codes_leaves_16_bits_and_a_wider_range_would() {
+        let (lowest, highest) = HELD;
+        let sum = |code: i32| 255 * (code.abs() + code.abs());
+        assert!(sum(lowest).max(sum(highest)) <= i32::from(i16::MAX));
+        assert!(255 * (highest + highest + 1) > i32::from(i16::MAX));
+        assert!(sum(15) < i32::from(i16::MAX), "4-bit codes less any zero point");
     }
 }

@@ -12,7 +12,7 @@ use crate::analyse::analyse;
 use crate::calibrate::{Reach, count};
 use crate::error::{Error, Result};
 use crate::onnx::{self, Model};
-use crate::plan::{self, Analysis, Budgeted, Decision, Outcome, Plan, Planned, Verdict};
+use crate::plan::{self, Analysis, Budgeted, Decision, Outcome, Plan, Planned, Saturation, Verdict};
 use crate::progress::Progress;
 use crate::rewrite;
 use crate::runtime::faults;
@@ -191,6 +191,7 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     let calibration = calibration.map(|samples| (samples.path().display().to_string(), samples.len()));
     ready.warnings.extend(decided.warnings);
     let plan = decided.plan;
+    ready.warnings.extend(saturating(&plan));
     if plan.decisions.is_empty() {
         ready.warnings.push("nothing in this model was quantized; the reasons are listed".into());
     }
@@ -203,6 +204,18 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
         preprocess,
         validation: job.validation.clone().or(beside.validation),
         clock,
+    })
+}
+
+/// A warning where weights of the plan use codes whose products may saturate.
+fn saturating(plan: &Plan) -> Option<String> {
+    let possible = |decision: &&Decision| matches!(decision, Decision::Weight(weight) if weight.saturation == Some(Saturation::Possible));
+    let count = plan.decisions.iter().filter(possible).count();
+    (count > 0).then(|| {
+        format!(
+            "8-bit weights use all codes in {count} of the weight tensors, as asked: on x86 without VNNI their products may saturate, and \
+             the file then gives other results there than this report says"
+        )
     })
 }
 

@@ -1,6 +1,6 @@
 //! Whether a decision is consistent in itself.
 
-use super::{ActivationDecision, ActivationTerm, Decision, NBits, WeightDecision, WeightTerm};
+use super::{ActivationDecision, ActivationTerm, Decision, NBits, Saturation, WeightDecision, WeightTerm};
 use crate::options::{Spelling, Storage};
 
 /// More terms than this are no use to anybody: each costs a product of its own.
@@ -28,6 +28,12 @@ impl WeightDecision {
         let problem = terms.filter_map(|(at, term)| Some((at, term.problem(&self.dims)?))).next();
         if let Some((at, problem)) = problem {
             return Some(named(at, self.terms.len(), problem));
+        }
+        if let (Some(Saturation::Avoided), Some(range)) = (self.saturation, self.code_range()) {
+            let stray = |code: &i16| !(range.0..=range.1).contains(&i32::from(*code));
+            if let Some(code) = self.terms.iter().find_map(|term| term.codes.iter().find(stray)) {
+                return Some(format!("code {code}, though codes are held to {}..{}", range.0, range.1));
+            }
         }
         if self.spelling == Spelling::MatMulNBits
             && let Err(problem) = NBits::of(self)
@@ -125,6 +131,7 @@ mod tests {
             reads: Vec::new(),
             terms: vec![term.clone(), term],
             spelling: Spelling::Sum,
+            saturation: None,
             sqnr_db: None,
             reason: String::new(),
             residuals: None,
@@ -163,6 +170,24 @@ mod tests {
             let found = weight.problem().unwrap_or_default();
             assert!(found.contains(expected), "{expected}: {found}");
         }
+    }
+
+    #[test]
+    fn codes_that_are_held_lie_within_the_range() {
+        let with = |code: i16, saturation| {
+            let mut weight = weight();
+            weight.terms.truncate(1);
+            weight.terms[0].storage = Storage::Int8;
+            weight.terms[0].zero_points = vec![0; 4];
+            weight.terms[0].codes = Codes::new(Storage::Int8, &[1, code, 3, -64, 7, 64]);
+            weight.saturation = saturation;
+            weight.problem()
+        };
+        assert_eq!(with(65, None), None);
+        assert_eq!(with(65, Some(Saturation::Possible)), None);
+        assert_eq!(with(-63, Some(Saturation::Avoided)), None);
+        let problem = with(65, Some(Saturation::Avoided)).unwrap_or_default();
+        assert!(problem.contains("code 65") && problem.contains("-64..64"), "{problem}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::codes::Codes;
 use super::float::Float;
 use super::partition::{Groups, Partition};
 use super::site::{Read, Skip};
-use crate::options::{Bias, Container, Opset, Spelling, Storage};
+use crate::options::{Bias, Container, HELD, Opset, Spelling, Storage};
 
 /// The version of the plan's form. Raised when a reader of the old form could be misled.
 pub const VERSION: u32 = 2;
@@ -93,6 +93,9 @@ pub struct WeightDecision {
     /// How that is written.
     #[serde(default)]
     pub spelling: Spelling,
+    /// What becomes of products that could saturate on the target; `None` where none could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saturation: Option<Saturation>,
     /// Signal to quantization noise of the weights, in dB; `None` where there is no noise.
     pub sqnr_db: Option<f64>,
     /// Why this treatment.
@@ -115,6 +118,12 @@ impl WeightDecision {
         format!("{}_term_{}", self.tensor, at + 1)
     }
 
+    /// The smallest and the largest code that its terms may have.
+    pub fn code_range(&self) -> Option<(i32, i32)> {
+        let held = self.saturation == Some(Saturation::Avoided);
+        self.terms.first().map(|term| if held { HELD } else { term.storage.range() })
+    }
+
     /// The values that the weights stand for: terms decoded and added in order, as ONNX does it, in the type of the scales, and
     /// then in the weights' own. Meant for decisions without a [`WeightDecision::problem`].
     pub fn decode(&self) -> Vec<f32> {
@@ -128,6 +137,17 @@ impl WeightDecision {
     pub fn decode_piece(&self, start: usize, out: &mut [f32]) {
         decode_sum(&self.terms, &self.dims, self.float, start, out);
     }
+}
+
+/// What becomes of 8-bit weights whose products with 8-bit activations kernels of the target add in saturating 16 bits, as those
+/// of x86 without VNNI do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Saturation {
+    /// Codes are within [`HELD`], so that no sum saturates.
+    Avoided,
+    /// All codes are used, as somebody asked for; sums can saturate.
+    Possible,
 }
 
 /// Relative squared errors, `|w - q|^2 / |w|^2`, of one weight tensor at the scales of least error and nearest codes: what

@@ -19,7 +19,7 @@ mod summary;
 pub use budget::{Budgeted, Trial};
 pub use codes::{Codes, CodesMut};
 pub use decision::{
-    ActivationDecision, ActivationTerm, BiasChange, Decision, Plan, Residuals, Subject, VERSION,
+    ActivationDecision, ActivationTerm, BiasChange, Decision, Plan, Residuals, Saturation, Subject, VERSION,
     WeightDecision, WeightTerm, decode_sum,
 };
 pub use expected::{Channels, Expected};
@@ -36,5 +36,6 @@ pub use partition::{Groups, Partition, Runs, Tile};
 pub use sensitivity::{Layer, LayerSensitivity, Loss, Sensitivities, Sensitivity};
 pub use site::{
     ActivationSite, Analysis, Keep, Kernel, Origin, Place, Read, Skip, Spatial, WeightSite, Work,
+    is_depthwise,
 };
 pub use summary::{Event, Listener, Row, Status, Summary, Totals, Written};

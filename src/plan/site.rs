@@ -79,6 +79,11 @@ impl Spatial {
     }
 }
 
+/// Whether a convolution with weights of `dims` in `groups` has one input and one output channel a group.
+pub fn is_depthwise(dims: &[i64], groups: i64) -> bool {
+    dims.get(..2) == Some(&[groups, 1])
+}
+
 /// How a reader multiplies with the weights.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kernel {

@@ -31,6 +31,7 @@ pub fn outcome() -> Outcome {
             codes: Codes::new(Storage::Int4, &[3; 432]),
         }],
         spelling: Spelling::Sum,
+        saturation: None,
         sqnr_db: Some(21.5),
         reason: "least squared error".into(),
         residuals: Some(Residuals {

@@ -143,6 +143,8 @@ fn weight_row(weight: &WeightDecision) -> Value {
         "nodes": nodes(&weight.reads),
         "dims": weight.dims,
         "bits": weight.terms.iter().map(|term| term.storage.bits()).sum::<u32>(),
+        "code_range": weight.code_range(),
+        "saturation": weight.saturation,
         "terms": weight.terms.iter().map(weight_term).collect::<Vec<_>>(),
         "spelling": (weight.terms.len() > 1 || weight.spelling == Spelling::MatMulNBits).then_some(weight.spelling),
         "residuals": weight.residuals,
@@ -216,6 +218,7 @@ mod tests {
         let [weight, activation] = report["sites"].as_array().unwrap().as_slice() else { panic!("{text}") };
         assert_eq!(weight["tensor"], "layer1.conv.weight");
         assert_eq!((&weight["bits"], &weight["spelling"]), (&json!(4), &Value::Null));
+        assert_eq!((&weight["code_range"], &weight["saturation"]), (&json!([-8, 7]), &Value::Null));
         assert_eq!(
             weight["terms"],
             json!([{"storage": "int4", "granularity": "channel", "axis": 0, "block": null, "scale_count": 16}])

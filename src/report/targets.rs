@@ -101,6 +101,7 @@ pub fn data() -> String {
                 Contrib::All => "all",
             },
             "integer_operators": target.integer_operators,
+            "saturating": target.saturating,
             "dual": target.dual.iter().map(|spelling| spelling.name()).collect::<Vec<_>>(),
             "opsets": [target.opsets.0, target.opsets.1],
             "biases": target.biases.iter().map(|bias| bias.name()).collect::<Vec<_>>(),
@@ -126,13 +127,19 @@ pub fn checked(checked: &Checked, layout: Layout) -> String {
             words::name(node, limit),
             finding.operator.clone(),
             words::name(&finding.tensor, limit),
-            if finding.refused { "refused" } else { "in float" }.to_owned(),
+            match (finding.refused, finding.saturates) {
+                (true, _) => "refused",
+                (false, true) => "may saturate",
+                (false, false) => "in float",
+            }
+            .to_owned(),
             finding.problem.clone(),
         ]
     });
     let table = layout.table(&["Node", "Operator", "Tensor", "", "Why"], &[], rows.collect());
     let refused = checked.findings.iter().filter(|finding| finding.refused).count();
-    let slow = checked.findings.len() - refused;
+    let saturating = checked.findings.iter().filter(|finding| finding.saturates).count();
+    let slow = checked.findings.len() - refused - saturating;
     let mut words = match (checked.quantized, refused) {
         (0, 0) => format!(
             "Nothing in it is quantized, and {} refuses nothing of what was looked at.",
@@ -145,6 +152,9 @@ pub fn checked(checked: &Checked, layout: Layout) -> String {
     };
     if slow > 0 {
         words += &format!(" {slow} layers run, but in float.");
+    }
+    if saturating > 0 {
+        words += &format!(" {saturating} layers may saturate on x86 without VNNI.");
     }
     format!("{table}{words}\n")
 }

@@ -2,7 +2,7 @@
 
 use super::budget::budgeted;
 use super::{Detail, Layout, words};
-use crate::plan::{Applied, Outcome, Plan, Planned, Sizes, Verdict};
+use crate::plan::{Applied, Decision, Outcome, Plan, Planned, Saturation, Sizes, Verdict};
 
 /// The report of a whole conversion: tables, a summary, and in the last line the file.
 pub fn outcome(outcome: &Outcome, layout: Layout) -> String {
@@ -31,6 +31,7 @@ pub fn outcome(outcome: &Outcome, layout: Layout) -> String {
 fn summary(outcome: &Outcome, layout: Layout) -> Vec<(String, String)> {
     let mut pairs =
         vec![("Precision".into(), format!("{}, {}", outcome.plan.precision, totals(&outcome.plan)))];
+    pairs.extend(held(&outcome.plan));
     sizes(&outcome.sizes, &mut pairs);
     let (before, after) = outcome.opsets;
     if before != after {
@@ -57,6 +58,7 @@ pub fn planned(planned: &Planned, layout: Layout) -> String {
         text += &layout.kept(&planned.plan.skips);
         let precision = format!("{}, {}", planned.plan.precision, totals(&planned.plan));
         let mut pairs = vec![("Precision".into(), precision)];
+        pairs.extend(held(&planned.plan));
         pairs.extend(planned.budget.iter().flat_map(budgeted));
         pairs.extend(words::time(&planned.seconds));
         text += &layout.pairs(&pairs);
@@ -83,8 +85,7 @@ pub fn applied(applied: &Applied, layout: Layout) -> String {
 }
 
 fn totals(plan: &Plan) -> String {
-    let weights =
-        plan.decisions.iter().filter(|decision| matches!(decision, crate::plan::Decision::Weight(_))).count();
+    let weights = plan.decisions.iter().filter(|decision| matches!(decision, Decision::Weight(_))).count();
     let activations = plan.decisions.len() - weights;
     let skips = plan.skips.len();
     format!(
@@ -92,6 +93,21 @@ fn totals(plan: &Plan) -> String {
         words::things(weights, "weight tensor"),
         words::things(activations, "activation")
     )
+}
+
+/// How many weight tensors do not use all codes, and why.
+fn held(plan: &Plan) -> Option<(String, String)> {
+    let weights = plan.decisions.iter().filter_map(|decision| match decision {
+        Decision::Weight(weight) => Some(weight),
+        Decision::Activation(_) => None,
+    });
+    let held: Vec<_> = weights.filter(|weight| weight.saturation == Some(Saturation::Avoided)).collect();
+    let (lowest, highest) = held.first()?.code_range()?;
+    let text = format!(
+        "{lowest} to {highest} in {}, so that kernels of x86 without VNNI do not saturate (--full-range uses all codes)",
+        words::things(held.len(), "tensor")
+    );
+    Some(("8-bit codes".into(), text))
 }
 
 fn sizes(sizes: &Sizes, pairs: &mut Vec<(String, String)>) {
@@ -149,6 +165,15 @@ mod tests {
         }
         assert!(text.ends_with("Wrote out/net.w4a8.onnx\n"), "{text}");
         assert!(!text.contains("layer1.conv.bias"));
+    }
+
+    #[test]
+    fn held_codes_are_told() {
+        let mut outcome = example::outcome();
+        let Some(Decision::Weight(weight)) = outcome.plan.decisions.first_mut() else { panic!("weights") };
+        weight.saturation = Some(Saturation::Avoided);
+        let text = super::outcome(&outcome, Layout::default());
+        assert!(text.contains("-64 to 64 in 1 tensor,") && text.contains("--full-range"), "{text}");
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub(super) fn solve(
     let solutions = units.par_iter().map(|unit| best(unit, &known, treatment));
     let Some(solutions) = solutions.collect::<Option<Vec<Solution>>>() else { return Ok(None) };
 
-    let lowest = treatment.storage.range().0;
+    let kind = treatment.kind();
     let (scales, zero_points) = (vec![1.0; groups.count()], vec![0; groups.count()]);
     let empty = (scales, zero_points, CodesMut::zeros(treatment.storage, values.len()));
     let mut terms = vec![empty; treatment.terms];
@@ -75,7 +75,7 @@ pub(super) fn solve(
         for (local, &group) in unit.scales.iter().enumerate() {
             for (term, target) in terms.iter_mut().enumerate() {
                 target.0[group] = solution.scales[local][term] as f32;
-                target.1[group] = (lowest - solution.grids[local][term].lo()) as i16;
+                target.1[group] = kind.zero_point(solution.grids[local][term]);
             }
         }
         for (&(group, row), codes) in unit.rows.iter().zip(&solution.codes) {

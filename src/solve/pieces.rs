@@ -84,7 +84,7 @@ pub(super) fn fit_terms(
     plane: Option<usize>,
     found: Option<&Found>,
 ) -> Result<Result<Vec<WeightTerm>, NotFinite>> {
-    let lowest = form.kind.storage.range().0;
+    let lowest = form.kind.lowest();
     let mut scales = vec![Vec::with_capacity(groups.count()); form.terms];
     let mut zero_points = vec![Vec::with_capacity(groups.count()); form.terms];
     let mut codes = vec![CodesMut::zeros(form.kind.storage, values.len()); form.terms];
@@ -96,7 +96,7 @@ pub(super) fn fit_terms(
         for parts in &found {
             for (at, part) in parts.iter().enumerate() {
                 scales[at].push(part.scale);
-                zero_points[at].push((lowest - part.grid.lo()) as i16);
+                zero_points[at].push(form.kind.zero_point(part.grid));
             }
         }
         match (tile.runs.elements() > MOST_SEARCHED, found.first()) {
@@ -282,7 +282,7 @@ pub(super) mod tests {
             let groups = partition.groups(&dims).unwrap();
             assert!(groups.tiles(READ).len() > 1);
             let form = Form {
-                kind: Kind { storage: Storage::Uint4, symmetric: false },
+                kind: Kind { storage: Storage::Uint4, symmetric: false, held: false },
                 partition,
                 terms: 1,
                 min_max: true,
@@ -315,7 +315,7 @@ pub(super) mod tests {
         assert!(is_sampled(&groups));
         for terms in [1, 2] {
             let form = Form {
-                kind: Kind { storage: Storage::Int4, symmetric: false },
+                kind: Kind { storage: Storage::Int4, symmetric: false, held: false },
                 partition,
                 terms,
                 min_max: false,
@@ -326,7 +326,7 @@ pub(super) mod tests {
             assert!(if terms == 1 { (0.008..0.012).contains(&lost) } else { lost < 0.0005 }, "{lost}");
         }
         let form = Form {
-            kind: Kind { storage: Storage::Int4, symmetric: false },
+            kind: Kind { storage: Storage::Int4, symmetric: false, held: false },
             partition,
             terms: 1,
             min_max: true,

@@ -4,19 +4,36 @@
 use super::balance::balance;
 use super::pieces::Form;
 use crate::mmse::{Fit, Grid, MultiSearch, NotFinite, Search, Term, encode, encode_multi, fit_min_max};
-use crate::options::Storage;
+use crate::options::{HELD, Storage};
 use crate::plan::Partition;
 
-/// A type of codes, and whether its zero point is 0 in any case.
+/// A type of codes, whether its zero point is 0 in any case, and whether its range is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Kind {
     pub storage: Storage,
     pub symmetric: bool,
+    /// Whether codes keep within [`HELD`], which is for signed 8-bit ones.
+    pub held: bool,
+}
+
+impl Kind {
+    /// The smallest code of the plain grid, whose zero point is 0 or, of unsigned codes, in the middle.
+    pub fn lowest(self) -> i32 {
+        if self.held { HELD.0 } else { self.storage.range().0 }
+    }
+
+    /// The zero point, as it is stored, of codes of `grid`.
+    pub fn zero_point(self, grid: Grid) -> i16 {
+        (self.lowest() - grid.lo()) as i16
+    }
 }
 
 /// The grids that a type offers by its zero point, the plain one first.
 pub(super) fn grids(kind: Kind) -> Vec<Grid> {
     let bits = kind.storage.bits();
+    if let (true, Some(grid)) = (kind.held, Grid::new(HELD.0, HELD.1)) {
+        return vec![grid];
+    }
     match kind.storage {
         _ if kind.symmetric => vec![Grid::signed(bits)],
         Storage::Int4 => vec![Grid::signed(bits), Grid::flipped(bits)],
@@ -56,7 +73,7 @@ impl Found {
             return None;
         }
         let (&scale, &zero_point) = (self.scales.get(group)?, self.zero_points.get(group)?);
-        let lowest = form.kind.storage.range().0 - i32::from(zero_point);
+        let lowest = form.kind.lowest() - i32::from(zero_point);
         Some((scale, grids(form.kind).into_iter().find(|grid| grid.lo() == lowest)?))
     }
 }
@@ -92,7 +109,7 @@ pub(super) fn lost(
     let grids = grids(kind);
     if terms == 1 {
         let Fit { scale, grid, error, energy } = searches.one.fit_best(kernel, None, &grids)?;
-        return Ok(Lost { error, energy, scale, zero_point: (kind.storage.range().0 - grid.lo()) as i16 });
+        return Ok(Lost { error, energy, scale, zero_point: kind.zero_point(grid) });
     }
     let fit = searches.several.fit(kernel, None, &grids, terms)?;
     Ok(Lost { error: fit.error, energy: fit.energy, scale: 1.0, zero_point: 0 })
@@ -185,7 +202,7 @@ mod tests {
         let tensor = tensor_f32("w", dims, values);
         let values = Floats::of(&tensor).unwrap();
         let form = Form {
-            kind: Kind { storage: Storage::Int4, symmetric: false },
+            kind: Kind { storage: Storage::Int4, symmetric: false, held: false },
             partition,
             terms: count,
             min_max: false,
@@ -204,6 +221,35 @@ mod tests {
         assert!((one - 0.0115).abs() < 0.001, "{one}");
         let two = relative(&values, &[64, 256], Partition::Tensor, 2);
         assert!(two < one / 50.0, "{two}");
+    }
+
+    #[test]
+    fn held_codes_keep_within_their_range_and_use_all_of_it() {
+        let values = bell(16 * 64, 12);
+        let tensor = tensor_f32("w", &[16, 64], &values);
+        let values = Floats::of(&tensor).unwrap();
+        let partition = Partition::Channel { axis: 0 };
+        let groups = partition.groups(&[16, 64]).unwrap();
+        let fitted = |held: bool, min_max: bool| {
+            let kind = Kind { storage: Storage::Int8, symmetric: false, held };
+            let form = Form { kind, partition, terms: 1, min_max };
+            let mut terms = fit_terms(&values, &groups, form, Some(1), None).unwrap().unwrap();
+            let term = terms.remove(0);
+            assert!(term.zero_points.iter().all(|&zero| zero == 0));
+            let most = term.codes.iter().map(|code| i32::from(code).abs()).max().unwrap();
+            let (error, energy) = losses(&values, &[term.clone()], &[16, 64]);
+            let found =
+                Found { kind, partition, scales: term.scales.clone(), zero_points: term.zero_points.clone() };
+            let again = fit_terms(&values, &groups, form, Some(1), Some(&found)).unwrap().unwrap();
+            assert_eq!(again[0].scales, term.scales);
+            (most, error / energy)
+        };
+        for min_max in [false, true] {
+            let ((full, exact), (held, coarse)) = (fitted(false, min_max), fitted(true, min_max));
+            assert!(full > HELD.1 && held == HELD.1, "{full} {held}");
+            // One bit less has four times the noise, clipping aside.
+            assert!((3.0..5.0).contains(&(coarse / exact)), "{coarse} {exact}");
+        }
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub(super) fn decision(
         reads: site.reads.clone(),
         terms,
         spelling: treatment.spelling,
+        saturation: treatment.saturation,
         sqnr_db: None,
         reason: treatment.reason(),
         residuals: treatment.residuals,

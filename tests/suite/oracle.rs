@@ -71,6 +71,8 @@ pub struct Near {
     pub samples: Option<PathBuf>,
     /// The SQNR of outputs that fourbit found on the same samples, in dB.
     pub reported: Vec<(String, f64)>,
+    /// Whether the quantized model runs as onnxruntime does by default, layers fused into integers.
+    pub fused: bool,
 }
 
 /// Has the pairs checked and run side by side, all in one process.
@@ -81,7 +83,7 @@ pub fn assert_near(pairs: &[Near]) {
             serde_json::json!({
                 "name": pair.name, "least_db": pair.least_db,
                 "before": pair.float, "after": pair.quantized,
-                "samples": pair.samples, "reported": pair.reported,
+                "samples": pair.samples, "reported": pair.reported, "fused": pair.fused,
             })
         })
         .collect();

@@ -170,6 +170,7 @@ impl Case<'_> {
             least_db: *least,
             samples: Some(self.samples.to_owned()),
             reported,
+            fused: false,
         }))
     }
 }

@@ -39,6 +39,7 @@ fn convert_with(model: &Model, folder: &Path, name: &str, options: Options) -> (
         least_db,
         samples: None,
         reported: Vec::new(),
+        fused: false,
     };
     (outcome, near)
 }

@@ -18,6 +18,10 @@ const UNDEFORMED: &[&str] =
 const RECURRENT: &[&str] = &["LSTM", "GRU", "RNN"];
 const UNRECURRENT: &[&str] = &["Conv", "ConvTranspose", "Gemm", "MatMul", "Gather", "Einsum"];
 const FOUR_OR_EIGHT: &[Storage] = &[Storage::Int4, Storage::Uint4, Storage::Int8, Storage::Uint8];
+/// Operators of which onnxruntime's CPU provider makes integer kernels.
+const INTEGER: &[&str] = &["Conv", "Gemm", "MatMul"];
+/// Operators of which OpenVINO's CPU plugin does.
+const INTEGER_OPENVINO: &[&str] = &["Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum"];
 const EIGHT: &[Storage] = &[Storage::Int8, Storage::Uint8];
 const FLOAT: &[Option<Storage>] = &[None];
 const ROUNDED: &[Option<Storage>] = &[
@@ -73,7 +77,8 @@ const PLAIN: Usual = Usual {
 const BOTH_DUAL: &[Spelling] = &[Spelling::Sum, Spelling::Branches];
 
 /// What is written where no target is named: whatever the standard has a form for.
-/// Source: ONNX operators QuantizeLinear-21 and DequantizeLinear-21.
+/// Source: ONNX operators QuantizeLinear-21 and DequantizeLinear-21. Whoever names no target may run the file in onnxruntime or
+/// OpenVINO, so that it is kept from saturating in either.
 pub const GENERIC: Target = Target {
     name: "generic",
     runtime: "any that implements ONNX",
@@ -83,6 +88,7 @@ pub const GENERIC: Target = Target {
     matmul_nbits: true,
     contrib: Contrib::All,
     integer_operators: true,
+    saturating: INTEGER_OPENVINO,
     own_runtime: false,
     in_float: None,
     dual: BOTH_DUAL,
@@ -92,10 +98,13 @@ pub const GENERIC: Target = Target {
 };
 
 /// Source: run with onnxruntime 1.32. It decodes packed weights at run time; a product is fastest as MatMulNBits.
+/// Single layers with weights of any code, on a processor with AVX2 and no VNNI: QLinearConv, QGemm, QLinearMatMul and
+/// MatMulIntegerToFloat give other sums than codes of -64 to 64 do, also with INT8 activations; depthwise QLinearConv is exact.
 const ORT_CPU: Target = Target {
     name: "ort-cpu",
     runtime: "onnxruntime, CPU, weights decoded",
     forms: &[FLOATING, PACKED, WIDE],
+    saturating: INTEGER,
     usual: Usual { matmul_nbits: true, ..PLAIN },
     ..GENERIC
 };
@@ -124,6 +133,7 @@ const ORT_CPU_INT8: Target = Target {
     ],
     explicit_zero_points: true,
     matmul_nbits: false,
+    saturating: INTEGER,
     dual: &[],
     in_float: Some(&ORT_CPU),
     opsets: (11, NEWEST_OPSET),
@@ -134,7 +144,8 @@ const ORT_CPU_INT8: Target = Target {
 
 /// Source: run with OpenVINO 2026.4, which refuses blocks that do not divide their axis, has no DeformConv of these opsets, and
 /// gives wrong numbers, without an error, for 16-bit activations. Its integer kernels take 8-bit storage only, and recurrent weights
-/// of eight bits keep a model with rounded activations from being compiled.
+/// of eight bits keep a model with rounded activations from being compiled. Products saturate as those of onnxruntime do, those of
+/// ConvTranspose and Einsum too; depthwise convolutions are exact.
 const OPENVINO: Target = Target {
     name: "openvino",
     runtime: "OpenVINO, CPU",
@@ -150,6 +161,7 @@ const OPENVINO: Target = Target {
         Form { operators: UNRECURRENT, activations: SHORT, ..WIDE },
     ],
     contrib: Contrib::Linear,
+    saturating: INTEGER_OPENVINO,
     usual: Usual { containers: (Container::Packed, Container::Int8), ..PLAIN },
     ..GENERIC
 };
@@ -196,6 +208,7 @@ const TENSORRT: Target = Target {
         placement: Placement::Joins,
         matmul_nbits: false,
     },
+    saturating: &[],
     ..GENERIC
 };
 
@@ -219,6 +232,7 @@ const QNN_HTP: Target = Target {
     opsets: (13, NEWEST_OPSET),
     biases: &[Bias::Int32],
     usual: Usual { placement: Placement::Everywhere, ..PLAIN },
+    saturating: &[],
     ..GENERIC
 };
 
@@ -234,6 +248,7 @@ const DIRECTML: Target = Target {
         Form { operators: LAYERS, activations: EIGHT_BITS, ..WIDE },
     ],
     explicit_zero_points: true,
+    saturating: &[],
     ..GENERIC
 };
 
@@ -246,6 +261,7 @@ const WEBGPU: Target = Target {
     forms: &[Form { operators: LAYERS, ..FLOATING }],
     explicit_zero_points: true,
     usual: Usual { matmul_nbits: true, ..PLAIN },
+    saturating: &[],
     ..GENERIC
 };
 
@@ -266,5 +282,6 @@ const TRACT: Target = Target {
     contrib: Contrib::No,
     opsets: (1, NEWEST_OPSET),
     usual: Usual { containers: (Container::Int8, Container::Int8), ..PLAIN },
+    saturating: &[],
     ..GENERIC
 };

@@ -30,6 +30,10 @@ pub struct Target {
     pub contrib: Contrib,
     /// Whether it takes operators that compute in integers as such: QLinearConv, ConvInteger and the like.
     pub integer_operators: bool,
+    /// Operators whose integer kernels, on x86 without VNNI, add pairs of products of 8-bit codes in saturating 16 bits. Their
+    /// 8-bit weights are held to [`HELD`](crate::options::HELD) beside 8-bit activations. Depthwise convolutions are none of
+    /// these: their kernels widen the codes first.
+    pub saturating: &'static [&'static str],
     /// Whether fourbit runs models in it itself, and so knows what else it does not take.
     pub own_runtime: bool,
     /// The target whose forms it runs too, in float.

@@ -15,8 +15,10 @@ pub struct Finding {
     pub tensor: String,
     /// What is not taken, and what would be.
     pub problem: String,
-    /// Whether the target refuses it; otherwise it runs, but not in low-bit arithmetic.
+    /// Whether the target refuses it; otherwise it runs, but in float or, where that is said, with sums that may saturate.
     pub refused: bool,
+    /// Whether it runs in integers whose sums may saturate.
+    pub saturates: bool,
 }
 
 /// A model held against a target.

@@ -60,6 +60,7 @@ fn weight(
             codes: Codes::new(storage, &codes.map(|code| code as i16).collect::<Vec<_>>()),
         }],
         spelling: Spelling::Sum,
+        saturation: None,
         sqnr_db: None,
         reason: "test".into(),
         residuals: None,

@@ -1,8 +1,8 @@
 //! Which elements share a scale, and in what form a site's weights can be written.
 
 use crate::onnx::Index;
-use crate::options::{Container, Granularity, Storage, fits_nbits};
-use crate::plan::{Float, Partition, Read, WeightSite, lies_by_rows};
+use crate::options::{Container, Granularity, Options, Storage, fits_nbits};
+use crate::plan::{Float, Kernel, Partition, Read, WeightSite, is_depthwise, lies_by_rows};
 
 /// Whether every reader is a product that could be split into several.
 pub(super) fn splits(site: &WeightSite) -> bool {
@@ -14,6 +14,24 @@ pub(super) fn splits(site: &WeightSite) -> bool {
     site.reads.iter().all(linear)
         && site.chains.iter().all(Vec::is_empty)
         && site.float.of_scale() == site.float
+}
+
+/// Whether sums of products of INT8 weights at `site` with `activation` can saturate in some reader's kernel on the target.
+pub(super) fn saturates(site: &WeightSite, options: &Options, activation: Option<Storage>) -> bool {
+    // Codes of sixteen unsigned values stay below 16 in 8-bit storage too; signed ones are shifted by 128.
+    let wide =
+        |storage: Storage| storage != Storage::Uint4 && options.container.of_activation(storage).bits() == 8;
+    let eight = activation.is_some_and(wide);
+    let depthwise = |kernel: &Kernel| match kernel {
+        Kernel::Conv(spatial) | Kernel::ConvTranspose(spatial) => {
+            is_depthwise(&site.dims, spatial.groups as i64)
+        }
+        _ => false,
+    };
+    let can = |(read, kernel): (&Read, &Kernel)| {
+        options.target.saturating.contains(&read.operator.as_str()) && !depthwise(kernel)
+    };
+    eight && site.reads.iter().zip(&site.kernels).any(can)
 }
 
 /// The partition of a site's weights, which can have `blocks` or not, and why it is not the one asked for where it is not.

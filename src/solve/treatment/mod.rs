@@ -14,7 +14,7 @@ use wish::Wish;
 use crate::error::Result;
 use crate::onnx::Index;
 use crate::options::{Compensation, Keys, Options, Spelling, Storage};
-use crate::plan::{Analysis, Keep, Partition, Residuals};
+use crate::plan::{Analysis, Keep, Partition, Residuals, Saturation};
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -48,6 +48,8 @@ pub(super) struct Treatment {
     pub partition: Partition,
     /// Whether zero points are all 0.
     pub symmetric: bool,
+    /// What becomes of products that could saturate on the target.
+    pub saturation: Option<Saturation>,
     /// How many low-bit tensors are summed.
     pub terms: usize,
     pub spelling: Spelling,
@@ -83,7 +85,11 @@ enum Inputs {
 impl Treatment {
     /// The type of its codes.
     pub fn kind(&self) -> Kind {
-        Kind { storage: self.storage, symmetric: self.symmetric }
+        Kind {
+            storage: self.storage,
+            symmetric: self.symmetric,
+            held: self.saturation == Some(Saturation::Avoided),
+        }
     }
 
     /// The same for a layer of whose inputs nothing is known.
@@ -139,7 +145,14 @@ impl Treatment {
             (false, 1) => "exact MMSE",
             (false, _) => "MMSE",
         };
-        format!("{method}, {}{zero}{rest}{}", self.why, self.written)
+        let range = match self.saturation {
+            None => "",
+            Some(Saturation::Avoided) => {
+                ", codes held to -64..64 so that no sum of two products exceeds 16 bits"
+            }
+            Some(Saturation::Possible) => ", all codes as asked, whose products can exceed 16 bits in pairs",
+        };
+        format!("{method}, {}{range}{zero}{rest}{}", self.why, self.written)
     }
 }
 
@@ -173,7 +186,7 @@ pub(super) fn layers(
             Some(storage) => measure(
                 &sites[at],
                 index,
-                Kind { storage, symmetric: options.symmetric_weights },
+                wishes[at].kind(storage, options),
                 wishes[at].partition,
                 dual_asked,
             ),

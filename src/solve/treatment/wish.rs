@@ -2,20 +2,23 @@
 
 use std::sync::Arc;
 
-use super::super::terms::Found;
-use super::form::{Setting, nbits, partition, splits};
+use super::super::terms::{Found, Kind};
+use super::form::{Setting, nbits, partition, saturates, splits};
 use super::{Inputs, Layer, Treatment};
 use crate::error::{Error, Result};
 use crate::onnx::Index;
 use crate::options::{
-    Case, Compensation, Container, Granularity, Keys, LayerRule, OPSET, Options, Scales, Spelling, Storage,
+    Case, Compensation, Container, Granularity, Keys, LayerRule, OPSET, Options, Placement, Scales, Spelling,
+    Storage,
 };
-use crate::plan::{Partition, Read, Residuals, WeightSite};
+use crate::plan::{Partition, Read, Residuals, Saturation, WeightSite};
 
 /// What the options say of one layer, before any weight is looked at.
 pub(super) struct Wish {
     pub weights: Option<Storage>,
     pub partition: Partition,
+    /// What becomes of products that could saturate on the target.
+    pub saturation: Option<Saturation>,
     /// Whether it was named as dual, or as not.
     pub dual: Option<bool>,
     /// How two terms are written.
@@ -49,6 +52,7 @@ impl Wish {
             rule.dual = later.dual.or(rule.dual);
             rule.spelling = later.spelling.or(rule.spelling);
             rule.activation_terms = later.activation_terms.or(rule.activation_terms);
+            rule.full_range = later.full_range.or(rule.full_range);
             rule.weights_why = later.weights_why.clone().or(rule.weights_why);
             rule.activations_why = later.activations_why.clone().or(rule.activations_why);
         }
@@ -96,6 +100,7 @@ impl Wish {
         let mut wish = Self {
             weights,
             partition,
+            saturation: None,
             dual,
             spelling: match rule.spelling.unwrap_or(options.dual.spelling) {
                 Spelling::Branches if splits(site) => Spelling::Branches,
@@ -112,6 +117,13 @@ impl Wish {
         // MatMulNBits fills blocks up and has zero points; whoever takes it takes these.
         if !(single && matches!(wish.nbits, Some(Ok(())))) {
             wish.keep_to_target(site, options, meets)?;
+        }
+        // Where pairs are put between integer operators, a layer that asks for a float input may meet a rounded one.
+        let around = options.activations.filter(|_| options.placement != Placement::Inputs);
+        let activation = wish.activation.or(around).filter(|_| meets);
+        if wish.weights == Some(Storage::Int8) && saturates(site, options, activation) {
+            let full = rule.full_range.unwrap_or(options.full_range);
+            wish.saturation = Some(if full { Saturation::Possible } else { Saturation::Avoided });
         }
         Ok(wish)
     }
@@ -222,6 +234,12 @@ impl Wish {
         Ok(())
     }
 
+    /// The kind of codes for weights of type `storage`.
+    pub fn kind(&self, storage: Storage, options: &Options) -> Kind {
+        let held = self.saturation == Some(Saturation::Avoided);
+        Kind { storage, symmetric: options.symmetric_weights, held }
+    }
+
     pub fn layer(
         self,
         residuals: Option<Residuals>,
@@ -241,6 +259,7 @@ impl Wish {
             storage,
             partition: self.partition,
             symmetric: options.symmetric_weights,
+            saturation: self.saturation,
             terms,
             spelling,
             compensate: matches!(options.compensation, Compensation::Layerwise | Compensation::Sequential),
