@@ -99,7 +99,7 @@ fn eight(weights: &[i8], dims: &[i64], activation: bool) -> Model {
         x = graph.node("QuantizeLinear", &[&x, "step", "middle"], &[]);
         x = graph.node("DequantizeLinear", &[&x, "step", "middle"], &[]);
     }
-    let bytes = weights.iter().map(|&code| code as u8).collect();
+    let bytes: Vec<u8> = weights.iter().map(|&code| code as u8).collect();
     graph.initializer(tensor("codes", Dtype::Int8, dims, bytes));
     graph.initializer(tensor_f32("scale", &[dims[1]], &vec![0.5; dims[1] as usize]));
     let w = graph.node("DequantizeLinear", &["codes", "scale"], &[attr::int("axis", 1)]);

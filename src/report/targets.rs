@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Layout, words};
-use crate::options::{Contrib, Form, Standing, TARGETS, Target, target_names};
+use crate::options::{Contrib, Form, HELD, Standing, TARGETS, Target, target_names};
 use crate::plan::Checked;
 
 /// Operators in a cell before they are only counted.
@@ -37,6 +37,7 @@ pub fn targets(layout: Layout) -> String {
             either(target.usual.containers.0.name(), target.usual.containers.1.name()),
             either(&target.usual.granularities.0.to_string(), &target.usual.granularities.1.to_string()),
             target.usual.activations.to_string(),
+            eight_bit_codes(target),
             target.usual.placement.name().to_owned(),
             target.biases.iter().map(|bias| bias.name()).collect::<Vec<_>>().join(", "),
             list(target.dual.iter().map(|spelling| spelling.name())),
@@ -50,6 +51,7 @@ pub fn targets(layout: Layout) -> String {
         "Storage",
         "Scales by",
         "Activations",
+        "8-bit codes",
         "Placement",
         "Bias",
         "Dual",
@@ -185,6 +187,12 @@ fn products(target: &Target) -> &'static str {
         (false, true) => "if asked",
         (false, false) => "no",
     }
+}
+
+/// The codes of 8-bit weights beside 8-bit activations.
+fn eight_bit_codes(target: &Target) -> String {
+    let (lowest, highest) = HELD;
+    if target.saturating.is_empty() { "all".into() } else { format!("{lowest} to {highest}") }
 }
 
 fn operators(form: &Form) -> String {

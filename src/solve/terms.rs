@@ -237,7 +237,7 @@ mod tests {
             let term = terms.remove(0);
             assert!(term.zero_points.iter().all(|&zero| zero == 0));
             let most = term.codes.iter().map(|code| i32::from(code).abs()).max().unwrap();
-            let (error, energy) = losses(&values, &[term.clone()], &[16, 64]);
+            let (error, energy) = losses(&values, std::slice::from_ref(&term), &[16, 64]);
             let found =
                 Found { kind, partition, scales: term.scales.clone(), zero_points: term.zero_points.clone() };
             let again = fit_terms(&values, &groups, form, Some(1), Some(&found)).unwrap().unwrap();
