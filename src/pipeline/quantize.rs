@@ -213,8 +213,8 @@ fn saturating(plan: &Plan) -> Option<String> {
     let count = plan.decisions.iter().filter(possible).count();
     (count > 0).then(|| {
         format!(
-            "8-bit weights use all codes in {count} of the weight tensors, as asked: on x86 without VNNI their products may saturate, and \
-             the file then gives other results there than this report says"
+            "{count} weight tensors use all 8-bit codes, as asked: on x86 without VNNI sums of their products may saturate, and the file \
+             then gives other results than this report says"
         )
     })
 }

@@ -99,7 +99,8 @@ pub const GENERIC: Target = Target {
 
 /// Source: run with onnxruntime 1.32. It decodes packed weights at run time; a product is fastest as MatMulNBits.
 /// Single layers with weights of any code, on a processor with AVX2 and no VNNI: QLinearConv, QGemm, QLinearMatMul and
-/// MatMulIntegerToFloat give other sums than codes of -64 to 64 do, also with INT8 activations; depthwise QLinearConv is exact.
+/// MatMulIntegerToFloat saturate, also with INT8 activations, and codes of -64 to 64 are exact; so are depthwise QLinearConv,
+/// and UINT8 weights with zero points of 128.
 const ORT_CPU: Target = Target {
     name: "ort-cpu",
     runtime: "onnxruntime, CPU, weights decoded",
