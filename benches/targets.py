@@ -179,8 +179,9 @@ def main():
     ]
     table = "\n".join(header + lines) + "\n"
     if options.table:
-        before = options.table.read_text().split(header[0])[0] if options.table.exists() else ""
-        options.table.write_text(before + table)
+        before, _, old = options.table.read_text().partition(header[0]) if options.table.exists() else ("", "", "")
+        after = "".join(old.partition("\n## ")[1:])
+        options.table.write_text(before + table + after)
     else:
         print(table)
 
