@@ -131,6 +131,7 @@ fn converted(name: &str, input: &Path, samples: &[PathBuf; 2], precision: &str) 
         least_db: LEAST,
         samples: Some(samples[1].clone()),
         reported,
+        fused: false,
     }
 }
 
