@@ -52,7 +52,12 @@ struct Along {
 impl ConvTranspose {
     fn along(&self, x: &[usize], w: &[usize]) -> TractResult<Vec<Along>> {
         let rank = x.len().saturating_sub(2);
-        if rank == 0 || w.len() != rank + 2 || self.groups == 0 || x[1] != w[0] || x[1] % self.groups != 0 {
+        if rank == 0
+            || w.len() != rank + 2
+            || self.groups == 0
+            || x[1] != w[0]
+            || !x[1].is_multiple_of(self.groups)
+        {
             bail!("weights of {w:?} do not fit values of {x:?}");
         }
         let usual = |given: &[usize], at: usize, usual: usize| given.get(at).copied().unwrap_or(usual);

@@ -79,7 +79,7 @@ fn moved_of<T: Datum + Copy + Default>(
     let plain = tensor.try_as_plain_ram()?;
     let values = plain.as_slice::<T>()?;
     let out: Vec<T> = sources.iter().map(|source| source.map_or(filled, |at| values[at])).collect();
-    Ok(Tensor::from_shape(dims, &out)?)
+    Tensor::from_shape(dims, &out)
 }
 
 /// The axis that `axis`, which may count from the end, means in a tensor of `rank`.

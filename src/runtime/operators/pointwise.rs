@@ -108,7 +108,7 @@ pub(super) fn bit_shift(node: &NodeProto, _: i64) -> TractResult<Option<Arc<dyn 
         Some("RIGHT") => Binary {
             name: "BitShift",
             integers: |x, by, bits| {
-                Ok(if (0..i64::from(bits)).contains(&by) { x >> by } else { x.min(0).max(-1) })
+                Ok(if (0..i64::from(bits)).contains(&by) { x >> by } else { x.clamp(-1, 0) })
             },
             others: None,
         },

@@ -112,6 +112,9 @@ pub(super) fn choose(node: &NodeProto, opset: i64) -> TractResult<Option<Arc<dyn
         "not_smaller" => Aspect::NotSmaller,
         other => bail!("keep_aspect_ratio_policy {other} is not known"),
     };
+    if coordinates == Coordinates::TfCropAndResize && matches!(mode, Mode::Cubic(_)) {
+        bail!("mode cubic with tf_crop_and_resize, of which runtimes make different things");
+    }
     let axes: Option<Vec<i64>> = node.get_attr_opt_vec("axes")?;
     if aspect != Aspect::Stretch && axes.iter().flatten().any(|&axis| axis < 0) {
         bail!("axes below zero with keep_aspect_ratio_policy, which onnxruntime 1.32 does not resize");
