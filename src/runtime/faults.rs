@@ -13,7 +13,14 @@ use crate::onnx::{
 const FOREIGN: [(&str, &[&str]); 2] = [
     (
         "ai.onnx.ml",
-        &["ArrayFeatureExtractor", "CategoryMapper", "LinearClassifier", "LinearRegressor", "Normalizer"],
+        &[
+            "ArrayFeatureExtractor",
+            "CategoryMapper",
+            "LinearClassifier",
+            "LinearRegressor",
+            "Normalizer",
+            "TreeEnsembleClassifier",
+        ],
     ),
     (
         "com.microsoft",
@@ -139,6 +146,7 @@ fn semantic_problem(node: &NodeProto) -> Option<String> {
         "LinearRegressor" if string(node, "post_transform").is_some_and(|then| then != "NONE") => {
             "tract ignores post_transform"
         }
+        "TreeEnsembleClassifier" => "tract decides some branches of trees otherwise",
         "NonMaxSuppression" if !given(2) => {
             "tract takes all boxes where max_output_boxes_per_class is left out, which means none"
         }

@@ -11,7 +11,7 @@ use fourbit::plan::Verdict;
 use fourbit::progress::Silent;
 use rayon::prelude::*;
 
-use super::oracle::{Near, assert_near};
+use super::oracle::{Near, assert_near, reported};
 use super::random::chance::Chance;
 use super::random::samples::write as write_samples;
 
@@ -117,11 +117,7 @@ fn converted(name: &str, input: &Path, samples: &[PathBuf; 2], precision: &str) 
     };
     let outcome = quantize(&job, &Silent).unwrap_or_else(|error| panic!("{name}: {error}"));
     let reported = match &outcome.verdict {
-        Verdict::Validated(validation) => validation
-            .outputs
-            .iter()
-            .map(|output| (output.name.clone(), output.sqnr_db.unwrap_or(1000.0)))
-            .collect(),
+        Verdict::Validated(validation) => reported(validation),
         Verdict::NotValidated { reason } => panic!("{name} {precision} is not judged: {reason}"),
     };
     Near {

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use fourbit::onnx::{Model, write};
+use fourbit::plan::Validation;
 
 /// How long another process may take to make the environment, and when its lock counts as left
 /// behind.
@@ -73,6 +74,12 @@ pub struct Near {
     pub reported: Vec<(String, f64)>,
     /// Whether the quantized model runs as onnxruntime does by default, layers fused into integers.
     pub fused: bool,
+}
+
+/// The SQNR of outputs that fourbit reports, in dB; a thousand where nothing differs.
+pub fn reported(validation: &Validation) -> Vec<(String, f64)> {
+    let outputs = validation.outputs.iter();
+    outputs.map(|output| (output.name.clone(), output.sqnr_db.unwrap_or(1000.0))).collect()
 }
 
 /// Has the pairs checked and run side by side, all in one process.

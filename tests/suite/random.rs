@@ -22,7 +22,7 @@ use rayon::prelude::*;
 
 use self::chance::Chance;
 use self::graphs::grow;
-use super::oracle::{Near, assert_near};
+use super::oracle::{Near, assert_near, reported};
 use super::structures::left;
 
 /// Seeds that every run of the tests tries; more are asked for with the variable `SEEDS`, as in `SEEDS=1000..2000`.
@@ -156,11 +156,7 @@ impl Case<'_> {
             }
         }
         let reported = match &outcome.verdict {
-            Verdict::Validated(validation) => validation
-                .outputs
-                .iter()
-                .map(|output| (output.name.clone(), output.sqnr_db.unwrap_or(1000.0)))
-                .collect(),
+            Verdict::Validated(validation) => reported(validation),
             Verdict::NotValidated { .. } => Vec::new(),
         };
         Ok(Some(Near {

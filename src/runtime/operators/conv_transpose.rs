@@ -22,6 +22,9 @@ struct ConvTranspose {
     auto_pad: String,
 }
 
+/// Strides and the like beyond which a product with a length would not fit.
+const MOST: usize = 1 << 30;
+
 /// tract's own is right with explicit padding.
 pub(super) fn choose(node: &NodeProto, _: i64) -> TractResult<Option<Arc<dyn Kernel>>> {
     let output_shape: Option<Vec<i64>> = node.get_attr_opt_vec("output_shape")?;
@@ -29,11 +32,18 @@ pub(super) fn choose(node: &NodeProto, _: i64) -> TractResult<Option<Arc<dyn Ker
     if output_shape.is_none() && !auto_pad.starts_with("SAME") {
         return Ok(None);
     }
+    let sizes = |name: &str| -> TractResult<Vec<usize>> {
+        let sizes: Vec<usize> = node.get_attr_opt_vec(name)?.unwrap_or_default();
+        match sizes.iter().find(|&&size| size > MOST) {
+            Some(size) => bail!("{name} of {size}"),
+            None => Ok(sizes),
+        }
+    };
     Ok(Some(Arc::new(ConvTranspose {
         output_shape,
-        strides: node.get_attr_opt_vec("strides")?.unwrap_or_default(),
-        dilations: node.get_attr_opt_vec("dilations")?.unwrap_or_default(),
-        added: node.get_attr_opt_vec("output_padding")?.unwrap_or_default(),
+        strides: sizes("strides")?,
+        dilations: sizes("dilations")?,
+        added: sizes("output_padding")?,
         groups: node.get_attr_opt("group")?.unwrap_or(1),
         pads: node.get_attr_opt_vec("pads")?.unwrap_or_default(),
         auto_pad,

@@ -7,6 +7,9 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
+/// Elements of an output beyond which a kernel does not run: 8 GB as f64.
+const MOST_ELEMENTS: usize = 1 << 30;
+
 /// The element type and dimensions of an output.
 pub(super) type Form = (DatumType, Vec<usize>);
 
@@ -72,6 +75,9 @@ impl Node {
         let inputs: Vec<Option<Known>> =
             self.slots.iter().map(|slot| slot.and_then(|at| given.get(at).cloned())).collect();
         let forms = self.kernel.forms(&inputs)?;
+        if let Some((_, dims)) = forms.iter().find(|(_, dims)| !is_held(dims)) {
+            bail!("{}: a value of {dims:?} is too large to run", self.name());
+        }
         self.wanted
             .iter()
             .map(|&slot| {
@@ -154,6 +160,12 @@ impl Expansion for Node {
         let forms = self.forms(&known)?;
         model.wire_node(prefix, Computed { node: Arc::new(self.clone()), forms: Arc::new(forms) }, inputs)
     }
+}
+
+/// Whether memory can hold a value of `dims` while it is computed. A failed allocation would end the process.
+fn is_held(dims: &[usize]) -> bool {
+    let count = dims.iter().try_fold(1_usize, |count, &dim| count.checked_mul(dim));
+    count.is_some_and(|count| count <= MOST_ELEMENTS)
 }
 
 /// A kernel in a typed graph. Two are equal only if they are one.

@@ -8,7 +8,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::kernel::{Form, Kernel, Known};
 use super::numbers::{integers, made};
-use super::places::{axis, each, moved, strides};
+use super::places::{axis, moved, strides};
 
 #[derive(Clone, Copy, Debug)]
 enum Mode {
@@ -135,10 +135,9 @@ impl Kernel for Pad {
                 (0..dims[axis]).map(|at| source(at).map(|found| found * steps[axis])).collect()
             })
             .collect();
-        let mut sources = Vec::with_capacity(dims.iter().product());
-        each(&dims, |place| sources.push(place.iter().zip(&along).map(|(&at, axis)| axis[at]).sum()));
+        let source = |place: &[usize]| place.iter().zip(&along).map(|(&at, axis)| axis[at]).sum();
         let own = made(data.datum_type(), &[], &[self.value])?;
         let fill = if self.pads.is_some() { Some(&own) } else { input(2) };
-        Ok(vec![moved(data, &dims, &sources, fill)?])
+        Ok(vec![moved(data, &dims, &source, fill)?])
     }
 }

@@ -56,20 +56,21 @@ pub(super) fn spread(own: &[usize], dims: &[usize]) -> Vec<usize> {
     found
 }
 
-/// A tensor of `dims` whose elements are those of `tensor` at `sources`, and `fill`, or zero, where there is none.
+/// A tensor of `dims` whose elements are those of `tensor` where `source` says, given their coordinates, and `fill` or zero where it
+/// says nothing.
 pub(super) fn moved(
     tensor: &Tensor,
     dims: &[usize],
-    sources: &[Option<usize>],
+    source: &dyn Fn(&[usize]) -> Option<usize>,
     fill: Option<&Tensor>,
 ) -> TractResult<Tensor> {
-    dispatch_copy!(moved_of(tensor.datum_type())(tensor, dims, sources, fill))
+    dispatch_copy!(moved_of(tensor.datum_type())(tensor, dims, source, fill))
 }
 
 fn moved_of<T: Datum + Copy + Default>(
     tensor: &Tensor,
     dims: &[usize],
-    sources: &[Option<usize>],
+    source: &dyn Fn(&[usize]) -> Option<usize>,
     fill: Option<&Tensor>,
 ) -> TractResult<Tensor> {
     let filled = match fill {
@@ -78,7 +79,8 @@ fn moved_of<T: Datum + Copy + Default>(
     };
     let plain = tensor.try_as_plain_ram()?;
     let values = plain.as_slice::<T>()?;
-    let out: Vec<T> = sources.iter().map(|source| source.map_or(filled, |at| values[at])).collect();
+    let mut out: Vec<T> = Vec::with_capacity(dims.iter().product());
+    each(dims, |place| out.push(source(place).map_or(filled, |at| values[at])));
     Tensor::from_shape(dims, &out)
 }
 

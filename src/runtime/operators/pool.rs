@@ -10,6 +10,11 @@ use super::kernel::{Form, Kernel, Known};
 use super::numbers::{floats, made};
 use super::places::{each, strides};
 
+/// Steps of a window's elements over all positions, beyond which a model is not run; images of 4096 x 4096 need 2^28 with 4 x 4.
+const MOST_STEPS: usize = 1 << 28;
+/// Strides, dilations and windows beyond which a product of two would not fit.
+const MOST: usize = 1 << 30;
+
 /// The window of a pooling operator over any number of spatial axes.
 #[derive(Clone, Debug)]
 pub(super) struct Window {
@@ -37,10 +42,14 @@ impl Window {
             Ok(given)
         };
         let (strides, dilations) = (ones("strides", rank, 1)?, ones("dilations", rank, 1)?);
-        if kernel.contains(&0) || strides.contains(&0) || dilations.contains(&0) {
-            bail!("a window, stride or dilation of zero");
-        }
         let pads = ones("pads", 2 * rank, 0)?;
+        if [&kernel, &strides, &dilations].into_iter().flatten().any(|&size| size == 0 || size > MOST)
+            || pads.iter().any(|&pad| pad > MOST)
+        {
+            bail!(
+                "a window of {kernel:?} with strides {strides:?}, dilations {dilations:?} and pads {pads:?}"
+            );
+        }
         let auto_pad = node.get_attr_opt::<&str>("auto_pad")?.unwrap_or("NOTSET").to_owned();
         let ceil = node.get_attr_opt::<i64>("ceil_mode")?.unwrap_or(0) != 0;
         Ok(Self { kernel, strides, dilations, pads, auto_pad, ceil })
@@ -92,6 +101,11 @@ impl Window {
         make: impl Fn(&[f64], usize) -> f64,
     ) -> TractResult<Vec<f64>> {
         let pooled = self.pooled(dims)?;
+        let steps =
+            pooled[2..].iter().chain(&self.kernel).try_fold(1_usize, |steps, &more| steps.checked_mul(more));
+        if steps.is_none_or(|steps| steps > MOST_STEPS) {
+            bail!("windows of {:?} at {:?} positions are too many to run", self.kernel, &pooled[2..]);
+        }
         let before: Vec<usize> = dims[2..]
             .iter()
             .enumerate()

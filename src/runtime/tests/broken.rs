@@ -2,8 +2,8 @@
 
 use crate::error::Error;
 use crate::onnx::build::{GraphBuilder, node};
-use crate::onnx::proto::TensorProto;
-use crate::onnx::{Dtype, Model, attr, tensor, tensor_f32};
+use crate::onnx::proto::{AttributeProto, TensorProto};
+use crate::onnx::{Dtype, Model, attr, tensor, tensor_f32, tensor_i64};
 use crate::runtime::Session;
 
 #[track_caller]
@@ -106,5 +106,32 @@ fn values_that_no_memory_holds_are_refused_before_they_are_made() {
         let y = graph.node("Conv", &[&x, &w], &[attr::ints("pads", &[pad; 4])]);
         graph.output(&y);
         refused(&graph.model(), &[tensor_f32("x", &[1, 1, 2, 2], &[1.0; 4])], "too large");
+    }
+}
+
+#[test]
+fn operators_of_our_own_are_bounded_by_what_memory_and_time_allow() {
+    let run = |operator: &str, attributes: &[AttributeProto], more: Option<TensorProto>| {
+        let mut graph = GraphBuilder::new(19);
+        let x = graph.input("x", &[1, 1, 4]);
+        let more = more.map(|tensor| graph.initializer(tensor));
+        let names: Vec<&str> = std::iter::once(x.as_str()).chain(more.as_deref()).collect();
+        let y = graph.node(operator, &names, attributes);
+        graph.output(&y);
+        let session = Session::new(&graph.model(), "test", &[])?;
+        session.run(&[tensor_f32("x", &[1, 1, 4], &[1.0; 4])])
+    };
+    let pads = tensor_i64("pads", &[6], &[0, 0, 1 << 40, 0, 0, 1 << 40]);
+    let wide = [attr::ints("kernel_shape", &[1 << 29]), attr::ints("pads", &[1 << 29, 1 << 29])];
+    let far = [attr::ints("kernel_shape", &[2]), attr::ints("strides", &[i64::MAX])];
+    let long = [attr::ints("output_shape", &[1 << 40])];
+    let cases = [
+        ("Pad", &[][..], Some(pads)),
+        ("LpPool", &wide[..], None),
+        ("LpPool", &far[..], None),
+        ("ConvTranspose", &long[..], Some(tensor_f32("w", &[1, 1, 2], &[1.0; 2]))),
+    ];
+    for (operator, attributes, more) in cases {
+        assert!(run(operator, attributes, more).is_err(), "{operator}");
     }
 }

@@ -44,6 +44,7 @@ fn operators_that_tract_lacks_or_mistakes() {
     one(&of("LinearRegressor", &[attr::string("post_transform", "PROBIT")]), "n", "post_transform");
     one(&single(node("DFT", "n", &["x", "length"], &["y"], &[attr::int("axis", 1)])), "n", "dft_length");
     one(&of("DFT", &[]), "n", "another axis");
+    one(&of("TreeEnsembleClassifier", &[]), "n", "branches");
     one(&of("Cast", &[attr::int("to", Dtype::Float8e5m2 as i64)]), "n", "FLOAT8E5M2");
     // Should a feature of tract bring it: with past keys or a local window it is computed wrongly.
     one(&of("Attention", &[]), "n", "Attention is not supported by tract");
