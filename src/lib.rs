@@ -9,6 +9,7 @@ pub mod calibrate;
 pub mod check;
 pub mod cli;
 pub mod error;
+pub mod files;
 pub mod mmse;
 pub mod onnx;
 pub mod options;

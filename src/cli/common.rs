@@ -1,14 +1,16 @@
 //! What every subcommand shares: the flags, and how results and errors are printed.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use super::progress::Bar;
 use crate::error::{Error, Result};
+use crate::files::Sink;
 use crate::report::{Detail, Layout, terminal_width};
 
 /// Flags that every subcommand takes.
@@ -76,6 +78,7 @@ impl Context {
             Format::Text => text(self.layout),
             Format::Json => json(),
         };
+        let output = visible(&output);
         let mut stdout = io::stdout().lock();
         match stdout.write_all(output.as_bytes()).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -86,10 +89,85 @@ impl Context {
     }
 }
 
+/// How a report is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportForm {
+    /// Tables and sentences.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+impl ReportForm {
+    /// The form that a file's name asks for.
+    ///
+    /// # Errors
+    /// [`Error::Options`] where it asks for one that there is not.
+    pub fn of(path: &Path) -> Result<Self> {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        match ending.as_deref() {
+            Some("txt") => Ok(Self::Text),
+            Some("json") | None => Ok(Self::Json),
+            Some(other) => Err(Error::options(
+                format!("--report {}: there is no report of the kind .{other}", path.display()),
+                "end the name in .json or .txt",
+            )),
+        }
+    }
+
+    /// Writes the report into `sink`.
+    ///
+    /// # Errors
+    /// [`Error::Write`] and those of [`Sink::commit`].
+    pub fn write(
+        self,
+        mut sink: Sink,
+        text: impl FnOnce() -> String,
+        json: impl FnOnce() -> String,
+    ) -> Result<()> {
+        let report = match self {
+            Self::Text => text(),
+            Self::Json => json(),
+        };
+        let written = sink.write_all(report.as_bytes());
+        written.map_err(Error::write(sink.path()))?;
+        sink.commit()
+    }
+}
+
 /// Prints an error and what led to it, in one line.
 pub fn complain(error: &Error) {
     // Nobody is left to tell when this fails.
-    let _ = writeln!(io::stderr(), "error: {}", chain(error));
+    let _ = writeln!(io::stderr(), "error: {}", visible(&chain(error)).replace('\n', "\\n"));
+}
+
+/// Prints what is wrong with the arguments, or the help that was asked for. Without its colours where an argument holds what
+/// steers terminals.
+pub fn refuse(error: &clap::Error) {
+    let plain = error.render().to_string();
+    // Nobody is left to tell when this fails.
+    let _ = match visible(&plain) {
+        Cow::Owned(clean) => io::stderr().write_all(clean.as_bytes()),
+        Cow::Borrowed(_) => error.print(),
+    };
+}
+
+/// `text` with every sign that would steer a terminal, or change the order in which a line is read, as its number: names in a file
+/// may hold anything.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let steers = |sign: char| {
+        sign.is_control() && sign != '\n' && sign != '\t'
+            || matches!(sign, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |sign: char| match steers(sign) {
+        // As JSON has it too.
+        true => format!("\\u{:04x}", u32::from(sign)),
+        false => sign.to_string(),
+    };
+    Cow::Owned(text.chars().map(shown).collect())
 }
 
 /// An error and what led to it.
@@ -112,5 +190,11 @@ mod tests {
         let path = std::path::Path::new("net.onnx");
         let error = Error::read(path)(io::Error::other("disk on fire"));
         assert_eq!(chain(&error), "cannot read net.onnx: disk on fire");
+    }
+
+    #[test]
+    fn signs_that_steer_terminals_are_shown_as_numbers() {
+        assert_eq!(visible("a\tb\nü 重"), "a\tb\nü 重");
+        assert_eq!(visible("\u{1b}[2J\u{9b}1m\u{7f}\u{202e}\r"), r"\u001b[2J\u009b1m\u007f\u202e\u000d");
     }
 }

@@ -8,6 +8,7 @@ mod common;
 mod conversion;
 mod dual;
 mod inspect;
+mod interrupt;
 mod plan;
 mod progress;
 mod quantize;
@@ -70,8 +71,7 @@ pub fn main() -> ExitCode {
     let (cli, matches) = match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches))) {
         Ok(parsed) => parsed,
         Err(error) => {
-            // Nobody is left to tell when this fails.
-            let _ = error.print();
+            common::refuse(&error);
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
@@ -89,6 +89,10 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli, matches: &ArgMatches) -> Result<ExitCode> {
     let context = Context::new(&cli.common)?;
+    if !matches!(cli.command, Command::Batch(_)) {
+        // A batch ends its conversions first.
+        interrupt::end_cleanly();
+    }
     match &cli.command {
         Command::Quantize(args) => quantize::run(args, &context),
         Command::Validate(args) => validate::run(args, &context),

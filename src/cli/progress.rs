@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::common::visible;
 use crate::progress::Progress;
 
 /// A stage shorter than this gets no bar: it would only flicker.
@@ -103,7 +104,7 @@ impl Progress for Bar {
             return;
         }
         // Nobody is left to tell when this fails.
-        let print = || drop(writeln!(io::stderr(), "{message}"));
+        let print = || drop(writeln!(io::stderr(), "{}", visible(message)));
         match self.stage().as_ref() {
             Some(stage) => stage.bar.suspend(print),
             None => print(),

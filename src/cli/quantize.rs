@@ -1,14 +1,15 @@
 //! `fourbit quantize`.
 
-use std::io::{self, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::budget::exit_code;
-use super::common::Context;
+use super::common::{Context, ReportForm};
 use super::conversion::Conversion;
-use crate::error::{Error, Result};
-use crate::onnx::Sink;
+use crate::error::Result;
+use crate::files::{self, Sink};
+use crate::onnx;
 use crate::pipeline;
 use crate::plan;
 use crate::report::{Layout, data, plain};
@@ -41,7 +42,8 @@ pub struct Args {
     /// Put large tensors into a file of their own, FILE.data, whatever their size; beyond 2 GB this happens in any case
     #[arg(long)]
     pub external_data: bool,
-    /// Also write the report: as text where the name ends in .txt, else as JSON; may be repeated
+    /// Also write the report: as text where the name ends in .txt, as JSON where it ends in .json or has no ending; may be
+    /// repeated
     #[arg(long, value_name = "FILE")]
     pub report: Vec<PathBuf>,
     /// Also write the plan, as `fourbit plan` does
@@ -66,32 +68,32 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     if args.supervised {
         end_with_input();
     }
-    // Opened first, so that a wrong name is told before the work and not after it.
-    let sink =
-        |path: &PathBuf| Sink::create(path, args.conversion.overwrite).map(|sink| (path.clone(), sink));
-    let reports = args.report.iter().map(sink).collect::<Result<Vec<_>>>()?;
-    if let Some(path) = &args.plan {
-        sink(path)?;
-    }
     let job = args.conversion.job(args.validation.clone())?;
     let job = pipeline::Job { external_data: args.external_data, ..job };
+    let mut guard = job.guard();
+    args.conversion.choices.config.iter().for_each(|path| guard.reads(path));
+    guard.writes(&job.model_path())?;
+    if job.external_data {
+        guard.writes(&job.model_path().with_file_name(onnx::side_name(&job.model_path())))?;
+    }
+    // Opened first, so that a wrong name is told before the work and not after it.
+    let mut sink = |path: &PathBuf| {
+        guard.writes(path)?;
+        Sink::create(path, args.conversion.overwrite, &guard)
+    };
+    let reports = args.report.iter().map(&mut sink).collect::<Result<Vec<_>>>()?;
+    let forms = args.report.iter().map(|path| ReportForm::of(path)).collect::<Result<Vec<_>>>()?;
+    let plan_file = args.plan.as_ref().map(sink).transpose()?;
     let outcome = pipeline::quantize(&job, &context.progress)?;
     let told = if args.reproducible { outcome.clone().reproducible() } else { outcome.clone() };
-    for (path, mut sink) in reports {
-        let text =
-            if is_text(&path) { plain::outcome(&told, Layout::default()) } else { data::outcome(&told) };
-        sink.write_all(text.as_bytes()).map_err(Error::write(&path))?;
-        sink.commit()?;
+    for (sink, form) in reports.into_iter().zip(forms) {
+        form.write(sink, || plain::outcome(&told, Layout::default()), || data::outcome(&told))?;
     }
-    if let Some(path) = &args.plan {
-        plan::write(&outcome.plan, path, args.conversion.overwrite)?;
+    if let Some(sink) = plan_file {
+        plan::write_to(&outcome.plan, sink)?;
     }
     context.print(|layout| plain::outcome(&outcome, layout), || data::outcome(&outcome))?;
     Ok(exit_code(outcome.budget.as_ref(), Some(&outcome.verdict)))
-}
-
-fn is_text(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("txt"))
 }
 
 /// Ends the process when standard input ends, which it does with whoever holds its other end, however that came to an end.
@@ -99,6 +101,7 @@ fn end_with_input() {
     std::thread::spawn(|| {
         let mut stdin = io::stdin().lock();
         while matches!(stdin.read(&mut [0; 64]), Ok(1..)) {}
+        files::abandon();
         std::process::exit(ABANDONED);
     });
 }

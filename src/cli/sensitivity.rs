@@ -1,15 +1,14 @@
 //! `fourbit sensitivity`.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::common::Context;
+use super::common::{Context, ReportForm};
 use super::conversion::{Choices, at_least_one};
-use crate::error::{Error, Result};
-use crate::onnx::Sink;
+use crate::error::Result;
+use crate::files::Sink;
 use crate::pipeline;
-use crate::report::{data, plain};
+use crate::report::{Layout, data, plain};
 
 /// Find the layers that cost most accuracy
 #[derive(Debug, clap::Args)]
@@ -40,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = at_least_one, default_value_t = pipeline::MEASURED_SAMPLES,
         help_heading = "Samples")]
     pub measure: usize,
-    /// Also write the report as JSON
+    /// Also write the report: as text where the name ends in .txt, as JSON where it ends in .json or has no ending
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// Replace the report where it exists
@@ -54,15 +53,16 @@ pub struct Args {
 /// Whatever stops the measuring, or a report that cannot be written.
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     // Opened first, so that a wrong name is told before the work and not after it.
+    let job = args.choices.job(&args.input, args.validation.clone())?;
+    let mut guard = job.guard();
+    args.choices.config.iter().for_each(|path| guard.reads(path));
     let report = match &args.report {
-        Some(path) => Some((path, Sink::create(path, args.overwrite)?)),
+        Some(path) => Some((ReportForm::of(path)?, Sink::create(path, args.overwrite, &guard)?)),
         None => None,
     };
-    let job = args.choices.job(&args.input, args.validation.clone())?;
     let found = pipeline::sensitivity(&job, Some(args.measure), &context.progress)?;
-    if let Some((path, mut sink)) = report {
-        sink.write_all(data::sensitivity(&found).as_bytes()).map_err(Error::write(path))?;
-        sink.commit()?;
+    if let Some((form, sink)) = report {
+        form.write(sink, || plain::sensitivity(&found, Layout::default()), || data::sensitivity(&found))?;
     }
     context.print(|layout| plain::sensitivity(&found, layout), || data::sensitivity(&found))?;
     Ok(ExitCode::SUCCESS)

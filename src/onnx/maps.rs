@@ -11,6 +11,7 @@ use bytes::Bytes;
 use memmap2::Mmap;
 
 use crate::error::{Error, Result};
+use crate::files;
 
 /// Bytes below which letting go is not worth the call.
 const LEAST: usize = 64 << 10;
@@ -39,15 +40,12 @@ impl Drop for Mapped {
 /// Maps a file. The map must not outlive changes to the file by others; fourbit itself only ever
 /// replaces files by renaming.
 pub(crate) fn map(path: &Path) -> Result<Bytes> {
-    map_file(&File::open(path).map_err(Error::read(path))?, path)
+    map_file(&files::open(path)?, path)
 }
 
 /// Maps an open file, as [`map`] does; `path` is what messages call it.
 pub(crate) fn map_file(file: &File, path: &Path) -> Result<Bytes> {
     let metadata = file.metadata().map_err(Error::read(path))?;
-    if metadata.is_dir() {
-        return Err(Error::Read { path: path.to_owned(), source: std::io::ErrorKind::IsADirectory.into() });
-    }
     if metadata.len() == 0 {
         return Ok(Bytes::new());
     }

@@ -7,6 +7,7 @@ mod attributes;
 pub mod build;
 mod dequantize;
 mod external;
+mod form;
 mod index;
 mod maps;
 mod model;
@@ -32,7 +33,7 @@ pub use packing::{pack, unpack};
 pub use read::{decode, read, read_tensor};
 pub use subgraphs::{bodies, bodies_mut, outer_names, tensors, tensors_mut};
 pub use tensor::{Dtype, Floats, element_count, floats, integers, tensor, tensor_f32, tensor_i64, tensor_of};
-pub use write::{Sink, Target, encode, encode_to, encoded_len, message_len, remove, write, write_to};
+pub use write::{encode, encode_to, encoded_len, message_len, side_name, write, write_to};
 
 /// The types that prost generates from `proto/onnx.proto`.
 #[allow(missing_docs, clippy::all, rustdoc::all)]

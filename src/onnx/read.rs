@@ -7,11 +7,12 @@ use std::path::Path;
 use bytes::{Buf, Bytes};
 use prost::Message;
 
-use super::external;
 use super::maps::{map, map_file};
 use super::model::Model;
 use super::proto::{ModelProto, TensorProto};
+use super::{external, form};
 use crate::error::{Error, Result};
+use crate::files;
 
 /// Reads a model and the side files it names. Tensor data stays in the mapped files.
 ///
@@ -19,7 +20,7 @@ use crate::error::{Error, Result};
 /// [`Error::Read`] where a file cannot be opened, [`Error::NotOnnx`] where it is no ONNX model,
 /// [`Error::Invalid`] where it breaks a rule of the format.
 pub fn read(path: &Path) -> Result<Model> {
-    let file = File::open(path).map_err(Error::read(path))?;
+    let file = files::open(path)?;
     let bytes = map_file(&file, path)?;
     let mut model = model(&bytes, Headers::new(&file, bytes.clone())).map_err(|error| match error {
         Error::Invalid { place, problem } => {
@@ -28,8 +29,7 @@ pub fn read(path: &Path) -> Result<Model> {
         other => other,
     })?;
     model.path = Some(path.to_owned());
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    external::resolve(&mut model, folder)?;
+    external::resolve(&mut model, path)?;
     Ok(model)
 }
 
@@ -58,6 +58,7 @@ fn model(bytes: &Bytes, content: impl Buf) -> Result<Model> {
     })?;
     let known = proto.encoded_len();
     let mut model = Model::new(proto)?;
+    form::check(&model)?;
     model.bytes_on_disk = size as u64;
     model.unknown_bytes = size.saturating_sub(known) as u64;
     Ok(model)

@@ -53,7 +53,7 @@ impl LayerRule {
     /// # Errors
     /// [`Error::Read`] where it cannot be opened, [`Error::Options`] naming the line whose key or value makes no sense.
     pub fn read(path: &Path) -> Result<Vec<Self>> {
-        let text = std::fs::read_to_string(path).map_err(Error::read(path))?;
+        let text = crate::files::text(path)?;
         let wrong = |place: String, problem: &str| {
             let remedy = "a [[layer]] has the keys match, weights, activations, granularity, dual, spelling, activation_terms, full_range";
             Error::options(format!("{}: {place}: {}", path.display(), problem.replace('\n', " ")), remedy)

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::measure::sizes;
-use super::{ready, target};
+use super::{draft, output as named, reads_model, ready};
 use crate::error::{Error, Result};
+use crate::files::Guard;
 use crate::onnx;
 use crate::plan::{self, Applied};
 use crate::progress::Progress;
@@ -27,9 +28,12 @@ pub fn apply(
 ) -> Result<Applied> {
     let path = plan;
     let mut plan = plan::read(path)?;
-    let output = target(input, output, &format!("{}.onnx", plan.precision), overwrite, external_data)?;
+    let output = named(input, output, &format!("{}.onnx", plan.precision));
+    let mut guard = Guard::new();
+    reads_model(&mut guard, input);
+    guard.reads(path);
+    let mut draft = draft(&output, overwrite, external_data, &guard)?;
     let ready = ready(input, plan.opset, &plan.shapes)?;
-    onnx::Target { path: &output, external_data, overwrite }.check(&ready.float.side_files)?;
     if ready.subject.sha256 != plan.subject.sha256 {
         let problem = format!(
             "the plan was made for another model ({}, sha256 {})",
@@ -46,13 +50,10 @@ pub fn apply(
         Error::Plan { place, problem, .. } => Error::Plan { path: path.to_owned(), place, problem },
         other => other,
     })?;
-    let after = onnx::write_to(&rewritten, onnx::Target { path: &output, external_data, overwrite })?;
-    let proven = || {
-        let back = onnx::read(&output)?;
-        prove(&plan, None, &back)?;
-        Ok(back)
-    };
-    let back = proven().inspect_err(|_: &Error| onnx::remove(&output))?;
+    let after = onnx::write_to(&rewritten, &mut draft, external_data)?;
+    let back = onnx::read(&draft.place())?;
+    prove(&plan, None, &back)?;
+    draft.commit()?;
     let sizes = sizes(ready.float.bytes_on_disk, after, &ready.model, &back, &plan);
     Ok(Applied { output, decisions: plan.decisions.len(), of, sizes })
 }

@@ -25,9 +25,11 @@ pub use sensitivity::{MEASURED_SAMPLES, sensitivities, sensitivity};
 pub use crate::plan::{Applied, Checked, Inspection, Planned, Sensitivities, Sensitivity, SiteRow};
 
 use crate::error::{Error, Result};
+use crate::files::{Draft, Guard};
 use crate::onnx::{self, Dtype, Model};
 use crate::options::{OPSET, Opset, Options};
 use crate::plan::{Expected, Prepared, Subject};
+use crate::samples::Samples;
 
 /// Calibration samples used where no number is asked for: more of them change the ranges little.
 pub const CALIBRATION_SAMPLES: usize = 512;
@@ -75,6 +77,27 @@ impl Job {
             external_data: false,
             shapes: Vec::new(),
         }
+    }
+
+    /// The model that [`quantize`] writes.
+    pub fn model_path(&self) -> PathBuf {
+        output(&self.input, self.output.as_deref(), &format!("{}.onnx", self.options.precision()))
+    }
+
+    /// The plan that [`plan`] writes.
+    pub fn plan_path(&self) -> PathBuf {
+        output(&self.input, self.output.as_deref(), "plan.json")
+    }
+
+    /// The files that are read, so that none of them is written.
+    pub fn guard(&self) -> Guard {
+        let mut guard = Guard::new();
+        reads_model(&mut guard, &self.input);
+        let beside = Samples::discover(&self.input);
+        let given = [&self.calibration, &self.validation, &self.preprocess];
+        let found = [beside.calibration, beside.validation, beside.preprocess];
+        given.into_iter().flatten().chain(found.iter().flatten()).for_each(|path| guard.reads(path));
+        guard
     }
 }
 
@@ -144,24 +167,27 @@ pub(crate) fn refuse_opset(options: &Options, model: &Model) -> Result<()> {
     }
 }
 
-/// `output`, or the input's name with `suffix` in place of `.onnx`, checked against the input.
-pub(crate) fn target(
-    input: &Path,
-    output: Option<&Path>,
-    suffix: &str,
-    overwrite: bool,
-    external_data: bool,
-) -> Result<PathBuf> {
+/// `output`, or the input's name with `suffix` in place of `.onnx`.
+fn output(input: &Path, output: Option<&Path>, suffix: &str) -> PathBuf {
     let stem = input.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let path = output.map_or_else(|| input.with_file_name(format!("{stem}.{suffix}")), Path::to_owned);
-    let same = |one: &Path, other: &Path| {
-        one == other
-            || one.canonicalize().ok().is_some_and(|one| other.canonicalize().is_ok_and(|other| one == other))
-    };
-    if same(input, &path) {
-        return Err(Error::OverwritesInput { path });
+    output.map_or_else(|| input.with_file_name(format!("{stem}.{suffix}")), Path::to_owned)
+}
+
+/// Notes a model and its side files as read.
+fn reads_model(guard: &mut Guard, path: &Path) {
+    guard.reads(path);
+    // A model that cannot be looked through is told of where it is read.
+    onnx::outline(path)
+        .into_iter()
+        .flat_map(|outline| outline.side_files)
+        .for_each(|side| guard.reads(&side));
+}
+
+/// Prepares for writing a model, before the work, so that nobody waits for a result that cannot be kept.
+fn draft(path: &Path, overwrite: bool, external_data: bool, guard: &Guard) -> Result<Draft> {
+    let draft = Draft::create(path, overwrite, guard)?;
+    if external_data {
+        draft.check_side(onnx::side_name(path).as_ref())?;
     }
-    // Asked before the work, so that nobody waits for a result that cannot be kept.
-    onnx::Target { path: &path, external_data, overwrite }.check(&[])?;
-    Ok(path)
+    Ok(draft)
 }

@@ -7,10 +7,11 @@ use super::decide::{decide, unable};
 use super::judge::{self, Judged};
 use super::measure::{Clock, is_large, peak_memory, sizes};
 use super::sensitivity::guilty;
-use super::{CALIBRATION_SAMPLES, Job, Ready, ready, refuse_opset, target};
+use super::{CALIBRATION_SAMPLES, Job, Ready, draft, ready, refuse_opset};
 use crate::analyse::analyse;
 use crate::calibrate::{Reach, count};
 use crate::error::{Error, Result};
+use crate::files::Sink;
 use crate::onnx::{self, Model};
 use crate::plan::{self, Analysis, Budgeted, Decision, Outcome, Plan, Planned, Saturation, Verdict};
 use crate::progress::Progress;
@@ -35,8 +36,8 @@ pub(super) struct Solved {
 /// # Errors
 /// Any: see [`Error`]. No output is left behind then.
 pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
-    let suffix = format!("{}.onnx", job.options.precision());
-    let output = target(&job.input, job.output.as_deref(), &suffix, job.overwrite, job.external_data)?;
+    let output = job.model_path();
+    let mut draft = draft(&output, job.overwrite, job.external_data, &job.guard())?;
     if let Some(path) = &job.validation {
         // Told before the work; whether they fit is seen after it.
         std::fs::metadata(path).map_err(Error::read(path))?;
@@ -44,8 +45,8 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
     let Solved { mut ready, analysis, plan, budget, calibration, preprocess, validation, mut clock, .. } =
         solved(job, progress)?;
     let rewritten = rewrite::apply(&ready.model, &plan, None)?;
-    let target = onnx::Target { path: &output, external_data: job.external_data, overwrite: job.overwrite };
-    let after = onnx::write_to(&rewritten, target)?;
+    let after = onnx::write_to(&rewritten, &mut draft, job.external_data)?;
+    let place = draft.place();
     drop(rewritten);
     clock.lap("rewrite");
     let float = match (first_fault(&ready.float), first_fault(&ready.model)) {
@@ -60,15 +61,16 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         float,
         plan: &plan,
         first: None,
-        written: &output,
+        written: &place,
         samples: validation.as_deref().or(job.calibration.as_deref()),
         preprocess: preprocess.as_ref(),
         calibrated_on: validation.is_none() && job.calibration.is_some(),
         asked: job.validation.is_some() || job.calibration.is_some(),
         seed: job.seed,
     };
-    // Nobody should find a file that was not judged as asked, or is not what the plan says.
-    let (verdict, written) = judge::written(&judged, progress).inspect_err(|_| onnx::remove(&output))?;
+    let (verdict, written) = judge::written(&judged, progress)?;
+    // Only now: nobody should find a file that was not judged as asked, or is not what the plan says.
+    draft.commit()?;
     clock.lap("validate");
     if let (Verdict::Validated(validation), Some(path)) = (&verdict, judged.samples) {
         let samples = Samples::open(path, float, judged.preprocess);
@@ -99,9 +101,10 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
 /// # Errors
 /// Any: see [`Error`]. No output is left behind then.
 pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
-    let path = target(&job.input, job.output.as_deref(), "plan.json", job.overwrite, false)?;
+    let path = job.plan_path();
+    let sink = Sink::create(&path, job.overwrite, &job.guard())?;
     let Solved { ready, plan, budget, mut clock, .. } = solved(job, progress)?;
-    plan::write(&plan, &path, job.overwrite)?;
+    plan::write_to(&plan, sink)?;
     clock.lap("write");
     Ok(Planned { plan, path, budget, warnings: ready.warnings, seconds: clock.seconds })
 }

@@ -5,16 +5,24 @@ use std::path::Path;
 
 use super::decision::{Decision, Plan, VERSION};
 use crate::error::{Error, Result};
-use crate::onnx::Sink;
+use crate::files::{self, Guard, Sink};
 
-/// Writes `plan`, pretty-printed.
+/// Writes `plan` to `path`, pretty-printed.
 ///
 /// # Errors
 /// As [`Sink::create`] and [`Sink::commit`].
 pub fn write(plan: &Plan, path: &Path, overwrite: bool) -> Result<()> {
-    let mut sink = Sink::create(path, overwrite)?;
-    serde_json::to_writer_pretty(&mut sink, plan).map_err(|error| Error::write(path)(error.into()))?;
-    sink.write_all(b"\n").map_err(Error::write(path))?;
+    write_to(plan, Sink::create(path, overwrite, &Guard::new())?)
+}
+
+/// Writes `plan`, pretty-printed, and completes `sink`.
+///
+/// # Errors
+/// As [`Sink::commit`].
+pub fn write_to(plan: &Plan, mut sink: Sink) -> Result<()> {
+    let path = sink.path().to_owned();
+    serde_json::to_writer_pretty(&mut sink, plan).map_err(|error| Error::write(&path)(error.into()))?;
+    sink.write_all(b"\n").map_err(Error::write(&path))?;
     sink.commit()
 }
 
@@ -23,7 +31,7 @@ pub fn write(plan: &Plan, path: &Path, overwrite: bool) -> Result<()> {
 /// # Errors
 /// [`Error::Read`], or [`Error::Plan`] naming the field or site that is wrong.
 pub fn read(path: &Path) -> Result<Plan> {
-    let text = std::fs::read_to_string(path).map_err(Error::read(path))?;
+    let text = files::text(path)?;
     let wrong = |place: String, problem: String| Error::Plan { path: path.to_owned(), place, problem };
     let found = serde_json::from_str::<serde_json::Value>(&text)
         .map_err(|error| wrong("JSON".into(), error.to_string()))?;

@@ -1,6 +1,6 @@
 //! Content on its way: fetched in pieces to a file or a digest, and sent, in parts where there is much of it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use object_store::{ObjectStoreExt as _, PutResult, WriteMultipart};
 use super::fault::{self, Asked};
 use super::{Object, Remote, object};
 use crate::error::{Error, Result};
+use crate::files;
 
 /// Bytes that are sent at once; larger files go in parts of so many.
 const PART: u64 = 8 << 20;
@@ -117,11 +118,11 @@ impl Remote {
     pub fn send(&self, from: &Path, name: &str) -> Result<Object> {
         let bytes = fs::metadata(from).map_err(Error::read(from))?.len();
         if bytes <= PART {
-            return self.put(name, fs::read(from).map_err(Error::read(from))?);
+            return self.put(name, files::read(from)?);
         }
         let key = self.key(name)?;
         let size = PART.max(bytes.div_ceil(PARTS));
-        let file = File::open(from).map_err(Error::read(from))?;
+        let file = files::open(from)?;
         let upload = self.wait(name, Asked::Put, self.store().put_multipart(&key))?;
         let mut upload =
             WriteMultipart::new_with_chunk_size(upload, usize::try_from(size).unwrap_or(usize::MAX));

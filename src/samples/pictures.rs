@@ -1,5 +1,6 @@
 //! Samples from a folder of pictures.
 
+use std::io::BufReader;
 use std::path::{Component, Path, PathBuf};
 
 use image::{DynamicImage, ImageReader, Limits};
@@ -10,6 +11,7 @@ use super::misfit::Misfit;
 use super::pixels::gray;
 use super::{Preprocess, Sample, Source};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::onnx::{Dtype, tensor};
 
 /// Endings of the files that count as pictures.
@@ -95,8 +97,8 @@ impl Source for Pictures {
 /// management, no rotation, transparency dropped.
 fn decode(path: &Path, to_gray: bool) -> Result<Picture> {
     let damaged = |found: String| Error::samples(path, "picture", "a picture that can be decoded", found);
-    let mut reader =
-        ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(Error::read(path))?;
+    let reader = ImageReader::new(BufReader::new(files::open(path)?));
+    let mut reader = reader.with_guessed_format().map_err(Error::read(path))?;
     let mut limits = Limits::default();
     limits.max_alloc = Some(LARGEST_PICTURE);
     limits.max_image_width = Some(LONGEST_SIDE);

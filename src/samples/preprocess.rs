@@ -95,7 +95,7 @@ impl Preprocess {
     /// [`Error::Read`] where it cannot be opened, [`Error::Samples`] where it is no TOML, has a key
     /// that is not known, or a value that makes no sense.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::read(path))?;
+        let text = crate::files::text(path)?;
         let keys: Keys = toml::from_str(&text).map_err(|error| {
             let place = error.span().map_or_else(|| "file".into(), |span| line_of(&text, span));
             Error::samples(path, place, "a key and value that a preprocess file may have", error.message())

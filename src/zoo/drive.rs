@@ -9,7 +9,7 @@ use super::memory::Memory;
 use super::settings::Grammar;
 use super::source::Source;
 use super::work::Work;
-use super::{Batch, finish, store};
+use super::{Batch, finish, guarded, store};
 use crate::error::{Error, Result};
 use crate::plan::{Event, Listener, Row, Summary};
 use crate::remote::{Halt, Place};
@@ -44,7 +44,14 @@ fn whole(
     }
     // What is wrong with a source on this machine is told before anything is made in the output folder.
     let near = match &batch.source {
-        Place::Near(path) => Some(Source::open(path, &batch.out.as_path(), grammar)?),
+        Place::Near(path) => {
+            let mut source = Source::open(path, &batch.out.as_path(), grammar)?;
+            if let Place::Near(out) = &batch.out {
+                let settings = batch.settings.over(&source.defaults);
+                guarded::protect(&mut source, path, &settings, out)?;
+            }
+            Some(source)
+        }
         Place::Far(_) => None,
     };
     let Some(ready) = Workplace::prepare(batch, listener, stop)? else { return Ok(None) };

@@ -10,6 +10,7 @@ mod convert;
 mod drive;
 mod far;
 mod finish;
+mod guarded;
 mod key;
 mod manifest;
 mod memory;

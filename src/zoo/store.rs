@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
-use crate::onnx::Sink;
+use crate::files;
 
 /// Bytes that are digested at a time.
 const PIECE: usize = 1 << 20;
@@ -28,12 +28,7 @@ pub struct Digest {
 /// # Errors
 /// [`Error::Read`], also where it was stopped.
 pub fn digest(path: &Path, stop: &AtomicBool) -> Result<Digest> {
-    // A pipe would be waited for without end.
-    let found = fs::metadata(path).map_err(Error::read(path))?;
-    if !found.is_file() {
-        return Err(Error::read(path)(io::Error::other("it is no regular file")));
-    }
-    let mut file = File::open(path).map_err(Error::read(path))?;
+    let mut file = files::open(path)?;
     let (mut digest, mut bytes, mut piece) = (Sha256::new(), 0u64, vec![0; PIECE]);
     loop {
         if stop.load(Ordering::Relaxed) {
@@ -61,10 +56,10 @@ pub fn hexadecimal(digest: Sha256) -> String {
 /// # Errors
 /// [`Error::Read`] where it is there but cannot be read.
 pub fn get(path: &Path) -> Result<Option<Vec<u8>>> {
-    match fs::read(path) {
+    match files::read(path) {
         Ok(content) => Ok(Some(content)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::read(path)(error)),
+        Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -78,9 +73,9 @@ pub fn put(path: &Path, content: &[u8], staging: &Path) -> Result<()> {
     // Several threads may put files at the same time.
     let own = tempfile::tempdir_in(staging).map_err(Error::write(staging))?;
     let part = own.path().join("part");
-    let mut sink = Sink::create(&part, true)?;
-    sink.write_all(content).map_err(Error::write(path))?;
-    sink.commit()?;
+    let written =
+        File::create(&part).and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()));
+    written.map_err(Error::write(path))?;
     place(&part, path)
 }
 

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use fourbit::files::{Draft, Guard};
 use fourbit::onnx::build::{GraphBuilder, node, value};
 use fourbit::onnx::proto::GraphProto;
-use fourbit::onnx::{Dequantized, Dtype, Floats, Index, Model, Target, attr, read, tensor, write_to};
+use fourbit::onnx::{Dequantized, Dtype, Floats, Index, Model, attr, read, tensor, write_to};
 
 use crate::oracle::run_script;
 
@@ -59,12 +60,17 @@ fn large() -> Model {
     shaped(graph.model(), &[1, OUTPUTS])
 }
 
+fn write_model(model: &Model, path: &std::path::Path, external_data: bool) {
+    let mut draft = Draft::create(path, false, &Guard::new()).expect("a draft");
+    write_to(model, &mut draft, external_data).expect("it is written");
+    draft.commit().expect("it is in place");
+}
+
 #[test]
 fn memory_is_bounded_by_the_largest_tensor_and_not_by_the_model() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (input, output) = (folder.path().join("m.onnx"), folder.path().join("q.onnx"));
-    write_to(&large(), Target { path: &input, external_data: true, overwrite: false })
-        .expect("it is written");
+    write_model(&large(), &input, true);
     let arguments =
         ["quantize", "m.onnx", "--precision", "w4", "-o", "q.onnx", "--external-data", "--format", "json"];
     let done = fourbit(folder.path(), &arguments);
@@ -139,10 +145,8 @@ fn nested() -> Model {
 fn side_files_hold_what_bodies_and_attributes_hold() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = |name: &str| folder.path().join(name);
-    write_to(&nested(), Target { path: &path("in.onnx"), external_data: false, overwrite: false })
-        .expect("it is written");
-    write_to(&nested(), Target { path: &path("out.onnx"), external_data: true, overwrite: false })
-        .expect("it is written");
+    write_model(&nested(), &path("in.onnx"), false);
+    write_model(&nested(), &path("out.onnx"), true);
     assert_eq!(read(&path("out.onnx")).expect("the file").proto, nested().proto);
     assert!(std::fs::metadata(path("out.onnx")).expect("the file").len() < 3000);
     let names = ["in.onnx", "out.onnx"].map(|name| path(name).to_string_lossy().into_owned());
@@ -175,8 +179,7 @@ fn side_files_are_kept_and_checked() {
         assert!(said.contains(words), "{words:?} is not in {said:?}");
         assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), before, "{arguments:?}");
     };
-    write_to(&nested(), Target { path: &path("m.onnx"), external_data: true, overwrite: false })
-        .expect("it is written");
+    write_model(&nested(), &path("m.onnx"), true);
     let quantize = ["quantize", "m.onnx", "--precision", "w4", "--external-data", "-o"];
 
     // Somebody else's file stands where the side file would go.

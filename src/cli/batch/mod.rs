@@ -16,6 +16,7 @@ use clap::ArgMatches;
 use super::budget::Budget;
 use super::common::{Common, Context, Format};
 use super::conversion::Choices;
+use super::interrupt::on_signal;
 use crate::error::{Error, Result};
 use crate::options;
 use crate::plan::{Event, Listener as _, Summary};
@@ -171,7 +172,7 @@ pub fn run(
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     // Without a handler an interrupt ends the batch, and its conversions notice.
-    drop(ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)));
+    on_signal(move |_| flag.store(true, Ordering::Relaxed));
     let found = zoo::run(&batch, &words, &voice, &stop);
     voice.end();
     let Some(summary) = found? else {

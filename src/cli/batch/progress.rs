@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::cli::common::{Common, Format};
+use crate::cli::common::{Common, Format, visible};
 use crate::plan::{Event, Listener, Totals};
 use crate::report::plain;
 
@@ -88,7 +88,7 @@ impl Screen {
         if let Ok(style) = ProgressStyle::with_template("   {spinner} {wide_msg} {elapsed:>4}") {
             bar.set_style(style);
         }
-        bar.set_message(plain::running(model, 0));
+        bar.set_message(visible(&plain::running(model, 0)).into_owned());
         bar.enable_steady_tick(TICK);
         self.running.insert(model.to_owned(), bar);
     }
@@ -105,7 +105,7 @@ impl Screen {
             Event::Started { model, .. } => self.start(model),
             Event::Memory { model, resident } => {
                 if let Some(bar) = self.running.get(*model) {
-                    bar.set_message(plain::running(model, *resident));
+                    bar.set_message(visible(&plain::running(model, *resident)).into_owned());
                 }
             }
             Event::Postponed { model, .. } => self.stop(model),
@@ -133,7 +133,7 @@ impl Listener for Voice {
             {
                 let mut stdout = io::stdout().lock();
                 // Nobody is left to tell when this fails, and the work goes on.
-                drop(writeln!(stdout, "{line}").and_then(|()| stdout.flush()));
+                drop(writeln!(stdout, "{}", visible(&line)).and_then(|()| stdout.flush()));
             }
             return;
         }
@@ -142,7 +142,7 @@ impl Listener for Voice {
         }
         let Some(line) = plain::event(event).filter(|_| !self.quiet) else { return };
         // Nobody is left to tell when this fails.
-        let print = || drop(writeln!(io::stderr(), "{line}"));
+        let print = || drop(writeln!(io::stderr(), "{}", visible(&line)));
         match self.bars {
             true => self.screen().all.suspend(print),
             false => print(),

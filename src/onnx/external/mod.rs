@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
+use crate::files;
 use crate::onnx::maps::map;
 use crate::onnx::model::Model;
 use crate::onnx::proto::{TensorProto, tensor_proto};
@@ -15,10 +16,14 @@ use crate::onnx::subgraphs::tensors_mut;
 
 pub use outline::{Outline, outline};
 
-/// Replaces every external reference of `model` by a view of the side file in `folder`, notes these files, and adds their
-/// sizes to `bytes_on_disk`.
-pub(in crate::onnx) fn resolve(model: &mut Model, folder: &Path) -> Result<()> {
-    let mut side = SideFiles { folder: folder.to_owned(), maps: HashMap::new() };
+/// Replaces every external reference of `model`, which lies at `path`, by a view of the side file in its folder, notes these
+/// files, and adds their sizes to `bytes_on_disk`.
+pub(in crate::onnx) fn resolve(model: &mut Model, path: &Path) -> Result<()> {
+    let folder = files::folder(path);
+    // A model that is itself a link may have its data beside the file that it leads to, as in caches of downloads.
+    let real = path.canonicalize().ok().and_then(|path| Some(path.parent()?.to_owned()));
+    let roots = folder.canonicalize().ok().into_iter().chain(real).collect();
+    let mut side = SideFiles { folder: folder.to_owned(), roots, maps: HashMap::new() };
     tensors_mut(model.graph_mut(), &mut |tensor| side.tensor(tensor))?;
     model.bytes_on_disk += side.maps.values().map(|map| map.len() as u64).sum::<u64>();
     model.side_files = side.maps.keys().map(|location| folder.join(location)).collect();
@@ -27,6 +32,8 @@ pub(in crate::onnx) fn resolve(model: &mut Model, folder: &Path) -> Result<()> {
 
 struct SideFiles {
     folder: PathBuf,
+    /// Folders in which side files may really lie.
+    roots: Vec<PathBuf>,
     maps: HashMap<String, Bytes>,
 }
 
@@ -57,7 +64,18 @@ impl SideFiles {
             ));
         }
         if !self.maps.contains_key(location) {
-            self.maps.insert(location.to_owned(), map(&self.folder.join(location))?);
+            let path = self.folder.join(location);
+            let real = path.canonicalize().map_err(Error::read(&path))?;
+            if !self.roots.iter().any(|root| real.starts_with(root)) {
+                return Err(Error::invalid(
+                    &place,
+                    format!(
+                        "external data outside the model's folder: {location} is a link to {}",
+                        real.display()
+                    ),
+                ));
+            }
+            self.maps.insert(location.to_owned(), map(&path)?);
         }
         let data = &self.maps[location];
         let start = number("offset")?.unwrap_or(0);

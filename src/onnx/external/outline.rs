@@ -1,11 +1,11 @@
 //! What a model's file says of its own size: read past its tensors, in little memory, and believing nothing.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::files;
 use crate::onnx::Dtype;
 
 /// Messages inside messages, at most: what the decoder takes too.
@@ -41,7 +41,7 @@ pub struct Outline {
 /// # Errors
 /// [`Error::Read`] where it cannot be opened.
 pub fn outline(path: &Path) -> Result<Outline> {
-    let file = File::open(path).map_err(Error::read(path))?;
+    let file = files::open(path)?;
     let end = file.metadata().map_err(Error::read(path))?.len();
     let mut walk = Walk { input: BufReader::new(file), at: 0, found: Found::default(), elements: 1 };
     // What was seen up to the damage is as good a guess as any.
@@ -50,7 +50,7 @@ pub fn outline(path: &Path) -> Result<Outline> {
     // Up to IR version 3 initializers are inputs too.
     let inputs = inputs.into_iter().filter(|(name, _)| !tensors.contains(name));
     let input_elements = inputs.map(|(_, elements)| elements).max().unwrap_or(0);
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = files::folder(path);
     let inside = |location: &String| {
         let parts = Path::new(location).components();
         parts.into_iter().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
@@ -283,8 +283,9 @@ impl Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::{Draft, Guard};
     use crate::onnx::build::GraphBuilder;
-    use crate::onnx::{Target, tensor_f32, write_to};
+    use crate::onnx::{tensor_f32, write_to};
 
     #[test]
     fn sizes_and_side_files_are_seen_and_damage_is_survived() {
@@ -303,7 +304,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.onnx");
         for external_data in [false, true] {
-            let bytes = write_to(&model, Target { path: &path, external_data, overwrite: true }).unwrap();
+            let mut draft = Draft::create(&path, true, &Guard::new()).unwrap();
+            let bytes = write_to(&model, &mut draft, external_data).unwrap();
+            draft.commit().unwrap();
             let found = outline(&path).unwrap();
             let side = if external_data { vec![folder.path().join("m.onnx.data")] } else { Vec::new() };
             let floats = 4 * 600 * (600 + 600 + 2);
