@@ -33,8 +33,8 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// The output would replace the input.
-    #[error("{} is the input; choose another name with -o", path.display())]
+    /// An output would replace something that the run reads.
+    #[error("{} is read by this run, and would be lost; give the output another name", path.display())]
     OverwritesInput {
         /// The file.
         path: PathBuf,
@@ -129,7 +129,7 @@ pub enum Error {
         problem: String,
     },
     /// The written file does not say what was planned: a fault of fourbit's own.
-    #[error("self-check failed at {place}: {problem}; the output was removed, please report this")]
+    #[error("self-check failed at {place}: {problem}; nothing was written, please report this")]
     SelfCheck {
         /// Tensor or file.
         place: String,

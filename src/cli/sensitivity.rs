@@ -57,7 +57,10 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     let mut guard = job.guard();
     args.choices.config.iter().for_each(|path| guard.reads(path));
     let report = match &args.report {
-        Some(path) => Some((ReportForm::of(path)?, Sink::create(path, args.overwrite, &guard)?)),
+        Some(path) => {
+            let sink = Sink::create(path, args.overwrite, &guard)?;
+            Some((ReportForm::of(path)?, sink))
+        }
         None => None,
     };
     let found = pipeline::sensitivity(&job, Some(args.measure), &context.progress)?;

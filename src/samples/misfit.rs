@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::error::Error;
 
 /// A misfit found by code that sees bytes, not files.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Misfit {
     expected: String,
     found: String,

@@ -9,8 +9,6 @@ mod element;
 mod geometry;
 mod input;
 mod misfit;
-mod npy;
-mod npz;
 mod pictures;
 mod pixels;
 mod preprocess;
@@ -55,6 +53,11 @@ trait Source: std::fmt::Debug + Send + Sync {
     /// Whether samples have labels.
     fn labelled(&self) -> bool {
         false
+    }
+
+    /// The same source where only the samples `chosen`, ascending, will be asked for, if that saves work.
+    fn only(&self, _chosen: &[usize]) -> Option<Arc<dyn Source>> {
+        None
     }
 
     /// Sample `index`, which is below [`Source::len`].
@@ -122,14 +125,19 @@ impl Samples {
 
     /// A random subset of `count` samples without repetition, in ascending order: the same for the
     /// same seed in every version. All where `count` is `None` or no less than there are.
-    pub fn choose(mut self, count: Option<usize>, seed: u64) -> Self {
+    pub fn choose(self, count: Option<usize>, seed: u64) -> Self {
         let Some(count) = count.filter(|&count| count < self.len()) else { return self };
         let subset = random::subset(self.len(), count, seed);
-        self.chosen = Some(match self.chosen {
+        let chosen = match &self.chosen {
             None => subset,
             Some(old) => subset.into_iter().filter_map(|at| old.get(at).copied()).collect(),
-        });
-        self
+        };
+        self.of(chosen)
+    }
+
+    fn of(self, chosen: Vec<usize>) -> Self {
+        let source = self.source.only(&chosen).unwrap_or(self.source);
+        Self { source, chosen: Some(chosen), ..self }
     }
 
     /// A random `count` of the samples, and the others; as [`Samples::choose`].
@@ -141,7 +149,7 @@ impl Samples {
                 None => places,
                 Some(old) => places.into_iter().filter_map(|at| old.get(at).copied()).collect(),
             };
-            Self { chosen: Some(chosen), ..self.clone() }
+            self.clone().of(chosen)
         };
         (part(taken), part(others))
     }

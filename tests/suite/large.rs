@@ -190,10 +190,10 @@ fn side_files_are_kept_and_checked() {
 
     // The output's side file would be the input's, or the output itself.
     let data = std::fs::read(path("m.onnx.data")).expect("the side file");
-    refuses(&[&quantize[..], &["m.onnx.data", "--overwrite"]].concat(), "is the input");
+    refuses(&[&quantize[..], &["m.onnx.data", "--overwrite"]].concat(), "is read by this run");
     std::fs::rename(path("m.onnx"), path("n.onnx")).expect("another name");
     let other = ["quantize", "n.onnx", "--precision", "w4", "--external-data", "--overwrite", "-o", "m.onnx"];
-    refuses(&other, "is the input");
+    refuses(&other, "is read by this run");
     assert_eq!(std::fs::read(path("m.onnx.data")).expect("the side file"), data);
 
     // A file cut short is named.

@@ -23,3 +23,4 @@ mod storage;
 mod structures;
 mod targets;
 mod upgrade;
+mod written;

@@ -50,7 +50,12 @@ fn wrong_inputs_are_named() {
     refuses(Some(&whole), &["quantize", ".", "--precision", "w4"], 1, &["directory"]);
     refuses(Some(&whole), &["quantize", "m.onnx"], 1, &["--calibration", "--precision w4"]);
     refuses(Some(&whole), &["quantize", "m.onnx", "--calibration", "nowhere.npz"], 1, &["nowhere.npz"]);
-    refuses(Some(&whole), &["quantize", "m.onnx", "--precision", "w4", "-o", "m.onnx"], 1, &["is the input"]);
+    refuses(
+        Some(&whole),
+        &["quantize", "m.onnx", "--precision", "w4", "-o", "m.onnx"],
+        1,
+        &["is read by this run"],
+    );
     refuses(
         Some(&whole),
         &["quantize", "m.onnx", "--precision", "w4", "-o", "no/where.onnx"],

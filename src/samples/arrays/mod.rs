@@ -1,16 +1,21 @@
 //! Samples from arrays: `.npz` archives keyed by input, and single `.npy` files.
 
+mod npy;
+mod npz;
+mod packed;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::input::{Cut, Input};
 use super::misfit::{Misfit, list};
-use super::npy::Array;
-use super::npz::Archive;
 use super::{Preprocess, Sample, Source, element};
 use crate::error::{Error, Result};
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{Dtype, map, tensor};
+use npy::Array;
+use npz::Archive;
 
 /// The key of class indices where no preprocess file names another.
 const LABELS: &str = "labels";
@@ -25,7 +30,7 @@ pub(super) struct Arrays {
     labels: Vec<i64>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Feed {
     input: String,
     place: String,
@@ -84,6 +89,19 @@ impl Source for Arrays {
         !self.labels.is_empty()
     }
 
+    fn only(&self, chosen: &[usize]) -> Option<Arc<dyn Source>> {
+        if !self.feeds.iter().any(|feed| feed.array.is_packed()) {
+            return None;
+        }
+        let feed = |feed: &Feed| {
+            let count = feed.cut.rows;
+            let array = feed.array.only(chosen.iter().flat_map(|at| at * count..(at + 1) * count));
+            Feed { array, ..feed.clone() }
+        };
+        let feeds = self.feeds.iter().map(feed).collect();
+        Some(Arc::new(Self { path: self.path.clone(), feeds, labels: self.labels.clone() }))
+    }
+
     fn get(&self, index: usize) -> Result<Sample> {
         let inputs = self.feeds.iter().map(|feed| feed.get(&self.path, index)).collect::<Result<_>>()?;
         let per_sample = self.feeds.first().map_or(0, |feed| feed.cut.labels);
@@ -127,6 +145,7 @@ impl Feed {
 
     fn get(&self, path: &Path, index: usize) -> Result<TensorProto> {
         let rows = self.array.rows(index.saturating_mul(self.cut.rows), self.cut.rows);
+        let rows = rows.map_err(Misfit::at(path, &self.place))?;
         let raw = match &self.pixels {
             None => rows,
             Some((preprocess, stored)) => {
@@ -215,12 +234,12 @@ fn agree(path: &Path, feeds: &[Feed]) -> Result<()> {
 mod tests {
     use std::io::Write;
 
-    use super::super::npy::tests::npy;
-    use super::super::preprocess::tests::preprocess;
+    use super::npy::tests::npy;
     use super::*;
     use crate::onnx::build::value;
     use crate::onnx::proto::{GraphProto, ModelProto, OperatorSetIdProto};
     use crate::onnx::{Model, floats};
+    use crate::samples::preprocess::tests::preprocess;
 
     fn inputs(inputs: &[(&str, Dtype, &[i64])]) -> Vec<Input> {
         let graph = GraphProto {

@@ -6,13 +6,18 @@ use std::path::Path;
 use bytes::Bytes;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::misfit::Misfit;
 use super::npy::Array;
+use super::packed::Packed;
 use crate::error::{Error, Result};
 use crate::onnx::{map, map_file};
+use crate::samples::misfit::Misfit;
 
 /// No deflated byte stands for more bytes than this: a size beyond it is a lie.
 const MOST_INFLATION: u64 = 1032;
+/// Bytes that are unpacked for an array when it is opened; of a larger one, the rows that are asked for are, later.
+const MOST_AT_ONCE: u64 = 64 << 20;
+/// Bytes of an array in which its header must end: NumPy's own takes about a hundred.
+const LONGEST_HEADER: u64 = 1 << 16;
 /// What an empty deflate stream may stand for, in bytes.
 const SLACK: u64 = 4096;
 
@@ -42,7 +47,7 @@ impl<'p> Archive<'p> {
     }
 
     /// One array: a view of the archive where it is stored plainly, else of an unlinked temporary
-    /// file that it is inflated to.
+    /// file that it is inflated to, at once or, where it is large, when its rows are asked for.
     pub(super) fn array(&mut self, key: &str) -> Result<Array> {
         let path = self.path;
         let damaged = |found: String| Error::samples(path, format!("key {key}"), "a readable member", found);
@@ -61,6 +66,17 @@ impl<'p> Archive<'p> {
                 .map(|range| self.bytes.slice(range))
                 .ok_or_else(|| damaged("data beyond the end of the file".into()))?
         } else {
+            if size > MOST_AT_ONCE {
+                let unpacked = Packed::new(self.bytes.clone(), name.clone());
+                let start = unpacked
+                    .start(LONGEST_HEADER.min(size))
+                    .map_err(Misfit::at(path, format!("key {key}")))?;
+                let array =
+                    Array::packed(&start, size, unpacked).map_err(Misfit::at(path, format!("key {key}")))?;
+                if let Some(array) = array {
+                    return Ok(array);
+                }
+            }
             if size > packed.saturating_mul(MOST_INFLATION).saturating_add(SLACK) {
                 return Err(damaged(format!("{size} bytes out of {packed}, which no compression gives")));
             }

@@ -1,15 +1,18 @@
 //! Arrays as NumPy stores them: a line of text about type and shape, then the elements.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use super::element;
-use super::misfit::{Fit, Misfit, shape_text};
+use super::packed::Packed;
 use crate::onnx::Dtype;
+use crate::samples::element;
+use crate::samples::misfit::{Fit, Misfit, shape_text};
 
 /// Most axes that an array may have; NumPy itself stops at 64.
 const MOST_AXES: usize = 64;
 
-/// An array whose elements stay where they are: in a mapped file.
+/// An array whose elements stay where they are: in a mapped file, or packed in an archive.
 #[derive(Clone, Debug)]
 pub(super) struct Array {
     pub(super) dtype: Dtype,
@@ -19,14 +22,49 @@ pub(super) struct Array {
     fortran: bool,
     /// Bytes of an element.
     size: usize,
-    data: Bytes,
+    data: Data,
+}
+
+#[derive(Clone, Debug)]
+enum Data {
+    Here(Bytes),
+    Packed(Arc<Packed>),
 }
 
 impl Array {
     /// Reads the header of `.npy` bytes, and checks it against what follows.
     pub(super) fn parse(bytes: &Bytes) -> Fit<Self> {
-        let unreadable = |what: &str| Misfit::new("a NumPy array", format!("{what} (a damaged file?)"));
         let (text, data) = split(bytes).ok_or_else(|| unreadable("no .npy header"))?;
+        let array = Self::described(text, data.len())?;
+        Ok(Self { data: Data::Here(data), ..array })
+    }
+
+    /// The array that `start`, the first of `length` bytes of `packed`, describes. `None` where it can only be read as a whole.
+    pub(super) fn packed(start: &Bytes, length: u64, packed: Packed) -> Fit<Option<Self>> {
+        let (text, rest) = split(start).ok_or_else(|| unreadable("no .npy header"))?;
+        let header = (start.len() - rest.len()) as u64;
+        let array = Self::described(text, usize::try_from(length - header).unwrap_or(usize::MAX))?;
+        let row = array.shape.iter().skip(1).product::<usize>() * array.size;
+        let packed = Arc::new(packed.of_rows(header, row));
+        Ok((!array.fortran).then_some(Self { data: Data::Packed(packed), ..array }))
+    }
+
+    /// The array of which only `rows` are asked for, ascending: what is packed need not be unpacked for the others.
+    pub(super) fn only(&self, rows: impl Iterator<Item = usize>) -> Self {
+        let data = match &self.data {
+            Data::Packed(packed) => Data::Packed(Arc::new(packed.only(rows.collect()))),
+            here => here.clone(),
+        };
+        Self { data, shape: self.shape.clone(), ..*self }
+    }
+
+    /// Whether elements are packed.
+    pub(super) fn is_packed(&self) -> bool {
+        matches!(self.data, Data::Packed(_))
+    }
+
+    /// The array that a header describes, with `length` bytes of elements that are still to come.
+    fn described(text: &str, length: usize) -> Fit<Self> {
         let header = header(text).ok_or_else(|| {
             let text: String = text.chars().take(80).collect();
             unreadable(&format!("the header {text:?}"))
@@ -38,45 +76,52 @@ impl Array {
             return Err(Misfit::new("samples along the first axis", shape));
         }
         let needed = header.shape.iter().try_fold(size, |bytes, &axis| bytes.checked_mul(axis));
-        if needed != Some(data.len()) {
+        if needed != Some(length) {
             let shape = shape_text(&header.shape);
             let needed = needed.map_or_else(|| "more than memory holds".into(), |needed| needed.to_string());
             let name = element::name(dtype as i32);
             return Err(Misfit::new(
                 format!("{needed} bytes of data for {name} {shape}"),
-                format!("{} bytes (a truncated or damaged file?)", data.len()),
+                format!("{length} bytes (a truncated or damaged file?)"),
             ));
         }
         let fortran = header.fortran && header.shape.len() > 1;
-        Ok(Self { dtype, shape: header.shape, fortran, size, data })
+        Ok(Self { dtype, shape: header.shape, fortran, size, data: Data::Here(Bytes::new()) })
     }
 
     /// `count` rows of the first axis in C order: a view of the file, or a copy of the rows where
     /// the file is in Fortran order. Empty where there are no such rows.
-    pub(super) fn rows(&self, start: usize, count: usize) -> Bytes {
-        let row: usize = self.shape.iter().skip(1).product();
-        let range = |scale: usize| {
-            let (from, to) = (start.checked_mul(scale)?, start.checked_add(count)?.checked_mul(scale)?);
-            (to <= self.data.len()).then_some(from..to)
-        };
-        match range(row * self.size) {
-            None => Bytes::new(),
-            Some(bytes) if !self.fortran => self.data.slice(bytes),
-            Some(_) => self.gather(start, count, row).into(),
+    pub(super) fn rows(&self, start: usize, count: usize) -> Fit<Bytes> {
+        match &self.data {
+            Data::Here(data) => Ok(self.rows_of(data, start, count)),
+            Data::Packed(packed) => packed.rows(start, count),
         }
     }
 
-    fn gather(&self, start: usize, count: usize, row: usize) -> Vec<u8> {
+    fn rows_of(&self, data: &Bytes, start: usize, count: usize) -> Bytes {
+        let row: usize = self.shape.iter().skip(1).product();
+        let range = |scale: usize| {
+            let (from, to) = (start.checked_mul(scale)?, start.checked_add(count)?.checked_mul(scale)?);
+            (to <= data.len()).then_some(from..to)
+        };
+        match range(row * self.size) {
+            None => Bytes::new(),
+            Some(bytes) if !self.fortran => data.slice(bytes),
+            Some(_) => self.gather(data, start, count, row).into(),
+        }
+    }
+
+    fn gather(&self, data: &Bytes, start: usize, count: usize, row: usize) -> Vec<u8> {
         let mut out = Vec::with_capacity(count * row * self.size);
         for first in start..start + count {
             for element in 0..row {
-                let (mut rest, mut at, mut stride) = (element, first, self.data.len() / self.size);
+                let (mut rest, mut at, mut stride) = (element, first, data.len() / self.size);
                 for &axis in self.shape.iter().skip(1).rev() {
                     stride /= axis;
                     at += (rest % axis) * stride;
                     rest /= axis;
                 }
-                out.extend_from_slice(self.data.get(at * self.size..(at + 1) * self.size).unwrap_or(&[]));
+                out.extend_from_slice(data.get(at * self.size..(at + 1) * self.size).unwrap_or(&[]));
             }
         }
         out
@@ -103,8 +148,12 @@ impl Array {
             Some(last) if last & sign == 0 => word(bytes).ok_or_else(negative),
             _ => Err(negative()),
         };
-        self.data.chunks_exact(self.size).map(label).collect()
+        self.rows(0, self.shape[0])?.chunks_exact(self.size).map(label).collect()
     }
+}
+
+fn unreadable(what: &str) -> Misfit {
+    Misfit::new("a NumPy array", format!("{what} (a damaged file?)"))
 }
 
 /// The header's text and the elements.
@@ -231,8 +280,8 @@ pub(super) mod tests {
         for (start, count) in [(0, 1), (1, 1), (0, 2)] {
             assert_eq!(c.rows(start, count), fortran.rows(start, count));
         }
-        assert_eq!(c.rows(1, 1)[..], [6, 7, 8, 9, 10, 11]);
-        assert!(c.rows(2, 1).is_empty() && c.rows(usize::MAX, 2).is_empty());
+        assert_eq!(c.rows(1, 1).unwrap()[..], [6, 7, 8, 9, 10, 11]);
+        assert!(c.rows(2, 1).unwrap().is_empty() && c.rows(usize::MAX, 2).unwrap().is_empty());
     }
 
     #[test]
