@@ -191,7 +191,9 @@ fn pipes_and_devices_are_written_into_and_never_replaced_or_read() {
 fn a_full_disk_leaves_nothing() {
     let desk = Desk::new();
     // Unpacking samples takes room too.
-    ["calibration.npz", "validation.npz"].map(|name| fs::remove_file(desk.path(name)).expect("it is there"));
+    for name in ["calibration.npz", "validation.npz"] {
+        fs::remove_file(desk.path(name)).expect("it is there");
+    }
     let before = desk.content();
     let script = format!("trap '' XFSZ; ulimit -f 8; exec {PROGRAM} {} -o out.onnx", QUICK.join(" "));
     let output =
