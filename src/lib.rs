@@ -10,6 +10,8 @@ pub mod check;
 pub mod cli;
 pub mod error;
 pub mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod mmse;
 pub mod onnx;
 pub mod options;

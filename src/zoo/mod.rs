@@ -23,15 +23,24 @@ mod source;
 mod store;
 mod work;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::error::Result;
 use crate::remote::Place;
 
 pub use drive::run;
 pub use finish::{merge, reports};
 pub use settings::{Grammar, Known, Settings};
 pub use shard::Shard;
+
+/// How many models the list or manifest `text` names, which lies, or would lie, at `path`.
+///
+/// # Errors
+/// [`crate::error::Error::Options`] where it is damaged.
+pub fn listed(path: &Path, text: Vec<u8>, grammar: &dyn Grammar) -> Result<usize> {
+    Ok(source::Source::parse(path, text, grammar)?.entries.len())
+}
 
 /// A batch, as asked for.
 #[derive(Clone, Debug)]

@@ -32,6 +32,7 @@ const LAYERS: &[(&str, usize)] = &[
     ("report", 5),
     ("zoo", 5),
     ("cli", 6),
+    ("fuzzing", 6),
     ("main", 7),
 ];
 

@@ -5,6 +5,7 @@ mod batch;
 mod budget;
 mod conversions;
 mod forms;
+mod fuzz;
 mod judge;
 mod judged;
 mod large;
