@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fourbit::fuzzing;
 
 /// Changed seeds a target, where no number is asked for.
-const CHANGES: u64 = 50_000;
+const CHANGES: u64 = 20_000;
 /// No input of kilobytes may take longer, by far.
 const LONGEST: Duration = Duration::from_secs(20);
 
