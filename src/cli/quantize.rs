@@ -32,7 +32,8 @@ Exit status:
   2  wrong arguments
   3  the file was written, but no plan keeps the limits: it is the best that was found
   4  the file was written, but not validated: the report says why
-  5  activations cannot be quantized, since the model cannot be run; weights alone can, as in --precision w4")]
+  5  activations cannot be quantized, since the model cannot be run; weights alone can, as in --precision w4
+  128 and more: a signal ended it; the message says whether anything was written")]
 pub struct Args {
     #[command(flatten)]
     pub conversion: Conversion,

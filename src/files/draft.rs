@@ -130,14 +130,16 @@ impl Draft {
     /// # Errors
     /// [`Error::Write`], and [`Error::Exists`] where `path` has come up meanwhile; nothing is left behind then.
     pub fn commit(mut self) -> Result<()> {
-        let write = Error::write(&self.path);
+        let place = self.place();
         if let Some(stream) = &mut self.stream {
-            let copied = File::open(self.staging.path(self.path.file_name().unwrap_or(OsStr::new("output"))))
+            let copied = File::open(place)
                 .and_then(|mut file| io::copy(&mut file, stream))
                 .and_then(|_| stream.flush());
             return match copied {
                 // Whoever read has seen what it wanted.
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(write(error)),
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    Err(Error::write(&self.path)(error))
+                }
                 _ => Ok(()),
             };
         }
