@@ -6,9 +6,9 @@ use super::folder;
 use crate::error::{Error, Result};
 
 /// Endings of the files that folders of samples consist of. Others in such a folder are not read as samples.
-const SAMPLES: [&str; 15] = [
-    "pb", "npz", "npy", "csv", "toml", "jpg", "jpeg", "png", "bmp", "webp", "gif", "pnm", "ppm", "tif",
-    "tiff",
+const SAMPLES: [&str; 16] = [
+    "pb", "npz", "npy", "csv", "toml", "jpg", "jpeg", "png", "bmp", "webp", "gif", "pnm", "ppm", "pgm",
+    "tif", "tiff",
 ];
 
 /// The files that a run reads and those that it will write.

@@ -248,6 +248,18 @@ mod tests {
     }
 
     #[test]
+    fn no_output_takes_the_place_of_a_picture() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut guard = files::Guard::new();
+        guard.reads(folder.path());
+        for ending in ENDINGS {
+            let path = folder.path().join(format!("1.{ending}"));
+            std::fs::write(&path, "").unwrap();
+            assert!(guard.check(&path).is_err(), "{ending}");
+        }
+    }
+
+    #[test]
     fn a_list_gives_order_and_labels() {
         let folder = tempfile::tempdir().unwrap();
         (1..=3).for_each(|at| save(&folder.path().join(format!("{at}.png")), at));
