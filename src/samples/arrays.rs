@@ -84,6 +84,10 @@ impl Source for Arrays {
         !self.labels.is_empty()
     }
 
+    fn is_finite(&self) -> bool {
+        self.feeds.iter().all(|feed| feed.pixels.is_some())
+    }
+
     fn get(&self, index: usize) -> Result<Sample> {
         let inputs = self.feeds.iter().map(|feed| feed.get(&self.path, index)).collect::<Result<_>>()?;
         let per_sample = self.feeds.first().map_or(0, |feed| feed.cut.labels);

@@ -31,6 +31,10 @@ impl Source for Synthetic {
         self.count
     }
 
+    fn is_finite(&self) -> bool {
+        true
+    }
+
     fn get(&self, index: usize) -> Result<Sample> {
         let mut random = SplitMix64::new(SplitMix64::new(self.seed).next() ^ index as u64);
         let inputs = self.inputs.iter().map(|(name, dtype, dims)| {

@@ -27,7 +27,10 @@ pub fn protect(source: &mut Source, path: &Path, settings: &Settings, out: &Path
     for entry in source.entries.iter().filter(|entry| entry.problem.is_none()) {
         guard.reads(&entry.path);
         // A model that cannot be looked through is told of in its row.
-        outline(&entry.path).into_iter().flat_map(|found| found.side_files).for_each(|side| guard.reads(&side));
+        outline(&entry.path)
+            .into_iter()
+            .flat_map(|found| found.side_files)
+            .for_each(|side| guard.reads(&side));
         let beside = Samples::discover(&entry.path);
         let found = [beside.calibration, beside.validation, beside.preprocess];
         found.iter().flatten().for_each(|path| guard.reads(path));
@@ -37,8 +40,9 @@ pub fn protect(source: &mut Source, path: &Path, settings: &Settings, out: &Path
     TOP.iter().try_for_each(|name| guard.check(&out.join(name)))?;
     for entry in source.entries.iter_mut().filter(|entry| entry.problem.is_none()) {
         if let Some(name) = outputs(&entry.name).iter().find(|name| guard.check(&out.join(name)).is_err()) {
-            entry.problem =
-                Some(format!("{name} in the output folder is a file that this batch reads; choose another output folder"));
+            entry.problem = Some(format!(
+                "{name} in the output folder is a file that this batch reads; choose another output folder"
+            ));
         }
     }
     Ok(())
