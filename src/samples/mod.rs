@@ -90,7 +90,10 @@ impl Samples {
     /// [`Error::Read`] where a file cannot be opened, [`Error::Samples`] where it cannot be read
     /// as samples or does not fit the model, [`Error::Invalid`] where an input is no tensor.
     pub fn open(path: &Path, model: &Model, preprocess: Option<&Preprocess>) -> Result<Self> {
-        let inputs = Input::all(model)?;
+        let mut inputs = Input::all(model)?;
+        if let Some(preprocess) = preprocess {
+            input::set_batch_axis(&mut inputs, preprocess)?;
+        }
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         let source: Arc<dyn Source> = if path.is_dir() {
             let sets = test_sets::find(path);

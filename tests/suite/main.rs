@@ -18,6 +18,7 @@ mod program;
 mod random;
 mod remote;
 mod rounding;
+mod samples;
 mod saturation;
 mod storage;
 mod structures;

@@ -149,7 +149,7 @@ mod tests {
 
     fn inputs(dims: &[usize]) -> Vec<Input> {
         let dims = dims.iter().map(|&size| if size == 0 { Dim::Unknown } else { Dim::Fixed(size) });
-        vec![Input { name: "x".into(), dtype: 1, dims: Some(dims.collect()) }]
+        vec![Input { name: "x".into(), dtype: 1, dims: Some(dims.collect()), batch_axis: None }]
     }
 
     fn save(path: &Path, gray: u8) {
