@@ -9,6 +9,7 @@ mod decide;
 mod forms;
 mod inspect;
 mod judge;
+mod limit;
 mod measure;
 mod quantize;
 mod sensitivity;

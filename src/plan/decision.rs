@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codes::Codes;
 use super::float::Float;
+use super::outcome::Fingerprint;
 use super::partition::{Groups, Partition};
 use super::site::{Read, Skip};
 use crate::options::{Bias, Container, HELD, Opset, Spelling, Storage};
@@ -39,6 +40,9 @@ pub struct Plan {
     /// Dimensions that inputs get.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shapes: Vec<(String, Vec<i64>)>,
+    /// The samples that it was made from, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibrated: Option<Fingerprint>,
     /// What is done, in graph order.
     pub decisions: Vec<Decision>,
     /// What is left, and why.

@@ -29,8 +29,8 @@ pub use layout::Layout;
 pub use nbits::{NBits, lies_by_rows, row_bias};
 pub use observations::Observations;
 pub use outcome::{
-    Applied, Checked, Finding, Inspection, Outcome, OutputError, Planned, Prepared, Score, SiteRow, Sizes,
-    Validation, Verdict,
+    Applied, Checked, Doubt, Finding, Fingerprint, Flawed, Inspection, Outcome, OutputError, Overlap,
+    Planned, Prepared, Score, SiteRow, Sizes, Validation, Verdict,
 };
 pub use partition::{Groups, Partition, Runs, Tile};
 pub use sensitivity::{Layer, LayerSensitivity, Loss, Sensitivities, Sensitivity};

@@ -68,6 +68,7 @@ pub fn outcome() -> Outcome {
         bias: crate::options::Bias::Float,
         explicit_zero_points: false,
         shapes: Vec::new(),
+        calibrated: None,
         decisions: vec![Decision::Weight(weight), Decision::Activation(activation)],
         skips: vec![
             skip("layer1.conv.bias", Keep::Bias),
@@ -110,6 +111,7 @@ fn validation() -> Validation {
         source: "test.npz".into(),
         synthetic: false,
         calibrated_on: false,
+        overlap: None,
         samples: 400,
         view: "int8 container".into(),
         weights_proven: 1,
@@ -121,9 +123,14 @@ fn validation() -> Validation {
             quantized_top5: Some(0.9925),
             drop_points: 0.5,
             standard_error: 0.35,
+            lost: 3,
+            won: 1,
+            drop_bound: 1.34,
         }),
         agreement: Some(0.975),
         outputs: vec![OutputError { name: "scores".into(), sqnr_db: Some(24.1), largest: 0.83, broken: 0 }],
+        classes: Vec::new(),
+        doubts: Vec::new(),
     }
 }
 

@@ -20,6 +20,7 @@ mod tests;
 use std::collections::HashSet;
 
 pub use dialect::{Dialect, lower};
+pub use stamp::calibrated;
 
 use crate::error::{Error, Result};
 use crate::onnx::Model;

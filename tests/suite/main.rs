@@ -19,6 +19,7 @@ mod program;
 mod random;
 mod remote;
 mod rounding;
+mod samples;
 mod saturation;
 mod storage;
 mod structures;

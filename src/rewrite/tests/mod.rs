@@ -26,6 +26,7 @@ fn plan(decisions: Vec<Decision>) -> Plan {
         bias: crate::options::Bias::Float,
         explicit_zero_points: false,
         shapes: Vec::new(),
+        calibrated: None,
         decisions,
         skips: Vec::new(),
     }
