@@ -273,7 +273,7 @@ impl<'t> Scanner<'t> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::samples) mod tests {
     use super::*;
 
     /// The bytes of an `.npy` file.
