@@ -10,7 +10,7 @@ use crate::onnx;
 use crate::plan::{self, Applied};
 use crate::progress::Progress;
 use crate::rewrite;
-use crate::validate::prove;
+use crate::validate::{prove, sound};
 
 /// Applies the first `first` decisions of the plan, or all of them, and proves that the written
 /// file says the same.
@@ -52,6 +52,7 @@ pub fn apply(
     })?;
     let after = onnx::write_to(&rewritten, &mut draft, external_data)?;
     let back = onnx::read(&draft.place())?;
+    sound(&back, &ready.float)?;
     prove(&plan, None, &back)?;
     draft.commit()?;
     let sizes = sizes(ready.float.bytes_on_disk, after, &ready.model, &back, &plan);

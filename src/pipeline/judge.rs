@@ -15,7 +15,7 @@ use crate::progress::Progress;
 use crate::rewrite::{Dialect, calibrated, lower};
 use crate::runtime::{Session, is_widened};
 use crate::samples::{Preprocess, Samples};
-use crate::validate::{Compared, compare, prove};
+use crate::validate::{Compared, compare, loadable, prove, sound};
 
 /// Random samples that stand in where there are none: enough to see that the file runs.
 const SYNTHETIC_SAMPLES: usize = 4;
@@ -42,6 +42,7 @@ pub(super) struct Judged<'j> {
 /// Reads the file back, proves its weights, and runs it. Returns the file as read as well.
 pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdict, Model)> {
     let back = onnx::read(judged.written)?;
+    sound(&back, judged.float)?;
     let proven = prove(judged.plan, judged.first, &back)?;
     if !judged.asked && is_large(judged.float, judged.samples.is_some()) {
         return Ok((too_large(judged.float), back));
@@ -100,8 +101,10 @@ pub fn validate(
     seed: u64,
     progress: &dyn Progress,
 ) -> Result<Verdict> {
-    let model = runnable(onnx::read(float)?);
+    let model = onnx::read(float)?;
     let written = onnx::read(quantized)?;
+    loadable(&written, &model)?;
+    let model = runnable(model);
     let mark = calibrated(&written.proto);
     let view = lower(&written, Dialect::Folded)?;
     let preprocess = preprocess.map(Preprocess::read).transpose()?;

@@ -7,9 +7,11 @@ mod compare;
 mod expected;
 mod proof;
 mod scores;
+mod sound;
 
 pub use bound::needed;
 pub use compare::{Compared, Differences, compare};
 pub use expected::expected_drop;
 pub use proof::prove;
 pub use scores::check_labels;
+pub use sound::{loadable, sound};
