@@ -333,6 +333,7 @@ impl Choices {
             samples: self.sampling.count,
             seed: self.sampling.seed.seed,
             shapes: self.shapes.clone(),
+            one_of_many: false,
             ..Job::new(input, self.options()?)
         })
     }

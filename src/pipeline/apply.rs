@@ -45,6 +45,12 @@ pub fn apply(
         progress.note(warning);
     }
     let of = plan.decisions.len();
+    if of == 0 {
+        return Err(Error::NothingQuantized {
+            problem: format!("{} has no decisions", path.display()),
+            remedy: "make a plan that quantizes something, as fourbit plan does".into(),
+        });
+    }
     plan.decisions.truncate(first.unwrap_or(of));
     let rewritten = rewrite::apply(&ready.model, &plan, None).map_err(|error| match error {
         Error::Plan { place, problem, .. } => Error::Plan { path: path.to_owned(), place, problem },

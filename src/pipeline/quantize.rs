@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::budget::{Task, keep};
+use super::coverage::coverage;
 use super::decide::{decide, unable};
 use super::judge::{self, Judged};
 use super::limit::{shown, undecided};
 use super::measure::{Clock, is_large, peak_memory, sizes};
+use super::patterns::unmatched;
 use super::sensitivity::guilty;
 use super::{CALIBRATION_SAMPLES, Job, Ready, draft, ready, refuse_opset};
 use crate::analyse::analyse;
@@ -138,6 +140,11 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     job.options.check_nbits()?;
     let mut ready = ready(&job.input, job.options.opset, &job.shapes)?;
     refuse_opset(&job.options, &ready.model)?;
+    match unmatched(&job.options, &[&ready.float, &ready.model])? {
+        Some(error) if job.one_of_many => ready.warnings.push(error.to_string()),
+        Some(error) => return Err(error),
+        None => {}
+    }
     clock.lap("prepare");
     let mut analysis = analyse(&ready.model, &job.options)?;
     let beside = Samples::discover(&job.input);
@@ -225,9 +232,8 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     ready.warnings.extend(decided.warnings);
     let plan = decided.plan;
     ready.warnings.extend(saturating(&plan));
-    if plan.decisions.is_empty() {
-        ready.warnings.push("nothing in this model was quantized; the reasons are listed".into());
-    }
+    let stored = analysis.weights.iter().map(|site| (site.tensor.as_str(), site.bytes())).collect();
+    ready.warnings.extend(coverage(&plan, &stored, &job.options)?);
     Ok(Solved {
         ready,
         analysis,

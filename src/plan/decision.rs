@@ -87,9 +87,12 @@ pub struct WeightDecision {
     pub tensor: String,
     /// Its dimensions.
     pub dims: Vec<i64>,
-    /// Its element type.
+    /// The element type that its readers get: that of the initializer, or that to which all of them cast it.
     #[serde(default)]
     pub float: Float,
+    /// Whether scales are FLOAT, and a Cast leads to and from a type that could not hold them, or that the operators do not know.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wide_scales: bool,
     /// Who reads it.
     pub reads: Vec<Read>,
     /// What is summed; one term is an ordinary quantized tensor.
@@ -139,7 +142,17 @@ impl WeightDecision {
 
     /// Puts the values of [`WeightDecision::decode`] from `start` on into `out`.
     pub fn decode_piece(&self, start: usize, out: &mut [f32]) {
-        decode_sum(&self.terms, &self.dims, self.float, start, out);
+        decode_sum(&self.terms, &self.dims, self.types(), start, out);
+    }
+
+    /// The type of its scales.
+    pub fn scale_float(&self) -> Float {
+        if self.wide_scales { Float::Float } else { self.float.of_scale() }
+    }
+
+    /// The type of its scales, and that of its values.
+    pub fn types(&self) -> (Float, Float) {
+        (self.scale_float(), self.float)
     }
 }
 
@@ -218,8 +231,14 @@ impl WeightTerm {
 }
 
 /// Puts the sum of `terms` of weights of `dims`, from element `start` on, into `out`: decoded and added in order, in the type of
-/// the scales of weights of type `float`, and then in that type.
-pub fn decode_sum(terms: &[WeightTerm], dims: &[i64], float: Float, start: usize, out: &mut [f32]) {
+/// the scales, the first of `types`, and then in that of the weights.
+pub fn decode_sum(
+    terms: &[WeightTerm],
+    dims: &[i64],
+    (scale, float): (Float, Float),
+    start: usize,
+    out: &mut [f32],
+) {
     let round = |values: &mut [f32], to: Float| {
         if matches!(to, Float::Float16 | Float::Bfloat16) {
             values.iter_mut().for_each(|value| *value = to.round(*value));
@@ -230,14 +249,14 @@ pub fn decode_sum(terms: &[WeightTerm], dims: &[i64], float: Float, start: usize
         let Some(groups) = term.groups(dims) else { continue };
         if at == 0 {
             term.decode_piece(&groups, start, out);
-            round(out, float.of_scale());
+            round(out, scale);
             continue;
         }
         more.resize(out.len(), 0.0);
         term.decode_piece(&groups, start, &mut more);
-        round(&mut more, float.of_scale());
+        round(&mut more, scale);
         out.iter_mut().zip(&more).for_each(|(sum, term)| *sum += term);
-        round(out, float.of_scale());
+        round(out, scale);
     }
     round(out, float);
 }
@@ -264,6 +283,9 @@ pub struct ActivationDecision {
     /// Its element type.
     #[serde(default)]
     pub float: Float,
+    /// Whether scales are FLOAT, and a Cast leads to and from a type that could not hold them, or that the operators do not know.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wide_scales: bool,
     /// Who reads the low-bit form.
     pub reads: Vec<Read>,
     /// Whether the model gives it back under the tensor's name.
@@ -293,6 +315,11 @@ pub struct ActivationTerm {
 }
 
 impl ActivationDecision {
+    /// The type of its scales.
+    pub fn scale_float(&self) -> Float {
+        if self.wide_scales { Float::Float } else { self.float }
+    }
+
     /// Position of the first node that reads the low-bit form; behind all where only the model's caller does.
     pub fn first(&self) -> usize {
         self.reads.first().map_or(usize::MAX, |read| read.at)
@@ -349,6 +376,7 @@ mod tests {
             let decision = ActivationDecision {
                 tensor: "x".into(),
                 float: Float::Float,
+                wide_scales: false,
                 reads: Vec::new(),
                 returned: false,
                 terms: vec![term],

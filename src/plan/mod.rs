@@ -38,4 +38,4 @@ pub use site::{
     ActivationSite, Analysis, Keep, Kernel, Origin, Place, Read, Skip, Spatial, WeightSite, Work,
     is_depthwise,
 };
-pub use summary::{Event, Listener, Row, Status, Summary, Totals, Written};
+pub use summary::{Event, Listener, POOR_AGREEMENT, POOR_DB, Row, Status, Summary, Totals, Written};

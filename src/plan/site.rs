@@ -141,8 +141,12 @@ pub struct WeightSite {
     pub tensor: String,
     /// Its dimensions.
     pub dims: Vec<i64>,
-    /// Its element type.
+    /// The element type that its readers get: that of the initializer, or that to which all of them cast it.
     pub float: Float,
+    /// The element type of the initializer.
+    pub stored: Float,
+    /// Whether its opset takes no scales of that type, so that they are FLOAT, with a Cast behind them.
+    pub wide_scales: bool,
     /// One scale a kernel; `None` where readers disagree on what a kernel is.
     pub by_kernel: Option<Partition>,
     /// The axis of input channels, along which blocks lie; `None` where readers disagree.
@@ -174,7 +178,12 @@ impl WeightSite {
 
     /// Bytes that they take as they are.
     pub fn bytes(&self) -> u64 {
-        self.float.bytes() * self.elements()
+        self.stored.bytes() * self.elements()
+    }
+
+    /// The type of its scales, where that can hold them.
+    pub fn scale_float(&self) -> Float {
+        if self.wide_scales { Float::Float } else { self.float.of_scale() }
     }
 }
 
@@ -185,6 +194,8 @@ pub struct ActivationSite {
     pub tensor: String,
     /// Its element type.
     pub float: Float,
+    /// Whether its opset takes no scales of that type, so that they are FLOAT, between Casts.
+    pub wide_scales: bool,
     /// Who reads it.
     pub reads: Vec<Read>,
     /// Who else reads the low-bit form where there is one.

@@ -20,6 +20,7 @@ fn skip(name: &str, reason: Keep) -> Skip {
 pub fn outcome() -> Outcome {
     let weight = WeightDecision {
         float: Float::Float,
+        wide_scales: false,
         tensor: "layer1.conv.weight".into(),
         dims: vec![16, 3, 3, 3],
         reads: vec![read(1)],
@@ -50,6 +51,7 @@ pub fn outcome() -> Outcome {
     };
     let activation = ActivationDecision {
         float: Float::Float,
+        wide_scales: false,
         tensor: "input".into(),
         reads: vec![read(0)],
         returned: false,

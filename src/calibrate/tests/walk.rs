@@ -51,6 +51,8 @@ fn analysis(model: &Model) -> Analysis {
         weights.push(WeightSite {
             tensor: tensor.clone(),
             dims,
+            stored: Float::Float,
+            wide_scales: false,
             float: Float::Float,
             by_kernel: None,
             input_axis: None,

@@ -109,7 +109,12 @@ impl Search {
 }
 
 /// What is wrong with the shape of `scale` for data of `dims`, as far as these are known.
-fn problem(node: &NodeProto, scale: &TensorProto, dims: Option<&[Option<i64>]>, opset: i64) -> Option<String> {
+fn problem(
+    node: &NodeProto,
+    scale: &TensorProto,
+    dims: Option<&[Option<i64>]>,
+    opset: i64,
+) -> Option<String> {
     let block = int(node, "block_size").unwrap_or(0);
     let single = scale.dims.iter().all(|&dim| dim == 1) && scale.dims.len() <= 1;
     if block == 0 && single {
@@ -130,7 +135,8 @@ fn problem(node: &NodeProto, scale: &TensorProto, dims: Option<&[Option<i64>]>, 
     if block == 0 {
         let fits = scale.dims.len() == 1 && length.is_none_or(|length| scale.dims[0] == length);
         let length = length.map_or("an unknown number".to_owned(), |length| length.to_string());
-        return (!fits).then(|| format!("scales {:?} on axis {asked}, which has {length} elements", scale.dims));
+        return (!fits)
+            .then(|| format!("scales {:?} on axis {asked}, which has {length} elements", scale.dims));
     }
     let wanted = |(at, dim): (usize, &Option<i64>)| {
         dim.map(|dim| if at as i64 == axis { dim.saturating_add(block - 1) / block } else { dim })
@@ -138,5 +144,7 @@ fn problem(node: &NodeProto, scale: &TensorProto, dims: Option<&[Option<i64>]>, 
     let wanted: Vec<Option<i64>> = dims.iter().enumerate().map(wanted).collect();
     let fits = wanted.len() == scale.dims.len()
         && wanted.iter().zip(&scale.dims).all(|(wanted, dim)| wanted.is_none_or(|wanted| wanted == *dim));
-    (!fits).then(|| format!("scales {:?} for blocks of {block} on axis {asked} of {} axes", scale.dims, dims.len()))
+    (!fits).then(|| {
+        format!("scales {:?} for blocks of {block} on axis {asked} of {} axes", scale.dims, dims.len())
+    })
 }

@@ -31,7 +31,9 @@ pub(super) struct Types(u64);
 
 impl Types {
     fn of(codes: &str) -> Self {
-        Self(codes.split(',').filter_map(|code| code.parse::<u32>().ok()).fold(0, |set, code| set | 1 << code))
+        Self(
+            codes.split(',').filter_map(|code| code.parse::<u32>().ok()).fold(0, |set, code| set | 1 << code),
+        )
     }
 
     pub fn contains(self, code: i32) -> bool {
@@ -112,7 +114,8 @@ fn parsed(text: &'static str) -> Table {
             [name, since, attributes, least, ref slots @ ..] => {
                 let (Ok(since), Ok(least)) = (since.parse(), least.parse()) else { continue };
                 let mut halves = slots.split(|word| *word == ">");
-                let mut half = || halves.next().unwrap_or_default().iter().map(|word| of(word, &sets)).collect();
+                let mut half =
+                    || halves.next().unwrap_or_default().iter().map(|word| of(word, &sets)).collect();
                 let attributes = attributes.split(',').collect();
                 let signature = Signature { since, attributes, least, inputs: half(), outputs: half() };
                 table.entry(name).or_default().push(signature);
@@ -145,7 +148,10 @@ mod tests {
             assert_eq!(table.values().map(Vec::len).sum::<usize>(), lines(text));
             for (name, versions) in &table {
                 assert!(versions.is_sorted_by_key(|version| version.since), "{name}");
-                assert!(versions.iter().all(|version| version.least <= version.inputs.len().max(1)), "{name}");
+                assert!(
+                    versions.iter().all(|version| version.least <= version.inputs.len().max(1)),
+                    "{name}"
+                );
             }
         }
     }

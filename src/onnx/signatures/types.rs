@@ -158,7 +158,8 @@ impl Walk {
             let Some(types) = slot.types.filter(|_| !name.is_empty()) else { continue };
             if !types.contains(code) {
                 let takes = names(types);
-                let problem = format!("input {at} is {}; {} takes {takes}", dtype_name(code), self.version(node));
+                let problem =
+                    format!("input {at} is {}; {} takes {takes}", dtype_name(code), self.version(node));
                 self.found.push(Breach::new(node, name, problem));
                 continue;
             }
@@ -209,7 +210,8 @@ fn from_bodies(node: &NodeProto, inner: &[Vec<Option<i32>>], at: usize) -> Optio
 
 /// The type of the first output of an operator that is told what to give.
 fn asked(node: &NodeProto, inputs: &[Option<i32>]) -> Option<i32> {
-    let said = |name: &str| int(node, name).and_then(|code| i32::try_from(code).ok()).filter(|&code| code != UNSAID);
+    let said =
+        |name: &str| int(node, name).and_then(|code| i32::try_from(code).ok()).filter(|&code| code != UNSAID);
     let input = |at: usize| inputs.get(at).copied().flatten();
     let float = Some(Dtype::Float as i32);
     match node.op_type() {
@@ -224,7 +226,9 @@ fn asked(node: &NodeProto, inputs: &[Option<i32>]) -> Option<i32> {
             value.map_or(float, |value| Some(value.data_type()))
         }
         "RandomNormal" | "RandomUniform" => said("dtype").or(float),
-        "EyeLike" | "RandomNormalLike" | "RandomUniformLike" | "Bernoulli" => said("dtype").or_else(|| input(0)),
+        "EyeLike" | "RandomNormalLike" | "RandomUniformLike" | "Bernoulli" => {
+            said("dtype").or_else(|| input(0))
+        }
         "Multinomial" => said("dtype").or(Some(Dtype::Int32 as i32)),
         "HannWindow" | "HammingWindow" | "BlackmanWindow" => said("output_datatype").or(float),
         "MelWeightMatrix" => said("output_datatype").or(float),

@@ -11,9 +11,7 @@ pub(super) fn splits(site: &WeightSite) -> bool {
             && read.slot == 1
             && matches!(read.operator.as_str(), "Conv" | "ConvTranspose" | "Gemm" | "MatMul")
     };
-    site.reads.iter().all(linear)
-        && site.chains.iter().all(Vec::is_empty)
-        && site.float.of_scale() == site.float
+    site.reads.iter().all(linear) && site.chains.iter().all(Vec::is_empty) && site.scale_float() == site.float
 }
 
 /// Whether sums of products of INT8 weights at `site` with `activation` can saturate in some reader's kernel on the target.
