@@ -79,15 +79,9 @@ pub fn analyse(model: &Model, options: &Options) -> Result<Analysis> {
     let skipped: BTreeSet<String> = skips.iter().map(|skip: &Skip| skip.name.clone()).collect();
     let mut weights = Vec::new();
     for site in sites.into_values() {
-        match stranger(&site, &index, &inner) {
-            Some(reader) => skips.push(rest::skip(
-                &index,
-                &site.tensor,
-                &site.reads[0].operator,
-                Keep::AlsoReadBy(reader),
-            )),
-            None if skipped.contains(&site.tensor) => {}
-            None => weights.push(widened(site, &index)),
+        if !skipped.contains(&site.tensor) {
+            let others = stranger(&site, &index, &inner);
+            weights.push(widened(WeightSite { others, ..site }, &index));
         }
     }
     for (site, place) in ends::places(model.graph(), &weights).into_iter().enumerate() {
@@ -114,7 +108,7 @@ fn widened(site: WeightSite, index: &Index) -> WeightSite {
         targets == [Some(Dtype::Float as i64)]
     };
     let outer = site.reads.iter().all(Read::is_outer);
-    match site.stored != Float::Float && outer && site.chains.iter().all(cast) {
+    match site.stored != Float::Float && outer && site.others.is_none() && site.chains.iter().all(cast) {
         true => WeightSite { float: Float::Float, wide_scales: false, ..site },
         false => site,
     }
@@ -190,6 +184,7 @@ impl<'g> Search<'_, 'g> {
             slots: Vec::new(),
             chains: Vec::new(),
             biases: Vec::new(),
+            others: None,
             macs: None,
         });
         if site.by_kernel != Some(by_kernel) {

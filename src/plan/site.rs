@@ -166,6 +166,8 @@ pub struct WeightSite {
     /// For each reader the bias that is added to its product: the read that takes it, and the
     /// tensor if there is one already. `None` where the graph offers no place for one.
     pub biases: Vec<Option<(Read, Option<String>)>>,
+    /// Who reads them as mere numbers, such as a ReduceSum, a subgraph or the caller: what the codes stand for, where they are quantized.
+    pub others: Option<String>,
     /// Multiplications of one run over all readers, where a run showed their inputs' sizes.
     pub macs: Option<u64>,
 }
@@ -284,7 +286,7 @@ pub enum Keep {
     ElementType(String),
     /// A constant factor in a place that no rule covers.
     Place(String),
-    /// Somebody else reads it too.
+    /// Somebody else reads it too: so in plans of versions that left such weights float.
     AlsoReadBy(String),
     /// A caller may replace the value.
     CallersDefault,

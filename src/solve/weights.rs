@@ -42,6 +42,9 @@ pub(super) fn decision(
         reason +=
             &format!(", scales in FLOAT, as {} cannot hold them", dtype_name(site.float.dtype() as i32));
     }
+    if let Some(others) = &site.others {
+        reason += &format!(", and dequantized for {others}, which reads them too");
+    }
     // A Cast stands between each product and its weights then, so that there is nothing to split.
     let spelling = if lost && spelling == Spelling::Branches { Spelling::Sum } else { spelling };
     WeightDecision {

@@ -9,6 +9,7 @@ mod fuzz;
 mod judge;
 mod judged;
 mod large;
+mod loads;
 mod nbits;
 mod nodes;
 mod opsets;

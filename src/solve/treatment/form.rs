@@ -11,7 +11,10 @@ pub(super) fn splits(site: &WeightSite) -> bool {
             && read.slot == 1
             && matches!(read.operator.as_str(), "Conv" | "ConvTranspose" | "Gemm" | "MatMul")
     };
-    site.reads.iter().all(linear) && site.chains.iter().all(Vec::is_empty) && site.scale_float() == site.float
+    site.reads.iter().all(linear)
+        && site.chains.iter().all(Vec::is_empty)
+        && site.others.is_none()
+        && site.scale_float() == site.float
 }
 
 /// Whether sums of products of INT8 weights at `site` with `activation` can saturate in some reader's kernel on the target.
