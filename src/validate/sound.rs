@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::onnx::{Breach, Model, breaches};
 
 /// What the names of operators have in them that a float model does not have.
-const QUANTIZING: &[&str] = &["QuantizeLinear", "QLinear", "Integer", "NBits"];
+const QUANTIZING: &[&str] = &["QuantizeLinear", "DequantizeLinear", "QLinear", "Integer", "NBits"];
 
 /// Holds `written` against the definitions of its operators. What `float`, the model that it was made of, breaks already is left
 /// out: whoever runs that runs the other too.

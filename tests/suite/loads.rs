@@ -304,3 +304,66 @@ fn nothing_quantized_is_an_exit_code_and_no_file() {
     let (code, _, said) = run(&["--op-types", "Conv"]);
     assert!(code == Some(1) && said.contains("it has MatMul"), "{said}");
 }
+
+#[test]
+fn a_batch_calls_poor_files_so_and_writes_none_of_models_that_stay_as_they_are() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let zoo = folder.path().join("zoo");
+    std::fs::create_dir(&zoo).expect("a folder");
+    let save =
+        |graph: GraphBuilder, name: &str| write(&graph.model(), &zoo.join(name), false).expect("written");
+    let layer = || {
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[2, 32]);
+        let w = graph.initializer(tensor_f32("w", &[32, 32], &values(1024, 1.0)));
+        let y = graph.node("MatMul", &[&x, &w], &[]);
+        (graph, x, y)
+    };
+    let (mut good, _, y) = layer();
+    good.output(&y);
+    save(good, "a_good.onnx");
+    // What is left of two nearly equal products is smaller than the rounding of either.
+    let (mut poor, x, y) = layer();
+    let near: Vec<f32> =
+        values(1024, 1.0).into_iter().zip(values(1025, 0.01)).map(|(one, other)| one + other).collect();
+    let v = poor.initializer(tensor_f32("v", &[32, 32], &near));
+    let z = poor.node("MatMul", &[&x, &v], &[]);
+    let y = poor.node("Sub", &[&y, &z], &[]);
+    poor.output(&y);
+    save(poor, "b_poor.onnx");
+    let mut nothing = GraphBuilder::new(21);
+    let x = nothing.input("x", &[2, 32]);
+    let y = nothing.node("Relu", &[&x], &[]);
+    nothing.output(&y);
+    save(nothing, "c_nothing.onnx");
+    let output = fourbit(folder.path(), &["batch", "zoo", "-o", "out", "--precision", "w4"]);
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    let text = std::fs::read_to_string(folder.path().join("out/summary.json")).expect("a summary");
+    let summary: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let rows: Vec<(&str, &str)> = summary["models"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| (row["model"].as_str().unwrap_or_default(), row["status"].as_str().unwrap_or_default()))
+        .collect();
+    let expected = [("b_poor.onnx", "poor"), ("c_nothing.onnx", "unquantized"), ("a_good.onnx", "converted")];
+    assert_eq!(rows, expected, "{said}");
+    assert!(
+        !folder.path().join("out/c_nothing.onnx").exists() && folder.path().join("out/b_poor.onnx").exists()
+    );
+    for file in ["summary.html", "summary.csv"] {
+        let text = std::fs::read_to_string(folder.path().join("out").join(file)).expect("a summary");
+        let places = ["b_poor", "c_nothing", "a_good"].map(|name| text.find(name).expect("a row"));
+        assert!(places.is_sorted(), "{file}: {places:?}");
+    }
+}
+
+#[test]
+fn definitions_are_those_of_the_onnx_package() {
+    let Some(output) = super::oracle::run_script("signatures.py", &[]) else { return };
+    let kept = include_str!("../../src/onnx/signatures/standard.txt");
+    let same = String::from_utf8_lossy(&output.stdout) == kept;
+    assert!(same, "tests/python/signatures.py > src/onnx/signatures/standard.txt");
+}
