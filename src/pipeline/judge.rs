@@ -34,6 +34,8 @@ pub(super) struct Judged<'j> {
     pub calibrated: &'j HashSet<u64>,
     /// Whether the samples are the calibration samples, for want of others.
     pub same: bool,
+    /// How many samples to use at most.
+    pub most: Option<usize>,
     /// Whether samples were given, which asks for a run however large the model.
     pub asked: bool,
     pub seed: u64,
@@ -49,7 +51,9 @@ pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdi
     }
     let view = lower(&back, Dialect::Folded)?;
     let samples = match judged.samples {
-        Some(path) => Some(Samples::open(path, judged.float, judged.preprocess)?),
+        Some(path) => {
+            Some(Samples::open(path, judged.float, judged.preprocess)?.choose(judged.most, judged.seed))
+        }
         None => None,
     };
     let known = |digests: &[u64]| {

@@ -87,6 +87,8 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         preprocess: preprocess.as_ref(),
         calibrated: &digests,
         same: validation.is_none() && job.calibration.is_some(),
+        // Where there are no others, so many are enough to judge on as to calibrate on.
+        most: job.samples.filter(|_| validation.is_none()),
         asked: job.validation.is_some() || job.calibration.is_some(),
         seed: job.seed,
     };
