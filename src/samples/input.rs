@@ -151,7 +151,8 @@ impl Input {
             return Err(wrong());
         }
         let axis = self.batch_axis.unwrap_or(0);
-        if !stacked && axis > 0 && rows != total {
+        let open = !matches!(self.dims.as_deref(), Some([Dim::Fixed(_), ..]));
+        if !stacked && axis > 0 && open {
             let expected = format!(
                 "samples of input {} stacked along a new first axis, since its batch is axis {axis}",
                 self.name

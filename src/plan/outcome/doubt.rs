@@ -20,7 +20,7 @@ pub enum Doubt {
         /// Samples.
         samples: usize,
     },
-    /// Outputs of the float model hold NaN.
+    /// Outputs of the float model hold NaN, which is compared with nothing.
     NotANumber {
         /// Samples on which they do.
         samples: usize,
@@ -57,7 +57,7 @@ pub enum Doubt {
 impl Doubt {
     /// Whether the figures say nothing at all, since the float model's outputs say nothing.
     pub fn is_fatal(&self) -> bool {
-        matches!(self, Self::Chance { .. } | Self::Alike { .. } | Self::NotANumber { .. })
+        matches!(self, Self::Chance { .. } | Self::Alike { .. })
     }
 }
 

@@ -32,8 +32,8 @@ pub(in crate::report) fn doubt(doubt: &Doubt) -> String {
             count(samples)
         ),
         Doubt::NotANumber { samples, of } => format!(
-            "the float model gives NaN on {} of {} samples: check the values of the samples, and divide_by, mean and std in \
-             the preprocess file. {NOTHING}",
+            "the float model gives NaN on {} of {} samples: these values are compared with nothing. Check the values \
+             of the samples, and divide_by, mean and std in the preprocess file",
             count(samples),
             count(of)
         ),
