@@ -175,7 +175,7 @@ fn run(
             if wide {
                 validation.view += ", half precision computed in FLOAT";
             }
-            Ok(Verdict::Validated(validation))
+            Ok(Verdict::Validated(Box::new(validation)))
         }
         Err(error @ Error::Runtime { .. }) => not(error.to_string()),
         Err(error) => Err(error),

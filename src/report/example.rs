@@ -100,7 +100,7 @@ pub fn outcome() -> Outcome {
             macs: Some(442_368),
             extra_macs: Some(110_592),
         },
-        verdict: Verdict::Validated(validation()),
+        verdict: Verdict::Validated(Box::new(validation())),
         budget: None,
         warnings: vec!["input has a narrow range".into()],
         seconds: vec![("read".into(), 0.01), ("solve".into(), 0.25)],

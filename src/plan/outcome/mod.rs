@@ -57,7 +57,7 @@ pub struct Sizes {
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Verdict {
     /// It was run beside the float model.
-    Validated(Validation),
+    Validated(Box<Validation>),
     /// It could not be.
     NotValidated {
         /// Why.
