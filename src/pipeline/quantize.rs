@@ -24,6 +24,7 @@ use crate::progress::Progress;
 use crate::rewrite;
 use crate::runtime::faults;
 use crate::samples::{Preprocess, Samples};
+use crate::validate::check_declared;
 
 /// Samples that cannot be used and are named one by one.
 const NAMED: usize = 5;
@@ -156,6 +157,10 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
         beside.preprocess.clone().filter(|_| given)
     });
     let preprocess = preprocess.map(|path| Preprocess::read(&path)).transpose()?;
+    if let Some(path) = &job.validation {
+        // Told before the work, as far as the model says what it gives.
+        check_declared(&Samples::open(path, &ready.float, preprocess.as_ref())?, &ready.float)?;
+    }
     // Samples that lie there by themselves are no wish to run a model that hardly fits into memory.
     let found =
         beside.calibration.filter(|_| job.options.quantizes_activations() || !is_large(&ready.float, true));

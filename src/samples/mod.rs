@@ -62,6 +62,11 @@ trait Source: std::fmt::Debug + Send + Sync {
         None
     }
 
+    /// The labels of all samples one after another; none where there are none.
+    fn labels(&self) -> &[i64] {
+        &[]
+    }
+
     /// The class folders, in the order of their indices.
     fn classes(&self) -> &[String] {
         &[]
@@ -195,6 +200,11 @@ impl Samples {
     /// The class folders in the order of their indices; empty where samples do not lie in such.
     pub fn classes(&self) -> &[String] {
         self.source.classes()
+    }
+
+    /// The labels of all samples of the file one after another, chosen or not.
+    pub fn labels(&self) -> &[i64] {
+        self.source.labels()
     }
 
     /// What a person calls sample `index`: its place in the file, or the files it is made of.

@@ -13,5 +13,5 @@ pub use bound::needed;
 pub use compare::{Compared, Differences, compare};
 pub use expected::expected_drop;
 pub use proof::prove;
-pub use scores::check_labels;
+pub use scores::{check_declared, check_labels};
 pub use sound::{loadable, sound};

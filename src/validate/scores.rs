@@ -2,6 +2,7 @@
 
 use super::bound::{drop_bound, share_bound};
 use crate::error::{Error, Result};
+use crate::onnx::{Model, value_shape};
 use crate::plan::{Doubt, Score};
 use crate::runtime::Output;
 use crate::samples::Samples;
@@ -125,28 +126,50 @@ fn classes(output: &Output, rows: usize) -> Option<usize> {
 /// # Errors
 /// [`Error::Samples`] naming sample, label and number of classes.
 pub fn check_labels(samples: &Samples, at: usize, output: &Output, labels: &[i64]) -> Result<()> {
-    let Some(classes) = classes(output, labels.len()) else { return Ok(()) };
-    let name = &output.name;
-    let folders = samples.classes();
-    if folders.len() > classes {
-        let expected = format!("at most {classes} class folders, since output {name} has {classes} classes");
-        let listed: Vec<String> =
-            folders.iter().enumerate().map(|(index, folder)| format!("{index} = {folder}")).collect();
-        let found = format!("{}: {}", folders.len(), listed.join(", "));
-        return Err(Error::samples(samples.path(), "class folders", expected, found));
-    }
-    let beyond = labels.iter().find(|&&label| usize::try_from(label).is_ok_and(|label| label >= classes));
-    match beyond {
-        None => Ok(()),
-        Some(label) => {
-            let expected = format!(
-                "labels from 0 to {}, since output {name} has {classes} classes",
-                classes.saturating_sub(1)
-            );
-            let found = format!("label {label}; are labels counted from 1, or of another model?");
-            Err(Error::samples(samples.path(), samples.name(at), expected, found))
+    match classes(output, labels.len()) {
+        Some(classes) => {
+            check_folders(samples, &output.name, classes)?;
+            check_range(samples, at, &output.name, classes, labels)
         }
+        None => Ok(()),
     }
+}
+
+/// As [`check_labels`] for all samples, by what `model` declares of its first output: nothing has to be run.
+///
+/// # Errors
+/// [`Error::Samples`] as there.
+pub fn check_declared(samples: &Samples, model: &Model) -> Result<()> {
+    let Some(output) = model.graph().output.first() else { return Ok(()) };
+    let classes = value_shape(output).and_then(|(_, dims)| match dims.as_slice() {
+        [_, Some(classes)] => usize::try_from(*classes).ok().filter(|&classes| classes > 1),
+        _ => None,
+    });
+    let (Some(classes), labels) = (classes, samples.labels()) else { return Ok(()) };
+    check_folders(samples, output.name(), classes)?;
+    let each = (labels.len() / samples.len().max(1)).max(1);
+    let mut of_each = labels.chunks(each).enumerate();
+    of_each.try_for_each(|(at, labels)| check_range(samples, at, output.name(), classes, labels))
+}
+
+fn check_folders(samples: &Samples, output: &str, classes: usize) -> Result<()> {
+    let folders = samples.classes();
+    if folders.len() <= classes {
+        return Ok(());
+    }
+    let expected = format!("at most {classes} class folders, since output {output} has {classes} classes");
+    let listed: Vec<String> =
+        folders.iter().enumerate().map(|(index, folder)| format!("{index} = {folder}")).collect();
+    let found = format!("{}: {}", folders.len(), listed.join(", "));
+    Err(Error::samples(samples.path(), "class folders", expected, found))
+}
+
+fn check_range(samples: &Samples, at: usize, output: &str, classes: usize, labels: &[i64]) -> Result<()> {
+    let beyond = |label: &&i64| usize::try_from(**label).is_ok_and(|label| label >= classes);
+    let Some(label) = labels.iter().find(beyond) else { return Ok(()) };
+    let expected = format!("labels from 0 to {}, since output {output} has {classes} classes", classes - 1);
+    let found = format!("label {label}; are labels counted from 1, or of another model?");
+    Err(Error::samples(samples.path(), samples.name(at), expected, found))
 }
 
 fn best(scores: &[f32]) -> usize {

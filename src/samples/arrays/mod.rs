@@ -112,6 +112,10 @@ impl Source for Arrays {
         }))
     }
 
+    fn labels(&self) -> &[i64] {
+        &self.labels
+    }
+
     fn is_finite(&self) -> bool {
         self.feeds.iter().all(|feed| feed.pixels.is_some())
     }

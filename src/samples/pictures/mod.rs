@@ -75,6 +75,10 @@ impl Source for Pictures {
         !self.labels.is_empty()
     }
 
+    fn labels(&self) -> &[i64] {
+        &self.labels
+    }
+
     fn classes(&self) -> &[String] {
         &self.classes
     }
