@@ -41,7 +41,7 @@ pub fn needed(score: &Score, limit: f64) -> Option<usize> {
         return None;
     }
     let (mut too_few, mut enough) = (rows, MOST);
-    while enough - too_few > 0.005 * enough {
+    while enough - too_few > 1e-6 * enough {
         let middle = (too_few * enough).sqrt();
         match bound(middle) <= limit {
             true => enough = middle,
@@ -50,7 +50,7 @@ pub fn needed(score: &Score, limit: f64) -> Option<usize> {
     }
     // Two digits: more would claim too much.
     let step = 10f64.powf(enough.log10().floor() - 1.0).max(1.0);
-    Some(((enough / step).ceil() * step) as usize)
+    Some(((enough / step - 1e-3).ceil() * step) as usize)
 }
 
 /// Wilson's interval of a share.
