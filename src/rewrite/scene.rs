@@ -9,6 +9,9 @@ use crate::onnx::{Index, attribute, bodies, dtype_name, int, node_label, operato
 use crate::options::{Bias, Container};
 use crate::plan::{ActivationDecision, Decision, Float, Plan, Read};
 
+/// Casts, each as what it makes and what it reads.
+type Casts = Vec<(String, String)>;
+
 /// Nodes between weights and a reader that are followed.
 const BETWEEN: usize = 16;
 
@@ -108,7 +111,7 @@ impl<'g> Scene<'g> {
 
     /// The Casts to `float` through which alone `tensor` is read, each as what it makes and what it reads, and the values of the
     /// graph that have another type without them.
-    pub(super) fn casts(&self, tensor: &str, float: Float) -> Result<(Vec<(String, String)>, Vec<String>)> {
+    pub(super) fn casts(&self, tensor: &str, float: Float) -> Result<(Casts, Vec<String>)> {
         let index = &self.index;
         let (mut found, mut values) = (Vec::new(), vec![tensor.to_owned()]);
         let mut next = 0;
