@@ -118,13 +118,6 @@ pub struct Totals {
     pub bytes_after: u64,
 }
 
-impl Totals {
-    /// Models of which there is no file.
-    pub fn not_written(&self) -> usize {
-        self.failed + self.unquantized
-    }
-}
-
 impl Summary {
     /// The rows, the worst first: what failed, then poor files by their loss, then what was left alone, and the others by name.
     pub fn worst_first(&self) -> Vec<&Row> {

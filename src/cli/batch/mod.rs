@@ -48,10 +48,10 @@ Examples:
 
 Exit status:
   0    every model was written, some perhaps poor or with a remark
-  1    no model was written, or an error; of a shard, an error only
+  1    no model was written and some failed, or an error; of a shard, an error only
   2    wrong arguments
-  3    some models were written and some were not: the summary says why; of a shard, its part is done and some or all
-       of its models were not written
+  3    some models were not written, as they failed or as nothing in them would be quantized: the summary says why; of a
+       shard, its part is done and some or all of its models were not written
   130  it was interrupted; started again, it goes on")]
 pub struct Args {
     /// The models: a folder, a manifest or a list, as a path or URL
@@ -216,9 +216,9 @@ fn ended(
         Format::Text => context.print(|layout| plain::summary(summary, layout), String::new)?,
         Format::Json => voice.summary(totals),
     }
-    Ok(match (totals.converted, totals.not_written()) {
-        (_, 0) => ExitCode::SUCCESS,
-        (0, _) if !is_shard => ExitCode::FAILURE,
+    Ok(match (totals.converted, totals.failed) {
+        (_, 0) if totals.unquantized == 0 => ExitCode::SUCCESS,
+        (0, 1..) if !is_shard => ExitCode::FAILURE,
         _ => ExitCode::from(SOME),
     })
 }
