@@ -29,6 +29,12 @@ pub(super) fn coverage(
     let left: Vec<&Skip> = plan.skips.iter().filter(|skip| is_left(skip)).collect();
     if plan.decisions.is_empty() {
         let all: Vec<&Skip> = plan.skips.iter().filter(|skip| skip.bytes > 0).collect();
+        if !options.budget.is_none() {
+            return Err(Error::NothingQuantized {
+                problem: "its layers keep to the limits only as floats".to_owned(),
+                remedy: "loosen the limits, or start from a finer --precision such as w8 or w8a8".to_owned(),
+            });
+        }
         let (problem, remedy) = match main_reason(if left.is_empty() { &all } else { &left }) {
             Some((reason, count, skip)) => {
                 (format!("{count} of its tensors: {reason}"), way_out(&skip.reason, options))
@@ -150,6 +156,10 @@ mod tests {
         let error =
             told(&plan(0, vec![skip("a", 40, small)]), 0, &Options::default()).unwrap_err().to_string();
         assert!(error.contains("--min-elements"), "{error}");
+        let mut limited = Options::default();
+        limited.budget.min_sqnr_db = Some(90.0);
+        let error = told(&plan(0, Vec::new()), 0, &limited).unwrap_err().to_string();
+        assert!(error.contains("loosen the limits"), "{error}");
         let error = told(&plan(0, Vec::new()), 0, &Options::default()).unwrap_err().to_string();
         assert!(error.contains("no float weights"), "{error}");
     }
