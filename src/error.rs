@@ -108,6 +108,14 @@ pub enum Error {
         /// Which node, and why.
         problem: String,
     },
+    /// Nothing in the model would be changed, so nothing is written.
+    #[error("nothing was quantized, so nothing is written: {problem}; {remedy}")]
+    NothingQuantized {
+        /// What keeps it float.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
     /// A plan that is unreadable or does not fit the model.
     #[error("{}: {place}: {problem}", path.display())]
     Plan {

@@ -28,7 +28,9 @@ use source::Source;
 
 use crate::error::Result;
 use crate::onnx::proto::NodeProto;
-use crate::onnx::{Index, Model, dtype_name, is_standard, node_label, operator_label};
+use crate::onnx::{
+    Dtype, ElementTypes, Index, Model, dtype_name, int, is_standard, node_label, operator_label,
+};
 use crate::options::Options;
 use crate::plan::{Analysis, Float, Keep, Kernel, Place, Read, Skip, WeightSite, Work};
 
@@ -59,8 +61,14 @@ pub fn analyse(model: &Model, options: &Options) -> Result<Analysis> {
     let index = Index::new(model.graph());
     let inner = Inner::of(model.graph());
     let filter = Filter::new(options, operators())?;
-    let mut search =
-        Search { index: &index, filter, sites: BTreeMap::new(), first: BTreeMap::new(), skips: Vec::new() };
+    let mut search = Search {
+        index: &index,
+        opset: model.opset(),
+        filter,
+        sites: BTreeMap::new(),
+        first: BTreeMap::new(),
+        skips: Vec::new(),
+    };
     for (at, node) in model.graph().node.iter().enumerate() {
         search.node(node, &(at, Vec::new()), &Local::default());
     }
@@ -71,26 +79,39 @@ pub fn analyse(model: &Model, options: &Options) -> Result<Analysis> {
     let skipped: BTreeSet<String> = skips.iter().map(|skip: &Skip| skip.name.clone()).collect();
     let mut weights = Vec::new();
     for site in sites.into_values() {
-        match stranger(&site, &index, &inner) {
-            Some(reader) => skips.push(rest::skip(
-                &index,
-                &site.tensor,
-                &site.reads[0].operator,
-                Keep::AlsoReadBy(reader),
-            )),
-            None if skipped.contains(&site.tensor) => {}
-            None => weights.push(site),
+        if !skipped.contains(&site.tensor) {
+            let others = stranger(&site, &index, &inner);
+            weights.push(widened(WeightSite { others, ..site }, &index));
         }
     }
     for (site, place) in ends::places(model.graph(), &weights).into_iter().enumerate() {
         weights[site].place = place;
     }
     let activations = match options.quantizes_activations() {
-        true => activations::find(&weights, &index, options.placement, &mut skips),
+        true => {
+            let types = ElementTypes::of(model);
+            let values = activations::Values { index: &index, types: &types, opset: model.opset() };
+            activations::find(&weights, &values, options.placement, &mut skips)
+        }
         false => Vec::new(),
     };
     rest::collect(model, &index, &weights, &mut skips);
     Ok(Analysis { weights, activations, skips })
+}
+
+/// `site` as FLOAT where all its readers get it through a Cast to that: its scales are FLOAT then, and no Cast is left, so that
+/// a runtime sees the weights of an ordinary layer.
+fn widened(site: WeightSite, index: &Index) -> WeightSite {
+    let cast = |chain: &Vec<usize>| {
+        let casts = chain.iter().map(|&at| &index.graph().node[at]).filter(|node| node.op_type() == "Cast");
+        let targets: Vec<Option<i64>> = casts.map(|node| int(node, "to")).collect();
+        targets == [Some(Dtype::Float as i64)]
+    };
+    let outer = site.reads.iter().all(Read::is_outer);
+    match site.stored != Float::Float && outer && site.others.is_none() && site.chains.iter().all(cast) {
+        true => WeightSite { float: Float::Float, wide_scales: false, ..site },
+        false => site,
+    }
 }
 
 /// Whether runtimes compute the node of `read` in integers.
@@ -101,6 +122,7 @@ fn computes_in_integers(read: &Read) -> bool {
 /// What is found, node by node.
 struct Search<'s, 'g> {
     index: &'s Index<'g>,
+    opset: i64,
     filter: Filter<'s>,
     /// By position of the first reader.
     sites: BTreeMap<(usize, String), WeightSite>,
@@ -146,10 +168,13 @@ impl<'g> Search<'_, 'g> {
         let float = Float::of(source.tensor.data_type()).unwrap_or_default();
         let first = *self.first.entry(tensor.clone()).or_insert(spot.0);
         let (by_kernel, input_axis) = (source.partition(factor.by_kernel), source.axis(factor.input_axis));
+        let wide_scales = float.is_new_to(self.opset);
         let site = self.sites.entry((first, tensor.clone())).or_insert_with(|| WeightSite {
             tensor,
             dims: source.tensor.dims.clone(),
             float,
+            stored: float,
+            wide_scales,
             by_kernel: Some(by_kernel),
             input_axis: Some(input_axis),
             place: Place::default(),
@@ -159,6 +184,7 @@ impl<'g> Search<'_, 'g> {
             slots: Vec::new(),
             chains: Vec::new(),
             biases: Vec::new(),
+            others: None,
             macs: None,
         });
         if site.by_kernel != Some(by_kernel) {

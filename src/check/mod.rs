@@ -13,7 +13,7 @@ mod tests;
 use std::collections::HashSet;
 
 use crate::onnx::proto::{GraphProto, NodeProto};
-use crate::onnx::{Index, Model, bodies, is_linear, node_label, operator_label};
+use crate::onnx::{Index, Model, bodies, breaches, is_linear, node_label, operator_label};
 use crate::options::{Placement, Target};
 use crate::plan::Finding;
 use crate::runtime::faults;
@@ -29,6 +29,12 @@ pub fn check(model: &Model, target: &Target) -> (Vec<Finding>, usize) {
     for function in &model.proto.functions {
         let body = GraphProto { node: function.node.clone(), ..GraphProto::default() };
         graph(&body, &functions, &mut seen);
+    }
+    let told: HashSet<String> =
+        seen.findings.iter().filter(|finding| finding.refused).map(|finding| finding.node.clone()).collect();
+    for breach in breaches(model).into_iter().filter(|breach| !told.contains(&breach.node)) {
+        let (node, operator, tensor, problem) = (breach.node, breach.operator, breach.tensor, breach.problem);
+        seen.add(Finding { node, operator, tensor, problem, refused: true, saturates: false });
     }
     if target.own_runtime {
         let known: Vec<String> = seen.findings.iter().map(|finding| finding.node.clone()).collect();

@@ -20,7 +20,8 @@ Examples:
 Exit status:
   0  the file was written
   1  an error
-  2  wrong arguments")]
+  2  wrong arguments
+  6  the plan changes nothing, so that nothing was written")]
 pub struct Args {
     /// The float model that the plan was made for
     #[arg(value_name = "MODEL")]

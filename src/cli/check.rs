@@ -11,24 +11,25 @@ use crate::options::{TARGETS, Target};
 use crate::pipeline;
 use crate::report::{data, plain};
 
-/// Exit code where the target refuses something.
-const REFUSED: u8 = 3;
+/// Exit code where the target objects to something.
+const OBJECTED: u8 = 3;
 
 /// Say what a runtime will not take of a model, node by node
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Takes any ONNX file, made by fourbit or not. It looks at how the model is quantized, at opsets and at domains of operators, and not
-at whether the runtime has each float operator.
+Takes any ONNX file, made by fourbit or not. It looks at how the model is quantized, at opsets and at domains of operators, at the
+element types, attributes and inputs that each operator may have by its definition, and at scales. It does not know whether the
+runtime has each float operator.
 
 Examples:
   fourbit check net.w4.onnx --target tensorrt
   fourbit check net.w4a8.onnx --target ort-cpu-int8 --format json
 
 Exit status:
-  0  the target takes the model
+  0  the target takes the model, perhaps with layers that run in float
   1  an error
   2  wrong arguments
-  3  the target refuses something")]
+  3  the target refuses something, or its sums may saturate, or the file breaks the definition of an operator")]
 pub struct Args {
     /// The model
     #[arg(value_name = "MODEL")]
@@ -47,5 +48,5 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     let checked = pipeline::check(&args.input, args.target)?;
     context.print(|layout| plain::checked(&checked, layout), || data::checked(&checked))?;
-    Ok(if checked.is_refused() { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
+    Ok(if checked.has_objections() { ExitCode::from(OBJECTED) } else { ExitCode::SUCCESS })
 }

@@ -153,9 +153,9 @@ pub struct Seed {
 /// Reads `name:1x3x224x224`; the name may hold colons itself.
 fn shape(text: &str) -> Result<(String, Vec<i64>), String> {
     let (name, dims) = text.rsplit_once(':').ok_or("must be an input's name, a colon and dimensions")?;
-    let dim = |text: &str| text.parse().ok().filter(|&dim: &i64| dim > 0);
+    let dim = |text: &str| text.parse().ok().filter(|&dim: &i64| dim >= 0);
     let dims = dims.split('x').map(dim).collect::<Option<Vec<i64>>>();
-    Ok((name.to_owned(), dims.ok_or("dimensions are whole numbers from 1 up, as in 1x3x224x224")?))
+    Ok((name.to_owned(), dims.ok_or("dimensions are whole numbers from 0 up, as in 1x3x224x224")?))
 }
 
 /// Reads a count that must not be zero.
@@ -333,6 +333,7 @@ impl Choices {
             samples: self.sampling.count,
             seed: self.sampling.seed.seed,
             shapes: self.shapes.clone(),
+            one_of_many: false,
             ..Job::new(input, self.options()?)
         })
     }

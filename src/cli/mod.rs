@@ -41,7 +41,8 @@ Exit status:
   2  wrong arguments
   3  written, but limits could not be kept; of batch, some models were not written; of check, something is refused
   4  written, but not validated
-  5  not written, since the model cannot be run, which quantizing activations needs")]
+  5  not written, since the model cannot be run, which quantizing activations needs
+  6  not written, since nothing in the model would be quantized")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -51,6 +52,9 @@ struct Cli {
 
 /// Exit code where tract cannot run the model, and what was asked for needs that.
 const NOT_RUNNABLE: u8 = 5;
+
+/// Exit code where nothing in the model would be quantized.
+const NOTHING_QUANTIZED: u8 = 6;
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -81,6 +85,7 @@ pub fn main() -> ExitCode {
             common::complain(&error);
             match error {
                 Error::NotRunnable { .. } => ExitCode::from(NOT_RUNNABLE),
+                Error::NothingQuantized { .. } => ExitCode::from(NOTHING_QUANTIZED),
                 _ => ExitCode::FAILURE,
             }
         }

@@ -23,7 +23,8 @@ Exit status:
   1  an error; no plan was written
   2  wrong arguments
   3  the plan was written, but none keeps the limits: it is the best that was found
-  5  activations cannot be planned, since the model cannot be run; weights alone can, as in --precision w4")]
+  5  activations cannot be planned, since the model cannot be run; weights alone can, as in --precision w4
+  6  nothing in the model would be quantized, so that no plan was written: the message says why")]
 pub struct Args {
     #[command(flatten)]
     pub conversion: Conversion,

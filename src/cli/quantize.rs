@@ -33,6 +33,7 @@ Exit status:
   3  the file was written, but no plan keeps the limits: it is the best that was found
   4  the file was written, but not validated: the report says why
   5  activations cannot be quantized, since the model cannot be run; weights alone can, as in --precision w4
+  6  nothing in the model would be quantized, so that nothing was written: the message says why
   128 and more: a signal ended it; the message says whether anything was written")]
 pub struct Args {
     #[command(flatten)]
@@ -70,7 +71,7 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         end_with_input();
     }
     let job = args.conversion.job(args.validation.clone())?;
-    let job = pipeline::Job { external_data: args.external_data, ..job };
+    let job = pipeline::Job { external_data: args.external_data, one_of_many: args.supervised, ..job };
     let mut guard = job.guard();
     args.conversion.choices.config.iter().for_each(|path| guard.reads(path));
     guard.writes(&job.model_path())?;

@@ -14,6 +14,7 @@ mod model;
 mod names;
 mod packing;
 mod read;
+mod signatures;
 mod stream;
 mod subgraphs;
 mod tensor;
@@ -31,6 +32,7 @@ pub use model::{
 pub use names::Names;
 pub use packing::{pack, unpack};
 pub use read::{decode, read, read_tensor};
+pub use signatures::{Breach, ElementTypes, breaches};
 pub use subgraphs::{bodies, bodies_mut, outer_names, tensors, tensors_mut};
 pub use tensor::{Dtype, Floats, element_count, floats, integers, tensor, tensor_f32, tensor_i64, tensor_of};
 pub use write::{encode, encode_to, encoded_len, message_len, side_name, write, write_to};

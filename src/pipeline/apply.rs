@@ -10,7 +10,7 @@ use crate::onnx;
 use crate::plan::{self, Applied};
 use crate::progress::Progress;
 use crate::rewrite;
-use crate::validate::prove;
+use crate::validate::{prove, sound};
 
 /// Applies the first `first` decisions of the plan, or all of them, and proves that the written
 /// file says the same.
@@ -45,6 +45,12 @@ pub fn apply(
         progress.note(warning);
     }
     let of = plan.decisions.len();
+    if of == 0 {
+        return Err(Error::NothingQuantized {
+            problem: format!("{} has no decisions", path.display()),
+            remedy: "make a plan that quantizes something, as fourbit plan does".into(),
+        });
+    }
     plan.decisions.truncate(first.unwrap_or(of));
     let rewritten = rewrite::apply(&ready.model, &plan, None).map_err(|error| match error {
         Error::Plan { place, problem, .. } => Error::Plan { path: path.to_owned(), place, problem },
@@ -52,6 +58,7 @@ pub fn apply(
     })?;
     let after = onnx::write_to(&rewritten, &mut draft, external_data)?;
     let back = onnx::read(&draft.place())?;
+    sound(&back, &ready.float)?;
     prove(&plan, None, &back)?;
     draft.commit()?;
     let sizes = sizes(ready.float.bytes_on_disk, after, &ready.model, &back, &plan);

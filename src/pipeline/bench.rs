@@ -4,12 +4,12 @@ use crate::calibrate::{Resume, frontier};
 use crate::error::{Error, Result};
 use crate::onnx::proto::{TypeProto, ValueInfoProto, type_proto};
 use crate::onnx::{Dtype, Model};
-use crate::plan::{Decision, Loss, Plan};
+use crate::plan::{Decision, Doubt, Loss, Plan, Score};
 use crate::progress::Progress;
 use crate::rewrite::{Dialect, apply, lower};
 use crate::runtime::Output;
 use crate::samples::Samples;
-use crate::validate::{Differences, expected_drop};
+use crate::validate::{Differences, check_labels, expected_drop};
 
 /// What changes of a network are measured with.
 pub(super) struct Bench<'b> {
@@ -24,6 +24,17 @@ pub(super) struct Bench<'b> {
     labels: Vec<Vec<i64>>,
 }
 
+/// What a whole plan loses.
+pub(super) struct Whole {
+    pub loss: Loss,
+    /// The drop in points that errors as large as these lead one to expect, where the samples are labelled.
+    pub expected_drop: Option<f64>,
+    /// Right answers, where the samples are labelled.
+    pub score: Option<Score>,
+    /// What speaks against the samples.
+    pub doubts: Vec<Doubt>,
+}
+
 impl<'b> Bench<'b> {
     /// For the outputs of `model`, which is prepared, on `samples`.
     pub fn new(model: &'b Model, samples: &Samples) -> Result<Self> {
@@ -36,7 +47,10 @@ impl<'b> Bench<'b> {
         };
         let outputs = float_outputs(&float);
         let mut reference = Vec::new();
-        start.finish(&float, &outputs, &mut |_, values| {
+        start.finish(&float, &outputs, &mut |at, values| {
+            if let Some(first) = values.first() {
+                check_labels(samples, at, first, &labels[at])?;
+            }
             reference.push(values);
             Ok(())
         })?;
@@ -57,9 +71,8 @@ impl<'b> Bench<'b> {
         Ok(differences.loss())
     }
 
-    /// The loss of the whole `plan`, and the drop in points that errors as large as its lead one to expect, where the samples
-    /// are labelled.
-    pub fn whole(&self, plan: &Plan) -> Result<(Loss, Option<f64>)> {
+    /// What the whole `plan` loses.
+    pub fn whole(&self, plan: &Plan) -> Result<Whole> {
         let mut differences = Differences::default();
         let mut scores = Vec::new();
         self.start.renamed("quantized").finish(&self.changed(plan)?, &self.outputs, &mut |at, values| {
@@ -70,7 +83,12 @@ impl<'b> Bench<'b> {
             Ok(())
         })?;
         let float: Vec<&Output> = self.reference.iter().filter_map(|outputs| outputs.first()).collect();
-        Ok((differences.loss(), expected_drop(&float, &scores, &self.labels)))
+        Ok(Whole {
+            loss: differences.loss(),
+            expected_drop: expected_drop(&float, &scores, &self.labels),
+            score: differences.score(),
+            doubts: differences.doubts(0),
+        })
     }
 
     /// What each decision of `plan` does to the outputs by itself, in the order of the decisions.

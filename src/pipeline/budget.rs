@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Ready;
-use super::bench::Bench;
+use super::bench::{Bench, Whole};
 use super::decide::{Decided, decide};
 use super::forms::{Form, Others, inputs, weights};
 use super::measure::{Clock, parameters, sizes};
@@ -13,11 +13,12 @@ use crate::calibrate::Reach;
 use crate::error::{Error, Result};
 use crate::onnx;
 use crate::options::{Budget, Compensation, LayerRule, Options};
-use crate::plan::{Analysis, Budgeted, Decision, Loss, Plan, Trial};
+use crate::plan::{Analysis, Budgeted, Decision, Doubt, Loss, Plan, Score, Trial};
 use crate::progress::Progress;
 use crate::rewrite;
 use crate::samples::Samples;
 use crate::solve::{Rung, Step, steps};
+use crate::validate::needed;
 
 /// One of so many samples is held back to judge plans.
 const HELD_BACK: usize = 3;
@@ -63,7 +64,17 @@ pub(super) fn keep(task: &Task, clock: &mut Clock, progress: &dyn Progress) -> R
     };
     let bench = Bench::new(&task.ready.model, &held).map_err(run)?;
     clock.add("budget");
-    let mut search = Search { task, bench, held: held.len(), fit, trials: Vec::new(), clock, progress };
+    let mut search = Search {
+        task,
+        bench,
+        held: held.len(),
+        fit,
+        trials: Vec::new(),
+        scores: Vec::new(),
+        doubts: Vec::new(),
+        clock,
+        progress,
+    };
     search.run().map_err(run)
 }
 
@@ -73,6 +84,9 @@ struct Search<'s> {
     held: usize,
     fit: Samples,
     trials: Vec<Trial>,
+    /// Right answers of each trial.
+    scores: Vec<Option<Score>>,
+    doubts: Vec<Doubt>,
     clock: &'s mut Clock,
     progress: &'s dyn Progress,
 }
@@ -123,9 +137,17 @@ impl Search<'_> {
         let budget = self.task.options.budget;
         let lost = !trial.kept && budget.limits_loss();
         let in_the_way = if lost { way.in_the_way(trial.taken) } else { Vec::new() };
+        // What the float model itself does not know, no plan is shown to keep.
+        let doubts: Vec<Doubt> =
+            std::mem::take(&mut self.doubts).into_iter().filter(Doubt::is_fatal).collect();
+        let shown = !budget.limits_loss() || doubts.is_empty();
+        let last = self.trials.iter().rposition(|other| *other == trial);
+        let score = last.and_then(|at| self.scores.get(at)?.as_ref());
         let found = Budgeted {
             asked: budget,
-            met: trial.kept,
+            met: trial.kept && shown,
+            doubts,
+            needed: budget.max_drop.zip(score).and_then(|(limit, score)| needed(score, limit)),
             held_back: self.held,
             steps: way.steps.len(),
             taken: trial.taken,
@@ -180,11 +202,15 @@ impl Search<'_> {
         let samples = if all_samples { samples } else { &self.fit };
         let decided =
             decide(&options, ready, analysis, Reach::default(), Some(samples), self.clock, self.progress)?;
-        let (loss, expected_drop) = self.bench.whole(&decided.plan)?;
+        let Whole { loss, expected_drop, score, doubts } = self.bench.whole(&decided.plan)?;
+        self.doubts = doubts;
         let (bytes, effective_bits) = self.size(&decided.plan)?;
-        let mut trial = Trial { taken, all_samples, bytes, effective_bits, loss, expected_drop, kept: false };
+        let drop_bound = score.as_ref().map(|score| score.drop_bound);
+        let mut trial =
+            Trial { taken, all_samples, bytes, effective_bits, loss, expected_drop, drop_bound, kept: false };
         trial.kept = kept(&options.budget, &trial);
         self.trials.push(trial.clone());
+        self.scores.push(score);
         self.clock.add("budget");
         Ok((decided, trial))
     }

@@ -1,6 +1,7 @@
 //! Judging a written file: read back, lowered to a view that tract can run, run beside the float
 //! model.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::measure::{float_bytes, is_large, nodes};
@@ -8,13 +9,13 @@ use super::quantize::first_fault;
 use crate::error::{Error, Result};
 use crate::onnx::{self, Model};
 use crate::options::{LARGE_WITHOUT_SAMPLES, OPSET};
-use crate::plan::{Plan, Verdict};
+use crate::plan::{Doubt, Fingerprint, Overlap, Plan, Verdict};
 use crate::prepare::prepare;
 use crate::progress::Progress;
-use crate::rewrite::{Dialect, lower};
+use crate::rewrite::{Dialect, calibrated, lower};
 use crate::runtime::{Session, is_widened};
 use crate::samples::{Preprocess, Samples};
-use crate::validate::{compare, prove};
+use crate::validate::{Compared, compare, loadable, prove, sound};
 
 /// Random samples that stand in where there are none: enough to see that the file runs.
 const SYNTHETIC_SAMPLES: usize = 4;
@@ -29,7 +30,12 @@ pub(super) struct Judged<'j> {
     pub written: &'j Path,
     pub samples: Option<&'j Path>,
     pub preprocess: Option<&'j Preprocess>,
-    pub calibrated_on: bool,
+    /// Digests of the samples that were calibrated on.
+    pub calibrated: &'j HashSet<u64>,
+    /// Whether the samples are the calibration samples, for want of others.
+    pub same: bool,
+    /// How many samples to use at most.
+    pub most: Option<usize>,
     /// Whether samples were given, which asks for a run however large the model.
     pub asked: bool,
     pub seed: u64,
@@ -38,19 +44,29 @@ pub(super) struct Judged<'j> {
 /// Reads the file back, proves its weights, and runs it. Returns the file as read as well.
 pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdict, Model)> {
     let back = onnx::read(judged.written)?;
+    sound(&back, judged.float)?;
     let proven = prove(judged.plan, judged.first, &back)?;
     if !judged.asked && is_large(judged.float, judged.samples.is_some()) {
         return Ok((too_large(judged.float), back));
     }
     let view = lower(&back, Dialect::Folded)?;
     let samples = match judged.samples {
-        Some(path) => Some(Samples::open(path, judged.float, judged.preprocess)?),
+        Some(path) => {
+            Some(Samples::open(path, judged.float, judged.preprocess)?.choose(judged.most, judged.seed))
+        }
         None => None,
     };
-    let mut verdict = run(judged.float, &view, samples, judged.seed, progress)?;
+    let known = |digests: &[u64]| {
+        let samples = digests.iter().filter(|digest| judged.calibrated.contains(digest)).count();
+        Some(Overlap { samples, of: digests.len(), exact: true })
+    };
+    let mut verdict = run(judged.float, &view, samples, judged.seed, &known, progress)?;
     if let Verdict::Validated(validation) = &mut verdict {
         validation.weights_proven = proven;
-        validation.calibrated_on = judged.calibrated_on;
+        if judged.same {
+            // What was asked for is no surprise: it is told where the samples are.
+            validation.doubts.retain(|doubt| !matches!(doubt, Doubt::Calibrated(_)));
+        }
     }
     Ok((verdict, back))
 }
@@ -89,15 +105,20 @@ pub fn validate(
     seed: u64,
     progress: &dyn Progress,
 ) -> Result<Verdict> {
-    let model = runnable(onnx::read(float)?);
-    let view = lower(&onnx::read(quantized)?, Dialect::Folded)?;
+    let model = onnx::read(float)?;
+    let written = onnx::read(quantized)?;
+    loadable(&written, &model)?;
+    let model = runnable(model);
+    let mark = calibrated(&written.proto);
+    let view = lower(&written, Dialect::Folded)?;
     let preprocess = preprocess.map(Preprocess::read).transpose()?;
     let beside = samples.is_none().then(|| Samples::discover(float).validation).flatten();
     let samples = match samples.or(beside.as_deref()) {
         Some(path) => Some(Samples::open(path, &model, preprocess.as_ref())?.choose(count, seed)),
         None => None,
     };
-    run(&model, &view, samples, seed, progress)
+    let known = |digests: &[u64]| mark.as_ref().map(|mark: &Fingerprint| mark.overlap(digests));
+    run(&model, &view, samples, seed, &known, progress)
 }
 
 /// `model`, or its prepared form where tract can run only that.
@@ -116,6 +137,7 @@ fn run(
     view: &Model,
     samples: Option<Samples>,
     seed: u64,
+    known: &dyn Fn(&[u64]) -> Option<Overlap>,
     progress: &dyn Progress,
 ) -> Result<Verdict> {
     let not = |reason: String| Ok(Verdict::NotValidated { reason });
@@ -138,12 +160,22 @@ fn run(
         Err(error) => return Err(error),
     };
     match compare(&float, &quantized, &samples, Dialect::Folded.name(), progress) {
-        Ok(mut validation) => {
+        Ok(Compared { mut validation, digests }) => {
             validation.synthetic = synthetic;
+            if synthetic {
+                // Noise is no picture of anything.
+                validation.doubts.clear();
+            } else if let Some(overlap) = known(&digests) {
+                validation.overlap = Some(overlap);
+                validation.calibrated_on = overlap.samples > 0;
+                if validation.calibrated_on {
+                    validation.doubts.push(Doubt::Calibrated(overlap));
+                }
+            }
             if wide {
                 validation.view += ", half precision computed in FLOAT";
             }
-            Ok(Verdict::Validated(validation))
+            Ok(Verdict::Validated(Box::new(validation)))
         }
         Err(error @ Error::Runtime { .. }) => not(error.to_string()),
         Err(error) => Err(error),

@@ -106,7 +106,7 @@ pub(super) fn nodes(graph: &GraphProto) -> usize {
 pub(super) fn weight_bits(weight: &WeightDecision, container: Container) -> u64 {
     if let (Spelling::MatMulNBits, Ok(form)) = (weight.spelling, NBits::of(weight)) {
         let zero_points = if form.has_zero_points(weight) { form.zero_bytes() } else { 0 };
-        let scales = form.blocks() as u64 * weight.float.of_scale().bytes();
+        let scales = form.blocks() as u64 * weight.scale_float().bytes();
         return 8 * form.rows as u64 * ((form.row_bytes() + zero_points) as u64 + scales);
     }
     let bits = weight.terms.iter().map(|term| {
@@ -114,7 +114,7 @@ pub(super) fn weight_bits(weight: &WeightDecision, container: Container) -> u64 
         let written = !wide && term.zero_points.iter().any(|&zero| zero != 0);
         let zero_points = if written { term.zero_points.len() as u64 } else { 0 };
         let width = u64::from(term.storage.bits()).max(if wide { 8 } else { 0 });
-        let scale = 8 * weight.float.of_scale().bytes();
+        let scale = 8 * weight.scale_float().bytes();
         width * (term.codes.len() as u64 + zero_points) + scale * term.scales.len() as u64
     });
     bits.sum()

@@ -5,11 +5,14 @@ mod apply;
 mod bench;
 mod budget;
 mod check;
+mod coverage;
 mod decide;
 mod forms;
 mod inspect;
 mod judge;
+mod limit;
 mod measure;
+mod patterns;
 mod quantize;
 mod sensitivity;
 
@@ -59,6 +62,8 @@ pub struct Job {
     pub external_data: bool,
     /// Dimensions of inputs that the model leaves open; those of the written model too.
     pub shapes: Vec<(String, Vec<i64>)>,
+    /// Whether the options are for many models, so that patterns of names may fit none of this one.
+    pub one_of_many: bool,
 }
 
 impl Job {
@@ -76,6 +81,7 @@ impl Job {
             overwrite: false,
             external_data: false,
             shapes: Vec::new(),
+            one_of_many: false,
         }
     }
 

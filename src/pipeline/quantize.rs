@@ -1,11 +1,15 @@
 //! The main job, and the same stopped before rewriting.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::budget::{Task, keep};
+use super::coverage::coverage;
 use super::decide::{decide, unable};
 use super::judge::{self, Judged};
+use super::limit::{shown, undecided};
 use super::measure::{Clock, is_large, peak_memory, sizes};
+use super::patterns::unmatched;
 use super::sensitivity::guilty;
 use super::{CALIBRATION_SAMPLES, Job, Ready, draft, ready, refuse_opset};
 use crate::analyse::analyse;
@@ -13,11 +17,17 @@ use crate::calibrate::{Reach, count};
 use crate::error::{Error, Result};
 use crate::files::Sink;
 use crate::onnx::{self, Model};
-use crate::plan::{self, Analysis, Budgeted, Decision, Outcome, Plan, Planned, Saturation, Verdict};
+use crate::plan::{
+    self, Analysis, Budgeted, Decision, Fingerprint, Outcome, Plan, Planned, Saturation, Verdict,
+};
 use crate::progress::Progress;
 use crate::rewrite;
 use crate::runtime::faults;
 use crate::samples::{Preprocess, Samples};
+use crate::validate::check_declared;
+
+/// Samples that cannot be used and are named one by one.
+const NAMED: usize = 5;
 
 /// A plan, and everything that it came from.
 pub(super) struct Solved {
@@ -26,6 +36,8 @@ pub(super) struct Solved {
     pub plan: Plan,
     pub budget: Option<Budgeted>,
     pub calibration: Option<(String, usize)>,
+    /// Digests of the samples calibrated on.
+    pub digests: HashSet<u64>,
     pub preprocess: Option<Preprocess>,
     pub validation: Option<PathBuf>,
     pub clock: Clock,
@@ -42,8 +54,18 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         // Told before the work; whether they fit is seen after it.
         std::fs::metadata(path).map_err(Error::read(path))?;
     }
-    let Solved { mut ready, analysis, plan, budget, calibration, preprocess, validation, mut clock, .. } =
-        solved(job, progress)?;
+    let Solved {
+        mut ready,
+        analysis,
+        plan,
+        budget,
+        calibration,
+        digests,
+        preprocess,
+        validation,
+        mut clock,
+        ..
+    } = solved(job, progress)?;
     let rewritten = rewrite::apply(&ready.model, &plan, None)?;
     let after = onnx::write_to(&rewritten, &mut draft, job.external_data)?;
     let place = draft.place();
@@ -64,7 +86,10 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         written: &place,
         samples: validation.as_deref().or(job.calibration.as_deref()),
         preprocess: preprocess.as_ref(),
-        calibrated_on: validation.is_none() && job.calibration.is_some(),
+        calibrated: &digests,
+        same: validation.is_none() && job.calibration.is_some(),
+        // Where there are no others, so many are enough to judge on as to calibrate on.
+        most: job.samples.filter(|_| validation.is_none()),
         asked: job.validation.is_some() || job.calibration.is_some(),
         seed: job.seed,
     };
@@ -73,13 +98,14 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
     draft.commit()?;
     clock.lap("validate");
     if let (Verdict::Validated(validation), Some(path)) = (&verdict, judged.samples) {
-        let samples = Samples::open(path, float, judged.preprocess);
+        let samples = Samples::open(path, float, judged.preprocess).and_then(usable);
         let blame = |samples| guilty(&ready.model, &analysis, &plan, validation, samples, progress);
         if let Some(warning) = samples.ok().and_then(blame) {
             ready.warnings.push(warning);
             clock.add("blame");
         }
     }
+    ready.warnings.extend(shown(job.options.budget.max_drop, &verdict, budget.as_ref()));
     Ok(Outcome {
         input: job.input.clone(),
         opsets: (ready.opset, written.opset()),
@@ -106,7 +132,9 @@ pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
     let Solved { ready, plan, budget, mut clock, .. } = solved(job, progress)?;
     plan::write_to(&plan, sink)?;
     clock.lap("write");
-    Ok(Planned { plan, path, budget, warnings: ready.warnings, seconds: clock.seconds })
+    let mut warnings = ready.warnings;
+    warnings.extend(undecided(job.options.budget.max_drop, budget.as_ref()));
+    Ok(Planned { plan, path, budget, warnings, seconds: clock.seconds })
 }
 
 /// Everything up to the plan.
@@ -115,6 +143,11 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     job.options.check_nbits()?;
     let mut ready = ready(&job.input, job.options.opset, &job.shapes)?;
     refuse_opset(&job.options, &ready.model)?;
+    match unmatched(&job.options, &[&ready.float, &ready.model])? {
+        Some(error) if job.one_of_many => ready.warnings.push(error.to_string()),
+        Some(error) => return Err(error),
+        None => {}
+    }
     clock.lap("prepare");
     let mut analysis = analyse(&ready.model, &job.options)?;
     let beside = Samples::discover(&job.input);
@@ -124,18 +157,25 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
         beside.preprocess.clone().filter(|_| given)
     });
     let preprocess = preprocess.map(|path| Preprocess::read(&path)).transpose()?;
+    if let Some(path) = &job.validation {
+        // Told before the work, as far as the model says what it gives.
+        check_declared(&Samples::open(path, &ready.float, preprocess.as_ref())?, &ready.float)?;
+    }
     // Samples that lie there by themselves are no wish to run a model that hardly fits into memory.
     let found =
         beside.calibration.filter(|_| job.options.quantizes_activations() || !is_large(&ready.float, true));
     let source = job.calibration.clone().or(found);
     clock.lap("analyse");
     let reach = Reach::of(&ready.model, &faults(&ready.model));
-    let samples = match source {
+    let samples: Option<Samples> = match source {
         Some(path) if !reach.is_worthwhile(&ready.model, &analysis) => {
             drop(path);
             unable(&job.options, first_fault(&ready.model).unwrap_or_default()).map(|()| None)?
         }
-        Some(path) => calibration_samples(job, &ready, &path, preprocess.as_ref())?,
+        Some(path) => {
+            let samples = calibration_samples(job, &ready, &path, preprocess.as_ref())?;
+            Some(without_flawed(samples, &mut ready.warnings)?)
+        }
         None if job.options.quantizes_activations() => {
             return Err(Error::options(
                 format!(
@@ -191,19 +231,23 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
     }
     decided.plan.shapes.clone_from(&job.shapes);
     let calibration = samples.filter(|_| decided.calibrated);
+    let digests = calibration.as_ref().map(Samples::digests).transpose()?;
+    decided.plan.calibrated = digests.as_deref().map(Fingerprint::of);
+    let digests = digests.into_iter().flatten().collect();
+    clock.add("samples");
     let calibration = calibration.map(|samples| (samples.path().display().to_string(), samples.len()));
     ready.warnings.extend(decided.warnings);
     let plan = decided.plan;
     ready.warnings.extend(saturating(&plan));
-    if plan.decisions.is_empty() {
-        ready.warnings.push("nothing in this model was quantized; the reasons are listed".into());
-    }
+    let stored = analysis.weights.iter().map(|site| (site.tensor.as_str(), site.bytes())).collect();
+    ready.warnings.extend(coverage(&plan, &stored, &job.options)?);
     Ok(Solved {
         ready,
         analysis,
         plan,
         budget,
         calibration,
+        digests,
         preprocess,
         validation: job.validation.clone().or(beside.validation),
         clock,
@@ -247,9 +291,39 @@ fn calibration_samples(
     ready: &Ready,
     path: &Path,
     preprocess: Option<&Preprocess>,
-) -> Result<Option<Samples>> {
+) -> Result<Samples> {
     let samples = Samples::open(path, &ready.model, preprocess)?;
-    Ok(Some(samples.choose(Some(job.samples.unwrap_or(CALIBRATION_SAMPLES)), job.seed)))
+    Ok(samples.choose(Some(job.samples.unwrap_or(CALIBRATION_SAMPLES)), job.seed))
+}
+
+/// The samples without those that hold NaN, or infinite values where none belong.
+fn usable(samples: Samples) -> Result<Samples> {
+    let flawed: Vec<usize> = samples.flawed()?.into_iter().map(|(at, _)| at).collect();
+    Ok(samples.without(&flawed))
+}
+
+/// The samples that can be calibrated on; the others are named in `warnings`.
+fn without_flawed(samples: Samples, warnings: &mut Vec<String>) -> Result<Samples> {
+    let flawed = samples.flawed()?;
+    let Some((_, first)) = flawed.first() else { return Ok(samples) };
+    if flawed.len() == samples.len() {
+        let found = format!("{first}, and the like in all others");
+        return Err(Error::samples(samples.path(), "samples", "finite values to calibrate on", found));
+    }
+    let named: Vec<String> = flawed.iter().take(NAMED).map(|(_, flaw)| flaw.to_string()).collect();
+    let more = match flawed.len() - named.len() {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    warnings.push(format!(
+        "{}: {}{more}; left out of calibration, {} of {} samples",
+        samples.path().display(),
+        named.join(", "),
+        flawed.len(),
+        samples.len()
+    ));
+    let positions: Vec<usize> = flawed.iter().map(|(at, _)| *at).collect();
+    Ok(samples.without(&positions))
 }
 
 /// What tract cannot run, or runs wrongly, if anything.

@@ -255,7 +255,7 @@ mod tests {
         let float = Session::new(model, "float", &[]).unwrap();
         let view = lower(&apply(model, &part, None).unwrap(), Dialect::Folded).unwrap();
         let quantized = Session::new(&view, "quantized", &[]).unwrap();
-        let validation = compare(&float, &quantized, samples, "folded", &Silent).unwrap();
+        let validation = compare(&float, &quantized, samples, "folded", &Silent).unwrap().validation;
         let noise = validation
             .outputs
             .iter()

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Loss;
+use super::{Doubt, Loss};
 use crate::options::Budget;
 
 /// What was tried for a budget, and what came of it.
@@ -12,6 +12,8 @@ pub struct Budgeted {
     pub asked: Budget,
     /// Whether the plan keeps all of them, as far as the samples say.
     pub met: bool,
+    /// Why the float model's answers on these samples say nothing, so that no limit on their loss can be kept.
+    pub doubts: Vec<Doubt>,
     /// Samples that were held back to judge plans, and not calibrated on then.
     pub held_back: usize,
     /// Steps from the plan asked for to one in which everything is float, the one that gains most for its bytes first.
@@ -23,6 +25,8 @@ pub struct Budgeted {
     /// What stands in the way of less loss: decisions and their share in the noise, the largest first. Empty where the budget
     /// is kept.
     pub in_the_way: Vec<(String, f64)>,
+    /// How many labelled samples could show that the limit on the drop is kept, where those held back cannot.
+    pub needed: Option<usize>,
 }
 
 /// A plan that was tried.
@@ -40,6 +44,8 @@ pub struct Trial {
     pub loss: Loss,
     /// The drop of top-1 that errors as large as its lead one to expect, in points.
     pub expected_drop: Option<f64>,
+    /// What the drop is at most, in points, at 95 % confidence.
+    pub drop_bound: Option<f64>,
     /// Whether it keeps the budget.
     pub kept: bool,
 }

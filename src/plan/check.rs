@@ -128,6 +128,7 @@ mod tests {
             tensor: "w".into(),
             dims: vec![2, 3],
             float: Float::Float,
+            wide_scales: false,
             reads: Vec::new(),
             terms: vec![term.clone(), term],
             spelling: Spelling::Sum,
@@ -197,6 +198,7 @@ mod tests {
             let decision = ActivationDecision {
                 tensor: "x".into(),
                 float: Float::Float,
+                wide_scales: false,
                 reads: Vec::new(),
                 returned: false,
                 terms,

@@ -1,9 +1,14 @@
 //! What becomes of each site: every scale, every code, each with its reason.
 
+mod activation;
+
 use serde::{Deserialize, Serialize};
+
+pub use activation::{ActivationDecision, ActivationTerm};
 
 use super::codes::Codes;
 use super::float::Float;
+use super::outcome::Fingerprint;
 use super::partition::{Groups, Partition};
 use super::site::{Read, Skip};
 use crate::options::{Bias, Container, HELD, Opset, Spelling, Storage};
@@ -39,6 +44,9 @@ pub struct Plan {
     /// Dimensions that inputs get.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shapes: Vec<(String, Vec<i64>)>,
+    /// The samples that it was made from, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibrated: Option<Fingerprint>,
     /// What is done, in graph order.
     pub decisions: Vec<Decision>,
     /// What is left, and why.
@@ -83,9 +91,12 @@ pub struct WeightDecision {
     pub tensor: String,
     /// Its dimensions.
     pub dims: Vec<i64>,
-    /// Its element type.
+    /// The element type that its readers get: that of the initializer, or that to which all of them cast it.
     #[serde(default)]
     pub float: Float,
+    /// Whether scales are FLOAT, and a Cast leads to and from a type that could not hold them, or that the operators do not know.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wide_scales: bool,
     /// Who reads it.
     pub reads: Vec<Read>,
     /// What is summed; one term is an ordinary quantized tensor.
@@ -135,7 +146,17 @@ impl WeightDecision {
 
     /// Puts the values of [`WeightDecision::decode`] from `start` on into `out`.
     pub fn decode_piece(&self, start: usize, out: &mut [f32]) {
-        decode_sum(&self.terms, &self.dims, self.float, start, out);
+        decode_sum(&self.terms, &self.dims, self.types(), start, out);
+    }
+
+    /// The type of its scales.
+    pub fn scale_float(&self) -> Float {
+        if self.wide_scales { Float::Float } else { self.float.of_scale() }
+    }
+
+    /// The type of its scales, and that of its values.
+    pub fn types(&self) -> (Float, Float) {
+        (self.scale_float(), self.float)
     }
 }
 
@@ -214,8 +235,14 @@ impl WeightTerm {
 }
 
 /// Puts the sum of `terms` of weights of `dims`, from element `start` on, into `out`: decoded and added in order, in the type of
-/// the scales of weights of type `float`, and then in that type.
-pub fn decode_sum(terms: &[WeightTerm], dims: &[i64], float: Float, start: usize, out: &mut [f32]) {
+/// the scales, the first of `types`, and then in that of the weights.
+pub fn decode_sum(
+    terms: &[WeightTerm],
+    dims: &[i64],
+    (scale, float): (Float, Float),
+    start: usize,
+    out: &mut [f32],
+) {
     let round = |values: &mut [f32], to: Float| {
         if matches!(to, Float::Float16 | Float::Bfloat16) {
             values.iter_mut().for_each(|value| *value = to.round(*value));
@@ -226,14 +253,14 @@ pub fn decode_sum(terms: &[WeightTerm], dims: &[i64], float: Float, start: usize
         let Some(groups) = term.groups(dims) else { continue };
         if at == 0 {
             term.decode_piece(&groups, start, out);
-            round(out, float.of_scale());
+            round(out, scale);
             continue;
         }
         more.resize(out.len(), 0.0);
         term.decode_piece(&groups, start, &mut more);
-        round(&mut more, float.of_scale());
+        round(&mut more, scale);
         out.iter_mut().zip(&more).for_each(|(sum, term)| *sum += term);
-        round(out, float.of_scale());
+        round(out, scale);
     }
     round(out, float);
 }
@@ -248,133 +275,4 @@ pub struct BiasChange {
     pub tensor: Option<String>,
     /// The new values, one an output channel.
     pub values: Vec<f32>,
-}
-
-/// A QuantizeLinear/DequantizeLinear pair: `x = scale * (code - zero_point)`. With a second term, what the first pair
-/// leaves goes through another: `x = Q1(x) + Q2(x - Q1(x))`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ActivationDecision {
-    /// The tensor.
-    pub tensor: String,
-    /// Its element type.
-    #[serde(default)]
-    pub float: Float,
-    /// Who reads the low-bit form.
-    pub reads: Vec<Read>,
-    /// Whether the model gives it back under the tensor's name.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub returned: bool,
-    /// One pair, or two.
-    pub terms: Vec<ActivationTerm>,
-    /// Smallest and largest value seen on the calibration samples.
-    pub range: (f32, f32),
-    /// Signal to quantization noise on the calibration samples, in dB; `None` where there is no
-    /// noise.
-    pub sqnr_db: Option<f64>,
-    /// Why this treatment.
-    pub reason: String,
-}
-
-/// One QuantizeLinear/DequantizeLinear pair.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ActivationTerm {
-    /// Type of the codes.
-    pub storage: Storage,
-    /// The scale.
-    pub scale: f32,
-    /// The zero point, in the range of the storage type.
-    pub zero_point: i16,
-}
-
-impl ActivationDecision {
-    /// Position of the first node that reads the low-bit form; behind all where only the model's caller does.
-    pub fn first(&self) -> usize {
-        self.reads.first().map_or(usize::MAX, |read| read.at)
-    }
-
-    /// Replaces each value by the nearest one that the low-bit form has, in f32 as QuantizeLinear and DequantizeLinear
-    /// compute it.
-    pub fn round(&self, values: &mut [f32]) {
-        let steps: Vec<(f32, f32, f32)> = self.terms.iter().map(ActivationTerm::step).collect();
-        if let &[step] = &steps[..] {
-            values.iter_mut().for_each(|value| *value = nearest(*value, step));
-            return;
-        }
-        for value in values {
-            let mut sum = 0.0f32;
-            let mut left = *value;
-            for &step in &steps {
-                sum += nearest(left, step);
-                left = *value - sum;
-            }
-            *value = sum;
-        }
-    }
-}
-
-impl ActivationTerm {
-    /// The scale, and the smallest and largest multiple of it.
-    fn step(&self) -> (f32, f32, f32) {
-        let (lowest, highest) = self.storage.range();
-        let zero = f32::from(self.zero_point);
-        (self.scale, lowest as f32 - zero, highest as f32 - zero)
-    }
-}
-
-/// Adding and subtracting it rounds a small number to the nearest integer, ties to even, in arithmetic that every processor
-/// does on several numbers at a time.
-const TO_INTEGER: f32 = 1.5 * (1 << 23) as f32;
-
-/// The bounds are integers, so that clamping before rounding gives the same code as after it.
-fn nearest(value: f32, (scale, lowest, highest): (f32, f32, f32)) -> f32 {
-    let code = ((value / scale).clamp(lowest, highest) + TO_INTEGER) - TO_INTEGER;
-    // A comparison with NaN leaves NaN, where ONNX has no rule: the code of 0.
-    if code.is_nan() { 0.0 } else { code * scale }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn activations_are_rounded_as_quantize_linear_does() {
-        for (storage, zero_point) in [(Storage::Uint8, 0), (Storage::Uint8, 131), (Storage::Int8, -3)] {
-            let term = ActivationTerm { storage, scale: 0.1, zero_point };
-            let decision = ActivationDecision {
-                tensor: "x".into(),
-                float: Float::Float,
-                reads: Vec::new(),
-                returned: false,
-                terms: vec![term],
-                range: (0.0, 0.0),
-                sqnr_db: None,
-                reason: String::new(),
-            };
-            let special = [
-                f32::NAN,
-                f32::INFINITY,
-                f32::NEG_INFINITY,
-                1e30,
-                -1e30,
-                -0.0,
-                0.05,
-                0.15,
-                -0.25,
-                f32::MIN_POSITIVE,
-            ];
-            let values: Vec<f32> = (-4000..4000).map(|at| at as f32 * 0.0125).chain(special).collect();
-            let mut rounded = values.clone();
-            decision.round(&mut rounded);
-            let (lowest, highest) = storage.range();
-            for (value, rounded) in values.iter().zip(rounded) {
-                let zero = f32::from(zero_point);
-                let code =
-                    ((value / 0.1).round_ties_even() + zero).clamp(lowest as f32, highest as f32) - zero;
-                let expected = if code.is_nan() { 0.0 } else { code * 0.1 };
-                assert_eq!(rounded.to_bits(), (expected + 0.0).to_bits(), "{value} {storage:?} {zero_point}");
-            }
-        }
-    }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::onnx::Dtype;
+use crate::options::OPSET_HALF;
 
 /// A float element type, in ONNX's own spelling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +47,22 @@ impl Float {
         }
     }
 
+    /// Whether QuantizeLinear and DequantizeLinear of `opset` do not know scales of this type.
+    pub fn is_new_to(self, opset: i64) -> bool {
+        matches!(self, Self::Float16 | Self::Bfloat16) && opset < OPSET_HALF
+    }
+
+    /// Whether this type can hold `scale` about as well as other numbers: near zero there are fewer of them, and far away none.
+    pub fn holds(self, scale: f32) -> bool {
+        let moved = match self {
+            Self::Float | Self::Double => return true,
+            // Twice of what a normal number moves by, at most.
+            Self::Float16 => 1.0 / 1024.0,
+            Self::Bfloat16 => 1.0 / 128.0,
+        };
+        (self.round_scale(scale) - scale).abs() <= scale.abs() * moved
+    }
+
     /// Bytes of one element.
     pub fn bytes(self) -> u64 {
         match self {
@@ -85,6 +102,9 @@ mod tests {
         assert_eq!(Float::Float16.round_scale(1e9), 65504.0);
         assert_eq!(Float::Float16.round_scale(0.1), half::f16::from_f32(0.1).to_f32());
         assert_eq!(Float::Double.round_scale(1e-12), 1e-12);
+        assert!(Float::Float16.holds(0.1) && Float::Float16.holds(7e-5) && Float::Float.holds(1e-30));
+        assert!(!Float::Float16.holds(1e-7) && !Float::Float16.holds(1e6));
+        assert!(Float::Float16.is_new_to(17) && !Float::Float16.is_new_to(19) && !Float::Float.is_new_to(10));
         assert_eq!(Float::of(Dtype::Bfloat16 as i32), Some(Float::Bfloat16));
         assert_eq!(Float::of(Dtype::Int8 as i32), None);
     }

@@ -29,8 +29,8 @@ pub use layout::Layout;
 pub use nbits::{NBits, lies_by_rows, row_bias};
 pub use observations::Observations;
 pub use outcome::{
-    Applied, Checked, Finding, Inspection, Outcome, OutputError, Planned, Prepared, Score, SiteRow, Sizes,
-    Validation, Verdict,
+    Applied, Checked, Doubt, Finding, Fingerprint, Flawed, Inspection, Outcome, OutputError, Overlap,
+    Planned, Prepared, Score, SiteRow, Sizes, Validation, Verdict,
 };
 pub use partition::{Groups, Partition, Runs, Tile};
 pub use sensitivity::{Layer, LayerSensitivity, Loss, Sensitivities, Sensitivity};
@@ -38,4 +38,4 @@ pub use site::{
     ActivationSite, Analysis, Keep, Kernel, Origin, Place, Read, Skip, Spatial, WeightSite, Work,
     is_depthwise,
 };
-pub use summary::{Event, Listener, Row, Status, Summary, Totals, Written};
+pub use summary::{Event, Listener, POOR_AGREEMENT, POOR_DB, Row, Status, Summary, Totals, Written};

@@ -86,6 +86,7 @@ impl<'p> Layer<'p> {
             bias: self.plan.bias,
             explicit_zero_points: self.plan.explicit_zero_points,
             shapes: self.plan.shapes.clone(),
+            calibrated: self.plan.calibrated.clone(),
             decisions: decisions.collect(),
             skips: self.plan.skips.clone(),
         }

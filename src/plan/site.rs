@@ -141,8 +141,12 @@ pub struct WeightSite {
     pub tensor: String,
     /// Its dimensions.
     pub dims: Vec<i64>,
-    /// Its element type.
+    /// The element type that its readers get: that of the initializer, or that to which all of them cast it.
     pub float: Float,
+    /// The element type of the initializer.
+    pub stored: Float,
+    /// Whether its opset takes no scales of that type, so that they are FLOAT, with a Cast behind them.
+    pub wide_scales: bool,
     /// One scale a kernel; `None` where readers disagree on what a kernel is.
     pub by_kernel: Option<Partition>,
     /// The axis of input channels, along which blocks lie; `None` where readers disagree.
@@ -162,6 +166,8 @@ pub struct WeightSite {
     /// For each reader the bias that is added to its product: the read that takes it, and the
     /// tensor if there is one already. `None` where the graph offers no place for one.
     pub biases: Vec<Option<(Read, Option<String>)>>,
+    /// Who reads them as mere numbers, such as a ReduceSum, a subgraph or the caller: what the codes stand for, where they are quantized.
+    pub others: Option<String>,
     /// Multiplications of one run over all readers, where a run showed their inputs' sizes.
     pub macs: Option<u64>,
 }
@@ -174,7 +180,12 @@ impl WeightSite {
 
     /// Bytes that they take as they are.
     pub fn bytes(&self) -> u64 {
-        self.float.bytes() * self.elements()
+        self.stored.bytes() * self.elements()
+    }
+
+    /// The type of its scales, where that can hold them.
+    pub fn scale_float(&self) -> Float {
+        if self.wide_scales { Float::Float } else { self.float.of_scale() }
     }
 }
 
@@ -185,6 +196,8 @@ pub struct ActivationSite {
     pub tensor: String,
     /// Its element type.
     pub float: Float,
+    /// Whether its opset takes no scales of that type, so that they are FLOAT, between Casts.
+    pub wide_scales: bool,
     /// Who reads it.
     pub reads: Vec<Read>,
     /// Who else reads the low-bit form where there is one.
@@ -273,7 +286,7 @@ pub enum Keep {
     ElementType(String),
     /// A constant factor in a place that no rule covers.
     Place(String),
-    /// Somebody else reads it too.
+    /// Somebody else reads it too: so in plans of versions that left such weights float.
     AlsoReadBy(String),
     /// A caller may replace the value.
     CallersDefault,

@@ -10,9 +10,19 @@ pub enum Status {
     Converted,
     /// Converted, but a limit was not kept or the file was not validated: the reason says which.
     Remarked,
+    /// Written, but its outputs fall apart: an SQNR under [`POOR_DB`], an agreement under [`POOR_AGREEMENT`], or values that are
+    /// no longer finite.
+    Poor,
+    /// Not written, since nothing in it would be quantized: the reason says why.
+    Unquantized,
     /// Not converted: the reason says why.
     Failed,
 }
+
+/// Below this SQNR of an output, in dB, a tenth of its energy is noise.
+pub const POOR_DB: f64 = 10.0;
+/// Below this share of samples on which both models choose the same class, one answer in five is another.
+pub const POOR_AGREEMENT: f64 = 0.8;
 
 impl Status {
     /// The name used in reports.
@@ -20,8 +30,15 @@ impl Status {
         match self {
             Self::Converted => "converted",
             Self::Remarked => "remarked",
+            Self::Poor => "poor",
+            Self::Unquantized => "unquantized",
             Self::Failed => "failed",
         }
+    }
+
+    /// Whether a model was written.
+    pub fn is_written(self) -> bool {
+        matches!(self, Self::Converted | Self::Remarked | Self::Poor)
     }
 }
 
@@ -85,11 +102,15 @@ pub struct Summary {
 pub struct Totals {
     /// Models.
     pub models: usize,
-    /// Those written, with or without a remark.
+    /// Those written, whatever is said of them.
     pub converted: usize,
     /// Those written with a remark.
     pub remarked: usize,
-    /// Those not written.
+    /// Those written whose outputs fall apart.
+    pub poor: usize,
+    /// Those not written since nothing in them would be quantized.
+    pub unquantized: usize,
+    /// Those not written for another reason.
     pub failed: usize,
     /// Bytes of the float models that were converted.
     pub bytes_before: u64,
@@ -98,16 +119,37 @@ pub struct Totals {
 }
 
 impl Summary {
+    /// The rows, the worst first: what failed, then poor files by their loss, then what was left alone, and the others by name.
+    pub fn worst_first(&self) -> Vec<&Row> {
+        let class = |row: &&Row| match row.status {
+            Status::Failed => 0,
+            Status::Poor => 1,
+            Status::Unquantized => 2,
+            Status::Remarked | Status::Converted => 3,
+        };
+        let loss = |row: &&Row| match (row.status, &row.written) {
+            (Status::Poor, Some(written)) => {
+                let share = written.agreement.map_or(f64::INFINITY, |share| share / POOR_AGREEMENT);
+                written.sqnr_db.map_or(f64::NEG_INFINITY, |ratio| ratio / POOR_DB).min(share)
+            }
+            _ => 0.0,
+        };
+        let mut rows: Vec<&Row> = self.rows.iter().collect();
+        rows.sort_by(|one, other| class(one).cmp(&class(other)).then(loss(one).total_cmp(&loss(other))));
+        rows
+    }
+
     /// Adds the rows up.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals { models: self.rows.len(), ..Totals::default() };
         for row in &self.rows {
+            totals.converted += usize::from(row.status.is_written());
             match row.status {
+                Status::Converted => {}
+                Status::Remarked => totals.remarked += 1,
+                Status::Poor => totals.poor += 1,
+                Status::Unquantized => totals.unquantized += 1,
                 Status::Failed => totals.failed += 1,
-                Status::Converted => totals.converted += 1,
-                Status::Remarked => {
-                    (totals.converted, totals.remarked) = (totals.converted + 1, totals.remarked + 1)
-                }
             }
             if let Some(written) = &row.written {
                 totals.bytes_before += row.bytes_before.unwrap_or(0);

@@ -1,5 +1,6 @@
 //! How a budget was kept, in words.
 
+use super::verdict::{doubt, error};
 use super::words;
 use crate::options::Budget;
 use crate::plan::{Budgeted, Trial};
@@ -9,8 +10,13 @@ pub(super) fn budgeted(budget: &Budgeted) -> Vec<(String, String)> {
     let Some(trial) = budget.trials.iter().rev().find(|trial| trial.taken == budget.taken) else {
         return Vec::new();
     };
-    let kept = if budget.met { "kept" } else { "NOT kept, this is the best plan found" };
+    let kept = match budget.met {
+        true => "kept",
+        false if trial.kept && !budget.doubts.is_empty() => "NOT shown, since the figures mean nothing",
+        false => "NOT kept, this is the best plan found",
+    };
     let mut pairs = vec![("Budget".into(), format!("{kept}: {}", limits(&budget.asked, trial).join(", ")))];
+    pairs.extend(budget.doubts.iter().map(|it| ("Doubt".into(), doubt(it))));
     let judged = format!(
         "on {} held back; {} of {} to finer forms taken, {} tried",
         words::things(budget.held_back, "calibration sample"),
@@ -32,10 +38,11 @@ fn limits(asked: &Budget, trial: &Trial) -> Vec<String> {
     if let Some(most) = asked.max_drop {
         let number = |value: Option<f64>| value.map_or("unknown".into(), |value| format!("{value:.2}"));
         parts.push(format!(
-            "drop of {} points expected, {} ± {} seen, of {most}",
+            "drop of {} points expected, {}{} seen, at most {} at 95 %, of {most}",
             number(trial.expected_drop),
             number(trial.loss.drop_points),
-            number(trial.loss.drop_error)
+            trial.loss.drop_error.map(error).unwrap_or_default(),
+            number(trial.drop_bound)
         ));
     }
     if let Some(least) = asked.min_sqnr_db {
@@ -69,6 +76,7 @@ mod tests {
             effective_bits: 4.5,
             loss,
             expected_drop: Some(2.25),
+            drop_bound: Some(4.5),
             kept: false,
         };
         let asked =
@@ -76,6 +84,8 @@ mod tests {
         let budget = Budgeted {
             asked,
             met: false,
+            doubts: Vec::new(),
+            needed: None,
             held_back: 170,
             steps: 40,
             taken: 3,
@@ -85,7 +95,7 @@ mod tests {
         let text: Vec<String> = budgeted(&budget).into_iter().map(|(_, text)| text).collect();
         for part in [
             "NOT kept",
-            "2.25 points expected, 2.50",
+            "2.25 points expected, 2.50 seen, at most 4.50 at 95 %",
             "250 kB of 260 kB",
             "170 calibration samples",
             "3 of 40 steps",

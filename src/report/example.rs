@@ -20,6 +20,7 @@ fn skip(name: &str, reason: Keep) -> Skip {
 pub fn outcome() -> Outcome {
     let weight = WeightDecision {
         float: Float::Float,
+        wide_scales: false,
         tensor: "layer1.conv.weight".into(),
         dims: vec![16, 3, 3, 3],
         reads: vec![read(1)],
@@ -50,6 +51,7 @@ pub fn outcome() -> Outcome {
     };
     let activation = ActivationDecision {
         float: Float::Float,
+        wide_scales: false,
         tensor: "input".into(),
         reads: vec![read(0)],
         returned: false,
@@ -68,6 +70,7 @@ pub fn outcome() -> Outcome {
         bias: crate::options::Bias::Float,
         explicit_zero_points: false,
         shapes: Vec::new(),
+        calibrated: None,
         decisions: vec![Decision::Weight(weight), Decision::Activation(activation)],
         skips: vec![
             skip("layer1.conv.bias", Keep::Bias),
@@ -97,7 +100,7 @@ pub fn outcome() -> Outcome {
             macs: Some(442_368),
             extra_macs: Some(110_592),
         },
-        verdict: Verdict::Validated(validation()),
+        verdict: Verdict::Validated(Box::new(validation())),
         budget: None,
         warnings: vec!["input has a narrow range".into()],
         seconds: vec![("read".into(), 0.01), ("solve".into(), 0.25)],
@@ -110,6 +113,7 @@ fn validation() -> Validation {
         source: "test.npz".into(),
         synthetic: false,
         calibrated_on: false,
+        overlap: None,
         samples: 400,
         view: "int8 container".into(),
         weights_proven: 1,
@@ -121,9 +125,14 @@ fn validation() -> Validation {
             quantized_top5: Some(0.9925),
             drop_points: 0.5,
             standard_error: 0.35,
+            lost: 3,
+            won: 1,
+            drop_bound: 1.34,
         }),
         agreement: Some(0.975),
         outputs: vec![OutputError { name: "scores".into(), sqnr_db: Some(24.1), largest: 0.83, broken: 0 }],
+        classes: Vec::new(),
+        doubts: Vec::new(),
     }
 }
 

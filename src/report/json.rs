@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::sites::operators;
+use super::verdict::doubts;
 use crate::options::Spelling;
 use crate::plan::{
     ActivationDecision, Applied, Decision, Inspection, Outcome, Partition, Plan, Planned, Read, Sensitivity,
@@ -27,7 +28,7 @@ pub fn outcome(outcome: &Outcome) -> String {
         ("sizes", json!(outcome.sizes)),
         ("verdict", json!(outcome.verdict)),
         ("budget", json!(outcome.budget)),
-        ("warnings", json!(outcome.warnings)),
+        ("warnings", json!([doubts(&outcome.verdict), outcome.warnings.clone()].concat())),
         ("seconds", stages(&outcome.seconds)),
         ("peak_memory", json!(outcome.peak_memory)),
     ]);
@@ -59,7 +60,7 @@ pub fn applied(applied: &Applied) -> String {
 
 /// A judgement, `fourbit.verdict`.
 pub fn verdict(verdict: &Verdict) -> String {
-    written("fourbit.verdict", vec![("verdict", json!(verdict))])
+    written("fourbit.verdict", vec![("verdict", json!(verdict)), ("warnings", json!(doubts(verdict)))])
 }
 
 /// What is inside a model, `fourbit.inspection`.

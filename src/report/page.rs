@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{summary, words};
-use crate::plan::{Row, Status, Summary, Written};
+use crate::plan::{Row, Summary, Written};
 
 /// What stands for itself in an address.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -27,7 +27,7 @@ td.why { overflow-wrap: anywhere; max-width: 24rem; font-size: .9em; }
 td.number { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .bar { height: .4rem; margin-top: .25rem; background: var(--soft); border-radius: .2rem; min-width: 6rem; }
 .bar i { display: block; height: 100%; border-radius: .2rem; background: var(--size); }
-.converted { color: var(--good); } .remarked { color: var(--fair); } .failed { color: var(--bad); }
+.converted { color: var(--good); } .remarked { color: var(--fair); } .unquantized { color: var(--fair); } .poor, .failed { color: var(--bad); }
 footer { margin-top: 1rem; font-size: .85em; opacity: .7; overflow-wrap: anywhere; }
 ";
 
@@ -69,6 +69,8 @@ pub fn page(found: &Summary) -> String {
                     (words::bytes(totals.bytes_before)) " became " (words::bytes(totals.bytes_after))
                     @if !size.is_empty() { " (" (size) ")" }
                     @if totals.remarked > 0 { "; " (words::count(totals.remarked as u64)) " with a remark" }
+                    @if totals.poor > 0 { "; " (words::count(totals.poor as u64)) " poor" }
+                    @if totals.unquantized > 0 { "; " (words::count(totals.unquantized as u64)) " with nothing to quantize" }
                     @if totals.failed > 0 { "; " (words::count(totals.failed as u64)) " failed" }
                     "."
                 }
@@ -76,7 +78,7 @@ pub fn page(found: &Summary) -> String {
                     thead { tr {
                         @for name in ["Model", "Result", "Before", "After", "Bits", "Accuracy", "Remark"] { th { (name) } }
                     } }
-                    tbody { @for row in &found.rows { (line(row)) } }
+                    tbody { @for row in found.worst_first() { (line(row)) } }
                 }
                 footer { (found.tool) " " (found.options.join(" ")) }
                 script { (PreEscaped(SCRIPT)) }
@@ -92,7 +94,7 @@ fn line(row: &Row) -> Markup {
     html! {
         tr {
             td.name {
-                @if row.status == Status::Failed { (name) } @else { a href=(report(&row.model)) { (name) } }
+                @if !row.status.is_written() { (name) } @else { a href=(report(&row.model)) { (name) } }
             }
             td class=(row.status.name()) { (row.status.name()) }
             td.number data-key=(key(row.bytes_before.map(|bytes| bytes as f64))) {

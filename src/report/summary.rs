@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Detail, Layout, json as data, words};
-use crate::plan::{Event, Row, Status, Summary, Written};
+use crate::plan::{Event, Row, Summary, Written};
 
 /// Columns of the table of a summary.
 const COLUMNS: [&str; 7] = ["Model", "Result", "Before", "After", "Bits", "Accuracy", "Remark"];
@@ -13,18 +13,23 @@ pub fn summary(summary: &Summary, layout: Layout) -> String {
     let totals = summary.totals();
     let mut text = String::new();
     if layout.detail != Detail::Brief {
-        let rows = summary.rows.iter().map(|row| line(row, &layout)).collect();
+        let rows = summary.worst_first().into_iter().map(|row| line(row, &layout)).collect();
         text += &layout.table(&COLUMNS, &[2, 3, 4], rows);
     }
-    let remarks = match totals.remarked {
+    let counted = [(totals.poor, "poor"), (totals.remarked, "with a remark")];
+    let counted = counted.into_iter().filter(|&(count, _)| count > 0);
+    let remarks: Vec<String> =
+        counted.map(|(count, what)| format!("{} {what}", words::count(count as u64))).collect();
+    let remarks = if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join(", ")) };
+    let alone = match totals.unquantized {
         0 => String::new(),
-        count => format!(" ({} with a remark)", words::count(count as u64)),
+        count => format!(", {} with nothing to quantize", words::count(count as u64)),
     };
     let sizes = share(Some(totals.bytes_before), totals.bytes_after).map(|share| {
         format!(": {} -> {} ({share})", words::bytes(totals.bytes_before), words::bytes(totals.bytes_after))
     });
     text += &format!(
-        "Converted {} of {}{remarks}, {} failed{}\n",
+        "Converted {} of {}{remarks}{alone}, {} failed{}\n",
         words::count(totals.converted as u64),
         words::things(totals.models, "model"),
         words::count(totals.failed as u64),
@@ -77,7 +82,7 @@ pub fn whole(summary: &Summary) -> String {
             ("tool", json!(summary.tool)),
             ("options", json!(summary.options)),
             ("totals", json!(summary.totals())),
-            ("models", json!(summary.rows)),
+            ("models", json!(summary.worst_first())),
         ],
     )
 }
@@ -108,7 +113,7 @@ pub fn csv(summary: &Summary) -> String {
         "sha256",
     ];
     let mut rows = vec![header.map(str::to_owned)];
-    rows.extend(summary.rows.iter().map(cells));
+    rows.extend(summary.worst_first().into_iter().map(cells));
     for row in rows {
         // Memory takes everything.
         drop(writer.write_record(row));
@@ -120,7 +125,7 @@ fn cells(row: &Row) -> [String; 17] {
     fn text<T: ToString>(value: Option<T>) -> String {
         value.map_or_else(String::new, |value| value.to_string())
     }
-    let failed = row.status == Status::Failed;
+    let failed = !row.status.is_written();
     let written = row.written.clone().unwrap_or_default();
     let known = |text: String| if failed { String::new() } else { text };
     let ratio = row.bytes_before.filter(|&before| before > 0 && !failed);
@@ -152,7 +157,7 @@ pub fn event(event: &Event) -> Option<String> {
         Event::Note { message } => Some(name(message)),
         Event::Failed { row, .. } => {
             let reason = row.reason.as_deref().unwrap_or_default();
-            Some(format!("{}: failed: {}", name(&row.model), name(reason)))
+            Some(format!("{}: {}: {}", name(&row.model), row.status.name(), name(reason)))
         }
         Event::Postponed { model, reason } => {
             Some(format!("{}: stopped, and comes again later: {reason}", name(model)))
@@ -205,12 +210,12 @@ mod tests {
         assert!(!text.contains('\u{1b}'), "{text}");
         let json: serde_json::Value = serde_json::from_str(&whole(&found)).unwrap();
         assert_eq!((&json["schema"], &json["totals"]["failed"]), (&json!("fourbit.summary"), &json!(1)));
-        assert_eq!(json["models"][0]["written"]["drop_points"], json!(0.5));
+        assert_eq!(json["models"][1]["written"]["drop_points"], json!(0.5));
         let text = csv(&found);
         let rows: Vec<_> =
             csv::Reader::from_reader(text.as_bytes()).into_records().map(|row| row.unwrap()).collect();
         assert_eq!(rows.len(), 3);
-        assert_eq!(&rows[2][0], "b/<i>\n\u{1b}\"&.onnx");
-        assert!(rows[2][4].is_empty() && &rows[0][4] == "156000");
+        assert_eq!(&rows[0][0], "b/<i>\n\u{1b}\"&.onnx");
+        assert!(rows[0][4].is_empty() && &rows[1][4] == "156000");
     }
 }

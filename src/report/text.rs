@@ -1,6 +1,7 @@
 //! The reports of `quantize`, `plan` and `apply`, for people.
 
 use super::budget::budgeted;
+use super::verdict::doubts;
 use super::{Detail, Layout, words};
 use crate::plan::{Applied, Decision, Outcome, Plan, Planned, Saturation, Sizes, Verdict};
 
@@ -18,10 +19,13 @@ pub fn outcome(outcome: &Outcome, layout: Layout) -> String {
         text += &layout.decisions(&outcome.plan);
         text += &layout.errors(&outcome.plan);
         text += &layout.kept(&outcome.plan.skips);
+        text += &layout.warnings(&doubts(&outcome.verdict));
         text += &layout.pairs(&summary(outcome, layout));
         text.push('\n');
     } else if let Verdict::NotValidated { reason } = &outcome.verdict {
         text += &layout.warnings(&[format!("not validated: {reason}")]);
+    } else {
+        text += &layout.warnings(&doubts(&outcome.verdict));
     }
     text += &layout.warnings(&outcome.warnings);
     text += &format!("Wrote {}\n", outcome.output.display());

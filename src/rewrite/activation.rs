@@ -35,18 +35,28 @@ pub(super) fn patch(decision: &ActivationDecision, scene: &Scene, names: &mut Na
         None => return Err(unfit(x, "the model has no such value")),
     };
 
-    let float = decision.float;
+    let float = decision.scale_float();
     let mut patch = Patch::default();
     if decision.returned {
         return returned(decision, scene, names);
     }
+    let wide = widened(x, decision, at, names, &mut patch);
+    let value = wide.as_str();
     let back = match decision.terms.as_slice() {
         [term] if scene.stored.container == Container::Int8 || stands_behind_clip_or_pool(x, scene) => {
-            let (value, wide) = clipped(x, term, float, at, scene.opset, names, &mut patch);
-            pair(&value, x, &format!("{x}_dequantized"), &wide, float, at, names, &mut patch)
+            let (held, wide) = clipped(value, term, float, at, scene.opset, names, &mut patch);
+            pair(&held, x, &format!("{x}_dequantized"), &wide, float, at, names, &mut patch)
         }
-        [term] => pair(x, x, &format!("{x}_dequantized"), term, float, at, names, &mut patch),
-        terms => dual(x, terms, float, at, scene, names, &mut patch),
+        [term] => pair(value, x, &format!("{x}_dequantized"), term, float, at, names, &mut patch),
+        terms => dual(value, terms, float, at, scene, names, &mut patch),
+    };
+    let back = match decision.wide_scales {
+        true => {
+            let narrow = names.fresh(format!("{x}_narrowed"));
+            cast(&back, &narrow, decision.float, at, names, &mut patch);
+            narrow
+        }
+        false => back,
     };
     patch.rewired = decision.reads.iter().map(|read| (read.at, read.slot, back.clone())).collect();
     Ok(patch)
@@ -66,12 +76,41 @@ fn returned(decision: &ActivationDecision, scene: &Scene, names: &mut Names) -> 
     let value = names.fresh(format!("{x}_float"));
     patch.renamed.push((producer, value.clone()));
     let at = producer + 1;
+    let float = decision.scale_float();
+    let value = widened(&value, decision, at, names, &mut patch);
     let (held, wide) = match scene.stored.container == Container::Int8 {
-        true => clipped(&value, term, decision.float, at, scene.opset, names, &mut patch),
+        true => clipped(&value, term, float, at, scene.opset, names, &mut patch),
         false => (value, *term),
     };
-    pair(&held, x, x, &wide, decision.float, at, names, &mut patch);
+    if decision.wide_scales {
+        let back = pair(&held, x, &format!("{x}_dequantized"), &wide, float, at, names, &mut patch);
+        cast(&back, x, decision.float, at, names, &mut patch);
+    } else {
+        pair(&held, x, x, &wide, float, at, names, &mut patch);
+    }
     Ok(patch)
+}
+
+/// `value` in the type of the scales: behind a Cast where that is another than its own.
+fn widened(
+    value: &str,
+    decision: &ActivationDecision,
+    at: usize,
+    names: &mut Names,
+    patch: &mut Patch,
+) -> String {
+    if !decision.wide_scales {
+        return value.to_owned();
+    }
+    let wide = names.fresh(format!("{value}_widened"));
+    cast(value, &wide, decision.scale_float(), at, names, patch);
+    wide
+}
+
+fn cast(from: &str, to: &str, float: Float, at: usize, names: &mut Names, patch: &mut Patch) {
+    let label = names.fresh(format!("{to}_Cast"));
+    let kind = attr::int("to", float.dtype() as i64);
+    patch.inserted.push((at, node("Cast", &label, &[from], &[to], &[kind])));
 }
 
 /// The opset in which Clip takes its bounds as inputs.

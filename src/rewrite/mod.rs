@@ -20,6 +20,7 @@ mod tests;
 use std::collections::HashSet;
 
 pub use dialect::{Dialect, lower};
+pub use stamp::calibrated;
 
 use crate::error::{Error, Result};
 use crate::onnx::Model;
@@ -119,12 +120,10 @@ fn opset_of(decision: &Decision, container: Container) -> i64 {
         Decision::Weight(weight) if weight.spelling == Spelling::MatMulNBits => Vec::new(),
         Decision::Weight(weight) => {
             let terms = weight.terms.iter();
-            terms
-                .map(|term| of(term.storage, weight.float.of_scale()).max(partition(term.partition)))
-                .collect()
+            terms.map(|term| of(term.storage, weight.scale_float()).max(partition(term.partition))).collect()
         }
         Decision::Activation(activation) => {
-            activation.terms.iter().map(|term| of(term.storage, activation.float)).collect()
+            activation.terms.iter().map(|term| of(term.storage, activation.scale_float())).collect()
         }
     };
     each.into_iter().max().unwrap_or(1)

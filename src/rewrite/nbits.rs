@@ -74,7 +74,7 @@ fn constants(
     let (rows, blocks) = (form.rows as i64, form.blocks() as i64);
     let packed = packed(form, term, &zeros)?;
     patch.added.push(tensor(&codes, Dtype::Uint8, &[rows, blocks, (form.block / 2) as i64], packed));
-    let float = decision.float.of_scale().dtype();
+    let float = decision.scale_float().dtype();
     patch.added.push(tensor_of(&scale, float, &[rows, blocks], &form.scales(decision)));
     let mut zero = String::new();
     if form.has_zero_points(decision) {

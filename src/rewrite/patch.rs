@@ -1,6 +1,6 @@
 //! Changes to a graph as data, and the one function that makes them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::home::Way;
 use super::unfit;
@@ -29,6 +29,10 @@ pub(super) struct Patch {
     pub(super) copied: Vec<Copied>,
     /// New nodes, each after the node at its position and that node's copies, before all that is inserted there.
     pub(super) following: Vec<(usize, NodeProto)>,
+    /// Nodes that go, by what they make, and what is read in its place.
+    pub(super) bypassed: Vec<(String, String)>,
+    /// Values whose type is another from now on.
+    pub(super) untyped: Vec<String>,
     /// What comes into graphs inside nodes.
     pub(super) inside: Vec<Inside>,
 }
@@ -131,6 +135,8 @@ pub(super) fn apply_all(graph: &mut GraphProto, patches: Vec<Patch>) -> Result<(
         all.renamed.extend(patch.renamed);
         all.copied.extend(patch.copied);
         all.following.extend(patch.following);
+        all.bypassed.extend(patch.bypassed);
+        all.untyped.extend(patch.untyped);
         all.inside.extend(patch.inside);
     }
     refuse_conflicts(&all)?;
@@ -145,6 +151,9 @@ pub(super) fn apply_all(graph: &mut GraphProto, patches: Vec<Patch>) -> Result<(
     }
     // A stable sort keeps copies before what adds them up.
     insert(graph, all.inserted, copies.into_iter().chain(all.following).collect());
+    bypass(graph, &all.bypassed.into_iter().collect());
+    let untyped: HashSet<String> = all.untyped.into_iter().collect();
+    graph.value_info.retain(|value| !untyped.contains(value.name()));
     let mut gone: HashSet<String> = all.removed.into_iter().collect();
     for new in all.replaced {
         if let Some(old) = graph.initializer.iter_mut().find(|old| old.name() == new.name()) {
@@ -217,6 +226,21 @@ fn rewire(graph: &mut GraphProto, rewired: Vec<(usize, usize, String)>) -> HashS
 fn copied(graph: &GraphProto, copy: Copied) -> Option<(usize, NodeProto)> {
     let original = graph.node.get(copy.at)?;
     Some((copy.at, copy.of(original)))
+}
+
+/// Takes the nodes that make the keys of `bypassed` out of the graph; their readers take its values.
+fn bypass(graph: &mut GraphProto, bypassed: &HashMap<String, String>) {
+    if bypassed.is_empty() {
+        return;
+    }
+    let goes = |node: &NodeProto| node.output.iter().any(|output| bypassed.contains_key(output));
+    graph.node.retain(|node| !goes(node));
+    for input in graph.node.iter_mut().flat_map(|node| &mut node.input) {
+        if let Some(value) = bypassed.get(input) {
+            input.clone_from(value);
+        }
+    }
+    graph.value_info.retain(|value| !bypassed.contains_key(value.name()));
 }
 
 /// Puts `before` before and `after` after the nodes at their positions.

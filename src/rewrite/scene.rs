@@ -5,12 +5,18 @@ use std::collections::HashMap;
 use super::unfit;
 use crate::error::Result;
 use crate::onnx::proto::{GraphProto, NodeProto};
-use crate::onnx::{Index, attribute, bodies, node_label, operator_label, outer_names};
+use crate::onnx::{Index, attribute, bodies, dtype_name, int, node_label, operator_label, outer_names};
 use crate::options::{Bias, Container};
-use crate::plan::{ActivationDecision, Decision, Plan, Read};
+use crate::plan::{ActivationDecision, Decision, Float, Plan, Read};
+
+/// Casts, each as what it makes and what it reads.
+type Casts = Vec<(String, String)>;
 
 /// Nodes between weights and a reader that are followed.
 const BETWEEN: usize = 16;
+
+/// Values that are made of one tensor by turning its axes, at most.
+const MOST_VALUES: usize = 1024;
 
 /// How the codes of weights are stored.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +107,36 @@ impl<'g> Scene<'g> {
                 Err(unfit(tensor, problem))
             }
         }
+    }
+
+    /// The Casts to `float` through which alone `tensor` is read, each as what it makes and what it reads, and the values of the
+    /// graph that have another type without them.
+    pub(super) fn casts(&self, tensor: &str, float: Float) -> Result<(Casts, Vec<String>)> {
+        let index = &self.index;
+        let (mut found, mut values) = (Vec::new(), vec![tensor.to_owned()]);
+        let mut next = 0;
+        while let Some(value) = values.get(next).cloned() {
+            next += 1;
+            let kind = dtype_name(float.dtype() as i32);
+            let stray = |who: &str| Err(unfit(tensor, format!("{who} reads it, and not as {kind}")));
+            if index.is_captured(&value) || index.is_output(&value) {
+                return stray("a subgraph, or the caller,");
+            }
+            for &(at, _) in index.consumers(&value) {
+                let node = &index.graph().node[at];
+                let [output] = node.output.as_slice() else { return stray(node_label(node)) };
+                match node.op_type() {
+                    "Cast" if int(node, "to") == Some(float.dtype() as i64) => {
+                        found.push((output.clone(), value.clone()));
+                    }
+                    "Transpose" | "Identity" if values.len() < MOST_VALUES => values.push(output.clone()),
+                    _ => return stray(node_label(node)),
+                }
+            }
+        }
+        // What is read from inside a node, or given back, needs the name.
+        found.retain(|(made, _)| !index.is_captured(made) && !index.is_output(made));
+        Ok((found, values))
     }
 
     /// Whether `value` is `tensor`, or made of it by nodes that only lay it out or cast it.

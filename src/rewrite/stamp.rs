@@ -1,7 +1,11 @@
 //! What a written model says of its origin.
 
 use crate::onnx::proto::{ModelProto, StringStringEntryProto};
-use crate::plan::Plan;
+use crate::plan::{Fingerprint, Plan};
+
+/// Keys of the samples that a model was calibrated on: how many, the digest of their digests, and the beginnings of these.
+const SAMPLES: [&str; 3] =
+    ["fourbit.calibration_samples", "fourbit.calibration_sha256", "fourbit.calibration_heads"];
 
 /// Sets fourbit's metadata, in place of what an earlier conversion said.
 pub(super) fn stamp(proto: &mut ModelProto, plan: &Plan) {
@@ -10,10 +14,28 @@ pub(super) fn stamp(proto: &mut ModelProto, plan: &Plan) {
         ("fourbit.precision", &plan.precision),
         ("fourbit.source_sha256", &plan.subject.sha256),
     ];
-    proto.metadata_props.retain(|old| entries.iter().all(|(key, _)| old.key() != *key));
+    let ours = |key: &str| SAMPLES.contains(&key) || entries.iter().any(|(own, _)| *own == key);
+    proto.metadata_props.retain(|old| !ours(old.key()));
     let entry = |(key, value): (&str, &str)| StringStringEntryProto {
         key: Some(key.to_owned()),
         value: Some(value.to_owned()),
     };
     proto.metadata_props.extend(entries.map(entry));
+    if let Some(Fingerprint { samples, sha256, heads }) = &plan.calibrated {
+        let count = samples.to_string();
+        let values: [&str; 3] = [&count, sha256, heads];
+        proto.metadata_props.extend(SAMPLES.into_iter().zip(values).map(entry));
+    }
+}
+
+/// The samples that a written model was calibrated on, where it says so.
+pub fn calibrated(proto: &ModelProto) -> Option<Fingerprint> {
+    let value =
+        |key: &str| proto.metadata_props.iter().find(|entry| entry.key() == key).map(|entry| entry.value());
+    let [samples, sha256, heads] = SAMPLES.map(value);
+    Some(Fingerprint {
+        samples: samples?.parse().ok()?,
+        sha256: sha256?.to_owned(),
+        heads: heads.unwrap_or_default().to_owned(),
+    })
 }

@@ -37,7 +37,7 @@ pub(super) fn dequantized(
         false => (dtype(term.storage), term.codes.bytes().clone()),
     };
     patch.added.push(tensor(&*codes, kind, &decision.dims, raw));
-    let float = decision.float.of_scale().dtype();
+    let float = decision.scale_float().dtype();
     patch.added.push(tensor_of(&scale, float, &dims, &term.scales));
     let mut inputs = vec![codes, scale];
     let any = !wide && term.zero_points.iter().any(|&zero| zero != 0);

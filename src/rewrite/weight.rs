@@ -14,7 +14,7 @@ use crate::onnx::Names;
 use crate::onnx::build::node;
 use crate::onnx::{attr, dtype_name};
 use crate::options::Spelling;
-use crate::plan::WeightDecision;
+use crate::plan::{Float, WeightDecision};
 
 /// What `decision` changes.
 pub(super) fn patch(decision: &WeightDecision, scene: &Scene, names: &mut Names) -> Result<Patch> {
@@ -25,7 +25,12 @@ pub(super) fn patch(decision: &WeightDecision, scene: &Scene, names: &mut Names)
     if scene.index.is_input(name) {
         return Err(unfit(name, "it is a graph input too, so a caller may replace it"));
     }
-    if old.data_type() != decision.float.dtype() as i32 || old.dims != decision.dims {
+    let mut patch = Patch { removed: vec![name.to_owned()], ..Patch::default() };
+    let cast = old.data_type() != decision.float.dtype() as i32;
+    if cast && old.dims == decision.dims && Float::of(old.data_type()).is_some() {
+        let (bypassed, untyped) = scene.casts(name, decision.float)?;
+        (patch.bypassed, patch.untyped) = (bypassed, untyped);
+    } else if cast || old.dims != decision.dims {
         let found = format!("{} {:?}", dtype_name(old.data_type()), old.dims);
         let planned = format!("{} {:?}", dtype_name(decision.float.dtype() as i32), decision.dims);
         return Err(unfit(name, format!("the model has {found}, the plan is for {planned}")));
@@ -35,7 +40,6 @@ pub(super) fn patch(decision: &WeightDecision, scene: &Scene, names: &mut Names)
     }
 
     let home = Home::of(decision, scene);
-    let mut patch = Patch { removed: vec![name.to_owned()], ..Patch::default() };
     match (decision.terms.as_slice(), decision.spelling) {
         (_, Spelling::MatMulNBits) => {}
         ([term], _) => {
@@ -59,7 +63,7 @@ pub(super) fn patch(decision: &WeightDecision, scene: &Scene, names: &mut Names)
 
 /// Whether scales are of another type than the weights.
 fn needs_cast(decision: &WeightDecision) -> bool {
-    decision.float != decision.float.of_scale()
+    decision.float != decision.scale_float()
 }
 
 /// The name under which the dequantized weights come before the Cast to their own type, if they need one, which is put first

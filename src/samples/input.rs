@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::element;
 use super::misfit::{Fit, Misfit, shape_text};
+use super::{Preprocess, element};
 use crate::error::{Error, Result};
 use crate::onnx::proto::{tensor_shape_proto::dimension, type_proto};
 use crate::onnx::{Dtype, Model};
@@ -15,6 +15,8 @@ pub(super) enum Dim {
     Fixed(usize),
     /// A symbol, such as `N`.
     Named(String),
+    /// The number 0: nothing, or as some exporters write what they do not know.
+    Zero,
     /// Nothing at all.
     Unknown,
 }
@@ -29,6 +31,7 @@ impl fmt::Display for Dim {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::Fixed(size) => write!(out, "{size}"),
+            Self::Zero => out.write_str("0"),
             Self::Named(name) => out.write_str(name),
             Self::Unknown => out.write_str("?"),
         }
@@ -43,6 +46,8 @@ pub(super) struct Input {
     pub(super) dtype: i32,
     /// `None` where not even the rank is known.
     pub(super) dims: Option<Vec<Dim>>,
+    /// The axis along which labels are counted, where it is not the first.
+    pub(super) batch_axis: Option<usize>,
 }
 
 /// How an array of rows is cut into samples.
@@ -77,20 +82,23 @@ impl Input {
                     Some(dimension::Value::DimValue(size)) if *size > 0 => {
                         usize::try_from(*size).map_or(Dim::Unknown, Dim::Fixed)
                     }
+                    Some(dimension::Value::DimValue(0)) => Dim::Zero,
                     Some(dimension::Value::DimParam(name)) if !name.is_empty() => Dim::Named(name.clone()),
                     _ => Dim::Unknown,
                 };
+                let dims: Option<Vec<Dim>> = tensor
+                    .shape
+                    .as_ref()
+                    .map(|shape| shape.dim.iter().map(|size| dim(&size.value)).collect());
                 Ok(Self {
+                    batch_axis: batch_axis(model, dims.as_deref().unwrap_or(&[])),
                     name: value.name().to_owned(),
                     // NumPy has no BFLOAT16, and FLOAT holds all of its values.
                     dtype: match tensor.elem_type() {
                         code if code == Dtype::Bfloat16 as i32 => Dtype::Float as i32,
                         code => code,
                     },
-                    dims: tensor
-                        .shape
-                        .as_ref()
-                        .map(|shape| shape.dim.iter().map(|size| dim(&size.value)).collect()),
+                    dims,
                 })
             })
             .collect::<Result<_>>()?;
@@ -142,7 +150,16 @@ impl Input {
         if !self.takes(&sample) {
             return Err(wrong());
         }
-        let labels = sample.first().copied().unwrap_or(1);
+        let axis = self.batch_axis.unwrap_or(0);
+        let open = !matches!(self.dims.as_deref(), Some([Dim::Fixed(_), ..]));
+        if !stacked && axis > 0 && open {
+            let expected = format!(
+                "samples of input {} stacked along a new first axis, since its batch is axis {axis}",
+                self.name
+            );
+            return Err(Misfit::new(expected, shape_text(shape)));
+        }
+        let labels = sample.get(axis).copied().unwrap_or(1);
         let count = total / rows.max(1);
         if count == 0 {
             return Err(Misfit::new(
@@ -151,7 +168,7 @@ impl Input {
             ));
         }
         let dims = sample.iter().map(|&size| i64::try_from(size)).collect::<Result<_, _>>();
-        let all_labels = if stacked { total.checked_mul(labels) } else { Some(total) };
+        let all_labels = if stacked || axis > 0 { count.checked_mul(labels) } else { Some(total) };
         match (dims, all_labels) {
             (Ok(dims), Some(all_labels)) => Ok(Cut { count, rows, dims, labels, all_labels }),
             _ => Err(wrong()),
@@ -191,6 +208,50 @@ impl Input {
     }
 }
 
+/// Sets the axis that a preprocess file says, for all inputs that have it.
+pub(super) fn set_batch_axis(inputs: &mut [Input], preprocess: &Preprocess) -> Result<()> {
+    let Some(axis) = preprocess.batch_axis() else { return Ok(()) };
+    let rank = |input: &Input| input.dims.as_ref().map_or(usize::MAX, Vec::len);
+    if inputs.iter().all(|input| rank(input) <= axis) {
+        let expected = "an axis that an input has, counted from 0";
+        return Err(Error::samples(preprocess.path(), "batch_axis", expected, axis.to_string()));
+    }
+    for input in inputs.iter_mut().filter(|input| rank(input) > axis) {
+        input.batch_axis = Some(axis);
+    }
+    Ok(())
+}
+
+/// The axis of an input of these dimensions that is the first of the first output, where that is another than the first: known by
+/// its name, or by its size where only one has that.
+fn batch_axis(model: &Model, dims: &[Dim]) -> Option<usize> {
+    let (_, output) = crate::onnx::value_shape(model.graph().output.first()?)?;
+    let name = match model.graph().output.first()?.r#type.as_ref()?.value.as_ref()? {
+        type_proto::Value::TensorType(tensor) => match &tensor.shape.as_ref()?.dim.first()?.value {
+            Some(dimension::Value::DimParam(name)) if !name.is_empty() => Some(name.as_str()),
+            _ => None,
+        },
+        _ => None,
+    };
+    // A vector of scores has no batch.
+    let size = output
+        .first()
+        .copied()
+        .flatten()
+        .filter(|_| output.len() > 1)
+        .and_then(|size| usize::try_from(size).ok());
+    let is = |dim: &Dim| match dim {
+        Dim::Named(own) => name == Some(own),
+        Dim::Fixed(own) => size == Some(*own),
+        Dim::Zero | Dim::Unknown => false,
+    };
+    let mut axes = dims.iter().enumerate().filter(|(_, dim)| is(dim)).map(|(axis, _)| axis);
+    match (axes.next(), axes.next()) {
+        (Some(axis @ 1..), None) => Some(axis),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,7 +263,7 @@ mod tests {
             size => Dim::Fixed(size as usize),
         };
         let dims = dims.map(|dims| dims.iter().map(dim).collect());
-        Input { name: "x".into(), dtype: Dtype::Float as i32, dims }
+        Input { name: "x".into(), dtype: Dtype::Float as i32, dims, batch_axis: None }
     }
 
     fn cut(dims: Option<&[i64]>, shape: &[usize]) -> Option<(usize, usize, Vec<i64>, usize, usize)> {
@@ -223,6 +284,35 @@ mod tests {
         assert_eq!(cut(Some(&[0, 3]), &[7, 3]), Some((7, 1, vec![1, 3], 1, 7)));
         assert_eq!(cut(Some(&[3, 3]), &[7, 3]), Some((2, 3, vec![3, 3], 3, 7)));
         assert_eq!(cut(Some(&[8, 3]), &[7, 3]), None);
+    }
+
+    #[test]
+    fn a_batch_that_is_not_first_counts_the_labels() {
+        let second = Input { batch_axis: Some(1), ..input(Some(&[-1, 2, 3])) };
+        let cut = second.cut(&[7, 5, 2, 3]).unwrap();
+        assert_eq!((cut.count, cut.labels, cut.all_labels), (7, 2, 14));
+        assert!(format!("{:?}", second.cut(&[7, 2, 3]).unwrap_err()).contains("new first axis"));
+        let whole = Input { batch_axis: Some(1), ..input(Some(&[7, 2, 3])) };
+        let cut = whole.cut(&[7, 2, 3]).unwrap();
+        assert_eq!((cut.count, cut.labels, cut.all_labels), (1, 2, 2));
+    }
+
+    #[test]
+    fn the_batch_is_found_by_the_name_or_size_that_the_output_has() {
+        use crate::onnx::build::GraphBuilder;
+        let found = |input: &[i64], output: &[i64]| {
+            let mut graph = GraphBuilder::new(21);
+            let x = graph.input("x", input);
+            let y = graph.node("Relu", &[&x], &[]);
+            graph.output(&y);
+            let mut model = graph.model();
+            model.graph_mut().output = vec![crate::onnx::build::value(&y, Dtype::Float, output)];
+            Input::all(&model).unwrap()[0].batch_axis
+        };
+        assert_eq!(found(&[28, 1, 28], &[1, 10]), Some(1));
+        assert_eq!(found(&[1, 3, 8], &[1, 10]), None);
+        assert_eq!(found(&[28, 1, 1], &[1, 10]), None);
+        assert_eq!(found(&[28, 2, 8], &[5, 10]), None);
     }
 
     #[test]

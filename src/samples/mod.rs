@@ -4,6 +4,7 @@
 //! is asked for, from mapped files, so that memory is bounded by the samples in flight.
 
 mod arrays;
+mod content;
 mod discover;
 mod element;
 mod geometry;
@@ -19,6 +20,7 @@ mod test_sets;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use content::Flaw;
 pub use discover::Discovered;
 pub use preprocess::Preprocess;
 
@@ -60,6 +62,26 @@ trait Source: std::fmt::Debug + Send + Sync {
         None
     }
 
+    /// The labels of all samples one after another; none where there are none.
+    fn labels(&self) -> &[i64] {
+        &[]
+    }
+
+    /// The class folders, in the order of their indices.
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+
+    /// Whether no value can be NaN or infinite.
+    fn is_finite(&self) -> bool {
+        false
+    }
+
+    /// What a person calls sample `index`.
+    fn name(&self, index: usize) -> String {
+        format!("sample {index}")
+    }
+
     /// Sample `index`, which is below [`Source::len`].
     fn get(&self, index: usize) -> Result<Sample>;
 }
@@ -76,7 +98,10 @@ impl Samples {
     /// [`Error::Read`] where a file cannot be opened, [`Error::Samples`] where it cannot be read
     /// as samples or does not fit the model, [`Error::Invalid`] where an input is no tensor.
     pub fn open(path: &Path, model: &Model, preprocess: Option<&Preprocess>) -> Result<Self> {
-        let inputs = Input::all(model)?;
+        let mut inputs = Input::all(model)?;
+        if let Some(preprocess) = preprocess {
+            input::set_batch_axis(&mut inputs, preprocess)?;
+        }
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         let source: Arc<dyn Source> = if path.is_dir() {
             let sets = test_sets::find(path);
@@ -154,6 +179,39 @@ impl Samples {
         (part(taken), part(others))
     }
 
+    /// The others than those at `positions`.
+    #[must_use]
+    pub fn without(mut self, positions: &[usize]) -> Self {
+        if !positions.is_empty() {
+            let left = (0..self.len()).filter(|at| !positions.contains(at));
+            self.chosen = Some(left.filter_map(|at| self.place(at)).collect());
+        }
+        self
+    }
+
+    /// Where sample `index` lies in the source.
+    fn place(&self, index: usize) -> Option<usize> {
+        match &self.chosen {
+            Some(chosen) => chosen.get(index).copied(),
+            None => (index < self.source.len()).then_some(index),
+        }
+    }
+
+    /// The class folders in the order of their indices; empty where samples do not lie in such.
+    pub fn classes(&self) -> &[String] {
+        self.source.classes()
+    }
+
+    /// The labels of all samples of the file one after another, chosen or not.
+    pub fn labels(&self) -> &[i64] {
+        self.source.labels()
+    }
+
+    /// What a person calls sample `index`: its place in the file, or the files it is made of.
+    pub fn name(&self, index: usize) -> String {
+        self.source.name(self.place(index).unwrap_or(index))
+    }
+
     /// The number of samples.
     pub fn len(&self) -> usize {
         self.chosen.as_ref().map_or_else(|| self.source.len(), Vec::len)
@@ -184,14 +242,7 @@ impl Samples {
             let expected = format!("an index below {}", self.len());
             Error::samples(&self.path, "sample", expected, index.to_string())
         };
-        if index >= self.len() {
-            return Err(missing());
-        }
-        let at = match &self.chosen {
-            Some(chosen) => chosen.get(index).copied().ok_or_else(missing)?,
-            None => index,
-        };
-        self.source.get(at)
+        self.source.get(self.place(index).ok_or_else(missing)?)
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Preprocess {
 pub(super) struct Keys {
     pub(super) array: Option<String>,
     pub(super) labels: Option<String>,
+    /// The axis of the model's inputs along which labels are counted; for arrays that are ready for the model.
+    pub(super) batch_axis: Option<usize>,
     pub(super) layout: Layout,
     pub(super) channel_order: Option<Order>,
     pub(super) divide_by: f32,
@@ -40,6 +42,7 @@ impl Default for Keys {
         Self {
             array: None,
             labels: None,
+            batch_axis: None,
             layout: Layout::Nhwc,
             channel_order: None,
             divide_by: 1.0,
@@ -119,6 +122,11 @@ impl Preprocess {
         self.keys.labels.as_deref()
     }
 
+    /// The axis of the model's inputs along which labels are counted.
+    pub(super) fn batch_axis(&self) -> Option<usize> {
+        self.keys.batch_axis
+    }
+
     /// Whether pictures are decoded to gray.
     pub(super) fn is_gray(&self) -> bool {
         self.keys.channel_order == Some(Order::Gray)
@@ -154,6 +162,16 @@ impl Keys {
             if side == 0 || side > LONGEST_SIDE {
                 return refuse(key, &format!("1 to {LONGEST_SIDE} pixels"), side.to_string());
             }
+        }
+        let ready = Self {
+            labels: self.labels.clone(),
+            array: self.array.clone(),
+            batch_axis: self.batch_axis,
+            ..Self::default()
+        };
+        if self.batch_axis.is_some() && *self != ready {
+            let expected = "beside batch_axis no keys but array and labels: it is for arrays that are ready for the model";
+            return refuse("batch_axis", expected, "keys about pixels".into());
         }
         if !self.divide_by.is_normal() {
             return refuse("divide_by", "a number other than 0", self.divide_by.to_string());
@@ -193,6 +211,7 @@ pub(super) mod tests {
             ("std = [0.5, 0.0]", "std"),
             ("mean = [nan]", "mean"),
             ("mean = [", "mean"),
+            ("batch_axis = 1\ndivide_by = 255", "batch_axis"),
         ] {
             let error = preprocess(text).unwrap_err().to_string();
             assert!(error.contains(key), "{error}");

@@ -31,6 +31,10 @@ impl Source for Synthetic {
         self.count
     }
 
+    fn is_finite(&self) -> bool {
+        true
+    }
+
     fn get(&self, index: usize) -> Result<Sample> {
         let mut random = SplitMix64::new(SplitMix64::new(self.seed).next() ^ index as u64);
         let inputs = self.inputs.iter().map(|(name, dtype, dims)| {
@@ -70,7 +74,8 @@ fn shape(input: &Input, inputs: &[Input]) -> Result<(String, Dtype, Vec<i64>)> {
         match dim {
             Dim::Fixed(size) => sizes.push(*size),
             Dim::Named(name) if is_batch(name) => sizes.push(1),
-            Dim::Unknown if axis == 0 => sizes.push(1),
+            Dim::Unknown | Dim::Zero if axis == 0 => sizes.push(1),
+            Dim::Zero => sizes.push(0),
             dim => {
                 let problem = format!("dimension {axis} ({dim}) of {} is not known; {give}", input.shape());
                 return refuse(problem);
@@ -93,7 +98,7 @@ mod tests {
     use super::*;
 
     fn input(name: &str, dtype: Dtype, dims: &[Dim]) -> Input {
-        Input { name: name.into(), dtype: dtype as i32, dims: Some(dims.to_vec()) }
+        Input { name: name.into(), dtype: dtype as i32, dims: Some(dims.to_vec()), batch_axis: None }
     }
 
     fn named(name: &str) -> Dim {

@@ -58,6 +58,10 @@ impl Source for TestSets {
         self.folders.len()
     }
 
+    fn name(&self, index: usize) -> String {
+        self.folders.get(index).map_or_else(String::new, |folder| folder.display().to_string())
+    }
+
     fn get(&self, index: usize) -> Result<Sample> {
         let folder = self.folders.get(index).map_or(Path::new(""), PathBuf::as_path);
         let read = |(at, input): (usize, &Input)| {

@@ -194,14 +194,17 @@ pub(super) fn solve(
         (false, false) => fit_range_multi(weighted.unwrap_or(histogram), storage.bits(), count),
     };
     let (lowest, _) = storage.range();
+    let lost = !fit.terms.iter().all(|&(scale, _)| site.float.holds(scale));
+    let mut wide_scales = site.wide_scales || lost;
+    let float = if wide_scales { Float::Float } else { site.float };
     let term = |&(scale, zero_point): &(f32, i32)| ActivationTerm {
         storage,
-        scale: site.float.round_scale(scale),
+        scale: float.round_scale(scale),
         zero_point: (zero_point + lowest) as i16,
     };
     let mut terms: Vec<ActivationTerm> = fit.terms.iter().map(term).collect();
     if let ([term], Some(bounds)) = (&mut terms[..], seen.bounds)
-        && hold(term, site.float, bounds)
+        && hold(term, float, bounds)
     {
         reason += ", within what the Clip before it lets through";
     }
@@ -210,6 +213,7 @@ pub(super) fn solve(
     reason = match made {
         Made::Moved(source) if count == 1 && same(source) => {
             terms.clone_from(&source.terms);
+            wide_scales = source.wide_scales;
             // What is moved lies on the codes already.
             sqnr_db = None;
             format!("scale of {}, which it is moved from", source.tensor)
@@ -231,6 +235,9 @@ pub(super) fn solve(
     if let Some(why) = taken.iter().find_map(|(_, layer, ..)| layer.activation_why.as_ref()) {
         reason += &format!(", {storage} {why}");
     }
+    if lost {
+        reason += ", scale in FLOAT, as half precision cannot hold it";
+    }
     // Four bits are for layers that were chosen with them in mind, unless the values are such codes already.
     let all = count == 1 && (storage.bits() > 4 || asked.is_none());
     let followers = site.followers.iter().filter(|_| all);
@@ -247,6 +254,7 @@ pub(super) fn solve(
     Ok(ActivationDecision {
         tensor: site.tensor.clone(),
         float: site.float,
+        wide_scales,
         reads,
         returned,
         terms,

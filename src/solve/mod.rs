@@ -262,6 +262,7 @@ impl<'s> Solver<'s> {
             bias: self.options.bias,
             explicit_zero_points: self.options.target.explicit_zero_points,
             shapes: Vec::new(),
+            calibrated: None,
             decisions: self.decisions,
             skips: self.skips,
         }

@@ -53,7 +53,7 @@ pub(super) fn losses(values: &Floats, terms: &[WeightTerm], dims: &[i64]) -> (f6
     let mut decoded = vec![0.0; SAMPLE.min(values.len())];
     values.pieces(SAMPLE, |start, values| {
         let decoded = &mut decoded[..values.len()];
-        decode_sum(terms, dims, Float::Float, start, decoded);
+        decode_sum(terms, dims, (Float::Float, Float::Float), start, decoded);
         terms.iter().for_each(|term| term.codes.let_go(start..start + values.len()));
         let pairs =
             values.iter().zip(&*decoded).map(|(&value, &decoded)| (f64::from(value), f64::from(decoded)));

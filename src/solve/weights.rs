@@ -4,9 +4,9 @@ use super::bias;
 use super::pieces::{Form, first_not_finite, fit_terms, is_sampled, losses};
 use super::treatment::Treatment;
 use crate::error::{Error, Result};
-use crate::onnx::{Floats, Index, floats};
+use crate::onnx::{Floats, Index, dtype_name, floats};
 use crate::options::Spelling;
-use crate::plan::{Keep, Observations, Partition, Skip, WeightDecision, WeightSite, WeightTerm};
+use crate::plan::{Float, Keep, Observations, Partition, Skip, WeightDecision, WeightSite, WeightTerm};
 
 /// Weights that stay float.
 pub(super) fn skip(site: &WeightSite, reason: Keep) -> Skip {
@@ -25,23 +25,39 @@ pub(super) fn decision(
     treatment: &Treatment,
     mut terms: Vec<WeightTerm>,
 ) -> WeightDecision {
-    // A scale that moves by less than a thousandth moves no code by as much as a hundredth of a step.
+    let nbits = treatment.spelling == Spelling::MatMulNBits;
+    // An operator of its own for weights has scales of the type of its data.
+    let scales = terms.iter().flat_map(|term| &term.scales);
+    let lost = !nbits && !scales.copied().all(|scale| site.scale_float().holds(scale));
+    let wide_scales = lost || site.wide_scales && !nbits;
+    let float = if wide_scales { Float::Float } else { site.float.of_scale() };
     for scale in terms.iter_mut().flat_map(|term| &mut term.scales) {
-        *scale = site.float.of_scale().round_scale(*scale);
+        *scale = float.round_scale(*scale);
     }
-    if treatment.spelling == Spelling::MatMulNBits {
+    if nbits {
         terms.iter_mut().for_each(|term| spread(term, site));
     }
+    let (spelling, mut reason) = (treatment.spelling, treatment.reason());
+    if lost {
+        reason +=
+            &format!(", scales in FLOAT, as {} cannot hold them", dtype_name(site.float.dtype() as i32));
+    }
+    if let Some(others) = &site.others {
+        reason += &format!(", and dequantized for {others}, which reads them too");
+    }
+    // A Cast stands between each product and its weights then, so that there is nothing to split.
+    let spelling = if lost && spelling == Spelling::Branches { Spelling::Sum } else { spelling };
     WeightDecision {
         tensor: site.tensor.clone(),
         dims: site.dims.clone(),
         float: site.float,
+        wide_scales,
         reads: site.reads.clone(),
         terms,
-        spelling: treatment.spelling,
+        spelling,
         saturation: treatment.saturation,
         sqnr_db: None,
-        reason: treatment.reason(),
+        reason,
         residuals: treatment.residuals,
         macs: site.macs,
         biases: Vec::new(),

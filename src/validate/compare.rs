@@ -1,10 +1,12 @@
 //! Float and quantized model side by side.
 
+use std::collections::HashSet;
+
 use rayon::prelude::*;
 
-use super::scores::Tally;
+use super::scores::{Tally, check_labels};
 use crate::error::{Error, Result};
-use crate::plan::{Loss, OutputError, Validation};
+use crate::plan::{Doubt, Flawed, Loss, OutputError, Score, Validation};
 use crate::progress::Progress;
 use crate::runtime::{Output, Session};
 use crate::samples::Samples;
@@ -28,6 +30,27 @@ struct Sums {
 pub struct Differences {
     tally: Tally,
     sums: Vec<Sums>,
+    /// The float outputs of the first sample.
+    first: Option<Vec<Output>>,
+    /// Whether another sample's float outputs differ from these.
+    varied: bool,
+    /// Samples with NaN in the float outputs.
+    nan: usize,
+    samples: usize,
+}
+
+/// Values that differ by no more than this share are the same.
+const ALIKE: f32 = 1e-5;
+/// Fewer samples than this may well give the same outputs.
+const FEW: usize = 4;
+
+/// A judgement, and the samples it was made on.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// The figures.
+    pub validation: Validation,
+    /// Digests of the samples that both models were run on, in their order.
+    pub digests: Vec<u64>,
 }
 
 impl Differences {
@@ -37,10 +60,42 @@ impl Differences {
     /// [`Error::Runtime`] where an output's dimensions differ.
     pub fn add(&mut self, float: &[Output], quantized: &[Output], labels: &[i64]) -> Result<()> {
         add(&mut self.sums, float, quantized)?;
+        self.look(float);
         if let (Some(float), Some(quantized)) = (float.first(), quantized.first()) {
             self.tally.count(float, quantized, labels);
         }
         Ok(())
+    }
+
+    /// Right answers, where there were labels.
+    pub fn score(&self) -> Option<Score> {
+        self.tally.score()
+    }
+
+    /// What speaks against the samples. `distinct` is how many of them differ from one another.
+    pub fn doubts(&self, distinct: usize) -> Vec<Doubt> {
+        let mut doubts = Vec::new();
+        if self.nan > 0 {
+            doubts.push(Doubt::NotANumber { samples: self.nan, of: self.samples });
+        } else if distinct >= FEW && !self.varied {
+            doubts.push(Doubt::Alike { samples: self.samples });
+        }
+        doubts.extend(self.tally.doubts());
+        doubts
+    }
+
+    fn look(&mut self, float: &[Output]) {
+        self.samples += 1;
+        self.nan += usize::from(float.iter().any(|output| output.values.iter().any(|value| value.is_nan())));
+        let Some(first) = &self.first else {
+            self.first = Some(float.to_vec());
+            return;
+        };
+        let same = |one: &Output, other: &Output| {
+            let close = |(a, b): (&f32, &f32)| a == b || (a - b).abs() <= ALIKE * a.abs().max(b.abs());
+            one.dims == other.dims && one.values.iter().zip(&other.values).all(close)
+        };
+        self.varied = self.varied || !first.iter().zip(float).all(|(one, other)| same(one, other));
     }
 
     /// What the differences amount to. Each output counts the same, however large its values are.
@@ -62,7 +117,7 @@ impl Differences {
     }
 }
 
-/// Runs both models on every sample. `view` names the form of the written file that is run.
+/// Runs both models on every sample that can be used. `view` names the form of the written file that is run.
 ///
 /// # Errors
 /// Whatever reading samples or running a model gives.
@@ -72,33 +127,67 @@ pub fn compare(
     samples: &Samples,
     view: &str,
     progress: &dyn Progress,
-) -> Result<Validation> {
+) -> Result<Compared> {
+    let whole = samples.len();
+    let flawed = samples.flawed()?;
+    if flawed.len() == whole {
+        let found = flawed.first().map_or_else(|| "none".into(), |(_, flaw)| format!("{flaw} and so on"));
+        return Err(Error::samples(
+            samples.path(),
+            "samples",
+            "a sample without NaN and infinite values",
+            found,
+        ));
+    }
+    let kept = samples.clone().without(&flawed.iter().map(|(at, _)| *at).collect::<Vec<_>>());
+    let samples = &kept;
     progress.begin("validate", Some(samples.len() as u64));
     let mut differences = Differences::default();
+    let mut digests = Vec::with_capacity(samples.len());
     for start in (0..samples.len()).step_by(CHUNK) {
         let end = samples.len().min(start + CHUNK);
         let pairs: Vec<_> = (start..end)
             .into_par_iter()
             .map(|at| {
                 let sample = samples.get(at)?;
+                let digest = sample.digest();
                 let pair = (float.run(&sample.inputs)?, quantized.run(&sample.inputs)?, sample.labels);
                 progress.step();
-                Ok(pair)
+                Ok((at, digest, pair))
             })
             .collect::<Result<_>>()?;
-        for (float, quantized, labels) in pairs {
+        for (at, digest, (float, quantized, labels)) in pairs {
+            if let Some(first) = float.first() {
+                check_labels(samples, at, first, &labels)?;
+            }
+            digests.push(digest);
             differences.add(&float, &quantized, &labels)?;
         }
     }
     progress.end();
-    let Differences { tally, sums } = differences;
+    let distinct = digests.iter().collect::<HashSet<_>>().len();
+    let mut doubts = differences.doubts(distinct);
+    let Differences { tally, sums, .. } = differences;
+    let classes = samples.classes();
+    if !classes.is_empty() && tally.classes() > classes.len() {
+        doubts.push(Doubt::FewerFolders { folders: classes.len(), classes: tally.classes() });
+    }
+    if !flawed.is_empty() {
+        let samples = flawed.into_iter().map(|(_, flaw)| Flawed {
+            sample: flaw.sample,
+            input: flaw.input,
+            holds: flaw.holds,
+        });
+        doubts.push(Doubt::LeftOut { samples: samples.collect(), of: whole });
+    }
     let decibels = |sums: &Sums| {
         (sums.noise > 0.0).then(|| 10.0 * (sums.signal.max(f64::MIN_POSITIVE) / sums.noise).log10())
     };
-    Ok(Validation {
+    let validation = Validation {
         source: samples.path().display().to_string(),
         synthetic: false,
         calibrated_on: false,
+        overlap: None,
         samples: samples.len(),
         view: view.to_owned(),
         weights_proven: 0,
@@ -113,7 +202,10 @@ pub fn compare(
                 broken: sums.broken,
             })
             .collect(),
-    })
+        classes: classes.to_vec(),
+        doubts,
+    };
+    Ok(Compared { validation, digests })
 }
 
 fn add(sums: &mut Vec<Sums>, float: &[Output], quantized: &[Output]) -> Result<()> {

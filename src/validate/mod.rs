@@ -2,11 +2,16 @@
 //!
 //! It trusts the bytes on disk: what it is given was read back from the written file.
 
+mod bound;
 mod compare;
 mod expected;
 mod proof;
 mod scores;
+mod sound;
 
-pub use compare::{Differences, compare};
+pub use bound::needed;
+pub use compare::{Compared, Differences, compare};
 pub use expected::expected_drop;
 pub use proof::prove;
+pub use scores::{check_declared, check_labels};
+pub use sound::{loadable, sound};

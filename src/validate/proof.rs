@@ -69,7 +69,7 @@ fn branch(weight: &WeightDecision, at: usize, index: &Index) -> Result<()> {
         rest.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
     };
     let term = std::slice::from_ref(&weight.terms[at]);
-    let planned = |start, out: &mut [f32]| decode_sum(term, &weight.dims, weight.float, start, out);
+    let planned = |start, out: &mut [f32]| decode_sum(term, &weight.dims, weight.types(), start, out);
     let mut problem = "the file does not make it of quantized constants".to_owned();
     let values = index.graph().node.iter().flat_map(|node| &node.output).map(String::as_str);
     for found in values.filter(numbered) {

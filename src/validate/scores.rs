@@ -1,10 +1,14 @@
 //! Right answers and agreement, counted row by row.
 
-use crate::plan::Score;
+use super::bound::{drop_bound, share_bound};
+use crate::error::{Error, Result};
+use crate::onnx::{Model, value_shape};
+use crate::plan::{Doubt, Score};
 use crate::runtime::Output;
+use crate::samples::Samples;
 
 /// Counts over all rows seen so far.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     rows: usize,
     agreeing: usize,
@@ -14,10 +18,16 @@ pub(super) struct Tally {
     lost: usize,
     won: usize,
     most_classes: usize,
+    /// Sum over the labelled rows of how likely a guess is right.
+    guessed: f64,
+    /// The first sample whose labels fit no scores: output, dimensions, labels.
+    unscored: Option<(String, Vec<usize>, usize)>,
 }
 
 /// Five, as in top-5.
 const FEW: usize = 5;
+/// A model that is right so often is of use to somebody, however many classes there are.
+const USEFUL: f64 = 0.3;
 
 impl Tally {
     /// Counts the rows of one sample's first output; `labels` may be empty.
@@ -27,16 +37,13 @@ impl Tally {
             (0, _) => return,
             (rows, _) => rows,
         };
-        if rows == 0
-            || !float.values.len().is_multiple_of(rows)
-            || float.values.len() != quantized.values.len()
-        {
+        let classes = classes(float, rows).filter(|_| float.values.len() == quantized.values.len());
+        let Some(classes) = classes else {
+            if !labels.is_empty() && self.unscored.is_none() {
+                self.unscored = Some((float.name.clone(), float.dims.clone(), rows));
+            }
             return;
-        }
-        let classes = float.values.len() / rows;
-        if classes < 2 {
-            return;
-        }
+        };
         self.most_classes = self.most_classes.max(classes);
         for (row, (float, quantized)) in
             float.values.chunks(classes).zip(quantized.values.chunks(classes)).enumerate()
@@ -48,6 +55,7 @@ impl Tally {
             };
             let right = [place(float, label), place(quantized, label)];
             self.labelled += 1;
+            self.guessed += 1.0 / classes as f64;
             for (counts, place) in [(&mut self.float, right[0]), (&mut self.quantized, right[1])] {
                 counts[0] += usize::from(place < 1);
                 counts[1] += usize::from(place < FEW);
@@ -55,6 +63,11 @@ impl Tally {
             self.lost += usize::from(right[0] < 1 && right[1] >= 1);
             self.won += usize::from(right[0] >= 1 && right[1] < 1);
         }
+    }
+
+    /// The most classes that an output had scores for.
+    pub fn classes(&self) -> usize {
+        self.most_classes
     }
 
     pub fn agreement(&self) -> Option<f64> {
@@ -74,8 +87,89 @@ impl Tally {
             quantized_top5: few(self.quantized[1]),
             drop_points: 100.0 * (share(self.float[0]) - share(self.quantized[0])),
             standard_error: 100.0 * (lost + won - (lost - won).powi(2) / rows).max(0.0).sqrt() / rows,
+            lost: self.lost,
+            won: self.won,
+            drop_bound: drop_bound(lost, won, rows),
         })
     }
+
+    /// What speaks against the labels, or against what the float model was fed.
+    pub fn doubts(&self) -> Vec<Doubt> {
+        let mut doubts = Vec::new();
+        if let Some((output, dims, labels)) = &self.unscored {
+            doubts.push(Doubt::Unscored { output: output.clone(), dims: dims.clone(), labels: *labels });
+        }
+        if self.labelled > 0 {
+            let rows = self.labelled as f64;
+            let (chance, float_top1) = (self.guessed / rows, self.float[0] as f64 / rows);
+            // Twice chance, except that of two classes nobody guesses right twice as often.
+            let least = chance + chance.min((1.0 - chance) / 4.0);
+            // A handful of samples may miss by accident.
+            let sure = share_bound(self.float[0], self.labelled) < least.max(USEFUL);
+            if float_top1 <= least && sure {
+                doubts.push(Doubt::Chance { float_top1, chance, rows: self.labelled });
+            }
+        }
+        doubts
+    }
+}
+
+/// How many classes each of `rows` rows of an output has scores for; `None` where it holds no such rows.
+fn classes(output: &Output, rows: usize) -> Option<usize> {
+    let fits = rows > 0 && output.values.len().is_multiple_of(rows);
+    fits.then(|| output.values.len() / rows).filter(|&classes| classes > 1)
+}
+
+/// Refuses labels beyond the classes that `output`, the float model's first on sample `at`, has scores for, and more class folders
+/// than there are classes.
+///
+/// # Errors
+/// [`Error::Samples`] naming sample, label and number of classes.
+pub fn check_labels(samples: &Samples, at: usize, output: &Output, labels: &[i64]) -> Result<()> {
+    match classes(output, labels.len()) {
+        Some(classes) => {
+            check_folders(samples, &output.name, classes)?;
+            check_range(samples, at, &output.name, classes, labels)
+        }
+        None => Ok(()),
+    }
+}
+
+/// As [`check_labels`] for all samples, by what `model` declares of its first output: nothing has to be run.
+///
+/// # Errors
+/// [`Error::Samples`] as there.
+pub fn check_declared(samples: &Samples, model: &Model) -> Result<()> {
+    let Some(output) = model.graph().output.first() else { return Ok(()) };
+    let classes = value_shape(output).and_then(|(_, dims)| match dims.as_slice() {
+        [_, Some(classes)] => usize::try_from(*classes).ok().filter(|&classes| classes > 1),
+        _ => None,
+    });
+    let (Some(classes), labels) = (classes, samples.labels()) else { return Ok(()) };
+    check_folders(samples, output.name(), classes)?;
+    let each = (labels.len() / samples.len().max(1)).max(1);
+    let mut of_each = labels.chunks(each).enumerate();
+    of_each.try_for_each(|(at, labels)| check_range(samples, at, output.name(), classes, labels))
+}
+
+fn check_folders(samples: &Samples, output: &str, classes: usize) -> Result<()> {
+    let folders = samples.classes();
+    if folders.len() <= classes {
+        return Ok(());
+    }
+    let expected = format!("at most {classes} class folders, since output {output} has {classes} classes");
+    let listed: Vec<String> =
+        folders.iter().enumerate().map(|(index, folder)| format!("{index} = {folder}")).collect();
+    let found = format!("{}: {}", folders.len(), listed.join(", "));
+    Err(Error::samples(samples.path(), "class folders", expected, found))
+}
+
+fn check_range(samples: &Samples, at: usize, output: &str, classes: usize, labels: &[i64]) -> Result<()> {
+    let beyond = |label: &&i64| usize::try_from(**label).is_ok_and(|label| label >= classes);
+    let Some(label) = labels.iter().find(beyond) else { return Ok(()) };
+    let expected = format!("labels from 0 to {}, since output {output} has {classes} classes", classes - 1);
+    let found = format!("label {label}; are labels counted from 1, or of another model?");
+    Err(Error::samples(samples.path(), samples.name(at), expected, found))
 }
 
 fn best(scores: &[f32]) -> usize {

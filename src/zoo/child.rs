@@ -18,6 +18,8 @@ const TOLD: u64 = 1 << 16;
 const LONGEST: usize = 1000;
 /// Exit codes of `quantize` with which a file was written.
 const WRITTEN: [i32; 3] = [0, 3, 4];
+/// The one with which nothing in the model would be quantized.
+const NOTHING_QUANTIZED: i32 = 6;
 
 /// What a conversion takes.
 #[derive(Clone, Debug)]
@@ -50,6 +52,8 @@ pub enum End {
     Written,
     /// It was killed from outside, which is what a system without memory does.
     Killed(String),
+    /// Nothing in the model would be quantized.
+    Unquantized(String),
     /// It failed.
     Failed(String),
 }
@@ -124,6 +128,7 @@ impl Running {
         let message = |otherwise: String| if told.is_empty() { otherwise } else { told.clone() };
         match (status.code(), signal(status)) {
             (Some(code), _) if WRITTEN.contains(&code) => End::Written,
+            (Some(NOTHING_QUANTIZED), _) => End::Unquantized(message("nothing was quantized".into())),
             (Some(101), _) => End::Failed(format!("crashed: {}", message("no message".into()))),
             (Some(code), _) => End::Failed(message(format!("ended with exit code {code} and no message"))),
             (None, Some(9)) => End::Killed("killed from outside, perhaps for want of memory".into()),

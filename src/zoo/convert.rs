@@ -128,8 +128,12 @@ impl Drive<'_> {
                     queue.push(Waiting { at, memory, again: false, alone: false });
                 }
                 Ok((at, Checked::Done(record))) => self.skipped(at, &record, &mut done),
-                Ok((at, Checked::Unable(reason))) => self.failed(at, Some(""), reason, 0.0, &mut done)?,
-                Ok((at, Checked::Unreached(reason))) => self.failed(at, None, reason, 0.0, &mut done)?,
+                Ok((at, Checked::Unable(reason))) => {
+                    self.failed(at, Some(""), (Status::Failed, reason), 0.0, &mut done)?
+                }
+                Ok((at, Checked::Unreached(reason))) => {
+                    self.failed(at, None, (Status::Failed, reason), 0.0, &mut done)?
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     complete = true;
@@ -180,7 +184,7 @@ impl Drive<'_> {
                 Ok(Some(Active { waiting, key, running, threads, resident: 0 }))
             }
             Err(error) => {
-                self.failed(waiting.at, Some(&key), chain(&error), 0.0, done)?;
+                self.failed(waiting.at, Some(&key), (Status::Failed, chain(&error)), 0.0, done)?;
                 Ok(None)
             }
         }
@@ -210,7 +214,10 @@ impl Drive<'_> {
                 End::Killed(reason) if one.may_take_less(company) => {
                     self.postpone(one, company, &reason, queue)
                 }
-                End::Killed(reason) | End::Failed(reason) => self.unable(&one, reason, done)?,
+                End::Killed(reason) | End::Failed(reason) => {
+                    self.unable(&one, Status::Failed, reason, done)?
+                }
+                End::Unquantized(reason) => self.unable(&one, Status::Unquantized, reason, done)?,
             }
         }
         Ok(written)
@@ -254,7 +261,7 @@ impl Drive<'_> {
             return Ok(());
         }
         let limit = self.batch.memory_limit.unwrap_or(u64::MAX);
-        self.unable(&one, format!("took more than the {limit} bytes of --memory-limit"), done)
+        self.unable(&one, Status::Failed, format!("took more than the {limit} bytes of --memory-limit"), done)
     }
 
     fn postpone(&self, one: Active, company: bool, reason: &str, queue: &mut Queue) {
@@ -295,7 +302,7 @@ impl Drive<'_> {
         let peak_memory = Some(one.resident).filter(|&bytes| bytes > 0);
         let row = match placed {
             Ok(row) => row,
-            Err(error) => return self.unable(one, chain(&error), done),
+            Err(error) => return self.unable(one, Status::Failed, chain(&error), done),
         };
         work.release();
         let bytes = work.bytes().unwrap_or(0);
@@ -305,10 +312,10 @@ impl Drive<'_> {
         Ok(())
     }
 
-    fn unable(&self, one: &Active, reason: String, done: &mut Done) -> Result<()> {
+    fn unable(&self, one: &Active, status: Status, reason: String, done: &mut Done) -> Result<()> {
         // Each conversion has another folder.
         let reason = without(&reason, one.running.staging());
-        self.failed(one.waiting.at, Some(&one.key), reason, one.running.time().as_secs_f64(), done)
+        self.failed(one.waiting.at, Some(&one.key), (status, reason), one.running.time().as_secs_f64(), done)
     }
 
     /// Notes a failure under `key`; without one the model could not be looked at, and nothing is known of it.
@@ -316,7 +323,7 @@ impl Drive<'_> {
         &self,
         at: usize,
         key: Option<&str>,
-        reason: String,
+        (status, reason): (Status, String),
         seconds: f64,
         done: &mut Done,
     ) -> Result<()> {
@@ -332,7 +339,7 @@ impl Drive<'_> {
         let reason = reason.strip_prefix(&format!("{}: ", work.entry.name)).unwrap_or(&reason).to_owned();
         let row = Row {
             model: work.entry.name.clone(),
-            status: Status::Failed,
+            status,
             reason: Some(reason),
             bytes_before: work.bytes(),
             written: None,

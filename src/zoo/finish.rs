@@ -131,7 +131,7 @@ fn records(out: &Out) -> Result<Vec<(String, Option<Record>)>> {
 fn write_manifest(out: &Out, models: &[Listed], rows: &[Row]) -> Result<()> {
     let known: BTreeMap<&str, &Listed> = models.iter().map(|listed| (listed.name.as_str(), listed)).collect();
     let mut entries = Vec::new();
-    for row in rows.iter().filter(|row| row.status != Status::Failed) {
+    for row in rows.iter().filter(|row| row.status.is_written()) {
         if let Some(State::Written { facts, .. }) = out.read(&row.model)?.map(|record| record.state) {
             let original = known.get(row.model.as_str()).and_then(|listed| listed.manifest.as_ref());
             entries.push(manifest::entry(row, &facts, original));

@@ -10,7 +10,7 @@ use super::out::staged;
 use super::store;
 use crate::error::{Error, Result};
 use crate::onnx;
-use crate::plan::{Row, Status, Written};
+use crate::plan::{POOR_AGREEMENT, POOR_DB, Row, Status, Written};
 
 /// Reads the report and the model that lie in `staging`.
 ///
@@ -35,7 +35,23 @@ fn row(model: &str, report: &Value, digest: &store::Digest) -> Row {
     let scores = &verdict["scores"];
     let outputs = verdict["outputs"].as_array().into_iter().flatten();
     let worst = outputs.filter_map(|output| output["sqnr_db"].as_f64()).min_by(f64::total_cmp);
+    let broken = |output: &Value| output["broken"].as_u64().unwrap_or(0) > 0;
+    let broken = verdict["outputs"].as_array().is_some_and(|outputs| outputs.iter().any(broken));
+    // A few random samples say nothing of classes.
+    let synthetic = verdict["synthetic"].as_bool().unwrap_or(false);
+    let agreement = verdict["agreement"].as_f64();
     let mut remarks = Vec::new();
+    if let Some(ratio) = worst.filter(|&ratio| ratio < POOR_DB) {
+        remarks.push(format!("an output has an SQNR of {ratio:.1} dB"));
+    }
+    if let Some(share) = agreement.filter(|&share| share < POOR_AGREEMENT && !synthetic) {
+        remarks
+            .push(format!("both models choose the same class on {:.1} % of the samples only", 100.0 * share));
+    }
+    if broken {
+        remarks.push("outputs have values that are no longer finite".to_owned());
+    }
+    let poor = !remarks.is_empty();
     if report["budget"]["met"] == Value::Bool(false) {
         remarks.push("the limits could not be kept".to_owned());
     }
@@ -48,17 +64,21 @@ fn row(model: &str, report: &Value, digest: &store::Digest) -> Row {
         effective_bits: sizes["effective_bits"].as_f64(),
         sha256: digest.sha256.clone(),
         samples: verdict["samples"].as_u64().unwrap_or(0),
-        synthetic: verdict["synthetic"].as_bool().unwrap_or(false),
+        synthetic,
         float_top1: scores["float_top1"].as_f64(),
         quantized_top1: scores["quantized_top1"].as_f64(),
         drop_points: scores["drop_points"].as_f64(),
-        agreement: verdict["agreement"].as_f64(),
+        agreement,
         sqnr_db: worst,
         warnings: report["warnings"].as_array().map_or(0, |warnings| warnings.len() as u64),
     };
     Row {
         model: model.to_owned(),
-        status: if remarks.is_empty() { Status::Converted } else { Status::Remarked },
+        status: match (poor, remarks.is_empty()) {
+            (true, _) => Status::Poor,
+            (false, true) => Status::Converted,
+            (false, false) => Status::Remarked,
+        },
         reason: (!remarks.is_empty()).then(|| remarks.join("; ")),
         bytes_before: sizes["before"].as_u64(),
         written: Some(written),
@@ -93,6 +113,18 @@ mod tests {
         );
         let written = found.written.unwrap();
         assert_eq!((written.bytes_after, written.sqnr_db, written.warnings), (20, Some(10.5), 1));
+        let verdict = |outputs: Value, agreement: f64, synthetic: bool| json!({"verdict": {"state": "validated", "agreement": agreement, "synthetic": synthetic, "outputs": outputs}});
+        for (report, status) in [
+            (verdict(json!([{"sqnr_db": 30.0}, {"sqnr_db": 9.9}]), 1.0, false), Status::Poor),
+            (verdict(json!([{"sqnr_db": 9.9}]), 1.0, true), Status::Poor),
+            (verdict(json!([{"sqnr_db": 12.0}]), 0.79, false), Status::Poor),
+            (verdict(json!([{"sqnr_db": null, "broken": 2}]), 1.0, false), Status::Poor),
+            (verdict(json!([{"sqnr_db": 12.0}]), 0.5, true), Status::Converted),
+            (verdict(json!([{"sqnr_db": 10.0}]), 0.8, false), Status::Converted),
+        ] {
+            let row = row("m.onnx", &report, &digest);
+            assert_eq!((row.status, row.reason.is_some()), (status, status == Status::Poor), "{report}");
+        }
         let unknown = json!({"verdict": {"state": "not_validated", "reason": "no samples"}});
         let found = row("m.onnx", &unknown, &digest);
         assert_eq!(found.reason.as_deref(), Some("not validated: no samples"));

@@ -294,6 +294,13 @@ fn layers_that_cannot_be_measured_say_why() {
     let y = graph.node("Cast", &[&half], &[attr::int("to", Dtype::Float as i64)]);
     graph.output(&y);
     let odd = fourbit::onnx::encode(&graph.model());
-    let samples = [&sensitivity[..], &["--validation", "m.onnx"]].concat();
+    let inputs = tempfile::tempdir().expect("a temporary folder");
+    let path = inputs.path().join("x.npy");
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 16), }\n";
+    let array = [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), &[0; 64]]
+        .concat();
+    std::fs::write(&path, array).expect("it can be written");
+    let path = path.to_string_lossy();
+    let samples = [&sensitivity[..], &["--validation", &path]].concat();
     refuses(Some(&odd), &samples, 1, &["cannot be run", "cast_1_node", "FLOAT8E4M3FN", "fourbit inspect"]);
 }

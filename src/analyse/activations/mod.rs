@@ -5,17 +5,32 @@ use std::collections::BTreeMap;
 mod placement;
 
 use super::{computes_in_integers, source::Source};
-use crate::onnx::{Dtype, Index, dtype_name, value_shape};
+use crate::onnx::{ElementTypes, Index, dtype_name};
 use crate::options::Placement;
 use crate::plan::{ActivationSite, Float, Keep, Origin, Read, Skip, WeightSite};
+
+/// What is known of the values of a graph.
+pub(super) struct Values<'v, 'g> {
+    pub index: &'v Index<'g>,
+    pub types: &'v ElementTypes,
+    pub opset: i64,
+}
+
+impl Values<'_, '_> {
+    /// The type of `name`, or `other` where that is not known.
+    fn float(&self, name: &str, other: Float) -> Float {
+        self.types.get(name).and_then(Float::of).unwrap_or(other)
+    }
+}
 
 /// The site of each activation, in graph order; others go to `skips`.
 pub(super) fn find(
     weights: &[WeightSite],
-    index: &Index,
+    values: &Values,
     placement: Placement,
     skips: &mut Vec<Skip>,
 ) -> Vec<ActivationSite> {
+    let index = values.index;
     let mut sites: BTreeMap<&str, (Vec<Read>, Option<Float>)> = BTreeMap::new();
     let mut floats: BTreeMap<&str, &Read> = BTreeMap::new();
     for site in weights {
@@ -52,9 +67,7 @@ pub(super) fn find(
     let mut found = Vec::new();
     for (tensor, (mut reads, float)) in sites {
         reads.sort_by_key(|read| (read.at, read.slot));
-        let declared = index.info(tensor).and_then(value_shape).map(|(element, _)| element);
-        let element = declared.filter(|&element| element != Dtype::Undefined as i32);
-        let element = element.unwrap_or(float.unwrap_or_default().dtype() as i32);
+        let element = values.types.get(tensor).unwrap_or(float.unwrap_or_default().dtype() as i32);
         let kind = Float::of(element).filter(|kind| *kind != Float::Double);
         let reason = match kind {
             None => Some(Keep::ElementType(dtype_name(element))),
@@ -71,6 +84,7 @@ pub(super) fn find(
             None => found.push(ActivationSite {
                 tensor: tensor.to_owned(),
                 float: kind.unwrap_or_default(),
+                wide_scales: kind.unwrap_or_default().is_new_to(values.opset),
                 reads,
                 followers: Vec::new(),
                 elements: None,
@@ -80,6 +94,6 @@ pub(super) fn find(
         }
     }
     found.sort_by_key(ActivationSite::first);
-    placement::extend(&mut found, weights, index, placement);
+    placement::extend(&mut found, weights, values, placement);
     found
 }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Values;
 use crate::analyse::computes_in_integers;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{Index, is_standard, string};
@@ -37,7 +38,7 @@ const JOINS: &[&str] = &["Add", "Concat"];
 pub(super) fn extend(
     found: &mut Vec<ActivationSite>,
     weights: &[WeightSite],
-    index: &Index,
+    values: &Values,
     placement: Placement,
 ) {
     let mut layers: BTreeMap<usize, &WeightSite> = BTreeMap::new();
@@ -46,7 +47,8 @@ pub(super) fn extend(
         layers.extend(reads.map(|read| (read.at, site)));
     }
     let sites = found.drain(..).map(|site| (site.tensor.clone(), site)).collect();
-    let mut chain = Chain { index, layers, sites, everywhere: placement == Placement::Everywhere };
+    let mut chain =
+        Chain { values, index: values.index, layers, sites, everywhere: placement == Placement::Everywhere };
     match placement {
         Placement::Inputs => {}
         Placement::Joins => chain.joins(),
@@ -61,6 +63,7 @@ pub(super) fn extend(
 }
 
 struct Chain<'c, 'g> {
+    values: &'c Values<'c, 'g>,
     index: &'c Index<'g>,
     /// Layers with integer kernels, by position.
     layers: BTreeMap<usize, &'c WeightSite>,
@@ -94,9 +97,11 @@ impl<'g> Chain<'_, 'g> {
                     continue;
                 }
                 let read = Read::new(node, at, slot);
+                let float = self.values.float(name, float);
                 let new = || ActivationSite {
                     tensor: name.clone(),
                     float,
+                    wide_scales: float.is_new_to(self.values.opset),
                     reads: Vec::new(),
                     followers: Vec::new(),
                     elements: None,
@@ -191,12 +196,14 @@ impl<'g> Chain<'_, 'g> {
     /// Makes `name` low-bit for all its readers.
     fn add(&mut self, name: &str, float: Float, origin: Origin) {
         let returned = self.index.is_output(name);
+        let float = self.values.float(name, float);
         let nodes = &self.index.graph().node;
         let reads: BTreeSet<(usize, usize)> = self.index.consumers(name).iter().copied().collect();
         let reads = reads.into_iter().map(|(at, slot)| Read::new(&nodes[at], at, slot));
         let site = self.sites.entry(name.to_owned()).or_insert_with(|| ActivationSite {
             tensor: name.to_owned(),
             float,
+            wide_scales: float.is_new_to(self.values.opset),
             reads: Vec::new(),
             followers: Vec::new(),
             elements: None,

@@ -51,6 +51,9 @@ fn analysis(model: &Model) -> Analysis {
         weights.push(WeightSite {
             tensor: tensor.clone(),
             dims,
+            others: None,
+            stored: Float::Float,
+            wide_scales: false,
             float: Float::Float,
             by_kernel: None,
             input_axis: None,

@@ -33,6 +33,9 @@ SOURCE is a folder, an ONNX_HUB_MANIFEST.json, or a list of models with options 
 its path in SOURCE, with its plan and reports beside it, and summary.html, .csv and .json and a manifest at the top.
 Both may be in a bucket, s3://BUCKET/PREFIX, with keys, region and endpoint as AWS_* variables say; SOURCE may be a manifest
 or a list on a web server, https://HOST/PATH.
+A model is poor where an output has an SQNR under 10 dB, both models choose the same class on less than 80 % of the samples, or
+values are no longer finite: it is written, and stands before the others in the summaries. One is unquantized where nothing
+in it would be quantized: it is not written.
 Started again after whatever ended it, it goes on where it was; done is what a record says and its files confirm.
 
 Examples:
@@ -44,11 +47,11 @@ Examples:
   fourbit batch s3://models/zoo -o s3://models/small --precision w4
 
 Exit status:
-  0    every model was written, some perhaps with a remark
-  1    no model was written, or an error; of a shard, an error only
+  0    every model was written, some perhaps poor or with a remark
+  1    no model was written and some failed, or an error; of a shard, an error only
   2    wrong arguments
-  3    some models were written and some were not: the summary says why; of a shard, its part is done and some or all
-       of its models were not written
+  3    some models were not written, as they failed or as nothing in them would be quantized: the summary says why; of a
+       shard, its part is done and some or all of its models were not written
   130  it was interrupted; started again, it goes on")]
 pub struct Args {
     /// The models: a folder, a manifest or a list, as a path or URL
@@ -214,8 +217,8 @@ fn ended(
         Format::Json => voice.summary(totals),
     }
     Ok(match (totals.converted, totals.failed) {
-        (_, 0) => ExitCode::SUCCESS,
-        (0, _) if !is_shard => ExitCode::FAILURE,
+        (_, 0) if totals.unquantized == 0 => ExitCode::SUCCESS,
+        (0, 1..) if !is_shard => ExitCode::FAILURE,
         _ => ExitCode::from(SOME),
     })
 }

@@ -35,8 +35,8 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// Whether the target refuses anything.
-    pub fn is_refused(&self) -> bool {
-        self.findings.iter().any(|finding| finding.refused)
+    /// Whether the target refuses anything, or computes something else: sums that saturate.
+    pub fn has_objections(&self) -> bool {
+        self.findings.iter().any(|finding| finding.refused || finding.saturates)
     }
 }

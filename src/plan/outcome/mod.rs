@@ -1,12 +1,16 @@
 //! What came of it all: the data behind every report.
 
 mod checked;
+mod doubt;
+mod fingerprint;
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 pub use checked::{Checked, Finding};
+pub use doubt::{Doubt, Flawed, Overlap};
+pub use fingerprint::Fingerprint;
 
 use crate::plan::budget::Budgeted;
 use crate::plan::decision::Plan;
@@ -53,7 +57,7 @@ pub struct Sizes {
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Verdict {
     /// It was run beside the float model.
-    Validated(Validation),
+    Validated(Box<Validation>),
     /// It could not be.
     NotValidated {
         /// Why.
@@ -68,8 +72,10 @@ pub struct Validation {
     pub source: String,
     /// Whether they are random numbers, which exercise the graph but say little of accuracy.
     pub synthetic: bool,
-    /// Whether the same samples were used for calibration.
+    /// Whether any of the samples were used for calibration.
     pub calibrated_on: bool,
+    /// How many of the samples were; `None` where the file does not say what it was calibrated on.
+    pub overlap: Option<Overlap>,
     /// How many there were.
     pub samples: usize,
     /// Which form of the written file was run.
@@ -83,6 +89,17 @@ pub struct Validation {
     pub agreement: Option<f64>,
     /// The outputs, in graph order.
     pub outputs: Vec<OutputError>,
+    /// The class folders in the order of their indices, where the samples lie in such.
+    pub classes: Vec<String>,
+    /// What stands against taking these figures for what they seem to be.
+    pub doubts: Vec<Doubt>,
+}
+
+impl Validation {
+    /// Whether the figures say nothing, since the float model's outputs say nothing.
+    pub fn is_meaningless(&self) -> bool {
+        self.doubts.iter().any(Doubt::is_fatal)
+    }
 }
 
 /// Accuracy, as shares of the labelled rows.
@@ -102,6 +119,12 @@ pub struct Score {
     pub drop_points: f64,
     /// Standard error of `drop_points`, from the samples on which the two models differ.
     pub standard_error: f64,
+    /// The float model is right and the quantized one is not, in rows.
+    pub lost: usize,
+    /// The quantized model is right and the float one is not, in rows.
+    pub won: usize,
+    /// What the drop is at most, in points, at 95 % confidence: few rows say little, even where no answer differs.
+    pub drop_bound: f64,
 }
 
 /// How far one output is from the float model's.

@@ -26,6 +26,7 @@ fn plan(decisions: Vec<Decision>) -> Plan {
         bias: crate::options::Bias::Float,
         explicit_zero_points: false,
         shapes: Vec::new(),
+        calibrated: None,
         decisions,
         skips: Vec::new(),
     }
@@ -68,6 +69,7 @@ fn weight(
         biases: Vec::new(),
         dims,
         float: Float::Float,
+        wide_scales: false,
     }
 }
 
@@ -76,6 +78,7 @@ fn activation(model: &Model, tensor: &str, reads: &[(usize, usize)]) -> Activati
         returned: false,
         tensor: tensor.into(),
         float: Float::Float,
+        wide_scales: false,
         reads: reads.iter().map(|&(at, slot)| read(model, at, slot)).collect(),
         terms: vec![ActivationTerm { storage: Storage::Uint8, scale: 0.25, zero_point: 128 }],
         range: (-1.0, 1.0),

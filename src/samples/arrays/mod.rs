@@ -1,6 +1,6 @@
 //! Samples from arrays: `.npz` archives keyed by input, and single `.npy` files.
 
-mod npy;
+pub(super) mod npy;
 mod npz;
 mod packed;
 
@@ -28,6 +28,8 @@ pub(super) struct Arrays {
     path: PathBuf,
     feeds: Vec<Feed>,
     labels: Vec<i64>,
+    /// Labels that one sample takes.
+    per_sample: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -52,7 +54,9 @@ impl Arrays {
             feeds.push(Feed::new(path, format!("key {key}"), input, archive.array(key)?, preprocess)?);
         }
         agree(path, &feeds)?;
-        let labels = match (&wanted.labels, feeds.first()) {
+        // The first input counts the labels, or the first whose batch is known to lie elsewhere.
+        let counts = inputs.iter().position(|input| input.batch_axis.is_some()).unwrap_or(0);
+        let labels = match (&wanted.labels, feeds.get(counts)) {
             (Some(key), Some(feed)) => {
                 let place = format!("key {key}");
                 let labels = archive.array(key)?.labels().map_err(Misfit::at(path, &place))?;
@@ -64,7 +68,8 @@ impl Arrays {
             }
             _ => Vec::new(),
         };
-        Ok(Self { path: path.to_owned(), feeds, labels })
+        let per_sample = feeds.get(counts).map_or(0, |feed| feed.cut.labels);
+        Ok(Self { path: path.to_owned(), feeds, labels, per_sample })
     }
 
     /// One array, for a model of one input.
@@ -76,7 +81,7 @@ impl Arrays {
         };
         let array = Array::parse(&map(path)?).map_err(Misfit::at(path, "array"))?;
         let feeds = vec![Feed::new(path, "array".into(), input, array, preprocess)?];
-        Ok(Self { path: path.to_owned(), feeds, labels: Vec::new() })
+        Ok(Self { path: path.to_owned(), feeds, labels: Vec::new(), per_sample: 0 })
     }
 }
 
@@ -99,13 +104,25 @@ impl Source for Arrays {
             Feed { array, ..feed.clone() }
         };
         let feeds = self.feeds.iter().map(feed).collect();
-        Some(Arc::new(Self { path: self.path.clone(), feeds, labels: self.labels.clone() }))
+        Some(Arc::new(Self {
+            path: self.path.clone(),
+            feeds,
+            labels: self.labels.clone(),
+            per_sample: self.per_sample,
+        }))
+    }
+
+    fn labels(&self) -> &[i64] {
+        &self.labels
+    }
+
+    fn is_finite(&self) -> bool {
+        self.feeds.iter().all(|feed| feed.pixels.is_some())
     }
 
     fn get(&self, index: usize) -> Result<Sample> {
         let inputs = self.feeds.iter().map(|feed| feed.get(&self.path, index)).collect::<Result<_>>()?;
-        let per_sample = self.feeds.first().map_or(0, |feed| feed.cut.labels);
-        let labels = self.labels.chunks_exact(per_sample.max(1)).nth(index).unwrap_or(&[]).to_vec();
+        let labels = self.labels.chunks_exact(self.per_sample.max(1)).nth(index).unwrap_or(&[]).to_vec();
         Ok(Sample { inputs, labels })
     }
 }
@@ -119,7 +136,7 @@ impl Feed {
         preprocess: Option<&Preprocess>,
     ) -> Result<Self> {
         let misfit = || Misfit::at(path, &place);
-        let (cut, dtype, pixels) = match preprocess {
+        let (cut, dtype, pixels) = match preprocess.filter(|preprocess| preprocess.batch_axis().is_none()) {
             None => {
                 input.check_type(array.dtype).map_err(misfit())?;
                 (input.cut(&array.shape).map_err(misfit())?, array.dtype, None)
@@ -185,6 +202,10 @@ fn wanted(path: &Path, keys: &[String], inputs: &[Input], preprocess: Option<&Pr
     let place = "keys";
     let found = list(keys.iter().map(String::as_str));
     let wants = match (preprocess, names.as_slice()) {
+        // Ready for the model, each input by its name.
+        (Some(preprocess), [_, _, ..]) if preprocess.batch_axis().is_some() => {
+            names.iter().map(|name| (*name).to_owned()).collect()
+        }
         (Some(preprocess), [name]) => match preprocess.array() {
             Some(key) => vec![key.to_owned()],
             None => vec![if has(name) { name } else { others.first().unwrap_or(name) }.to_string()],

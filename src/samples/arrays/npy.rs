@@ -12,11 +12,14 @@ use crate::samples::misfit::{Fit, Misfit, shape_text};
 /// Most axes that an array may have; NumPy itself stops at 64.
 const MOST_AXES: usize = 64;
 
+/// Most samples of an array without elements: no bytes bear witness to their number.
+const MOST_EMPTY: usize = 1 << 20;
+
 /// An array whose elements stay where they are: in a mapped file, or packed in an archive.
 #[derive(Clone, Debug)]
 pub(super) struct Array {
     pub(super) dtype: Dtype,
-    /// At least one axis, none of size zero, and as many elements as `data` holds.
+    /// At least one axis, the first not of size zero, and as many elements as `data` holds.
     pub(super) shape: Vec<usize>,
     /// Whether the first axis runs fastest.
     fortran: bool,
@@ -71,9 +74,19 @@ impl Array {
         })?;
         let dtype = header.dtype()?;
         let size = element::size(dtype).ok_or_else(|| unreadable("no element type"))?;
-        if header.shape.is_empty() || header.shape.contains(&0) {
-            let shape = format!("an array of shape {}", shape_text(&header.shape));
-            return Err(Misfit::new("samples along the first axis", shape));
+        let nothing = header.shape.contains(&0);
+        match header.shape.first() {
+            Some(1..) if !nothing => {}
+            // A cache without a past, say.
+            Some(&count @ 1..) if count <= MOST_EMPTY => {}
+            Some(0) => {
+                let shape = format!("no sample: an array of shape {}", shape_text(&header.shape));
+                return Err(Misfit::new("at least one sample along the first axis", shape));
+            }
+            _ => {
+                let shape = format!("an array of shape {}", shape_text(&header.shape));
+                return Err(Misfit::new("samples along the first axis", shape));
+            }
         }
         let needed = header.shape.iter().try_fold(size, |bytes, &axis| bytes.checked_mul(axis));
         if needed != Some(length) {
@@ -260,7 +273,7 @@ impl<'t> Scanner<'t> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::samples) mod tests {
     use super::*;
 
     /// The bytes of an `.npy` file.
@@ -290,6 +303,17 @@ pub(super) mod tests {
             assert!(Array::parse(&npy("<u1", "False", shape, &[0; 4])).is_err(), "{shape}");
         }
         assert!(Array::parse(&npy("<f4", "False", "(1,)", &[0; 4])).is_ok());
+    }
+
+    #[test]
+    fn axes_of_a_sample_may_be_empty() {
+        let array = Array::parse(&npy("<f4", "False", "(3, 4, 0, 8)", &[])).unwrap();
+        assert!(array.rows(0, 1).unwrap().is_empty() && array.rows(2, 1).unwrap().is_empty());
+        let turned = Array::parse(&npy("<f4", "True", "(3, 0)", &[])).unwrap();
+        assert!(turned.rows(1, 1).unwrap().is_empty());
+        let text = format!("{:?}", Array::parse(&npy("<f4", "False", "(0, 4)", &[])).unwrap_err());
+        assert!(text.contains("no sample: an array of shape [0, 4]"), "{text}");
+        assert!(Array::parse(&npy("<f4", "False", "(1000000000000, 0)", &[])).is_err());
     }
 
     #[test]

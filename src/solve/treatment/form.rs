@@ -13,7 +13,8 @@ pub(super) fn splits(site: &WeightSite) -> bool {
     };
     site.reads.iter().all(linear)
         && site.chains.iter().all(Vec::is_empty)
-        && site.float.of_scale() == site.float
+        && site.others.is_none()
+        && site.scale_float() == site.float
 }
 
 /// Whether sums of products of INT8 weights at `site` with `activation` can saturate in some reader's kernel on the target.

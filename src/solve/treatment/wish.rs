@@ -167,8 +167,13 @@ impl Wish {
                 activation: activation.map(|storage| options.container.of_activation(storage)),
                 activation_zero_point: activation.is_some() && !options.symmetric_activations,
             };
-            let of = |read: &Read| target.obstacle(&Case { operator: &read.operator, ..case });
-            site.reads.iter().find_map(of)
+            // A Gather reads the table of a product, and has no data that could be rounded.
+            let alone = Case { activation: None, activation_zero_point: false, ..case };
+            let of = |(read, input): (&Read, &String)| {
+                let case = if input.is_empty() { alone } else { case };
+                target.obstacle(&Case { operator: &read.operator, ..case })
+            };
+            site.reads.iter().zip(&site.inputs).find_map(of)
         };
         // What cannot be rounded, inside other nodes for one, is met as it is.
         let asked = self.activation.filter(|_| meets);

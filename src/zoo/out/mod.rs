@@ -13,7 +13,7 @@ use super::far::{Inputs, Seen, Target};
 use super::manifest::Facts;
 use super::store;
 use crate::error::{Error, Result};
-use crate::plan::{Row, Status};
+use crate::plan::Row;
 use crate::remote::{Halt, Object, Place};
 pub use record::{Output, Record, State, outputs, staged};
 
@@ -257,7 +257,7 @@ impl Out {
     /// # Errors
     /// [`Error::Write`] or [`Error::Remote`]
     pub fn fail(&self, key: &str, row: Row, inputs: Option<&Inputs>) -> Result<()> {
-        debug_assert!(row.status == Status::Failed);
+        debug_assert!(!row.status.is_written());
         let model = row.model.clone();
         for old in self.read(&model)?.iter().flat_map(|record| &record.outputs) {
             // What cannot be taken away may be why it failed.
@@ -306,6 +306,7 @@ fn of(folder: &str, model: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Status;
 
     fn row(status: Status) -> Row {
         Row { model: "a/m.onnx".into(), status, reason: None, bytes_before: Some(9), written: None }

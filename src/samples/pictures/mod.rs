@@ -1,8 +1,12 @@
 //! Samples from a folder of pictures.
 
-use std::io::BufReader;
-use std::path::{Component, Path, PathBuf};
+mod found;
+mod whole;
 
+use std::io::{BufReader, Cursor, Read as _};
+use std::path::{Path, PathBuf};
+
+use found::{Found, find};
 use image::{DynamicImage, ImageReader, Limits};
 
 use super::geometry::Picture;
@@ -20,8 +24,6 @@ const ENDINGS: [&str; 10] = ["jpg", "jpeg", "png", "bmp", "webp", "gif", "ppm", 
 const LARGEST_PICTURE: u64 = 1 << 28;
 /// Longest side of a picture, in pixels: what JPEG can say, and a bound for the scaler's tables.
 const LONGEST_SIDE: u32 = 65_535;
-/// The list of labels beside pictures.
-const LIST: &str = "labels.csv";
 
 /// Picture files with their classes, in batches as the model wants them.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ pub(super) struct Pictures {
     files: Vec<PathBuf>,
     /// As many as files, or none.
     labels: Vec<i64>,
+    classes: Vec<String>,
     preprocess: Preprocess,
     input: Input,
     dtype: Dtype,
@@ -37,7 +40,7 @@ pub(super) struct Pictures {
 impl Pictures {
     /// The pictures of `folder`: those that `labels.csv` lists, or one class a sub-folder, or all.
     pub(super) fn open(folder: &Path, inputs: &[Input], preprocess: Option<&Preprocess>) -> Result<Self> {
-        let (files, labels) = find(folder)?;
+        let Found { files, labels, classes } = find(folder)?;
         if files.is_empty() {
             let expected = format!("samples: pictures ({}) or folders test_data_set_N", ENDINGS.join(", "));
             return Err(Error::samples(folder, "folder", expected, "none"));
@@ -56,7 +59,8 @@ impl Pictures {
                 format!("at least {} pictures, the batch of input {}", input.pictures(), input.name);
             return Err(Error::samples(folder, "folder", expected, files.len().to_string()));
         }
-        let pictures = Self { files, labels, preprocess: preprocess.clone(), input: input.clone(), dtype };
+        let pictures =
+            Self { files, labels, classes, preprocess: preprocess.clone(), input: input.clone(), dtype };
         pictures.get(0)?;
         Ok(pictures)
     }
@@ -69,6 +73,24 @@ impl Source for Pictures {
 
     fn labelled(&self) -> bool {
         !self.labels.is_empty()
+    }
+
+    fn labels(&self) -> &[i64] {
+        &self.labels
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn is_finite(&self) -> bool {
+        true
+    }
+
+    fn name(&self, index: usize) -> String {
+        let batch = self.input.pictures();
+        let names = self.files.chunks_exact(batch).nth(index).unwrap_or(&[]);
+        names.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
     }
 
     fn get(&self, index: usize) -> Result<Sample> {
@@ -97,7 +119,12 @@ impl Source for Pictures {
 /// management, no rotation, transparency dropped.
 fn decode(path: &Path, to_gray: bool) -> Result<Picture> {
     let damaged = |found: String| Error::samples(path, "picture", "a picture that can be decoded", found);
-    let reader = ImageReader::new(BufReader::new(files::open(path)?));
+    let mut bytes = Vec::new();
+    BufReader::new(files::open(path)?).read_to_end(&mut bytes).map_err(Error::read(path))?;
+    if whole::ends_early(&bytes) {
+        return Err(damaged("a truncated file: it ends in the middle of the picture".into()));
+    }
+    let reader = ImageReader::new(Cursor::new(bytes));
     let mut reader = reader.with_guessed_format().map_err(Error::read(path))?;
     let mut limits = Limits::default();
     limits.max_alloc = Some(LARGEST_PICTURE);
@@ -117,93 +144,16 @@ fn decode(path: &Path, to_gray: bool) -> Result<Picture> {
     Ok(Picture { width, height, channels, pixels })
 }
 
-fn find(folder: &Path) -> Result<(Vec<PathBuf>, Vec<i64>)> {
-    let labels = folder.join(LIST);
-    if labels.is_file() {
-        return listed(folder, &labels);
-    }
-    let (files, folders) = entries(folder)?;
-    let mut classes = (Vec::new(), Vec::new());
-    for (class, folder) in (0..).zip(&folders) {
-        let (files, _) = entries(folder)?;
-        classes.1.extend(files.iter().map(|_| class));
-        classes.0.extend(files);
-    }
-    if files.is_empty() {
-        return Ok(classes);
-    }
-    match classes.0.is_empty() {
-        true => Ok((files, Vec::new())),
-        false => Err(Error::samples(
-            folder,
-            "folder",
-            "pictures either in one sub-folder a class or all in the folder itself",
-            "both",
-        )),
-    }
-}
-
-/// Pictures and sub-folders of a folder, sorted by name; hidden ones left out.
-fn entries(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
-    let (mut files, mut folders) = (Vec::new(), Vec::new());
-    for entry in std::fs::read_dir(folder).map_err(Error::read(folder))? {
-        let path = entry.map_err(Error::read(folder))?.path();
-        let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        if hidden {
-            continue;
-        } else if path.is_dir() {
-            folders.push(path);
-        } else if ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) {
-            files.push(path);
-        }
-    }
-    files.sort_unstable();
-    folders.sort_unstable();
-    Ok((files, folders))
-}
-
-/// The pictures that a list with the columns `file` and `label` names, in its order.
-fn listed(folder: &Path, list: &Path) -> Result<(Vec<PathBuf>, Vec<i64>)> {
-    let unreadable =
-        |error: csv::Error| Error::samples(list, "list", "comma-separated values", error.to_string());
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(list).map_err(unreadable)?;
-    let header = reader.headers().map_err(unreadable)?.clone();
-    let column = |name: &str| header.iter().position(|there| there == name);
-    let (Some(file), Some(label)) = (column("file"), column("label")) else {
-        let found = header.iter().collect::<Vec<_>>().join(",");
-        return Err(Error::samples(list, "line 1", "the header file,label", found));
-    };
-    let (mut files, mut labels) = (Vec::new(), Vec::new());
-    for row in reader.records() {
-        let row = row.map_err(unreadable)?;
-        let place = row.position().map_or_else(|| "list".into(), |at| format!("line {}", at.line()));
-        let (name, text) = (row.get(file).unwrap_or(""), row.get(label).unwrap_or(""));
-        let refuse = |expected: &str, found: &str| Err(Error::samples(list, &place, expected, found));
-        match text.parse::<i64>() {
-            Ok(number) if number >= 0 => labels.push(number),
-            _ => return refuse("a class index from 0", &format!("{text:?}")),
-        }
-        let inside =
-            Path::new(name).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-        let path = folder.join(name);
-        if !inside || !path.is_file() {
-            return refuse("a picture in the list's folder", &format!("{name:?}"));
-        }
-        files.push(path);
-    }
-    Ok((files, labels))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::preprocess::tests::preprocess;
+    use super::found::LIST;
     use super::*;
     use crate::samples::input::Dim;
 
     fn inputs(dims: &[usize]) -> Vec<Input> {
         let dims = dims.iter().map(|&size| if size == 0 { Dim::Unknown } else { Dim::Fixed(size) });
-        vec![Input { name: "x".into(), dtype: 1, dims: Some(dims.collect()) }]
+        vec![Input { name: "x".into(), dtype: 1, dims: Some(dims.collect()), batch_axis: None }]
     }
 
     fn save(path: &Path, gray: u8) {

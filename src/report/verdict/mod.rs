@@ -1,5 +1,9 @@
 //! How the quantized model compares with the float one, in words.
 
+mod doubt;
+
+pub(super) use doubt::{doubt, doubts};
+
 use super::{Layout, words};
 use crate::plan::{OutputError, Score, Validation, Verdict};
 
@@ -8,7 +12,7 @@ const OUTPUTS: usize = 4;
 
 /// The report of `validate`.
 pub fn verdict(verdict: &Verdict, layout: Layout) -> String {
-    layout.pairs(&layout.judgement(verdict))
+    layout.warnings(&doubts(verdict)) + &layout.pairs(&layout.judgement(verdict))
 }
 
 impl Layout {
@@ -46,10 +50,20 @@ impl Layout {
         if validation.synthetic {
             samples += "; random numbers, which say little about accuracy";
         }
-        if validation.calibrated_on {
-            samples += "; calibration used the same samples";
+        if let Some(overlap) = validation.overlap.filter(|overlap| overlap.samples > 0) {
+            let about = if overlap.exact { "" } else { "about " };
+            samples += &format!(
+                "; measured on samples it was calibrated on ({about}{} of {}), so that these figures are too good",
+                words::count(overlap.samples as u64),
+                words::count(overlap.of as u64)
+            );
         }
         pairs.push(("Samples".into(), samples));
+        if self.full() && !validation.classes.is_empty() {
+            let class = |(index, name): (usize, &String)| format!("{index} = {name}");
+            let classes: Vec<String> = validation.classes.iter().enumerate().map(class).collect();
+            pairs.push(("Classes".into(), classes.join(", ")));
+        }
         let proven = words::things(validation.weights_proven, "tensor");
         pairs.push((
             "Judged".into(),
@@ -61,15 +75,12 @@ impl Layout {
 
 fn accuracy(score: &Score, pairs: &mut Vec<(String, String)>) {
     let change = |float, quantized| format!("{} -> {}", words::percent(float), words::percent(quantized));
-    let error = if score.standard_error.is_finite() {
-        format!(" ± {:.2}", score.standard_error)
-    } else {
-        String::new()
-    };
     let top1 = format!(
-        "{} (drop {:.2}{error} points, {} labelled)",
+        "{} (drop {:.2}{} points, at most {:.2} at 95 %; {} labelled)",
         change(score.float_top1, score.quantized_top1),
         score.drop_points,
+        error(score.standard_error),
+        score.drop_bound,
         words::count(score.rows as u64)
     );
     pairs.push(("Top-1".into(), top1));
@@ -77,6 +88,12 @@ fn accuracy(score: &Score, pairs: &mut Vec<(String, String)>) {
         let top5 = format!("{} (drop {:.2} points)", change(float, quantized), 100.0 * (float - quantized));
         pairs.push(("Top-5".into(), top5));
     }
+}
+
+/// A standard error behind its figure. That of 0 is none: so few samples say little, and the bound says how little.
+pub(super) fn error(standard_error: f64) -> String {
+    let shown = standard_error.is_finite() && standard_error > 0.0;
+    if shown { format!(" ± {standard_error:.2}") } else { String::new() }
 }
 
 fn difference(output: &OutputError) -> String {
@@ -99,9 +116,14 @@ mod tests {
     #[test]
     fn a_verdict_says_what_was_compared() {
         let text = verdict(&example::outcome().verdict, Layout::default());
-        for part in
-            ["91.25 % -> 90.75 %", "drop 0.50 ± 0.35 points", "97.50 %", "24.1 dB", "test.npz", "int8"]
-        {
+        for part in [
+            "91.25 % -> 90.75 %",
+            "drop 0.50 ± 0.35 points, at most 1.34 at 95 %",
+            "97.50 %",
+            "24.1 dB",
+            "test.npz",
+            "int8",
+        ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
     }

@@ -1,0 +1,106 @@
+//! Doubts about a judgement, in words.
+
+use crate::plan::{Doubt, Flawed, Verdict};
+use crate::report::words;
+
+/// Samples that are named one by one.
+const NAMED: usize = 5;
+/// What to look at where the float model does not know what it is shown.
+const LOOK: &str =
+    "check divide_by, mean, std and channel_order in the preprocess file, and the order of the labels";
+const NOTHING: &str = "Until then the drop below means nothing";
+
+/// What stands against the figures of a judgement, one sentence or two each.
+pub(in crate::report) fn doubts(verdict: &Verdict) -> Vec<String> {
+    match verdict {
+        Verdict::Validated(validation) => validation.doubts.iter().map(doubt).collect(),
+        Verdict::NotValidated { .. } => Vec::new(),
+    }
+}
+
+pub(in crate::report) fn doubt(doubt: &Doubt) -> String {
+    let count = |count: &usize| words::count(*count as u64);
+    match doubt {
+        Doubt::Chance { float_top1, chance, rows } => format!(
+            "the float model itself is right on {} of {} labelled samples, and guessing is on {}: {LOOK}. {NOTHING}",
+            words::percent(*float_top1),
+            count(rows),
+            words::percent(*chance)
+        ),
+        Doubt::Alike { samples } => format!(
+            "the float model gives the same outputs on all {} samples, and the samples differ: {LOOK}. {NOTHING}",
+            count(samples)
+        ),
+        Doubt::NotANumber { samples, of } => format!(
+            "the float model gives NaN on {} of {} samples: these values are compared with nothing. Check the values \
+             of the samples, and divide_by, mean and std in the preprocess file",
+            count(samples),
+            count(of)
+        ),
+        Doubt::Unscored { output, dims, labels } => format!(
+            "labels were not used: the first output, {output}, has the shape {dims:?}, which is no row of class scores for \
+             each of {}",
+            words::things(*labels, "label")
+        ),
+        Doubt::FewerFolders { folders, classes } => format!(
+            "the samples lie in {} and the model has {} classes: the order of the folders is taken for the index of \
+             the class (-v lists them). If that is wrong, put a labels.csv (file,label) into the folder",
+            words::things(*folders, "class folder"),
+            count(classes)
+        ),
+        Doubt::LeftOut { samples, of } => {
+            let name =
+                |flaw: &Flawed| format!("{} holds {} in input {}", flaw.sample, flaw.holds, flaw.input);
+            let named: Vec<String> = samples.iter().take(NAMED).map(name).collect();
+            let more = match samples.len() - named.len() {
+                0 => String::new(),
+                more => format!(", and {more} more"),
+            };
+            format!(
+                "{}{more}; left out of the comparison, {} of {} samples",
+                named.join(", "),
+                count(&samples.len()),
+                count(of)
+            )
+        }
+        Doubt::Calibrated(overlap) => format!(
+            "{} of {} samples are samples that the file was calibrated on: on others the figures are worse. Validate on \
+             samples that calibration has not seen",
+            if overlap.exact {
+                count(&overlap.samples)
+            } else {
+                format!("about {}", count(&overlap.samples))
+            },
+            count(&overlap.of)
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Overlap;
+
+    #[test]
+    fn a_doubt_says_what_to_check() {
+        let chance = doubt(&Doubt::Chance { float_top1: 0.095, chance: 0.1, rows: 200 });
+        for part in [
+            "9.50 % of 200",
+            "10.00 %",
+            "divide_by, mean, std and channel_order",
+            "order of the labels",
+            "means nothing",
+        ] {
+            assert!(chance.contains(part), "{part} in {chance}");
+        }
+        let flaw = |at: usize| Flawed {
+            sample: format!("sample {at}"),
+            input: "x".into(),
+            holds: "NaN at [0]".into(),
+        };
+        let left = doubt(&Doubt::LeftOut { samples: (0..7).map(flaw).collect(), of: 20 });
+        assert!(left.contains("sample 4 holds NaN at [0] in input x, and 2 more; left out"), "{left}");
+        let seen = doubt(&Doubt::Calibrated(Overlap { samples: 12, of: 40, exact: false }));
+        assert!(seen.starts_with("about 12 of 40"), "{seen}");
+    }
+}

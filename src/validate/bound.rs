@@ -1,0 +1,143 @@
+//! What a drop measured on some samples may really be.
+//!
+//! Both models answer the same samples, so that only those count on which one is right and the other is not: `lost` and
+//! `won`. The bound combines Wilson's interval of either share (Newcombe, Statistics in Medicine 17, 1998: method 10, for
+//! paired shares). Where nothing was lost, Wilson's is narrower than the rule of three, which is what stands then.
+
+use crate::plan::Score;
+
+/// One-sided, 95 %.
+const Z: f64 = 1.644_853_6;
+/// Upper bound, times the number of samples, of what was never seen.
+const NEVER: f64 = 3.0;
+/// More samples than this nobody has.
+const MOST: f64 = 1e7;
+
+/// What the drop is at most, in points, at 95 % confidence.
+pub(super) fn drop_bound(lost: f64, won: f64, rows: f64) -> f64 {
+    if rows <= 0.0 {
+        return 100.0;
+    }
+    let (up, down) = (lost / rows, won / rows);
+    let (_, mut highest) = wilson(up, rows);
+    if lost <= 0.0 {
+        highest = (NEVER / rows).min(1.0);
+    }
+    let (lowest, _) = wilson(down, rows);
+    let (above, below) = (highest - up, down - lowest);
+    // The two shares exclude one another.
+    let spread = ((1.0 - up) * (1.0 - down)).max(f64::MIN_POSITIVE);
+    let together = 2.0 * above * below * (up * down / spread).sqrt().min(1.0);
+    (100.0 * (up - down + (above * above + below * below + together).sqrt())).min(100.0)
+}
+
+/// About how many labelled samples, on which the models differ as they did, would show that the drop is at most `limit`
+/// points; `None` where these do already, or none would.
+pub fn needed(score: &Score, limit: f64) -> Option<usize> {
+    let rows = score.rows as f64;
+    let (up, down) = (score.lost as f64 / rows, score.won as f64 / rows);
+    let bound = |rows: f64| drop_bound(up * rows, down * rows, rows);
+    if score.rows == 0 || score.drop_bound <= limit || bound(MOST) > limit {
+        return None;
+    }
+    let (mut too_few, mut enough) = (rows, MOST);
+    while enough - too_few > 1e-6 * enough {
+        let middle = (too_few * enough).sqrt();
+        match bound(middle) <= limit {
+            true => enough = middle,
+            false => too_few = middle,
+        }
+    }
+    // Two digits: more would claim too much.
+    let step = 10f64.powf(enough.log10().floor() - 1.0).max(1.0);
+    Some(((enough / step - 1e-3).ceil() * step) as usize)
+}
+
+/// Wilson's interval of a share.
+fn wilson(share: f64, rows: f64) -> (f64, f64) {
+    let square = Z * Z / rows;
+    let middle = share + square / 2.0;
+    let half = (share * (1.0 - share) * square + square * square / 4.0).max(0.0).sqrt();
+    (((middle - half) / (1.0 + square)).max(0.0), ((middle + half) / (1.0 + square)).min(1.0))
+}
+
+/// What a share of `hits` among `rows` is at most, at 97.5 % confidence.
+pub(super) fn share_bound(hits: usize, rows: usize) -> f64 {
+    let rows = rows.max(1) as f64;
+    let scaled = 1.96 / Z;
+    wilson(hits as f64 / rows, rows / (scaled * scaled)).1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn score(lost: usize, won: usize, rows: usize) -> Score {
+        let share = (lost as f64 - won as f64) / rows as f64;
+        Score {
+            rows,
+            float_top1: 0.9,
+            quantized_top1: 0.9 - share,
+            float_top5: None,
+            quantized_top5: None,
+            drop_points: 100.0 * share,
+            standard_error: 0.0,
+            lost,
+            won,
+            drop_bound: drop_bound(lost as f64, won as f64, rows as f64),
+        }
+    }
+
+    #[test]
+    fn where_no_answer_differs_the_rule_of_three_holds() {
+        assert!((drop_bound(0.0, 0.0, 200.0) - 1.5).abs() < 1e-9);
+        assert_eq!(needed(&score(0, 0, 200), 1.0), Some(300));
+        assert_eq!(needed(&score(0, 0, 300), 1.0), None);
+        assert_eq!(drop_bound(0.0, 0.0, 2.0), 100.0);
+    }
+
+    #[test]
+    fn bounds_hold_as_often_as_they_say() {
+        // Exact: the chance that the bound lies below the true drop, over all outcomes of 100 samples.
+        for (up, down) in [(0.02, 0.01), (0.05, 0.0), (0.1, 0.08)] {
+            let rows = 100usize;
+            let mut missed = 0.0;
+            let log = |n: usize| (1..=n).map(|at| (at as f64).ln()).sum::<f64>();
+            let power =
+                |share: f64, n: usize| if n == 0 { 0.0 } else { n as f64 * f64::max(share, 1e-300).ln() };
+            for lost in 0..=rows {
+                for won in 0..=rows - lost {
+                    let rest = rows - lost - won;
+                    let chance = log(rows) - log(lost) - log(won) - log(rest)
+                        + power(up, lost)
+                        + power(down, won)
+                        + power(1.0 - up - down, rest);
+                    let bound = drop_bound(lost as f64, won as f64, rows as f64);
+                    if bound < 100.0 * (up - down) - 1e-9 {
+                        missed += chance.exp();
+                    }
+                }
+            }
+            assert!(missed < 0.07, "{up} {down}: {missed}");
+        }
+    }
+
+    #[test]
+    fn more_samples_bound_closer_until_the_limit_is_shown() {
+        let few = score(2, 1, 250);
+        assert!(few.drop_bound > 1.0 && few.drop_bound < 2.5, "{few:?}");
+        let enough = needed(&few, 1.0).unwrap();
+        assert!(enough > 250 && enough < 2000, "{enough}");
+        let (lost, won) = (2.0 / 250.0 * enough as f64, 1.0 / 250.0 * enough as f64);
+        assert!(drop_bound(lost, won, enough as f64) <= 1.0);
+        // A drop that is larger than the limit is not made smaller by more samples.
+        assert_eq!(needed(&score(10, 0, 250), 1.0), None);
+    }
+
+    #[test]
+    fn few_samples_do_not_bound_a_share() {
+        assert!(share_bound(0, 4) > 0.4);
+        assert!(share_bound(0, 50) < 0.1);
+        assert!((share_bound(19, 200) - 0.143).abs() < 0.005);
+    }
+}

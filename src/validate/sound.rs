@@ -1,0 +1,53 @@
+//! The written file keeps to the operators' own definitions, so that a runtime loads it.
+
+use std::collections::HashSet;
+
+use crate::error::{Error, Result};
+use crate::onnx::{Breach, Model, breaches};
+
+/// What the names of operators have in them that a float model does not have.
+const QUANTIZING: &[&str] = &["QuantizeLinear", "DequantizeLinear", "QLinear", "Integer", "NBits"];
+
+/// Holds `written` against the definitions of its operators. What `float`, the model that it was made of, breaks already is left
+/// out: whoever runs that runs the other too.
+///
+/// # Errors
+/// [`Error::SelfCheck`] naming the first node that breaks them.
+pub fn sound(written: &Model, float: &Model) -> Result<()> {
+    match breach(written, float) {
+        Some(breach) => Err(Error::SelfCheck {
+            place: format!("node {} {}", breach.operator, breach.node),
+            problem: format!("{}runtimes would refuse the file: {}", subject(&breach), breach.problem),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The same of a file that somebody else may have written.
+///
+/// # Errors
+/// [`Error::Invalid`] naming the first node that breaks the definitions.
+pub fn loadable(quantized: &Model, float: &Model) -> Result<()> {
+    match breach(quantized, float) {
+        Some(breach) => Err(Error::invalid(
+            format!("{}: node {} {}", quantized.label(), breach.operator, breach.node),
+            format!("{}{}", subject(&breach), breach.problem),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn subject(breach: &Breach) -> String {
+    if breach.tensor.is_empty() { String::new() } else { format!("{}: ", breach.tensor) }
+}
+
+fn breach(model: &Model, float: &Model) -> Option<Breach> {
+    let found = breaches(model);
+    if found.is_empty() {
+        return None;
+    }
+    let quantizes = |breach: &Breach| QUANTIZING.iter().any(|part| breach.operator.contains(part));
+    let known: HashSet<String> =
+        breaches(float).into_iter().filter(|breach| !quantizes(breach)).map(|breach| breach.node).collect();
+    found.into_iter().find(|breach| !known.contains(&breach.node))
+}
