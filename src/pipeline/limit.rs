@@ -3,6 +3,9 @@
 use crate::plan::{Budgeted, Score, Verdict};
 use crate::validate::needed;
 
+/// What arithmetic may lose, in points.
+const TINY: f64 = 1e-9;
+
 /// A warning where the samples do not show that the drop is below `limit`: validation samples that were not calibrated on,
 /// or those held back where there are none.
 pub(super) fn shown(limit: Option<f64>, verdict: &Verdict, budget: Option<&Budgeted>) -> Option<String> {
@@ -24,7 +27,7 @@ pub(super) fn undecided(limit: Option<f64>, budget: Option<&Budgeted>) -> Option
     let (limit, budget) = (limit?, budget.filter(|budget| budget.met)?);
     let trial = budget.trials.iter().rev().find(|trial| trial.taken == budget.taken)?;
     let (drop, bound) = (trial.loss.drop_points?, trial.drop_bound?);
-    (bound > limit).then(|| said(limit, drop, bound, budget.held_back, "held back", budget.needed))
+    (bound > limit + TINY).then(|| said(limit, drop, bound, budget.held_back, "held back", budget.needed))
 }
 
 fn told(limit: f64, score: &Score) -> Option<String> {
@@ -34,9 +37,8 @@ fn told(limit: f64, score: &Score) -> Option<String> {
             "--max-drop {limit} was kept on the calibration samples held back, and is not on the validation samples: drop \
              {drop:.2} points, at most {bound:.2} at 95 %"
         )),
-        false => {
-            (bound > limit).then(|| said(limit, drop, bound, score.rows, "labelled", needed(score, limit)))
-        }
+        false => (bound > limit + TINY)
+            .then(|| said(limit, drop, bound, score.rows, "labelled", needed(score, limit))),
     }
 }
 

@@ -12,6 +12,8 @@ const Z: f64 = 1.644_853_6;
 const NEVER: f64 = 3.0;
 /// More samples than this nobody has.
 const MOST: f64 = 1e7;
+/// What arithmetic may lose, in points.
+const TINY: f64 = 1e-9;
 
 /// What the drop is at most, in points, at 95 % confidence.
 pub(super) fn drop_bound(lost: f64, won: f64, rows: f64) -> f64 {
@@ -37,20 +39,20 @@ pub fn needed(score: &Score, limit: f64) -> Option<usize> {
     let rows = score.rows as f64;
     let (up, down) = (score.lost as f64 / rows, score.won as f64 / rows);
     let bound = |rows: f64| drop_bound(up * rows, down * rows, rows);
-    if score.rows == 0 || score.drop_bound <= limit || bound(MOST) > limit {
+    if score.rows == 0 || score.drop_bound <= limit + TINY || bound(MOST) > limit {
         return None;
     }
     let (mut too_few, mut enough) = (rows, MOST);
-    while enough - too_few > 1e-6 * enough {
-        let middle = (too_few * enough).sqrt();
-        match bound(middle) <= limit {
+    while enough - too_few > 1.0 {
+        let middle = ((too_few + enough) / 2.0).floor();
+        match bound(middle) <= limit + TINY {
             true => enough = middle,
             false => too_few = middle,
         }
     }
     // Two digits: more would claim too much.
     let step = 10f64.powf(enough.log10().floor() - 1.0).max(1.0);
-    Some(((enough / step - 1e-3).ceil() * step) as usize)
+    Some(((enough / step).ceil() * step) as usize)
 }
 
 /// Wilson's interval of a share.
