@@ -9,7 +9,7 @@ use crate::progress::Progress;
 use crate::rewrite::{Dialect, apply, lower};
 use crate::runtime::Output;
 use crate::samples::Samples;
-use crate::validate::{Differences, check_labels, expected_drop};
+use crate::validate::{Differences, Paired, check_labels, expected_drop};
 
 /// What changes of a network are measured with.
 pub(super) struct Bench<'b> {
@@ -69,6 +69,25 @@ impl<'b> Bench<'b> {
             differences.add(&self.reference[at], &values, &self.labels[at])
         })?;
         Ok(differences.loss())
+    }
+
+    /// The same, sample by sample.
+    pub fn paired(&self, from: &Resume, model: &Model) -> Result<Paired> {
+        let mut paired = Paired::default();
+        from.finish(model, &self.outputs, &mut |at, values| {
+            paired.add(&self.reference[at], &values, &self.labels[at])
+        })?;
+        Ok(paired)
+    }
+
+    /// The whole `plan`, sample by sample.
+    pub fn judged(&self, plan: &Plan) -> Result<Paired> {
+        self.paired(&self.start.renamed("quantized"), &self.changed(plan)?)
+    }
+
+    /// How many values the outputs of one sample have.
+    pub fn values(&self) -> usize {
+        self.reference.first().map_or(0, |outputs| outputs.iter().map(|output| output.values.len()).sum())
     }
 
     /// What the whole `plan` loses.

@@ -33,7 +33,7 @@ pub use outcome::{
     Planned, Prepared, Score, SiteRow, Sizes, Validation, Verdict,
 };
 pub use partition::{Groups, Partition, Runs, Tile};
-pub use sensitivity::{Layer, LayerSensitivity, Loss, Sensitivities, Sensitivity};
+pub use sensitivity::{Change, Confirmed, Gain, Judges, Layer, LayerSensitivity, Loss, Sensitivity};
 pub use site::{
     ActivationSite, Analysis, Keep, Kernel, Origin, Place, Read, Skip, Spatial, WeightSite, Work,
     is_depthwise,

@@ -1,5 +1,6 @@
 //! What single layers do to the outputs of the whole network, and a plan taken apart into layers.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -109,6 +110,59 @@ pub struct Loss {
     pub broken: u64,
 }
 
+/// A difference and its standard error over the samples.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Change {
+    /// The difference; infinite, which JSON writes as null, where a network has no noise at all.
+    pub value: f64,
+    /// Its standard error; infinite, which JSON writes as null, where the samples are too few to tell.
+    pub error: f64,
+}
+
+impl Change {
+    /// Standard errors that a difference must exceed to be told as a fact.
+    const CLEAR: f64 = 2.0;
+
+    /// Whether the samples tell the difference from none.
+    pub fn is_clear(&self) -> bool {
+        self.value.abs() > Self::CLEAR * self.error
+    }
+
+    /// Whether it is clear, and for the better.
+    pub fn is_gain(&self) -> bool {
+        self.value > 0.0 && self.is_clear()
+    }
+}
+
+/// What the outputs gain where one layer is left float: the quantized network with that layer against the one without it, on
+/// the same samples.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Gain {
+    /// Samples that both networks ran on.
+    pub samples: usize,
+    /// More SQNR, in dB.
+    pub sqnr_db: Change,
+    /// More top-1, in points; `None` without labels.
+    pub top1_points: Option<Change>,
+    /// More answers that are the float network's, in points; `None` where the outputs are no class scores.
+    pub agreement_points: Option<Change>,
+    /// Elements that become finite; below zero where more are not.
+    pub mended: i64,
+}
+
+impl Gain {
+    /// Whether leaving the layer float improves the outputs, as far as the samples tell.
+    pub fn is_clear(&self) -> bool {
+        self.mended > 0 || self.mended == 0 && self.sqnr_db.is_gain()
+    }
+
+    /// The larger gain first.
+    pub fn order(&self, other: &Self) -> Ordering {
+        let by_noise = || other.sqnr_db.value.total_cmp(&self.sqnr_db.value);
+        other.mended.cmp(&self.mended).then_with(by_noise)
+    }
+}
+
 /// What one layer does to the outputs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerSensitivity {
@@ -124,29 +178,79 @@ pub struct LayerSensitivity {
     pub bytes_float: u64,
     /// Bytes of the weights as planned, with scales and zero points.
     pub bytes_low: u64,
-    /// This layer quantized, all others float.
-    pub alone: Loss,
-    /// This layer float, all others quantized.
+    /// The mean of the noise that the layer brings alone and of the noise that goes when it is left float and no later
+    /// weights change, over the noise of the whole: which layers are worth an estimate. `None` where all have one.
+    pub first_look: Option<f64>,
+    /// What the outputs gain without this layer, from a cheaper solution; `None` where the first look promised less than others.
+    pub estimate: Option<Gain>,
+    /// What they gain in a conversion without this layer.
+    pub confirmed: Option<Confirmed>,
+    /// Why there could be no such conversion.
+    pub refused: Option<String>,
+    /// The pattern for `--exclude` that fits this layer.
+    pub exclude: String,
+    /// The arguments of `fourbit` for a conversion without this layer; empty where it was not confirmed to gain anything.
+    pub command: Vec<String>,
+}
+
+/// A conversion without one layer, measured.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Confirmed {
+    /// Against the conversion with it.
+    pub gain: Gain,
+    /// How far the outputs are then from the float network's.
     pub without: Loss,
-    /// The noise that the layer answers for: the mean of what it brings to the float network and of what the quantized
-    /// network loses without it. Below zero where the other layers make up for it.
-    pub guilt: f64,
-    /// `guilt` over the noise of the whole quantized network; `None` where that has no noise.
-    pub share: Option<f64>,
 }
 
-/// What each layer does to the outputs.
+impl LayerSensitivity {
+    /// The best that is known of the gain, and whether a conversion showed it.
+    pub fn known(&self) -> Option<(&Gain, bool)> {
+        match &self.confirmed {
+            Some(confirmed) => Some((&confirmed.gain, true)),
+            None => self.estimate.as_ref().map(|gain| (gain, false)),
+        }
+    }
+
+    /// Whether an estimate promised what a conversion did not show.
+    pub fn is_contradicted(&self) -> bool {
+        let confirmed = self.confirmed.as_ref();
+        confirmed.is_some_and(|confirmed| !confirmed.gain.is_clear())
+            && self.estimate.as_ref().is_some_and(Gain::is_clear)
+    }
+
+    /// What conversions showed first, then what was estimated, then what was not; each the largest first.
+    pub fn order(&self, other: &Self) -> Ordering {
+        let place = |layer: &Self| match (layer.confirmed.is_some(), layer.estimate.is_some()) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => 2,
+        };
+        let by_gain = match (self.known(), other.known()) {
+            (Some((one, _)), Some((other, _))) => one.order(other),
+            _ => Ordering::Equal,
+        };
+        let first_look = |layer: &Self| layer.first_look.unwrap_or(0.0);
+        let by_look = || first_look(other).total_cmp(&first_look(self));
+        place(self).cmp(&place(other)).then(by_gain).then_with(by_look)
+    }
+}
+
+/// The samples that gains are judged on, none of which calibration used.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Sensitivities {
-    /// All layers quantized.
-    pub whole: Loss,
-    /// The layers.
-    pub layers: Vec<LayerSensitivity>,
-    /// Why whole runs were made for each layer, if the network could not be resumed at them.
-    pub not_resumed: Option<String>,
+pub struct Judges {
+    /// Where they came from.
+    pub source: String,
+    /// How many there were for conversions.
+    pub samples: usize,
+    /// How many of these for estimates.
+    pub measured: usize,
+    /// Whether they were calibration samples that were held back, so that the conversions looked at had fewer.
+    pub held_back: bool,
+    /// Samples that calibration used too, and that were left out for that.
+    pub left_out: usize,
 }
 
-/// Layers by guilt, and how that was found.
+/// What the outputs gain from each layer left float, and how that was found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Sensitivity {
     /// The model.
@@ -155,15 +259,14 @@ pub struct Sensitivity {
     pub precision: String,
     /// Where calibration samples came from, and how many were used.
     pub calibration: Option<(String, usize)>,
-    /// Where the samples that were measured on came from.
-    pub source: String,
-    /// How many there were.
-    pub samples: usize,
-    /// Whether calibration used the same samples.
-    pub calibrated_on: bool,
+    /// The samples judged on.
+    pub judges: Judges,
+    /// Calibration samples that plans for estimates were made on; `None` where no weights depend on other layers, and
+    /// estimates leave out a layer's decisions and change no others.
+    pub solved_on: Option<usize>,
     /// All layers quantized.
     pub whole: Loss,
-    /// The guiltiest first.
+    /// The largest gain first, those confirmed before those estimated.
     pub layers: Vec<LayerSensitivity>,
     /// What a person should know before trusting the result.
     pub warnings: Vec<String>,

@@ -169,14 +169,16 @@ impl Samples {
     pub fn split(&self, count: usize, seed: u64) -> (Self, Self) {
         let taken = random::subset(self.len(), count.min(self.len()), seed);
         let others = (0..self.len()).filter(|at| taken.binary_search(at).is_err()).collect();
-        let part = |places: Vec<usize>| {
-            let chosen = match &self.chosen {
-                None => places,
-                Some(old) => places.into_iter().filter_map(|at| old.get(at).copied()).collect(),
-            };
-            self.clone().of(chosen)
+        (self.only(taken), self.only(others))
+    }
+
+    /// The samples at `places` of these, which ascend.
+    pub fn only(&self, places: Vec<usize>) -> Self {
+        let chosen = match &self.chosen {
+            None => places,
+            Some(old) => places.into_iter().filter_map(|at| old.get(at).copied()).collect(),
         };
-        (part(taken), part(others))
+        self.clone().of(chosen)
     }
 
     /// The others than those at `positions`.

@@ -98,6 +98,15 @@ impl Differences {
         self.varied = self.varied || !first.iter().zip(float).all(|(one, other)| same(one, other));
     }
 
+    /// For each output the energy of the float network's values, and of the differences.
+    pub(super) fn energies(&self) -> Vec<[f64; 2]> {
+        self.sums.iter().map(|sums| [sums.signal, sums.noise]).collect()
+    }
+
+    pub(super) fn agreement(&self) -> Option<f64> {
+        self.tally.agreement()
+    }
+
     /// What the differences amount to. Each output counts the same, however large its values are.
     pub fn loss(&self) -> Loss {
         // Of an output that is zero throughout, whatever differs is all noise.
