@@ -99,12 +99,14 @@ fn run(cli: &Cli, matches: &ArgMatches) -> Result<ExitCode> {
         interrupt::end_cleanly();
     }
     match &cli.command {
-        Command::Quantize(args) => quantize::run(args, &context),
+        Command::Quantize(args) => quantize::run(args, matches.subcommand_matches("quantize"), &context),
         Command::Validate(args) => validate::run(args, &context),
         Command::Inspect(args) => inspect::run(args, &context),
         Command::Plan(args) => plan::run(args, &context),
         Command::Apply(args) => apply::run(args, &context),
-        Command::Sensitivity(args) => sensitivity::run(args, &context),
+        Command::Sensitivity(args) => {
+            sensitivity::run(args, matches.subcommand_matches("sensitivity"), &context)
+        }
         Command::Targets(args) => targets::run(args, &context),
         Command::Check(args) => check::run(args, &context),
         Command::Batch(args) => batch::run(args, matches.subcommand_matches("batch"), &cli.common, &context),
@@ -215,7 +217,8 @@ mod tests {
             "fourbit quantize m.onnx --dual-threshold 1 --dual-budget 5%",
             "fourbit quantize m.onnx --dual-budget 105%",
             "fourbit validate m.onnx",
-            "fourbit sensitivity m.onnx --measure 0",
+            "fourbit sensitivity m.onnx --measure 7",
+            "fourbit sensitivity m.onnx --layers 0",
             "fourbit sensitivity m.onnx -o out.onnx",
             "fourbit apply m.onnx plan.json --first x",
             "fourbit unknown",

@@ -4,14 +4,17 @@ use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::ArgMatches;
+
 use super::budget::exit_code;
 use super::common::{Context, ReportForm};
 use super::conversion::Conversion;
+use super::sensitivity::again;
 use crate::error::Result;
 use crate::files::{self, Sink};
 use crate::onnx;
 use crate::pipeline;
-use crate::plan;
+use crate::plan::{self, Verdict};
 use crate::report::{Layout, data, plain};
 
 /// Convert a model and measure what it cost
@@ -66,7 +69,7 @@ const ABANDONED: i32 = 130;
 ///
 /// # Errors
 /// Whatever stops the conversion, or a report that cannot be written.
-pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
+pub fn run(args: &Args, matches: Option<&ArgMatches>, context: &Context) -> Result<ExitCode> {
     if args.supervised {
         end_with_input();
     }
@@ -86,7 +89,12 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     let reports = args.report.iter().map(&mut sink).collect::<Result<Vec<_>>>()?;
     let forms = args.report.iter().map(|path| ReportForm::of(path)).collect::<Result<Vec<_>>>()?;
     let plan_file = args.plan.as_ref().map(sink).transpose()?;
-    let outcome = pipeline::quantize(&job, &context.progress)?;
+    let mut outcome = pipeline::quantize(&job, &context.progress)?;
+    let noisy = matches!(&outcome.verdict, Verdict::Validated(validation) if validation.noisy().is_some());
+    // A plan that keeps limits is another than the one that sensitivity would look at.
+    if noisy && outcome.budget.is_none() {
+        outcome.next = matches.and_then(|matches| again("sensitivity", matches)).unwrap_or_default();
+    }
     let told = if args.reproducible { outcome.clone().reproducible() } else { outcome.clone() };
     for (sink, form) in reports.into_iter().zip(forms) {
         form.write(sink, || plain::outcome(&told, Layout::default()), || data::outcome(&told))?;

@@ -57,7 +57,9 @@ mod tests {
 
     #[test]
     fn patterns_of_names_fit_these_and_no_others() {
-        for name in ["a", "a*b", "a?b", "[a]", "{a,b}", "a\\b", "!a", "a/b:0", "-a", "a'b \"c", "a]b[c", "^a-b"] {
+        for name in
+            ["a", "a*b", "a?b", "[a]", "{a,b}", "a\\b", "!a", "a/b:0", "-a", "a'b \"c", "a]b[c", "^a-b"]
+        {
             for pattern in [Globs::literal(name), Globs::typed(name)] {
                 let globs = Globs::new(std::slice::from_ref(&pattern)).unwrap();
                 assert!(globs.is_match(name), "{name}: {pattern}");

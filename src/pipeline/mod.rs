@@ -14,6 +14,7 @@ mod limit;
 mod measure;
 mod patterns;
 mod quantize;
+mod samples;
 mod sensitivity;
 
 use std::path::{Path, PathBuf};
@@ -23,9 +24,12 @@ pub use check::check;
 pub use inspect::inspect;
 pub use judge::validate;
 pub use quantize::{plan, quantize};
-pub use sensitivity::{MEASURED_SAMPLES, sensitivities, sensitivity};
+pub use sensitivity::{Effort, MEASURED_SAMPLES, TRIED_LAYERS, sensitivity};
 
-pub use crate::plan::{Applied, Checked, Inspection, Planned, Sensitivities, Sensitivity, SiteRow};
+/// Samples that standard errors take at least.
+pub const FEWEST_SAMPLES: usize = crate::validate::FEWEST;
+
+pub use crate::plan::{Applied, Checked, Inspection, Planned, Sensitivity, SiteRow};
 
 use crate::error::{Error, Result};
 use crate::files::{Draft, Guard};

@@ -1,7 +1,7 @@
 //! The main job, and the same stopped before rewriting.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::budget::{Task, keep};
 use super::coverage::coverage;
@@ -10,24 +10,22 @@ use super::judge::{self, Judged};
 use super::limit::{shown, undecided};
 use super::measure::{Clock, is_large, peak_memory, sizes};
 use super::patterns::unmatched;
-use super::sensitivity::guilty;
-use super::{CALIBRATION_SAMPLES, Job, Ready, draft, ready, refuse_opset};
+use super::samples::{Choose, calibration_samples, chosen};
+use super::{Job, Ready, draft, ready, refuse_opset};
 use crate::analyse::analyse;
 use crate::calibrate::{Reach, count};
 use crate::error::{Error, Result};
 use crate::files::Sink;
 use crate::onnx::{self, Model};
+use crate::options::Options;
 use crate::plan::{
-    self, Analysis, Budgeted, Decision, Fingerprint, Outcome, Plan, Planned, Saturation, Verdict,
+    self, Analysis, Budgeted, Decision, Fingerprint, Outcome, Plan, Planned, Saturation, Validation, Verdict,
 };
 use crate::progress::Progress;
 use crate::rewrite;
 use crate::runtime::faults;
 use crate::samples::{Preprocess, Samples};
 use crate::validate::check_declared;
-
-/// Samples that cannot be used and are named one by one.
-const NAMED: usize = 5;
 
 /// A plan, and everything that it came from.
 pub(super) struct Solved {
@@ -36,7 +34,9 @@ pub(super) struct Solved {
     pub plan: Plan,
     pub budget: Option<Budgeted>,
     pub calibration: Option<(String, usize)>,
-    /// Digests of the samples calibrated on.
+    /// The samples that were calibrated on.
+    pub samples: Option<Samples>,
+    /// Their digests.
     pub digests: HashSet<u64>,
     pub preprocess: Option<Preprocess>,
     pub validation: Option<PathBuf>,
@@ -54,18 +54,8 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         // Told before the work; whether they fit is seen after it.
         std::fs::metadata(path).map_err(Error::read(path))?;
     }
-    let Solved {
-        mut ready,
-        analysis,
-        plan,
-        budget,
-        calibration,
-        digests,
-        preprocess,
-        validation,
-        mut clock,
-        ..
-    } = solved(job, progress)?;
+    let Solved { mut ready, plan, budget, calibration, digests, preprocess, validation, mut clock, .. } =
+        solved(job, &mut chosen(job), progress)?;
     let rewritten = rewrite::apply(&ready.model, &plan, None)?;
     let after = onnx::write_to(&rewritten, &mut draft, job.external_data)?;
     let place = draft.place();
@@ -97,13 +87,8 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
     // Only now: nobody should find a file that was not judged as asked, or is not what the plan says.
     draft.commit()?;
     clock.lap("validate");
-    if let (Verdict::Validated(validation), Some(path)) = (&verdict, judged.samples) {
-        let samples = Samples::open(path, float, judged.preprocess).and_then(usable);
-        let blame = |samples| guilty(&ready.model, &analysis, &plan, validation, samples, progress);
-        if let Some(warning) = samples.ok().and_then(blame) {
-            ready.warnings.push(warning);
-            clock.add("blame");
-        }
+    if let Verdict::Validated(validation) = &verdict {
+        ready.warnings.extend(noisy(validation, &job.options));
     }
     ready.warnings.extend(shown(job.options.budget.max_drop, &verdict, budget.as_ref()));
     Ok(Outcome {
@@ -117,6 +102,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         verdict,
         budget,
         warnings: ready.warnings,
+        next: Vec::new(),
         seconds: clock.seconds,
         peak_memory: peak_memory(),
     })
@@ -129,7 +115,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
 pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
     let path = job.plan_path();
     let sink = Sink::create(&path, job.overwrite, &job.guard())?;
-    let Solved { ready, plan, budget, mut clock, .. } = solved(job, progress)?;
+    let Solved { ready, plan, budget, mut clock, .. } = solved(job, &mut chosen(job), progress)?;
     plan::write_to(&plan, sink)?;
     clock.lap("write");
     let mut warnings = ready.warnings;
@@ -138,7 +124,7 @@ pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
 }
 
 /// Everything up to the plan.
-pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
+pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) -> Result<Solved> {
     let mut clock = Clock::start();
     job.options.check_nbits()?;
     let mut ready = ready(&job.input, job.options.opset, &job.shapes)?;
@@ -172,10 +158,7 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
             drop(path);
             unable(&job.options, first_fault(&ready.model).unwrap_or_default()).map(|()| None)?
         }
-        Some(path) => {
-            let samples = calibration_samples(job, &ready, &path, preprocess.as_ref())?;
-            Some(without_flawed(samples, &mut ready.warnings)?)
-        }
+        Some(path) => Some(calibration_samples(&mut ready, &path, preprocess.as_ref(), choose)?),
         None if job.options.quantizes_activations() => {
             return Err(Error::options(
                 format!(
@@ -230,12 +213,12 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
         clock.add("analyse");
     }
     decided.plan.shapes.clone_from(&job.shapes);
-    let calibration = samples.filter(|_| decided.calibrated);
-    let digests = calibration.as_ref().map(Samples::digests).transpose()?;
+    let samples = samples.filter(|_| decided.calibrated);
+    let digests = samples.as_ref().map(Samples::digests).transpose()?;
     decided.plan.calibrated = digests.as_deref().map(Fingerprint::of);
     let digests = digests.into_iter().flatten().collect();
     clock.add("samples");
-    let calibration = calibration.map(|samples| (samples.path().display().to_string(), samples.len()));
+    let calibration = samples.as_ref().map(|samples| (samples.path().display().to_string(), samples.len()));
     ready.warnings.extend(decided.warnings);
     let plan = decided.plan;
     ready.warnings.extend(saturating(&plan));
@@ -247,11 +230,29 @@ pub(super) fn solved(job: &Job, progress: &dyn Progress) -> Result<Solved> {
         plan,
         budget,
         calibration,
+        samples,
         digests,
         preprocess,
         validation: job.validation.clone().or(beside.validation),
         clock,
     })
+}
+
+/// A warning that an output is mostly noise, and what helps. Layers are not named: what is known of them here, the errors of
+/// their own outputs, has nothing to do with what is gained by leaving them float.
+fn noisy(validation: &Validation, options: &Options) -> Option<String> {
+    let output = validation.noisy()?;
+    let ratio = match (output.broken, output.sqnr_db) {
+        (0, Some(ratio)) => format!("an SQNR of {ratio:.1} dB"),
+        _ => "values that are not finite".into(),
+    };
+    let remedy = match options.budget.is_none() {
+        true => {
+            "fourbit sensitivity, with the same options, finds layers to leave float; --min-sqnr gives layers more bits"
+        }
+        false => "--min-sqnr asks for more, and larger limits on the size leave room for it",
+    };
+    Some(format!("output {} has {ratio}: {remedy}", output.name))
 }
 
 /// A warning where weights of the plan use codes whose products may saturate.
@@ -284,46 +285,6 @@ fn count_work(job: &Job, ready: &Ready, analysis: &mut Analysis, samples: Option
         Err(Error::Runtime { .. }) => Ok(()),
         other => other,
     }
-}
-
-fn calibration_samples(
-    job: &Job,
-    ready: &Ready,
-    path: &Path,
-    preprocess: Option<&Preprocess>,
-) -> Result<Samples> {
-    let samples = Samples::open(path, &ready.model, preprocess)?;
-    Ok(samples.choose(Some(job.samples.unwrap_or(CALIBRATION_SAMPLES)), job.seed))
-}
-
-/// The samples without those that hold NaN, or infinite values where none belong.
-fn usable(samples: Samples) -> Result<Samples> {
-    let flawed: Vec<usize> = samples.flawed()?.into_iter().map(|(at, _)| at).collect();
-    Ok(samples.without(&flawed))
-}
-
-/// The samples that can be calibrated on; the others are named in `warnings`.
-fn without_flawed(samples: Samples, warnings: &mut Vec<String>) -> Result<Samples> {
-    let flawed = samples.flawed()?;
-    let Some((_, first)) = flawed.first() else { return Ok(samples) };
-    if flawed.len() == samples.len() {
-        let found = format!("{first}, and the like in all others");
-        return Err(Error::samples(samples.path(), "samples", "finite values to calibrate on", found));
-    }
-    let named: Vec<String> = flawed.iter().take(NAMED).map(|(_, flaw)| flaw.to_string()).collect();
-    let more = match flawed.len() - named.len() {
-        0 => String::new(),
-        more => format!(", and {more} more"),
-    };
-    warnings.push(format!(
-        "{}: {}{more}; left out of calibration, {} of {} samples",
-        samples.path().display(),
-        named.join(", "),
-        flawed.len(),
-        samples.len()
-    ));
-    let positions: Vec<usize> = flawed.iter().map(|(at, _)| *at).collect();
-    Ok(samples.without(&positions))
 }
 
 /// What tract cannot run, or runs wrongly, if anything.

@@ -2,10 +2,10 @@
 
 use crate::options::{Opset, Spelling, Storage};
 use crate::plan::{
-    ActivationDecision, ActivationTerm, BiasChange, Codes, Decision, Float, Inspection, Keep,
-    LayerSensitivity, Loss, Outcome, OutputError, Partition, Plan, Prepared, Read, Residuals, Row, Score,
-    Sensitivity, SiteRow, Sizes, Skip, Status, Subject, Summary, VERSION, Validation, Verdict,
-    WeightDecision, WeightTerm, Written,
+    ActivationDecision, ActivationTerm, BiasChange, Change, Codes, Confirmed, Decision, Float, Gain,
+    Inspection, Judges, Keep, LayerSensitivity, Loss, Outcome, OutputError, Partition, Plan, Prepared, Read,
+    Residuals, Row, Score, Sensitivity, SiteRow, Sizes, Skip, Status, Subject, Summary, VERSION, Validation,
+    Verdict, WeightDecision, WeightTerm, Written,
 };
 
 fn read(slot: usize) -> Read {
@@ -103,6 +103,7 @@ pub fn outcome() -> Outcome {
         verdict: Verdict::Validated(Box::new(validation())),
         budget: None,
         warnings: vec!["input has a narrow range".into()],
+        next: Vec::new(),
         seconds: vec![("read".into(), 0.01), ("solve".into(), 0.25)],
         peak_memory: Some(240_000_000),
     }
@@ -163,7 +164,7 @@ pub fn inspection() -> Inspection {
     }
 }
 
-/// Two layers, of which the second is guilty.
+/// Three layers: one that a conversion confirmed, one that was estimated, one that was not tried.
 pub fn sensitivity() -> Sensitivity {
     let loss = |noise: f64, drop_points: f64| Loss {
         noise,
@@ -172,33 +173,54 @@ pub fn sensitivity() -> Sensitivity {
         drop_error: Some(0.75),
         broken: 0,
     };
-    let layer = |tensor: &str, alone: Loss, without: Loss, share: f64| LayerSensitivity {
+    let gain = |samples: usize, sqnr: [f64; 2], top1: [f64; 2]| Gain {
+        samples,
+        sqnr_db: Change { value: sqnr[0], error: sqnr[1] },
+        top1_points: Some(Change { value: top1[0], error: top1[1] }),
+        agreement_points: None,
+        mended: 0,
+    };
+    let layer = |tensor: &str| LayerSensitivity {
         tensor: tensor.into(),
         node: format!("{tensor} node"),
         operator: "Gemm".into(),
         weights: 1000,
         bytes_float: 4000,
         bytes_low: 564,
-        alone,
-        without,
-        guilt: 0.08 * share,
-        share: Some(share),
+        first_look: Some(0.1),
+        estimate: None,
+        confirmed: None,
+        refused: None,
+        exclude: tensor.into(),
+        command: Vec::new(),
     };
-    let broken = Loss { broken: 3, ..loss(0.01, 0.0) };
+    let command = ["quantize", "net.onnx", "--exclude", "layer2.weight", "-o", "my net.onnx"];
+    let confirmed = Confirmed { gain: gain(512, [3.01, 0.25], [1.5, 0.5]), without: loss(0.04, 2.0) };
     Sensitivity {
         input: "net.onnx".into(),
         precision: "w4a8".into(),
         calibration: Some(("calib.npz".into(), 512)),
-        source: "test.npz".into(),
-        samples: 64,
-        calibrated_on: false,
+        judges: Judges {
+            source: "test.npz".into(),
+            samples: 512,
+            measured: 64,
+            held_back: false,
+            left_out: 0,
+        },
+        solved_on: Some(64),
         whole: loss(0.08, 3.5),
         layers: vec![
-            layer("layer2.weight", loss(0.0562, 3.0), loss(0.01, 0.5), 0.812),
-            layer("layer1.weight", loss(0.01, 0.5), broken, 0.188),
+            LayerSensitivity {
+                estimate: Some(gain(64, [2.5, 0.5], [1.5, 2.0])),
+                confirmed: Some(confirmed),
+                command: command.map(str::to_owned).to_vec(),
+                ..layer("layer2.weight")
+            },
+            LayerSensitivity { estimate: Some(gain(64, [0.1, 0.06], [0.0, 0.0])), ..layer("layer1.weight") },
+            layer("layer0.weight"),
         ],
         warnings: Vec::new(),
-        seconds: vec![("measure".into(), 2.0)],
+        seconds: vec![("confirm".into(), 2.0)],
     }
 }
 

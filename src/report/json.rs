@@ -10,8 +10,10 @@ use crate::plan::{
     Skip, Verdict, WeightDecision, WeightTerm,
 };
 
-/// The version of every schema here.
+/// The version of every schema here but one.
 pub const VERSION: u32 = 2;
+/// The version of `fourbit.sensitivity`: since 3, what the outputs gain where a layer is left float.
+pub const SENSITIVITY_VERSION: u32 = 3;
 
 /// A whole conversion, `fourbit.report`: one row a site, without codes and scales, which the plan
 /// holds.
@@ -85,7 +87,8 @@ pub fn inspection(inspection: &Inspection) -> String {
     written("fourbit.inspection", report)
 }
 
-/// What each layer costs, `fourbit.sensitivity`: the guiltiest layer first.
+/// What the outputs gain from each layer left float, `fourbit.sensitivity`: the largest gain first, those that a conversion
+/// confirmed before those estimated.
 pub fn sensitivity(sensitivity: &Sensitivity) -> String {
     let calibration = sensitivity.calibration.as_ref();
     let calibration = calibration.map(|(source, samples)| json!({"source": source, "samples": samples}));
@@ -93,22 +96,25 @@ pub fn sensitivity(sensitivity: &Sensitivity) -> String {
         ("input", json!(sensitivity.input.display().to_string())),
         ("precision", json!(sensitivity.precision)),
         ("calibration", json!(calibration)),
-        ("source", json!(sensitivity.source)),
-        ("samples", json!(sensitivity.samples)),
-        ("calibrated_on", json!(sensitivity.calibrated_on)),
+        ("judges", json!(sensitivity.judges)),
+        ("solved_on", json!(sensitivity.solved_on)),
         ("whole", json!(sensitivity.whole)),
         ("layers", json!(sensitivity.layers)),
         ("warnings", json!(sensitivity.warnings)),
         ("seconds", stages(&sensitivity.seconds)),
     ];
-    written("fourbit.sensitivity", report)
+    versioned("fourbit.sensitivity", SENSITIVITY_VERSION, report)
 }
 
 /// Kept in order, so that the schema comes first in the text.
 pub(super) type Fields = Vec<(&'static str, Value)>;
 
 pub(super) fn written(schema: &str, fields: Fields) -> String {
-    let mut report = vec![("schema", json!(schema)), ("version", json!(VERSION))];
+    versioned(schema, VERSION, fields)
+}
+
+fn versioned(schema: &str, version: u32, fields: Fields) -> String {
+    let mut report = vec![("schema", json!(schema)), ("version", json!(version))];
     report.extend(fields);
     // No string holds a line break once it is JSON, so only the indentation is changed.
     let fields = report.iter().map(|(name, value)| {
@@ -258,7 +264,8 @@ mod tests {
         for (text, name) in texts.iter().zip(names) {
             let report: Value = serde_json::from_str(text).unwrap();
             assert_eq!(report["schema"], format!("fourbit.{name}"));
-            assert_eq!(report["version"], VERSION);
+            let version = if name == "sensitivity" { SENSITIVITY_VERSION } else { VERSION };
+            assert_eq!(report["version"], version);
         }
     }
 }

@@ -1,39 +1,73 @@
 //! The report of `sensitivity`, for people.
 
 use super::{Detail, Layout, words};
-use crate::plan::{LayerSensitivity, Loss, Sensitivity};
+use crate::plan::{Change, Gain, LayerSensitivity, Loss, Sensitivity};
 
-/// A table of the layers, the guiltiest first, a summary, and in the last line the guiltiest.
+/// A table of the layers, the largest gain first, a summary, and at the end the commands that leave a layer float.
 pub fn sensitivity(sensitivity: &Sensitivity, layout: Layout) -> String {
     let mut text = String::new();
     if layout.detail != Detail::Brief {
         let header =
-            ["Layer", "Operator", "Float", "Low-bit", "Alone dB", "drop", "Without dB", "drop", "Guilt"];
-        let rows = sensitivity.layers.iter().map(|layer| row(layer, layout)).collect();
-        text += &layout.table(&header, &[2, 3, 4, 5, 6, 7, 8], rows);
+            ["Layer", "Operator", "Float", "Low-bit", "SQNR gain, dB", "Top-1 gain, points", "Known by"];
+        let shown = |layer: &&LayerSensitivity| layout.full() || is_known(layer);
+        let rows = sensitivity.layers.iter().filter(shown).map(|layer| row(layer, layout)).collect();
+        text += &layout.table(&header, &[2, 3, 4, 5], rows);
         text += &layout.pairs(&summary(sensitivity));
         text.push('\n');
     }
     text += &layout.warnings(&sensitivity.warnings);
-    text += &match sensitivity.layers.first() {
-        Some(layer) => format!("Guiltiest: {}\n", words::name(&layer.tensor, usize::MAX)),
-        None => "Nothing in this model was quantized, so no layer is guilty\n".into(),
-    };
+    let better: Vec<&LayerSensitivity> =
+        sensitivity.layers.iter().filter(|layer| !layer.command.is_empty()).collect();
+    if better.is_empty() {
+        text += nothing(sensitivity);
+    }
+    for layer in better {
+        text += &advice(layer, &sensitivity.whole);
+    }
     text
 }
 
+fn is_known(layer: &LayerSensitivity) -> bool {
+    layer.known().is_some() || layer.refused.is_some()
+}
+
 fn row(layer: &LayerSensitivity, layout: Layout) -> Vec<String> {
+    let known = layer.known();
+    let gain = known.map(|(gain, _)| gain);
+    let by = match (known, &layer.refused) {
+        (_, Some(problem)) => problem.clone(),
+        (Some((_, true)), None) if layer.is_contradicted() => "conversion, against the estimate".into(),
+        (Some((_, true)), None) => "conversion".into(),
+        (Some((_, false)), None) => "estimate".into(),
+        (None, None) => "not tried".into(),
+    };
     vec![
         words::name(&layer.tensor, layout.name_limit()),
         layer.operator.clone(),
         words::bytes(layer.bytes_float),
         words::bytes(layer.bytes_low),
-        decibels(&layer.alone),
-        points(&layer.alone),
-        decibels(&layer.without),
-        points(&layer.without),
-        layer.share.map_or_else(|| "none".into(), |share| format!("{:.1} %", 100.0 * share)),
+        gain.map_or_else(|| "-".into(), noise),
+        gain.and_then(|gain| gain.top1_points).map_or_else(|| "-".into(), |change| points(&change)),
+        by,
     ]
+}
+
+fn noise(gain: &Gain) -> String {
+    match gain.mended {
+        1.. => "finite again".into(),
+        0 if !gain.sqnr_db.is_clear() => "unclear".into(),
+        0 if gain.sqnr_db.value == f64::INFINITY => "no noise left".into(),
+        0 if gain.sqnr_db.value == -f64::INFINITY => "noise where none was".into(),
+        0 => format!("{:+.2} ± {:.2}", gain.sqnr_db.value, gain.sqnr_db.error),
+        _ => "not finite".into(),
+    }
+}
+
+fn points(change: &Change) -> String {
+    match change.is_clear() {
+        true => format!("{:+.2} ± {:.2}", change.value, change.error),
+        false => "unclear".into(),
+    }
 }
 
 fn decibels(loss: &Loss) -> String {
@@ -43,8 +77,33 @@ fn decibels(loss: &Loss) -> String {
     }
 }
 
-fn points(loss: &Loss) -> String {
-    loss.drop_points.map_or_else(|| "-".into(), |drop| format!("{drop:.2}"))
+/// What a conversion without `layer` gives, and its command on a line of its own, which nothing may break.
+fn advice(layer: &LayerSensitivity, whole: &Loss) -> String {
+    let Some(confirmed) = &layer.confirmed else { return String::new() };
+    let Gain { top1_points, agreement_points, .. } = confirmed.gain;
+    let mut text = format!(
+        "With {} in float: output SQNR {} -> {} dB",
+        words::name(&layer.tensor, usize::MAX),
+        decibels(whole),
+        decibels(&confirmed.without)
+    );
+    for (change, what) in [(top1_points, "top-1"), (agreement_points, "agreement with the float model")] {
+        if let Some(change) = change.filter(Change::is_clear) {
+            text += &format!(", {what} {} points", points(&change));
+        }
+    }
+    let more = words::bytes(layer.bytes_float.saturating_sub(layer.bytes_low));
+    format!("{text}; {more} more\n  {}\n", words::command(&layer.command))
+}
+
+fn nothing(sensitivity: &Sensitivity) -> &'static str {
+    match sensitivity.layers.iter().any(is_known) {
+        false => "Nothing in this model was quantized\n",
+        true => {
+            "No single layer left float was seen to make the outputs better. Limits such as fourbit quantize --min-sqnr give several layers \
+             more bits\n"
+        }
+    }
 }
 
 fn summary(sensitivity: &Sensitivity) -> Vec<(String, String)> {
@@ -53,14 +112,44 @@ fn summary(sensitivity: &Sensitivity) -> Vec<(String, String)> {
         whole += &format!(", top-1 drop {drop:.2} ± {error:.2} points");
     }
     let mut pairs = vec![("All layers".into(), format!("{}: {whole}", sensitivity.precision))];
+    let gain =
+        "what the outputs gain if this layer alone is left float; unclear: less than two standard errors";
+    pairs.push(("Gain".into(), gain.into()));
     if let Some((source, samples)) = &sensitivity.calibration {
         pairs.push(("Calibration".into(), format!("{} from {source}", words::things(*samples, "sample"))));
     }
-    let mut samples = format!("{} from {}", words::count(sensitivity.samples as u64), sensitivity.source);
-    if sensitivity.calibrated_on {
-        samples += "; calibration used samples of the same file";
+    let judges = &sensitivity.judges;
+    let held_back = match judges.held_back {
+        true => {
+            "held back from calibration, so that the command, which uses all, gives somewhat other figures"
+        }
+        false => "none of them used for calibration",
+    };
+    let judged = format!("{} from {}, {held_back}", words::things(judges.samples, "sample"), judges.source);
+    pairs.push(("Judged on".into(), judged));
+    let estimates = match sensitivity.solved_on {
+        Some(count) => {
+            format!(
+                "each from a plan made on {}, judged on {}",
+                words::things(count, "sample"),
+                judges.measured
+            )
+        }
+        None => format!(
+            "later weights do not depend on a layer, so its part is taken out; judged on {}",
+            judges.measured
+        ),
+    };
+    pairs.push(("Estimates".into(), estimates));
+    let untried = sensitivity.layers.iter().filter(|layer| !is_known(layer)).count();
+    if untried > 0 {
+        let all = sensitivity.layers.len();
+        let text = format!(
+            "{}, which a first look promised less of; --layers {all} tries all",
+            words::things(untried, "layer")
+        );
+        pairs.push(("Not tried".into(), text));
     }
-    pairs.push(("Samples".into(), samples));
     pairs.extend(words::time(&sensitivity.seconds));
     pairs
 }
@@ -71,18 +160,48 @@ mod tests {
     use crate::report::example;
 
     #[test]
-    fn the_table_names_the_guilty() {
+    fn what_conversions_show_is_told_and_the_rest_is_not_told_as_a_fact() {
         let text = sensitivity(&example::sensitivity(), Layout::default());
-        for part in ["layer2.weight", "Gemm", "4.00 kB", "564 B", "12.5", "3.00", "20.0", "0.50", "81.2 %"] {
+        for part in [
+            "layer2.weight",
+            "Gemm",
+            "4.00 kB",
+            "564 B",
+            "+3.01 ± 0.25",
+            "+1.50 ± 0.50",
+            "conversion",
+            "unclear",
+        ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
-        for part in ["not finite", "output SQNR 11.0 dB, top-1 drop 3.50 ± 0.75 points", "64 from test.npz"]
-        {
+        for part in [
+            "output SQNR 11.0 dB, top-1 drop 3.50 ± 0.75 points",
+            "512 samples from test.npz, none of them used for calibration",
+            "1 layer, which a first look promised less of; --layers 3 tries all",
+        ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
-        assert!(text.ends_with("Guiltiest: layer2.weight\n"), "{text}");
+        assert!(!text.contains("layer0.weight") && !text.contains("0.10 ±"), "{text}");
+        let advice = "With layer2.weight in float: output SQNR 11.0 -> 14.0 dB, top-1 +1.50 ± 0.50 points; 3.44 kB more\n  \
+                      fourbit quantize net.onnx --exclude layer2.weight -o 'my net.onnx'\n";
+        assert!(text.ends_with(advice), "{text}");
         let brief = sensitivity(&example::sensitivity(), Layout { width: None, detail: Detail::Brief });
-        assert_eq!(brief, "Guiltiest: layer2.weight\n");
+        assert_eq!(brief, advice);
+        let full = Layout { width: None, detail: Detail::Full };
+        assert!(sensitivity(&example::sensitivity(), full).contains("not tried"));
+    }
+
+    #[test]
+    fn where_nothing_gains_no_command_is_given() {
+        let mut found = example::sensitivity();
+        found.layers[0].command.clear();
+        let text = sensitivity(&found, Layout::default());
+        assert!(
+            text.contains("No single layer left float") && !text.contains("fourbit quantize net"),
+            "{text}"
+        );
+        found.layers.clear();
+        assert!(sensitivity(&found, Layout::default()).ends_with("Nothing in this model was quantized\n"));
     }
 
     #[test]
@@ -90,7 +209,9 @@ mod tests {
         for width in [80, 120] {
             let layout = Layout { width: Some(width), detail: Detail::Normal };
             let text = sensitivity(&example::sensitivity(), layout);
-            assert!(text.lines().all(|line| line.chars().count() <= usize::from(width)), "{width}\n{text}");
+            let lines = text.lines().take_while(|line| !line.starts_with("With "));
+            assert!(lines.clone().count() > 5);
+            assert!(lines.clone().all(|line| line.chars().count() <= usize::from(width)), "{width}\n{text}");
         }
     }
 }

@@ -28,6 +28,9 @@ pub fn outcome(outcome: &Outcome, layout: Layout) -> String {
         text += &layout.warnings(&doubts(&outcome.verdict));
     }
     text += &layout.warnings(&outcome.warnings);
+    if !outcome.next.is_empty() {
+        text += &format!("To find the layers to leave float:\n  {}\n\n", words::command(&outcome.next));
+    }
     text += &format!("Wrote {}\n", outcome.output.display());
     text
 }

@@ -110,6 +110,21 @@ pub fn distinct<'a>(words: impl Iterator<Item = &'a str>) -> String {
     seen.join(", ")
 }
 
+/// A command of `fourbit` with `arguments`, as a shell takes it.
+pub fn command(arguments: &[String]) -> String {
+    let quoted = arguments.iter().map(|argument| quoted(argument));
+    std::iter::once("fourbit".to_owned()).chain(quoted).collect::<Vec<_>>().join(" ")
+}
+
+/// `text` as one word of a shell.
+fn quoted(text: &str) -> String {
+    let plain = |symbol: char| symbol.is_ascii_alphanumeric() || "_-./:,=+@%".contains(symbol);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +157,14 @@ mod tests {
         assert_eq!(things(1, "sample"), "1 sample");
         assert_eq!(things(0, "sample"), "0 samples");
         assert!(short(f64::NAN).contains("NaN"));
+    }
+
+    #[test]
+    fn commands_are_words_of_a_shell() {
+        let nasty = ["quantize", "a b", "it's", "$HOME", "x[*]", "", "--exclude=-a", "~", "a\\b", "!a"];
+        let text = command(&nasty.map(str::to_owned));
+        let expected = r"fourbit quantize 'a b' 'it'\''s' '$HOME' 'x[*]' '' --exclude=-a '~' 'a\b' '!a'";
+        assert_eq!(text, expected);
     }
 
     #[test]

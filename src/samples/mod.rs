@@ -173,7 +173,7 @@ impl Samples {
     }
 
     /// The samples at `places` of these, which ascend.
-    pub fn only(&self, places: Vec<usize>) -> Self {
+    fn only(&self, places: Vec<usize>) -> Self {
         let chosen = match &self.chosen {
             None => places,
             Some(old) => places.into_iter().filter_map(|at| old.get(at).copied()).collect(),

@@ -13,7 +13,7 @@ mod sound;
 pub use bound::needed;
 pub use compare::{Compared, Differences, compare};
 pub use expected::expected_drop;
-pub use paired::Paired;
+pub use paired::{FEWEST, Paired};
 pub use proof::prove;
 pub use scores::{check_declared, check_labels};
 pub use sound::{loadable, sound};

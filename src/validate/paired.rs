@@ -6,7 +6,7 @@ use crate::plan::{Change, Gain, Loss};
 use crate::runtime::Output;
 
 /// Samples from which on standard errors are worth their name.
-const FEWEST: usize = 8;
+pub const FEWEST: usize = 8;
 
 /// A network's outputs beside the float network's, each sample for itself.
 #[derive(Clone, Debug, Default)]
@@ -174,12 +174,16 @@ mod tests {
                 })
                 .collect();
             type Figure = fn(&Gain) -> Change;
-            let figures: [Figure; 3] =
-                [|gain| gain.sqnr_db, |gain| gain.top1_points.unwrap(), |gain| gain.agreement_points.unwrap()];
+            let figures: [Figure; 3] = [
+                |gain| gain.sqnr_db,
+                |gain| gain.top1_points.unwrap(),
+                |gain| gain.agreement_points.unwrap(),
+            ];
             for figure in figures {
                 let count = gains.len() as f64;
                 let mean = gains.iter().map(|gain| figure(gain).value).sum::<f64>() / count;
-                let spread = gains.iter().map(|gain| (figure(gain).value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+                let spread =
+                    gains.iter().map(|gain| (figure(gain).value - mean).powi(2)).sum::<f64>() / (count - 1.0);
                 let told = gains.iter().map(|gain| figure(gain).error.powi(2)).sum::<f64>() / count;
                 let ratio = (told / spread).sqrt();
                 assert!((0.8..1.25).contains(&ratio), "{size}: {ratio}");

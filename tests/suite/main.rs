@@ -10,6 +10,7 @@ mod judge;
 mod judged;
 mod large;
 mod loads;
+mod mend;
 mod nbits;
 mod nodes;
 mod opsets;

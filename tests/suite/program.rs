@@ -241,7 +241,7 @@ fn a_plan_does_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
-fn layers_are_listed_by_guilt() {
+fn layers_are_listed_by_gain() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let input = model().to_string_lossy().into_owned();
     let file = folder.path().join("layers.json");
@@ -262,18 +262,16 @@ fn layers_are_listed_by_guilt() {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let written: serde_json::Value =
         serde_json::from_slice(&std::fs::read(&file).expect("the report")).expect("JSON");
-    assert_eq!((&written["schema"], &written["version"]), (&"fourbit.sensitivity".into(), &2.into()));
-    assert_eq!((&written["samples"], &written["calibration"]["samples"]), (&8.into(), &20.into()));
+    assert_eq!((&written["schema"], &written["version"]), (&"fourbit.sensitivity".into(), &3.into()));
+    assert_eq!((&written["judges"]["measured"], &written["calibration"]["samples"]), (&8.into(), &20.into()));
     let layers = written["layers"].as_array().expect("layers");
-    let guilt: Vec<f64> = layers.iter().map(|layer| layer["guilt"].as_f64().expect("a number")).collect();
-    assert!(guilt.len() > 1 && guilt.is_sorted_by(|one, other| one >= other), "{guilt:?}");
+    let confirmed: Vec<f64> =
+        layers.iter().filter_map(|layer| layer["confirmed"]["gain"]["sqnr_db"]["value"].as_f64()).collect();
+    assert!(confirmed.len() == 3 && confirmed.is_sorted_by(|one, other| one >= other), "{written}");
     let first = layers[0]["tensor"].as_str().expect("a name");
     let text = String::from_utf8_lossy(&done.stdout).into_owned();
-    assert!(text.ends_with(&format!("Guiltiest: {first}\n")) && text.contains("Without dB"), "{text}");
-    for field in ["alone", "without"] {
-        assert!(layers[0][field]["noise"].as_f64().is_some_and(|noise| noise > 0.0), "{written}");
-        assert!(layers[0][field]["drop_points"].is_number(), "{written}");
-    }
+    assert!(text.contains(&format!("With {first} in float")) && text.contains("SQNR gain, dB"), "{text}");
+    assert!(layers[0]["estimate"]["top1_points"]["value"].is_number(), "{written}");
     let again = fourbit(&arguments);
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&again.stderr).contains("--overwrite"));

@@ -102,6 +102,20 @@ impl Validation {
     }
 }
 
+impl Validation {
+    /// SQNR of an output, in dB, below which a person should look at the layers.
+    pub const NOISY_DB: f64 = 15.0;
+
+    /// The first output that is not finite where the float model's is, or whose SQNR is below [`Validation::NOISY_DB`] on real
+    /// samples.
+    pub fn noisy(&self) -> Option<&OutputError> {
+        let noisy = |output: &&OutputError| {
+            output.broken > 0 || output.sqnr_db.is_some_and(|ratio| ratio < Self::NOISY_DB)
+        };
+        self.outputs.iter().find(noisy).filter(|_| !self.synthetic)
+    }
+}
+
 /// Accuracy, as shares of the labelled rows.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Score {
@@ -164,6 +178,8 @@ pub struct Outcome {
     pub budget: Option<Budgeted>,
     /// What a person should know before trusting the result.
     pub warnings: Vec<String>,
+    /// The arguments of `fourbit` that find the layers to leave float, where an output is noisy; empty where nobody knows them.
+    pub next: Vec<String>,
     /// Seconds a stage, in order.
     pub seconds: Vec<(String, f64)>,
     /// Largest resident memory of the process, in bytes, where the system tells.
@@ -189,7 +205,7 @@ impl Outcome {
         }
         let name = |path: &Path| path.file_name().map(PathBuf::from).unwrap_or_default();
         (self.input, self.output) = (name(&self.input), name(&self.output));
-        (self.seconds, self.peak_memory) = (Vec::new(), None);
+        (self.seconds, self.peak_memory, self.next) = (Vec::new(), None, Vec::new());
         self
     }
 }

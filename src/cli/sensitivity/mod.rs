@@ -1,0 +1,126 @@
+//! `fourbit sensitivity`.
+
+mod command;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+
+use super::common::{Context, ReportForm};
+use super::conversion::{Choices, at_least_one};
+use crate::error::Result;
+use crate::files::Sink;
+use crate::pipeline;
+use crate::plan::Sensitivity;
+use crate::report::{Layout, data, plain};
+pub use command::again;
+use command::option;
+
+/// Characters of a tensor's name in the name of a file.
+const MOST_OF_NAME: usize = 60;
+
+/// Find the layer whose weights should stay float
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Plans as quantize does, with the same options, and measures what the outputs gain if a single layer is left float. Later
+layers are solved anew without its errors, and the gain is judged on samples that calibration did not use, with its standard
+error. Estimates say which three layers are confirmed by whole conversions; the commands to paste follow. No model is written.
+
+Examples:
+  fourbit sensitivity net.onnx --calibration calib.npz --validation test.npz
+  fourbit sensitivity net.onnx --precision w4 --validation test.npz --measure 256
+  fourbit sensitivity net.onnx --report layers.json
+
+Exit status:
+  0  the layers were measured
+  1  an error
+  2  wrong arguments
+  5  activations cannot be planned, since the model cannot be run")]
+pub struct Args {
+    /// The float model
+    #[arg(value_name = "MODEL")]
+    pub input: PathBuf,
+    #[command(flatten)]
+    pub choices: Choices,
+    /// Samples to judge on, with labels if there are any [default: those beside the model, else calibration samples that are
+    /// held back]
+    #[arg(long, value_name = "PATH", help_heading = "Samples")]
+    pub validation: Option<PathBuf>,
+    /// Estimate on at most N samples
+    #[arg(long, value_name = "N", value_parser = enough, default_value_t = pipeline::MEASURED_SAMPLES,
+        help_heading = "Samples")]
+    pub measure: usize,
+    /// Estimate the gain of N layers, those that promise most; each takes about an eighth of a conversion
+    #[arg(long, value_name = "N", value_parser = at_least_one, default_value_t = pipeline::TRIED_LAYERS)]
+    pub layers: usize,
+    /// Also write the report: as text where the name ends in .txt, as JSON where it ends in .json or has no ending
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Replace the report where it exists
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// Measures and reports.
+///
+/// # Errors
+/// Whatever stops the measuring, or a report that cannot be written.
+pub fn run(args: &Args, matches: Option<&ArgMatches>, context: &Context) -> Result<ExitCode> {
+    // Opened first, so that a wrong name is told before the work and not after it.
+    let job = args.choices.job(&args.input, args.validation.clone())?;
+    let mut guard = job.guard();
+    args.choices.config.iter().for_each(|path| guard.reads(path));
+    let report = match &args.report {
+        Some(path) => {
+            let sink = Sink::create(path, args.overwrite, &guard)?;
+            Some((ReportForm::of(path)?, sink))
+        }
+        None => None,
+    };
+    let effort = pipeline::Effort { samples: args.measure, layers: args.layers };
+    let mut found = pipeline::sensitivity(&job, effort, &context.progress)?;
+    if let Some(conversion) = matches.and_then(|matches| again("quantize", matches)) {
+        commands(&mut found, &conversion);
+    }
+    if let Some((form, sink)) = report {
+        form.write(sink, || plain::sensitivity(&found, Layout::default()), || data::sensitivity(&found))?;
+    }
+    context.print(|layout| plain::sensitivity(&found, layout), || data::sensitivity(&found))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Gives each layer that was confirmed to gain anything its command: the `conversion` without it, to a file of its own.
+fn commands(found: &mut Sensitivity, conversion: &[String]) {
+    for layer in &mut found.layers {
+        let gains = layer.confirmed.as_ref().is_some_and(|confirmed| confirmed.gain.is_clear());
+        let output = output(&found.input, &found.precision, &layer.tensor);
+        if let Some(output) = output.filter(|_| gains) {
+            layer.command = conversion.to_vec();
+            layer.command.extend(option("--exclude", &layer.exclude));
+            layer.command.extend(option("-o", &output));
+        }
+    }
+}
+
+/// A name beside the model for the conversion without `tensor`; `None` where it could not be printed.
+fn output(input: &Path, precision: &str, tensor: &str) -> Option<String> {
+    let stem = input.file_stem()?.to_str()?;
+    let plain =
+        |symbol: char| if symbol.is_ascii_alphanumeric() || "._-".contains(symbol) { symbol } else { '_' };
+    let safe: Vec<char> = tensor.chars().map(plain).collect();
+    // Names in models differ at their ends.
+    let end: String = safe[safe.len().saturating_sub(MOST_OF_NAME)..].iter().collect();
+    let path = input.with_file_name(format!("{stem}.{precision}.without_{end}.onnx"));
+    path.to_str().filter(|path| !path.contains(char::is_control)).map(str::to_owned)
+}
+
+/// At least as many samples as standard errors take.
+fn enough(text: &str) -> Result<usize, String> {
+    match at_least_one(text)? {
+        few if few < pipeline::FEWEST_SAMPLES => {
+            Err(format!("must be at least {}", pipeline::FEWEST_SAMPLES))
+        }
+        count => Ok(count),
+    }
+}

@@ -1,0 +1,61 @@
+//! Samples that a conversion calibrates on, and what is left out of them.
+
+use std::path::Path;
+
+use super::{CALIBRATION_SAMPLES, Job, Ready};
+use crate::error::{Error, Result};
+use crate::samples::{Preprocess, Samples};
+
+/// Samples that cannot be used and are named one by one.
+const NAMED: usize = 5;
+
+/// Chooses calibration samples among all that a file holds.
+pub(super) type Choose<'c> = dyn FnMut(&mut Ready, Samples, Option<&Preprocess>) -> Result<Samples> + 'c;
+
+/// As many as `job` asks for.
+pub(super) fn chosen(job: &Job) -> impl FnMut(&mut Ready, Samples, Option<&Preprocess>) -> Result<Samples> {
+    |_, all, _| Ok(all.choose(Some(job.samples.unwrap_or(CALIBRATION_SAMPLES)), job.seed))
+}
+
+/// What `choose` takes of the samples at `path`, without those that nothing can be learned from.
+///
+/// # Errors
+/// [`Error::Samples`] where none is left; whatever reading them gives.
+pub(super) fn calibration_samples(
+    ready: &mut Ready,
+    path: &Path,
+    preprocess: Option<&Preprocess>,
+    choose: &mut Choose,
+) -> Result<Samples> {
+    let samples = Samples::open(path, &ready.model, preprocess)?;
+    let samples = choose(ready, samples, preprocess)?;
+    without_flawed(samples, "calibration", &mut ready.warnings)
+}
+
+/// `samples` without those that hold NaN, or infinite values where none belong; these are named in `warnings`. They are left out
+/// of `what`.
+///
+/// # Errors
+/// [`Error::Samples`] where all are left out; whatever reading them gives.
+pub(super) fn without_flawed(samples: Samples, what: &str, warnings: &mut Vec<String>) -> Result<Samples> {
+    let flawed = samples.flawed()?;
+    let Some((_, first)) = flawed.first() else { return Ok(samples) };
+    if flawed.len() == samples.len() {
+        let found = format!("{first}, and the like in all others");
+        return Err(Error::samples(samples.path(), "samples", format!("finite values for {what}"), found));
+    }
+    let named: Vec<String> = flawed.iter().take(NAMED).map(|(_, flaw)| flaw.to_string()).collect();
+    let more = match flawed.len() - named.len() {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    warnings.push(format!(
+        "{}: {}{more}; left out of {what}, {} of {} samples",
+        samples.path().display(),
+        named.join(", "),
+        flawed.len(),
+        samples.len()
+    ));
+    let positions: Vec<usize> = flawed.iter().map(|(at, _)| *at).collect();
+    Ok(samples.without(&positions))
+}
