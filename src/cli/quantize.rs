@@ -90,7 +90,7 @@ pub fn run(args: &Args, matches: Option<&ArgMatches>, context: &Context) -> Resu
     let forms = args.report.iter().map(|path| ReportForm::of(path)).collect::<Result<Vec<_>>>()?;
     let plan_file = args.plan.as_ref().map(sink).transpose()?;
     let mut outcome = pipeline::quantize(&job, &context.progress)?;
-    let noisy = matches!(&outcome.verdict, Verdict::Validated(validation) if validation.noisy().is_some());
+    let noisy = matches!(&outcome.verdict, Verdict::Validated(validation) if validation.noisy().is_some() || validation.parting().is_some());
     // A plan that keeps limits is another than the one that sensitivity would look at.
     if noisy && outcome.budget.is_none() {
         outcome.next = matches.and_then(|matches| again("sensitivity", matches)).unwrap_or_default();

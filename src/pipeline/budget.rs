@@ -13,7 +13,7 @@ use crate::calibrate::Reach;
 use crate::error::{Error, Result};
 use crate::onnx;
 use crate::options::{Budget, Compensation, LayerRule, Options};
-use crate::plan::{Analysis, Budgeted, Decision, Doubt, Loss, Plan, Score, Trial};
+use crate::plan::{Analysis, Budgeted, Decision, Doubt, Fingerprint, Loss, Plan, Score, Trial};
 use crate::progress::Progress;
 use crate::rewrite;
 use crate::samples::Samples;
@@ -49,9 +49,16 @@ pub(super) fn keep(task: &Task, clock: &mut Clock, progress: &dyn Progress) -> R
         ));
     }
     let (held, fit) = task.samples.split(task.samples.len() / HELD_BACK, task.seed.wrapping_add(1));
+    let digests = task.samples.digests()?;
+    let known: HashSet<u64> = fit.digests()?.into_iter().collect();
+    let own = held.digests()?;
+    let held = held.without(&(0..own.len()).filter(|&at| known.contains(&own[at])).collect::<Vec<_>>());
     if held.is_empty() || fit.is_empty() {
         return Err(Error::options(
-            format!("{} samples are too few to hold some back for the budget", task.samples.len()),
+            format!(
+                "{} samples are too few, or too much alike, to hold some back for the budget",
+                task.samples.len()
+            ),
             format!("give at least {HELD_BACK}, better some hundred"),
         ));
     }
@@ -69,6 +76,7 @@ pub(super) fn keep(task: &Task, clock: &mut Clock, progress: &dyn Progress) -> R
         bench,
         held: held.len(),
         fit,
+        fingerprint: Fingerprint::of(&digests),
         trials: Vec::new(),
         scores: Vec::new(),
         doubts: Vec::new(),
@@ -83,6 +91,8 @@ struct Search<'s> {
     bench: Bench<'s>,
     held: usize,
     fit: Samples,
+    /// Of all samples: it is a part of the file, whose size has a limit.
+    fingerprint: Fingerprint,
     trials: Vec<Trial>,
     /// Right answers of each trial.
     scores: Vec<Option<Score>>,
@@ -200,8 +210,9 @@ impl Search<'_> {
         let Task { options, ready, analysis, samples, .. } = self.task;
         let options = way.options(options, taken);
         let samples = if all_samples { samples } else { &self.fit };
-        let decided =
+        let mut decided =
             decide(&options, ready, analysis, Reach::default(), Some(samples), self.clock, self.progress)?;
+        decided.plan.calibrated = decided.calibrated.then(|| self.fingerprint.clone());
         let Whole { loss, expected_drop, score, doubts } = self.bench.whole(&decided.plan)?;
         self.doubts = doubts;
         let (bytes, effective_bits) = self.size(&decided.plan)?;

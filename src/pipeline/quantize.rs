@@ -238,13 +238,18 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
     })
 }
 
-/// A warning that an output is mostly noise, and what helps. Layers are not named: what is known of them here, the errors of
+/// A warning that an output is mostly noise, or that the models choose other classes, and what helps. Layers are not named: what is known of them here, the errors of
 /// their own outputs, has nothing to do with what is gained by leaving them float.
 fn noisy(validation: &Validation, options: &Options) -> Option<String> {
-    let output = validation.noisy()?;
-    let ratio = match (output.broken, output.sqnr_db) {
-        (0, Some(ratio)) => format!("an SQNR of {ratio:.1} dB"),
-        _ => "values that are not finite".into(),
+    let problem = match (validation.noisy(), validation.parting()) {
+        (Some(output), _) => match (output.broken, output.sqnr_db) {
+            (0, Some(ratio)) => format!("output {} has an SQNR of {ratio:.1} dB", output.name),
+            _ => format!("output {} has values that are not finite", output.name),
+        },
+        (None, Some(share)) => {
+            format!("both models choose the same class on {:.1} % of the samples only", 100.0 * share)
+        }
+        (None, None) => return None,
     };
     let remedy = match options.budget.is_none() {
         true => {
@@ -252,7 +257,7 @@ fn noisy(validation: &Validation, options: &Options) -> Option<String> {
         }
         false => "--min-sqnr asks for more, and larger limits on the size leave room for it",
     };
-    Some(format!("output {} has {ratio}: {remedy}", output.name))
+    Some(format!("{problem}: {remedy}"))
 }
 
 /// A warning where weights of the plan use codes whose products may saturate.

@@ -17,6 +17,7 @@ mod random;
 mod synthetic;
 mod test_sets;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -185,6 +186,7 @@ impl Samples {
     #[must_use]
     pub fn without(mut self, positions: &[usize]) -> Self {
         if !positions.is_empty() {
+            let positions: HashSet<usize> = positions.iter().copied().collect();
             let left = (0..self.len()).filter(|at| !positions.contains(at));
             self.chosen = Some(left.filter_map(|at| self.place(at)).collect());
         }

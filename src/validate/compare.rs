@@ -181,6 +181,10 @@ pub fn compare(
     if !classes.is_empty() && tally.classes() > classes.len() {
         doubts.push(Doubt::FewerFolders { folders: classes.len(), classes: tally.classes() });
     }
+    // Natural order: a pair of neighbours is out of the order of text if any is.
+    if let Some(pair) = classes.windows(2).find(|pair| pair[0] > pair[1]) {
+        doubts.push(Doubt::OrderOfFolders { folders: [pair[0].clone(), pair[1].clone()] });
+    }
     if !flawed.is_empty() {
         let samples = flawed.into_iter().map(|(_, flaw)| Flawed {
             sample: flaw.sample,

@@ -43,6 +43,11 @@ pub enum Doubt {
         /// Classes of the first output.
         classes: usize,
     },
+    /// Class folders are numbered by the numbers in their names, and sorting the names as text gives another order.
+    OrderOfFolders {
+        /// A folder, and one behind it that sorted text puts in front of it.
+        folders: [String; 2],
+    },
     /// Samples that were left out.
     LeftOut {
         /// Which, and why.

@@ -15,6 +15,7 @@ pub use fingerprint::Fingerprint;
 use crate::plan::budget::Budgeted;
 use crate::plan::decision::Plan;
 use crate::plan::site::Skip;
+use crate::plan::summary::POOR_AGREEMENT;
 
 /// One exact change that preparation made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -113,6 +114,11 @@ impl Validation {
             output.broken > 0 || output.sqnr_db.is_some_and(|ratio| ratio < Self::NOISY_DB)
         };
         self.outputs.iter().find(noisy).filter(|_| !self.synthetic)
+    }
+
+    /// The share of real samples on which both models choose the same class, where it is under [`POOR_AGREEMENT`].
+    pub fn parting(&self) -> Option<f64> {
+        self.agreement.filter(|&share| share < POOR_AGREEMENT && !self.synthetic)
     }
 }
 

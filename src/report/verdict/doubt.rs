@@ -48,6 +48,10 @@ pub(in crate::report) fn doubt(doubt: &Doubt) -> String {
             words::things(*folders, "class folder"),
             count(classes)
         ),
+        Doubt::OrderOfFolders { folders: [one, other] } => format!(
+            "class folder {one} comes before {other}, by the number (-v lists the indices); torchvision's ImageFolder sorts names \
+             as text, {other} before {one}. If the model was trained so, put a labels.csv (file,label) into the folder"
+        ),
         Doubt::LeftOut { samples, of } => {
             let name =
                 |flaw: &Flawed| format!("{} holds {} in input {}", flaw.sample, flaw.holds, flaw.input);
@@ -100,6 +104,11 @@ mod tests {
         };
         let left = doubt(&Doubt::LeftOut { samples: (0..7).map(flaw).collect(), of: 20 });
         assert!(left.contains("sample 4 holds NaN at [0] in input x, and 2 more; left out"), "{left}");
+        let order = doubt(&Doubt::OrderOfFolders { folders: ["2".into(), "10".into()] });
+        assert!(
+            order.contains("folder 2 comes before 10") && order.contains("as text, 10 before 2"),
+            "{order}"
+        );
         let seen = doubt(&Doubt::Calibrated(Overlap { samples: 12, of: 40, exact: false }));
         assert!(seen.starts_with("about 12 of 40"), "{seen}");
     }

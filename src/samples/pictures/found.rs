@@ -26,13 +26,22 @@ pub(super) fn find(folder: &Path) -> Result<Found> {
         return listed(folder, &labels);
     }
     let (files, folders) = entries(folder)?;
-    let mut found = Found::default();
+    let (mut found, mut empty) = (Found::default(), Vec::new());
     for (class, folder) in (0..).zip(&folders) {
         let (files, _) = entries(folder)?;
+        if files.is_empty() {
+            empty.push(folder);
+        }
         found.labels.extend(files.iter().map(|_| class));
         found.files.extend(files);
         let name = folder.file_name().unwrap_or_default();
         found.classes.push(name.to_string_lossy().into_owned());
+    }
+    // It would take an index away from the classes behind it, or none: nobody but the user knows.
+    if let Some(folder) = empty.first().filter(|_| !found.files.is_empty()) {
+        let expected =
+            "a picture at least, as in the other class folders; a folder of something else lies elsewhere";
+        return Err(Error::samples(folder, "class folder", expected, "none"));
     }
     if files.is_empty() {
         return Ok(found);

@@ -182,6 +182,10 @@ mod tests {
         assert_eq!(crate::onnx::floats(&sample.inputs[0]).unwrap(), [3.0; 6]);
         save(&folder.path().join("stray.png"), 1);
         assert!(open(folder.path(), &[0, 1, 2, 3]).unwrap_err().to_string().contains("both"));
+        std::fs::remove_file(folder.path().join("stray.png")).unwrap();
+        std::fs::create_dir(folder.path().join("aa")).unwrap();
+        let error = open(folder.path(), &[0, 1, 2, 3]).unwrap_err().to_string();
+        assert!(error.contains("aa") && error.contains("a picture at least"), "{error}");
     }
 
     #[test]
