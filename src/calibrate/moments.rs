@@ -39,7 +39,7 @@ impl Walk<'_> {
             let Some(layout) = Layout::new(kernel, &site.dims) else { return Ok(None) };
             let columns =
                 Columns { kernel: kernel.clone(), groups: layout.groups, features: layout.features };
-            if self.is_live(input) {
+            if self.is_there(input) {
                 jobs.push(Job { read, input, columns });
             }
         }

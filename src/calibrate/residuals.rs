@@ -19,7 +19,8 @@ impl Walk<'_> {
     fn other_branch(&self, site: usize) -> Option<&str> {
         let site = &self.analysis.weights[site];
         let ([read], [input]) = (&site.reads[..], &site.inputs[..]) else { return None };
-        if !self.is_live(input) || matches!(&site.kernels[0], Kernel::Matrix { alpha, .. } if *alpha != 1.0) {
+        if !self.is_there(input) || matches!(&site.kernels[0], Kernel::Matrix { alpha, .. } if *alpha != 1.0)
+        {
             return None;
         }
         let graph = self.index().graph();
@@ -36,7 +37,7 @@ impl Walk<'_> {
             }
             let other = &add.input[1 - slot.min(1)];
             if self.index().initializer(other).is_none() {
-                let there = other != input && self.is_live(other) && self.differs_untouched(other);
+                let there = other != input && self.is_there(other) && self.differs_untouched(other);
                 return there.then_some(other.as_str());
             }
             output = add.output.first()?;

@@ -70,9 +70,12 @@ impl Walk<'_> {
         Ok(whole)
     }
 
-    /// The value of `tensor`, at the frontier, on sample `at`.
+    /// The value of `tensor`, at the frontier or constant, on sample `at`.
     pub(super) fn get(&self, tensor: &str, at: usize, network: Network) -> Result<TensorProto> {
-        let live = self.live.get(tensor).ok_or_else(|| self.lost(tensor))?;
+        let Some(live) = self.live.get(tensor) else {
+            let constant = self.known.get(tensor).or_else(|| self.index().initializer(tensor));
+            return constant.cloned().ok_or_else(|| self.lost(tensor));
+        };
         let source = if network == Network::Float { &live.float } else { &live.own };
         match source {
             Source::Input(input) => (self.feed)(at)?.into_iter().nth(*input).ok_or_else(|| self.lost(tensor)),
@@ -106,11 +109,11 @@ impl Walk<'_> {
 
     /// Whether what reaches the weights' reader differs between the two networks.
     pub(super) fn differs(&self, tensor: &str) -> bool {
-        let Some(live) = self.live.get(tensor) else { return true };
-        let same = match (&live.float, &live.own) {
-            (Source::Input(one), Source::Input(other)) => one == other,
-            (Source::Kept(one), Source::Kept(other)) => Arc::ptr_eq(one, other),
-            _ => false,
+        let same = match self.live.get(tensor).map(|live| (&live.float, &live.own)) {
+            Some((Source::Input(one), Source::Input(other))) => one == other,
+            Some((Source::Kept(one), Source::Kept(other))) => Arc::ptr_eq(one, other),
+            Some(_) => false,
+            None => self.is_there(tensor),
         };
         self.sequential && (!same || self.low_bit.contains_key(tensor))
     }
@@ -130,8 +133,10 @@ impl Walk<'_> {
         Ok((value.dims.iter().map(|&dim| dim.max(0) as usize).collect(), floats(&value)?))
     }
 
-    /// Whether `tensor` is at the frontier.
-    pub(super) fn is_live(&self, tensor: &str) -> bool {
+    /// Whether `tensor` is at the frontier, or constant.
+    pub(super) fn is_there(&self, tensor: &str) -> bool {
         self.live.contains_key(tensor)
+            || self.known.contains_key(tensor)
+            || self.index().initializer(tensor).is_some()
     }
 }

@@ -72,7 +72,8 @@ pub struct Walk<'w> {
     /// Activations not decided yet, likewise.
     unranged: BTreeSet<usize>,
     pub(super) live: BTreeMap<String, Live>,
-    known: BTreeMap<String, TensorProto>,
+    /// Values that are the same on every sample, apart from initializers.
+    pub(super) known: BTreeMap<String, TensorProto>,
     changes: Changes,
     /// How the low-bit form of a value is called, and what it is.
     pub(super) low_bit: BTreeMap<String, (String, ActivationDecision)>,
@@ -136,12 +137,15 @@ impl<'w> Walk<'w> {
                 self.run(&nodes)?;
             }
             let waiting = |reads: &mut dyn Iterator<Item = &String>, all: bool| {
-                let mut met =
-                    reads.filter(|input| !input.is_empty()).map(|input| self.live.contains_key(input));
-                if all { met.all(|met| met) } else { met.any(|met| met) }
+                let mut reads = reads.filter(|input| !input.is_empty());
+                match all {
+                    true => reads.all(|input| self.is_there(input)),
+                    // A constant waits for the others.
+                    false => reads.any(|input| self.live.contains_key(input)),
+                }
             };
             let activations = &self.analysis.activations;
-            let met = |at: &usize| self.live.contains_key(&activations[*at].tensor);
+            let met = |at: &usize| self.is_there(&activations[*at].tensor);
             let activations: Vec<usize> = self.unranged.iter().copied().filter(met).collect();
             for all in [true, false] {
                 let weights = &self.analysis.weights;
@@ -162,7 +166,7 @@ impl<'w> Walk<'w> {
                 self.progress.end();
                 return match self.open.first() {
                     None => Ok(Stop::default()),
-                    // Behind a constant, or in a circle: nothing that runs leads there.
+                    // In a circle: nothing that runs leads there.
                     Some(&site) => Err(self.lost(&self.analysis.weights[site].inputs.join(", "))),
                 };
             }
@@ -226,10 +230,8 @@ impl<'w> Walk<'w> {
             let there = |name: &str| {
                 name.is_empty()
                     || made.contains(name)
-                    || self.live.contains_key(name)
-                    || self.known.contains_key(name)
+                    || self.is_there(name)
                     || (self.index.producer_at(name).is_none() && !self.index.is_input(name))
-                    || self.index.initializer(name).is_some()
             };
             if node.input.iter().all(|name| there(name)) && outer_names(node).into_iter().all(there) {
                 nodes.insert(at);
@@ -295,8 +297,7 @@ impl<'w> Walk<'w> {
             let mut names = node.input.iter().map(String::as_str).chain(outer_names(node));
             low || bias
                 || names.any(|name| {
-                    self.changes.weights.contains_key(name)
-                        || (self.live.contains_key(name) && self.differs(name))
+                    self.changes.weights.contains_key(name) || (self.is_there(name) && self.differs(name))
                 })
         })
     }

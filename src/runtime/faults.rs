@@ -2,11 +2,11 @@
 
 use tract_onnx::Onnx;
 
+use super::concrete::WITHOUT;
 use super::operators::TRACT;
 use crate::onnx::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 use crate::onnx::{
-    Dtype, Index, Model, bodies, dtype_name, int, ints, is_standard, node_label, operator_label, string,
-    value_shape,
+    Dtype, Model, bodies, dtype_name, int, ints, is_standard, node_label, operator_label, string,
 };
 
 /// Operators outside the standard domain that tract knows as what they are.
@@ -85,23 +85,8 @@ impl Search<'_> {
                 self.add(tensor.name(), "initializer", problem, outer);
             }
         }
-        for tensor in &graph.sparse_initializer {
-            let name = tensor.values.as_ref().map_or("", |values| values.name());
-            self.add(name, "initializer", "sparse initializers are ignored by tract".into(), outer);
-        }
-        let index = Index::new(graph);
-        let mut ifs = 0;
         for (at, node) in graph.node.iter().enumerate() {
             let outer = outer.or(Some(at));
-            // One whose condition is constant becomes its branch.
-            let is_if = node.op_type() == "If" && is_standard(node.domain());
-            if is_if && node.input.first().is_some_and(|condition| index.constant(condition).is_none()) {
-                ifs += 1;
-                if ifs > 1 {
-                    let problem = "tract takes no second If in a graph, since it calls both by one name";
-                    self.add(node_label(node), "If", problem.into(), outer);
-                }
-            }
             for problem in self.node_problems(node) {
                 self.add(node_label(node), &operator_label(node), problem, outer);
             }
@@ -127,6 +112,10 @@ impl Search<'_> {
         let mut functions = self.model.functions.iter();
         if functions.any(|function| function.domain() == domain && function.name() == operator) {
             return Some(format!("{operator} is a function of the model, which tract does not expand"));
+        }
+        // These are gone before tract sees the graph.
+        if is_standard(domain) && WITHOUT.contains(&operator) {
+            return None;
         }
         if !self.tract.op_register.0.contains_key(operator) {
             return Some(format!("{} is not supported by tract", operator_label(node)));
@@ -154,9 +143,6 @@ fn semantic_problem(node: &NodeProto) -> Option<String> {
         "QuantizeLinear" if !given(2) && !matches!(int(node, "output_dtype"), None | Some(0 | 2)) => {
             "tract ignores output_dtype"
         }
-        "If" if has_unlike_branches(node) => {
-            "its branches give values of different rank, of which tract can make no output"
-        }
         "Transpose" if ints(node, "perm").is_some_and(|perm| !is_permutation(perm)) => {
             "its perm names an axis twice or none, at which tract never ends"
         }
@@ -170,15 +156,6 @@ fn is_permutation(perm: &[i64]) -> bool {
     let mut sorted = perm.to_vec();
     sorted.sort_unstable();
     (0..).zip(&sorted).all(|(at, &axis)| axis == at)
-}
-
-/// Whether an output of an If has one declared rank in one branch and another in the other.
-fn has_unlike_branches(node: &NodeProto) -> bool {
-    let ranks = |body: &GraphProto| -> Vec<Option<usize>> {
-        body.output.iter().map(|value| value_shape(value).map(|(_, dims)| dims.len())).collect()
-    };
-    let [one, other] = bodies(node).map(ranks).collect::<Vec<_>>().try_into().unwrap_or_default();
-    one.iter().zip(&other).any(|(one, other)| one.is_some() && other.is_some() && one != other)
 }
 
 fn value_problem(value: &ValueInfoProto) -> Option<String> {

@@ -1,10 +1,12 @@
 //! Running models with tract, and knowing when not to trust it. This is the only part that names
 //! tract.
 
+mod concrete;
 mod faults;
 mod guard;
 mod operators;
 mod passes;
+mod plain;
 mod plan;
 mod session;
 mod values;

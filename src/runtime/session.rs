@@ -1,19 +1,20 @@
 //! A model that tract runs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::OutletId;
 
+use super::concrete::{concrete, is_list, needs_concrete, parse};
 use super::guard::guarded;
-use super::operators::TRACT;
+use super::plain::plain;
 use super::plan::{Plan, See};
 use super::values::{from_tract, to_tract, with_floats};
 use super::widened::widened;
 use crate::error::{Error, Result};
 use crate::onnx::proto::TensorProto;
-use crate::onnx::{self, Model};
+use crate::onnx::{Index, Model};
 
 /// Plans kept at a time. Each may hold repacked weights, so samples that all differ in shape must
 /// not pile them up.
@@ -33,69 +34,80 @@ pub struct Output {
 /// Takes a tapped value's name, dimensions and values, the latter in row-major order.
 pub type Tap<'t> = dyn FnMut(&str, &[usize], &[f32]) + 't;
 
-type Shapes = Vec<(DatumType, Vec<usize>)>;
-/// Filled once, by whichever thread comes first; others with the same shapes wait for it.
-type Slot = Arc<OnceLock<Result<Plan, String>>>;
+/// Inputs as far as plans are made for them: types and shapes; of short lists the bytes too, where numbers may decide shapes.
+type Key = Vec<(DatumType, Vec<usize>, Option<Vec<u8>>)>;
+/// Filled once, by whichever thread comes first; others with the same inputs wait for it.
+type Slot = Arc<OnceLock<Ready>>;
+
+/// What there is for inputs of one kind.
+#[derive(Debug)]
+enum Ready {
+    Plan(Box<Plan>),
+    /// A plan has to be made for each sample: the graph depends on the values themselves.
+    EachTime,
+    Not(String),
+}
 
 /// A model that tract runs. May be used from several threads at once.
 #[derive(Debug)]
 pub struct Session {
     view: String,
-    model: InferenceModel,
+    model: Model,
+    /// As tract reads it, or why it does not, or is not asked to.
+    direct: Result<InferenceModel, String>,
     inputs: Vec<String>,
     outputs: Vec<String>,
-    /// Taps that tract evaluates.
-    taps: Vec<(String, OutletId)>,
+    /// Taps that tract evaluates, with their place in the model as it is read directly.
+    taps: Vec<(String, Option<OutletId>)>,
     /// Taps that are inputs, with the input's position.
     fed: Vec<(String, usize)>,
-    plans: Mutex<Vec<(Shapes, Slot)>>,
+    plans: Mutex<Vec<(Key, Slot)>>,
 }
 
 impl Session {
     /// Loads `model`, called `view` in messages, with half precision widened to FLOAT. `taps` are the values that
     /// [`Session::run_tapped`] shows.
     ///
+    /// Where tract cannot run the graph as it is, it is made concrete for each kind of inputs.
+    ///
     /// # Errors
-    /// [`Error::Runtime`] where tract cannot read the model, or it has no value of a tap's name.
+    /// [`Error::Runtime`] where it has no value of a tap's name, or reads one that nothing makes.
     pub fn new(model: &Model, view: &str, taps: &[String]) -> Result<Self> {
         let failed = |problem: String| Error::Runtime { action: "load", view: view.into(), problem };
-        let wide = widened(model)?;
-        let model = wide.as_ref();
-        let parsed = guarded(|| {
-            // What the file declares of inner values is symbolic where the inputs are: with the
-            // inputs concrete it would contradict them.
-            let tract = TRACT.clone().with_ignore_value_info(true).with_ignore_output_types(true);
-            let bytes = onnx::encode(model);
-            let proto = tract.proto_model_for_read(&mut bytes.as_slice())?;
-            drop(bytes);
-            tract.parse(&proto, None)
-        });
-        let parsed = parsed.map_err(failed)?;
-        if let Some(name) = parsed.unresolved_inputs.first() {
+        let model = plain(widened(model)?)?.into_owned();
+        let parsed = match needs_concrete(&model) {
+            true => Err("its control flow depends on values".to_owned()),
+            false => parse(&model),
+        };
+        if let Some(name) = parsed.as_ref().ok().and_then(|parsed| parsed.unresolved_inputs.first()) {
             return Err(failed(format!("value {name} is read, but nothing makes it")));
         }
         let inputs: Vec<String> = model.inputs().map(|input| input.name().to_owned()).collect();
         let outputs = model.graph().output.iter().map(|output| output.name().to_owned()).collect();
-        let mut session = Self {
-            view: view.into(),
-            model: parsed.model,
-            inputs,
-            outputs,
-            taps: Vec::new(),
-            fed: Vec::new(),
-            plans: Mutex::default(),
-        };
+        let outlets = parsed.as_ref().map(|parsed| parsed.outlets_by_name.clone()).unwrap_or_default();
+        let (mut tapped, mut fed) = (Vec::new(), Vec::new());
         let mut known = HashSet::new();
+        let index = Index::new(model.graph());
         for tap in taps.iter().filter(|tap| known.insert(tap.as_str())) {
-            if let Some(at) = session.inputs.iter().position(|input| input == tap) {
-                session.fed.push((tap.clone(), at));
-            } else if let Some(&outlet) = parsed.outlets_by_name.get(tap) {
-                session.taps.push((tap.clone(), outlet));
+            if let Some(at) = inputs.iter().position(|input| input == tap) {
+                fed.push((tap.clone(), at));
+            } else if outlets.contains_key(tap) || index.producer_at(tap).is_some() {
+                tapped.push((tap.clone(), outlets.get(tap).copied()));
             } else {
                 return Err(failed(format!("there is no value called {tap}")));
             }
         }
-        Ok(session)
+        let direct = parsed.map(|parsed| parsed.model);
+        Ok(Self {
+            view: view.into(),
+            model,
+            direct,
+            inputs,
+            outputs,
+            taps: tapped,
+            fed,
+            plans: Mutex::default(),
+        })
     }
 
     /// Runs the model once. `inputs` are in the order of [`Model::inputs`].
@@ -160,34 +172,104 @@ impl Session {
         see: Option<&mut See<'_>>,
         convert: impl Fn(&str, &Tensor) -> TractResult<T>,
     ) -> Result<Vec<T>> {
-        let shapes: Shapes =
-            inputs.iter().map(|input| (input.datum_type(), input.shape().to_vec())).collect();
-        let slot = self.slot(&shapes);
-        let built = slot.get_or_init(|| {
-            let taps: Vec<OutletId> = self.taps.iter().map(|(_, outlet)| *outlet).collect();
-            guarded(|| Plan::new(self.model.clone(), &shapes, &taps))
-        });
-        let plan = built.as_ref().map_err(|problem| self.failed("prepare", problem.clone()))?;
-        let outputs = guarded(|| {
-            let values = plan.run(inputs.iter().map(|input| input.clone().into_tvalue()).collect(), see)?;
-            let named = self.outputs.iter().zip(values);
-            named.map(|(name, value)| convert(name, &value)).collect()
-        });
-        outputs.map_err(|problem| self.failed("run", problem))
+        let slot = self.slot(key(inputs, false));
+        let mut ready = slot.get_or_init(|| self.ready(inputs));
+        let lists;
+        if matches!(ready, Ready::EachTime) {
+            // Perhaps short lists are all that it depends on.
+            lists = self.slot(key(inputs, true));
+            ready = lists.get_or_init(|| self.made(inputs));
+        }
+        let alone;
+        let plan = match ready {
+            Ready::Plan(plan) => plan,
+            Ready::EachTime => {
+                alone = self.concrete(inputs).map_err(|problem| self.failed("prepare", problem))?.0;
+                &alone
+            }
+            Ready::Not(problem) => return Err(self.failed("prepare", problem.clone())),
+        };
+        let looked_at = see.is_some();
+        let run = |plan: &Plan, see: Option<&mut See<'_>>| {
+            guarded(|| {
+                let values =
+                    plan.run(inputs.iter().map(|input| input.clone().into_tvalue()).collect(), see)?;
+                let named = self.outputs.iter().zip(values);
+                named.map(|(name, value)| convert(name, &value)).collect()
+            })
+        };
+        run(plan, see).or_else(|problem| {
+            // Dimensions that only values say. What was looked at is not shown twice.
+            let again = if looked_at { None } else { self.concrete(inputs).ok() };
+            again.and_then(|(plan, _)| run(&plan, None).ok()).ok_or_else(|| self.failed("run", problem))
+        })
     }
 
-    fn slot(&self, shapes: &Shapes) -> Slot {
+    /// A plan for inputs of these types and shapes: of the graph as it is where tract takes that.
+    fn ready(&self, inputs: &[Tensor]) -> Ready {
+        let shapes: Vec<(DatumType, Vec<usize>)> =
+            inputs.iter().map(|input| (input.datum_type(), input.shape().to_vec())).collect();
+        let direct = self.direct.as_ref().map_err(Clone::clone).and_then(|model| {
+            let taps: Option<Vec<OutletId>> = self.taps.iter().map(|(_, outlet)| *outlet).collect();
+            let taps = taps.ok_or("a value to look at is not found")?;
+            guarded(|| Plan::new(model.clone(), &shapes, &taps))
+        });
+        match (direct, needs_concrete(&self.model)) {
+            (Ok(plan), _) => Ready::Plan(Box::new(plan)),
+            (Err(problem), named) => match self.made(inputs) {
+                // What stands in the way of the graph as it is, says more.
+                Ready::Not(_) if !named => Ready::Not(problem),
+                // It may hold for these lists alone.
+                Ready::Plan(_) if inputs.iter().any(is_list) => Ready::EachTime,
+                other => other,
+            },
+        }
+    }
+
+    /// A plan of the graph made concrete.
+    fn made(&self, inputs: &[Tensor]) -> Ready {
+        match self.concrete(inputs) {
+            Ok((plan, true)) => Ready::Plan(Box::new(plan)),
+            Ok((_, false)) => Ready::EachTime,
+            Err(problem) => Ready::Not(problem),
+        }
+    }
+
+    /// The graph made concrete for `inputs`, and whether the plan holds for all of their kind.
+    fn concrete(&self, inputs: &[Tensor]) -> Result<(Plan, bool), String> {
+        let taps: Vec<String> = self.taps.iter().map(|(name, _)| name.clone()).collect();
+        let made = concrete(&self.model, inputs, &taps)?;
+        let parsed = parse(&made.model)?;
+        let places: &HashMap<String, OutletId> = &parsed.outlets_by_name;
+        let taps =
+            taps.iter().map(|tap| places.get(tap).copied().ok_or_else(|| format!("value {tap} went away")));
+        let taps = taps.collect::<Result<Vec<_>, _>>()?;
+        let shapes: Vec<(DatumType, Vec<usize>)> =
+            inputs.iter().map(|input| (input.datum_type(), input.shape().to_vec())).collect();
+        let plan = guarded(|| Plan::new(parsed.model, &shapes, &taps))?;
+        Ok((plan, made.general))
+    }
+
+    fn slot(&self, key: Key) -> Slot {
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, slot)) = plans.iter().find(|(known, _)| known == shapes) {
+        if let Some((_, slot)) = plans.iter().find(|(known, _)| *known == key) {
             return slot.clone();
         }
         if plans.len() >= MOST_PLANS {
             plans.remove(0);
         }
         let slot = Slot::default();
-        plans.push((shapes.clone(), slot.clone()));
+        plans.push((key, slot.clone()));
         slot
     }
+}
+
+fn key(inputs: &[Tensor], with_lists: bool) -> Key {
+    let bytes = |input: &Tensor| {
+        let plain = input.try_as_plain_ram().ok().filter(|_| with_lists && is_list(input))?;
+        Some(plain.as_bytes().to_vec())
+    };
+    inputs.iter().map(|input| (input.datum_type(), input.shape().to_vec(), bytes(input))).collect()
 }
 
 fn to_output(name: &str, value: &Tensor) -> TractResult<Output> {
