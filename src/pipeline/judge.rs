@@ -147,7 +147,7 @@ fn run(
     let (synthetic, wide) = (samples.is_none(), is_widened(float));
     let samples = match samples {
         Some(samples) => samples,
-        None => match Samples::synthetic(float, SYNTHETIC_SAMPLES, seed) {
+        None => match Samples::synthetic(float, &[], SYNTHETIC_SAMPLES, seed) {
             Ok(samples) => samples,
             Err(error) => return not(format!("no samples were given, and none can be made up: {error}")),
         },

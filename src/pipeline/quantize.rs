@@ -280,7 +280,7 @@ fn count_work(job: &Job, ready: &Ready, analysis: &mut Analysis, samples: Option
     }
     let inputs = match samples {
         Some(samples) => samples.get(0)?.inputs,
-        None => match Samples::synthetic(&ready.model, 1, job.seed).and_then(|samples| samples.get(0)) {
+        None => match Samples::synthetic(&ready.model, &[], 1, job.seed).and_then(|samples| samples.get(0)) {
             Ok(sample) => sample.inputs,
             Err(_) => return Ok(()),
         },

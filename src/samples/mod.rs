@@ -3,6 +3,7 @@
 //! Opening reads headers and checks that the data fits the model; a sample's data is read when it
 //! is asked for, from mapped files, so that memory is bounded by the samples in flight.
 
+mod archives;
 mod arrays;
 mod content;
 mod discover;
@@ -92,6 +93,7 @@ impl Samples {
     /// - an `.npz` file keyed by input, with class indices under `labels` or none; samples lie
     ///   along the first axis, of arrays with one axis more than the input or of the same rank;
     /// - an `.npy` file, for a model of one input;
+    /// - a folder of `.npz` or `.npy` files, each with samples of its own lengths;
     /// - a folder of pictures: sub-folders are classes, or `labels.csv` (`file,label`) says them;
     /// - a folder `test_data_set_N`, or one that holds such folders.
     ///
@@ -105,8 +107,11 @@ impl Samples {
         }
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         let source: Arc<dyn Source> = if path.is_dir() {
-            let sets = test_sets::find(path);
+            let (sets, archives) = (test_sets::find(path), archives::find(path));
             match (sets.is_empty(), preprocess) {
+                (true, _) if !archives.is_empty() => {
+                    Arc::new(archives::Archives::open(path, archives, &inputs, preprocess)?)
+                }
                 (true, _) => Arc::new(pictures::Pictures::open(path, &inputs, preprocess)?),
                 (false, None) => Arc::new(test_sets::TestSets::open(sets, &inputs)?),
                 (false, Some(preprocess)) => {
@@ -129,13 +134,18 @@ impl Samples {
         Ok(Self { path: path.to_owned(), source, chosen: None })
     }
 
-    /// Made-up samples: floats are standard normal, integers 0, booleans false. Sample `index`
-    /// depends on `seed` and `index` alone. An open first dimension becomes 1.
+    /// Made-up samples. Floats are standard normal; what indexes a table is below its rows, a mask all ones, positions count
+    /// up; other integers are 0. Sample `index` depends on `seed` and `index` alone.
+    ///
+    /// Open dimensions: a batch is 1, a cache of the past 0, a picture's side 64, any other length 16; equal symbols are equal.
+    /// `shapes` gives inputs other ones.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where an input's shape is not known, or its type cannot be made up.
-    pub fn synthetic(model: &Model, count: usize, seed: u64) -> Result<Self> {
-        let source = Arc::new(synthetic::Synthetic::new(&Input::all(model)?, count, seed)?);
+    /// [`Error::Invalid`] where an input's rank is not known, or its type cannot be made up; [`Error::Options`] where `shapes` do
+    /// not fit.
+    pub fn synthetic(model: &Model, shapes: &[(String, Vec<i64>)], count: usize, seed: u64) -> Result<Self> {
+        let made = synthetic::Synthetic::new(model, &Input::all(model)?, shapes, count, seed)?;
+        let source = Arc::new(made);
         Ok(Self { path: PathBuf::from("synthetic samples"), source, chosen: None })
     }
 
@@ -265,7 +275,7 @@ mod tests {
 
     #[test]
     fn choosing_keeps_samples_and_order() {
-        let all = || Samples::synthetic(&model(), 50, 7).unwrap();
+        let all = || Samples::synthetic(&model(), &[], 50, 7).unwrap();
         let some = all().choose(Some(10), 3);
         let chosen = some.chosen.clone().unwrap();
         assert_eq!(some.len(), 10);
@@ -280,7 +290,7 @@ mod tests {
 
     #[test]
     fn parts_share_nothing_and_lose_nothing() {
-        let all = Samples::synthetic(&model(), 50, 7).unwrap().choose(Some(20), 3);
+        let all = Samples::synthetic(&model(), &[], 50, 7).unwrap().choose(Some(20), 3);
         let (some, others) = all.split(6, 1);
         let mut chosen = [some.chosen.unwrap(), others.chosen.unwrap()];
         assert_eq!(chosen.each_ref().map(Vec::len), [6, 14]);
@@ -303,7 +313,7 @@ mod tests {
     #[test]
     fn samples_are_shared_between_threads() {
         fn shared<T: Send + Sync>(_: &T) {}
-        let samples = Samples::synthetic(&model(), 2, 7).unwrap();
+        let samples = Samples::synthetic(&model(), &[], 2, 7).unwrap();
         shared(&samples);
     }
 }

@@ -21,7 +21,7 @@ impl SplitMix64 {
     }
 
     /// A number below `bound`; the bias of the multiplication is below `bound` / 2^64.
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.next()) * bound as u128) >> 64) as usize
     }
 

@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn layers_cost_what_whole_runs_say() {
         let model = model();
-        let samples = Samples::synthetic(&model, 40, 7).unwrap();
+        let samples = Samples::synthetic(&model, &[], 40, 7).unwrap();
         let (analysis, plan) = planned(&model, &samples);
         let layers = Layer::all(&analysis, &plan);
         let names: Vec<&str> = layers.iter().map(|layer| layer.site.tensor.as_str()).collect();
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn whole_runs_take_the_place_of_resumed_ones() {
         let model = model();
-        let samples = Samples::synthetic(&model, 10, 7).unwrap();
+        let samples = Samples::synthetic(&model, &[], 10, 7).unwrap();
         let (analysis, plan) = planned(&model, &samples);
         let layers = Layer::all(&analysis, &plan);
         let bench = Bench::new(&model, &samples).unwrap();
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn a_plan_comes_apart_into_its_layers() {
         let model = model();
-        let samples = Samples::synthetic(&model, 10, 7).unwrap();
+        let samples = Samples::synthetic(&model, &[], 10, 7).unwrap();
         let (analysis, plan) = planned(&model, &samples);
         let reads = |plan: &Plan| {
             let reads = plan.decisions.iter().map(|decision| match decision {

@@ -118,7 +118,7 @@ mod tests {
         let x = graph.input("x", &[1, 4]);
         let y = graph.node("Relu", &[&x], &[]);
         graph.output(&y);
-        Samples::synthetic(&graph.model(), count, seed).unwrap()
+        Samples::synthetic(&graph.model(), &[], count, seed).unwrap()
     }
 
     fn job(samples: Option<usize>) -> Job {

@@ -16,7 +16,11 @@ impl Flat<'_> {
             "SequenceInsert" => {
                 let mut items = self.items(input(0))?;
                 let at = match input(2) {
-                    Some(name) => self.position(name, items.len() + 1)?,
+                    // Behind the last is a place as well; from the back it counts as in the list there is.
+                    Some(name) => match first_integer(&*self.known(name)?)? {
+                        at if at == items.len() as i64 => items.len(),
+                        at => place(at, items.len())?,
+                    },
                     None => items.len(),
                 };
                 items.insert(at, input(1).ok_or("it is given nothing to insert")?.clone());

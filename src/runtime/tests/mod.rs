@@ -1,5 +1,6 @@
 mod axes;
 mod broken;
+mod concrete;
 mod faulty;
 mod operators;
 mod rearranged;

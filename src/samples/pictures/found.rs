@@ -79,7 +79,7 @@ fn entries(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
 }
 
 /// The order of names in which 2 comes before 10.
-fn natural(one: &str, other: &str) -> Ordering {
+pub(in crate::samples) fn natural(one: &str, other: &str) -> Ordering {
     let (mut one, mut other) = (one, other);
     loop {
         let (head, tail) = number(one);

@@ -6,6 +6,7 @@ mod whole;
 use std::io::{BufReader, Cursor, Read as _};
 use std::path::{Path, PathBuf};
 
+pub(super) use found::natural;
 use found::{Found, find};
 use image::{DynamicImage, ImageReader, Limits};
 
@@ -19,7 +20,8 @@ use crate::files;
 use crate::onnx::{Dtype, tensor};
 
 /// Endings of the files that count as pictures.
-const ENDINGS: [&str; 10] = ["jpg", "jpeg", "png", "bmp", "webp", "gif", "ppm", "pgm", "tiff", "tif"];
+pub(super) const ENDINGS: [&str; 10] =
+    ["jpg", "jpeg", "png", "bmp", "webp", "gif", "ppm", "pgm", "tiff", "tif"];
 /// Most memory that decoding one picture may take, in bytes: a small file can claim any size.
 const LARGEST_PICTURE: u64 = 1 << 28;
 /// Longest side of a picture, in pixels: what JPEG can say, and a bound for the scaler's tables.
