@@ -93,6 +93,20 @@ impl Source for Archives {
         &self.labels
     }
 
+    fn starts(&self) -> Vec<usize> {
+        let mut starts = Vec::new();
+        let (mut at, mut last) = (0, None);
+        for (path, arrays) in &self.files {
+            let series = series(path);
+            if series.is_none() || series != last {
+                starts.push(at);
+            }
+            at += arrays.len();
+            last = series;
+        }
+        starts
+    }
+
     fn name(&self, index: usize) -> String {
         match self.at(index) {
             Some(((path, arrays), 0)) if arrays.len() == 1 => path.display().to_string(),
@@ -106,5 +120,25 @@ impl Source for Archives {
             Some(((_, arrays), at)) => arrays.get(at),
             None => Err(Error::invalid(format!("sample {index}"), "there is none of this number")),
         }
+    }
+}
+
+/// What files of one sequence have in common: `NAME` of `NAME-1.npz`.
+fn series(path: &Path) -> Option<String> {
+    let stem = path.file_stem()?.to_str()?;
+    let (name, number) = stem.rsplit_once('-')?;
+    let counted = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
+    counted.then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_one_sequence_have_a_name_and_numbers() {
+        let series = |name: &str| series(Path::new(name)).unwrap_or_default();
+        assert_eq!([series("a/b-1.npz"), series("b-12.npy"), series("b-c-3.npz")], ["b", "b", "b-c"]);
+        assert_eq!([series("b.npz"), series("b-.npz"), series("b-x.npz"), series("1.npz")], [""; 4]);
     }
 }

@@ -15,6 +15,7 @@ mod pictures;
 mod pixels;
 mod preprocess;
 mod random;
+mod states;
 mod synthetic;
 mod test_sets;
 
@@ -79,6 +80,11 @@ trait Source: std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// Where sequences begin of samples that belong together.
+    fn starts(&self) -> Vec<usize> {
+        vec![0]
+    }
+
     /// What a person calls sample `index`.
     fn name(&self, index: usize) -> String {
         format!("sample {index}")
@@ -101,7 +107,10 @@ impl Samples {
     /// [`Error::Read`] where a file cannot be opened, [`Error::Samples`] where it cannot be read
     /// as samples or does not fit the model, [`Error::Invalid`] where an input is no tensor.
     pub fn open(path: &Path, model: &Model, preprocess: Option<&Preprocess>) -> Result<Self> {
-        let mut inputs = Input::all(model)?;
+        Self::opened(path, Input::all(model)?, preprocess)
+    }
+
+    fn opened(path: &Path, mut inputs: Vec<Input>, preprocess: Option<&Preprocess>) -> Result<Self> {
         if let Some(preprocess) = preprocess {
             input::set_batch_axis(&mut inputs, preprocess)?;
         }

@@ -8,7 +8,7 @@ use super::random::SplitMix64;
 use super::{Sample, Source, element};
 use crate::error::{Error, Result};
 use crate::onnx::{Dtype, Model, tensor};
-use sizes::Sizes;
+pub(super) use sizes::Sizes;
 use values::{Kind, kind, tables, values};
 
 /// Largest tensor that is made up, in elements: 1 GiB of floats.

@@ -21,7 +21,7 @@ const PASTS: [&str; 2] = ["past", "cache"];
 
 /// Sizes by symbol: equal for equal symbols.
 #[derive(Debug, Default)]
-pub(super) struct Sizes {
+pub(in crate::samples) struct Sizes {
     known: BTreeMap<String, usize>,
 }
 
