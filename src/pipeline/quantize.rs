@@ -17,6 +17,7 @@ use crate::calibrate::{Reach, count};
 use crate::error::{Error, Result};
 use crate::files::Sink;
 use crate::onnx::{self, Model};
+use crate::onnxruntime;
 use crate::options::Options;
 use crate::plan::{
     self, Analysis, Budgeted, Decision, Fingerprint, Outcome, Plan, Planned, Saturation, Validation, Verdict,
@@ -48,6 +49,10 @@ pub(super) struct Solved {
 /// # Errors
 /// Any: see [`Error`]. No output is left behind then.
 pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
+    if job.cross_check {
+        // Told before the work.
+        onnxruntime::library()?;
+    }
     let output = job.model_path();
     let mut draft = draft(&output, job.overwrite, job.external_data, &job.guard())?;
     if let Some(path) = &job.validation {
@@ -82,6 +87,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         most: job.samples.filter(|_| validation.is_none()),
         asked: job.validation.is_some() || job.calibration.is_some(),
         seed: job.seed,
+        cross_check: job.cross_check.then_some(job.input.as_path()),
     };
     let (verdict, written) = judge::written(&judged, progress)?;
     // Only now: nobody should find a file that was not judged as asked, or is not what the plan says.
