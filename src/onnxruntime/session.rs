@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session as Runner, SessionInputValue};
@@ -43,6 +44,9 @@ fn load() -> Result<Library> {
         let begun = guarded(|| {
             let environment = ort::init_from(path).map_err(|error| error.to_string())?;
             environment.with_name("fourbit").with_telemetry(false).commit();
+            let environment = Environment::current().map_err(|error| error.to_string())?;
+            // What goes wrong comes back as an error; the terminal is not the library's.
+            environment.set_log_level(LogLevel::Fatal);
             Ok(())
         });
         match begun {
@@ -80,7 +84,6 @@ impl Session {
         let runner = guarded(|| {
             let text = |error: ort::Error<SessionBuilder>| error.to_string();
             let builder = Runner::builder().map_err(|error| error.to_string())?;
-            // What goes wrong comes back as an error; the terminal is not the library's.
             let builder = builder.with_log_level(LogLevel::Fatal).map_err(text)?;
             let builder = builder.with_intra_threads(rayon::current_num_threads()).map_err(text)?;
             let builder = builder.with_intra_op_spinning(false).map_err(text)?;

@@ -10,7 +10,9 @@ const EXACT_DB: f64 = 60.0;
 /// The figures in which `one` and `other` part. Of made-up samples only the outputs count: noise has no classes.
 pub fn partings(one: &Figures, other: &Figures, synthetic: bool) -> Vec<Parting> {
     let mut partings = Vec::new();
-    for (first, second) in one.outputs.iter().zip(&other.outputs) {
+    for first in &one.outputs {
+        // A judge may have seen only a part of the network.
+        let Some(second) = other.outputs.iter().find(|second| second.name == first.name) else { continue };
         let values = [first.sqnr_db, second.sqnr_db];
         let capped = values.map(|ratio| ratio.unwrap_or(f64::INFINITY).min(EXACT_DB));
         let broken = |output: &OutputError| output.broken > 0;

@@ -41,15 +41,19 @@ pub fn judge(files: Files, samples: &Samples, progress: &dyn Progress) -> Result
     let judge = library()?.name();
     let result = match ran(files, samples, progress) {
         Ok(ran) => Ok(ran),
-        Err(error) => Err(told(error)?),
+        Err(error) => Err(told(error, files)?),
     };
     Ok(Judgement { judge, result })
 }
 
-/// The reason in an error that says that a model was not run; any other stays an error.
-fn told(error: Error) -> Result<String> {
+/// The reason in an error that says that a file was not run; any other stays an error. The written file has no place of its own yet.
+fn told(error: Error, files: Files) -> Result<String> {
     match error {
-        Error::Onnxruntime { .. } => Ok(error.to_string()),
+        Error::Onnxruntime { action, path, problem } => {
+            let file = if path == files.float { "float" } else { "quantized" };
+            let problem = problem.replace(&path.display().to_string(), "it");
+            Ok(format!("it cannot {action} the {file} file: {problem}"))
+        }
         // Outputs that cannot be compared.
         Error::Runtime { problem, .. } => Ok(problem),
         other => Err(other),
@@ -67,7 +71,7 @@ fn ran(files: Files, samples: &Samples, progress: &dyn Progress) -> Result<Ran> 
         Ok([compared, plain]) => {
             return Ok(Ran { compared, unoptimized: Ok(plain.validation.figures()) });
         }
-        Err(error) => told(error)?,
+        Err(error) => told(error, files)?,
     };
     let [compared] = compare_each(&float, [&written], samples, VIEW, STAGE, progress)?;
     Ok(Ran { compared, unoptimized: Err(problem) })
