@@ -14,6 +14,9 @@ pub const VARIABLE: &str = "ORT_DYLIB_PATH";
 /// Set where a virtual environment of Python is active.
 const ENVIRONMENT: &str = "VIRTUAL_ENV";
 
+/// The first version whose Python package has the library as a file of its own.
+const PACKAGE: &str = "1.19";
+
 /// The library's plain name.
 const PLAIN: &str = match () {
     () if cfg!(windows) => "onnxruntime.dll",
@@ -60,7 +63,10 @@ pub fn find() -> Result<Found, Error> {
             Some(None) => found.missing.push(format!("{shown} has no package onnxruntime")),
             Some(Some(package)) => match inside(&package.join("capi")) {
                 Some(library) => found.candidates.push(library),
-                None => found.missing.push(format!("{} has no {PLAIN}", package.join("capi").display())),
+                None => found.missing.push(format!(
+                    "{} has no {PLAIN}: packages before {PACKAGE} have none",
+                    package.join("capi").display()
+                )),
             },
         }
     }
@@ -76,7 +82,8 @@ pub fn nowhere(missing: &[String]) -> Error {
     Error::NoOnnxruntime {
         problem: format!("onnxruntime was not found: {}", missing.join("; ")),
         remedy: format!(
-            "pip install onnxruntime, version {OLDEST} or newer, or name its shared library ({PLAIN}) in {VARIABLE}"
+            "pip install onnxruntime, version {PACKAGE} or newer, or name its shared library ({PLAIN}, version {OLDEST} or newer) \
+             in {VARIABLE}"
         ),
     }
 }

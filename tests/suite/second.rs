@@ -144,10 +144,12 @@ fn both_judges_agree_and_so_does_onnxruntime_in_python() {
     let Some(python) = python() else { return };
     let case = Case::new(&classifier(), &[1, 3, 13, 13]);
     let mut pairs = Vec::new();
-    for (precision, most) in [("w4", 0.1), ("w8a8", 1.0), ("w4a8", 1.0)] {
+    let cases: [(&str, f64, &[&str]); 3] =
+        [("w4", 0.1, &[]), ("w8a8", 1.0, &[]), ("w4a8", 1.0, &["--external-data"])];
+    for (precision, most, more) in cases {
         let output = case.text(&format!("{precision}.onnx"));
         let arguments = ["quantize", &case.text("m.onnx"), "--precision", precision, "-o", &output];
-        let found = report(&python, &[&arguments[..], &["--cross-check", "onnxruntime"]].concat());
+        let found = report(&python, &[&arguments[..], more, &["--cross-check", "onnxruntime"]].concat());
         let verdict = &found["verdict"];
         assert_eq!((&verdict["judge"], &verdict["unjudged"]), (&"tract".into(), &Value::Null));
         assert_close(verdict, most);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::onnxruntime::{Optimizations, Session, library};
-use crate::plan::{Doubt, Figures, Opinion, Second, Unjudged};
+use crate::plan::{Doubt, Figures, Measured, Opinion, Second, Unjudged};
 use crate::progress::Progress;
 use crate::samples::Samples;
 use crate::validate::{Compared, Runs, compare_each, partings};
@@ -121,7 +121,7 @@ pub fn settle(
                     doubts.push(Doubt::NotUnoptimized(Unjudged { judge: judge.clone(), reason }));
                 }
             }
-            (counts, Opinion::Validated { figures, unoptimized: unoptimized.ok() })
+            (counts, Opinion::Validated(Box::new(Measured { figures, unoptimized: unoptimized.ok() })))
         }
     };
     counts.validation.second = Some(Second { judge, opinion });

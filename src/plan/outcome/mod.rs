@@ -12,7 +12,7 @@ use serde::Serialize;
 pub use checked::{Checked, Finding};
 pub use doubt::{Doubt, Flawed, Overlap};
 pub use fingerprint::Fingerprint;
-pub use second::{Figures, Measure, Opinion, Parting, Second, Unjudged};
+pub use second::{Figures, Measure, Measured, Opinion, Parting, Second, Unjudged};
 
 use crate::plan::budget::Budgeted;
 use crate::plan::decision::Plan;

@@ -30,18 +30,22 @@ pub struct Second {
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Opinion {
     /// It ran both files.
-    Validated {
-        /// Both files with the optimizations that it uses unless told otherwise.
-        #[serde(flatten)]
-        figures: Figures,
-        /// The written file without any; `None` where that could not be run.
-        unoptimized: Option<Figures>,
-    },
+    Validated(Box<Measured>),
     /// It could not.
     NotValidated {
         /// Why.
         reason: String,
     },
+}
+
+/// What a second runtime measured.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Measured {
+    /// Both files with the optimizations that it uses unless told otherwise.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// The written file without any; `None` where that could not be run.
+    pub unoptimized: Option<Figures>,
 }
 
 /// A judge that could not judge, where another did.

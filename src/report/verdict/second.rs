@@ -10,9 +10,9 @@ const NAMED: usize = 5;
 pub(super) fn opinion(second: &Second, full: bool) -> String {
     match &second.opinion {
         Opinion::NotValidated { reason } => format!("{} could not judge: {reason}", second.judge),
-        Opinion::Validated { figures: found, unoptimized } => {
-            let mut text = format!("{}: {}", second.judge, figures(found, full));
-            if let Some(plain) = unoptimized.as_ref().filter(|_| full) {
+        Opinion::Validated(measured) => {
+            let mut text = format!("{}: {}", second.judge, figures(&measured.figures, full));
+            if let Some(plain) = measured.unoptimized.as_ref().filter(|_| full) {
                 text += &format!("; without its optimizations: {}", figures(plain, full));
             }
             text
@@ -116,6 +116,7 @@ fn parting(parting: &Parting, places: &[String; 2]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Measured;
 
     #[test]
     fn both_values_are_told() {
@@ -139,7 +140,7 @@ mod tests {
         let plain = Some(Figures { outputs: vec![output("y"), output("z")], ..one.clone() });
         let second = Second {
             judge: "onnxruntime 1.20.1".into(),
-            opinion: Opinion::Validated { figures: one, unoptimized: plain },
+            opinion: Opinion::Validated(Box::new(Measured { figures: one, unoptimized: plain })),
         };
         assert_eq!(opinion(&second, false), "onnxruntime 1.20.1: the same class on 50.00 %; SQNR 24.0 dB");
         assert!(opinion(&second, true).ends_with("output y SQNR 24.0 dB; output z SQNR 24.0 dB"));
