@@ -136,6 +136,24 @@ pub enum Error {
         /// tract's own words, or the fault of tract that was recognised.
         problem: String,
     },
+    /// onnxruntime, which was asked for, is not there or cannot be loaded.
+    #[error("{problem}; {remedy}")]
+    NoOnnxruntime {
+        /// What was looked for, or what is wrong with what was found.
+        problem: String,
+        /// How to get it.
+        remedy: String,
+    },
+    /// onnxruntime could not load or run a file.
+    #[error("onnxruntime cannot {action} {}: {problem}", path.display())]
+    Onnxruntime {
+        /// `load` or `run`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// onnxruntime's own words.
+        problem: String,
+    },
     /// The written file does not say what was planned: a fault of fourbit's own.
     #[error("self-check failed at {place}: {problem}; nothing was written, please report this")]
     SelfCheck {

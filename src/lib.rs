@@ -14,6 +14,7 @@ pub mod files;
 pub mod fuzzing;
 pub mod mmse;
 pub mod onnx;
+pub mod onnxruntime;
 pub mod options;
 pub mod pipeline;
 pub mod plan;

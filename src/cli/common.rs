@@ -40,6 +40,29 @@ pub enum Format {
     Json,
 }
 
+/// Who judges beside tract.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct CrossCheck {
+    /// Run both models in this runtime too, with its own optimizations, and say where it and tract differ; where tract cannot
+    /// run them, this runtime judges. The library is that of ORT_DYLIB_PATH, or of the Python package
+    #[arg(long, value_enum, value_name = "RUNTIME", help_heading = "Samples")]
+    pub cross_check: Option<Other>,
+}
+
+/// A runtime beside tract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Other {
+    /// Version 1.17 or newer
+    Onnxruntime,
+}
+
+impl CrossCheck {
+    /// Whether onnxruntime is to judge as well.
+    pub fn is_asked(self) -> bool {
+        self.cross_check == Some(Other::Onnxruntime)
+    }
+}
+
 /// What the flags amount to, ready for use.
 pub struct Context {
     /// Who hears what the work is at.

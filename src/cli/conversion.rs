@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::budget::Budget;
 use super::dual::Dual;
+use super::feeding::Feeding;
 use crate::error::Result;
 use crate::options::{
     self, Container, Edges, Granularity, LayerRule, Opset, Options, Precision, Storage, TARGETS, Target,
@@ -138,6 +139,8 @@ pub struct Sampling {
     #[arg(long = "samples", value_name = "N", value_parser = at_least_one)]
     pub count: Option<usize>,
     #[command(flatten)]
+    pub feeding: Feeding,
+    #[command(flatten)]
     pub seed: Seed,
 }
 
@@ -151,7 +154,7 @@ pub struct Seed {
 }
 
 /// Reads `name:1x3x224x224`; the name may hold colons itself.
-fn shape(text: &str) -> Result<(String, Vec<i64>), String> {
+pub fn shape(text: &str) -> Result<(String, Vec<i64>), String> {
     let (name, dims) = text.rsplit_once(':').ok_or("must be an input's name, a colon and dimensions")?;
     let dim = |text: &str| text.parse().ok().filter(|&dim: &i64| dim >= 0);
     let dims = dims.split('x').map(dim).collect::<Option<Vec<i64>>>();
@@ -333,6 +336,7 @@ impl Choices {
             samples: self.sampling.count,
             seed: self.sampling.seed.seed,
             shapes: self.shapes.clone(),
+            feeding: self.sampling.feeding.feeding(),
             one_of_many: false,
             ..Job::new(input, self.options()?)
         })

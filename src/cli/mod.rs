@@ -7,6 +7,7 @@ mod check;
 mod common;
 mod conversion;
 mod dual;
+mod feeding;
 mod inspect;
 mod interrupt;
 mod plan;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 
 use super::budget::exit_code;
-use super::common::{Context, ReportForm};
+use super::common::{Context, CrossCheck, ReportForm};
 use super::conversion::Conversion;
 use super::sensitivity::again;
 use crate::error::Result;
@@ -27,6 +27,7 @@ Examples:
   fourbit quantize net.onnx -o small.onnx --precision w4
   fourbit quantize net.onnx --weights uint4 --activations float --exclude 'head*'
   fourbit quantize net.onnx --calibration calib.npz --max-drop 1.0 --max-size 300kB
+  fourbit quantize net.onnx --validation test.npz --precision w4 --cross-check onnxruntime
   fourbit quantize net.onnx --calibration pictures/ --preprocess pixels.toml --report net.json
 
 Exit status:
@@ -44,6 +45,8 @@ pub struct Args {
     /// Samples to compare both models on, with labels if there are any
     #[arg(long, value_name = "PATH", help_heading = "Samples")]
     pub validation: Option<PathBuf>,
+    #[command(flatten)]
+    pub cross_check: CrossCheck,
     /// Put large tensors into a file of their own, FILE.data, whatever their size; beyond 2 GB this happens in any case
     #[arg(long)]
     pub external_data: bool,
@@ -74,7 +77,12 @@ pub fn run(args: &Args, matches: Option<&ArgMatches>, context: &Context) -> Resu
         end_with_input();
     }
     let job = args.conversion.job(args.validation.clone())?;
-    let job = pipeline::Job { external_data: args.external_data, one_of_many: args.supervised, ..job };
+    let job = pipeline::Job {
+        external_data: args.external_data,
+        cross_check: args.cross_check.is_asked(),
+        one_of_many: args.supervised,
+        ..job
+    };
     let mut guard = job.guard();
     args.conversion.choices.config.iter().for_each(|path| guard.reads(path));
     guard.writes(&job.model_path())?;

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::ValueEnum;
+
 use super::budget::NOT_VALIDATED;
 use super::common::Context;
 use super::conversion::{Seed, at_least_one};
+use super::feeding::Feeding;
 use crate::error::Result;
 use crate::pipeline;
 use crate::plan::Verdict;
@@ -18,6 +21,7 @@ Both models run on the same samples. Samples that lie beside the float model are
 
 Examples:
   fourbit validate net.onnx net.w4a8.onnx --samples test.npz
+  fourbit validate net.onnx net.w4a8.onnx --samples test.npz --runtime onnxruntime
   fourbit validate net.onnx net.w4a8.onnx --samples pictures/ --preprocess pixels.toml --count 500
 
 Exit status:
@@ -41,8 +45,23 @@ pub struct Args {
     /// Use so many samples at most
     #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Samples")]
     pub count: Option<usize>,
+    /// Where both models run
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = Runtime::Tract)]
+    pub runtime: Runtime,
+    #[command(flatten)]
+    pub feeding: Feeding,
     #[command(flatten)]
     pub seed: Seed,
+}
+
+/// Where models run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Runtime {
+    /// In tract, which is built in
+    Tract,
+    /// In tract, and in onnxruntime with its own optimizations as a second opinion; where tract cannot, onnxruntime judges
+    /// alone. The library is that of ORT_DYLIB_PATH, or of the Python package
+    Onnxruntime,
 }
 
 /// Compares and reports.
@@ -50,15 +69,17 @@ pub struct Args {
 /// # Errors
 /// Whatever stops the comparison.
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
-    let verdict = pipeline::validate(
-        &args.float,
-        &args.quantized,
-        args.samples.as_deref(),
-        args.preprocess.as_deref(),
-        args.count,
-        args.seed.seed,
-        &context.progress,
-    )?;
+    let files = pipeline::Comparison {
+        float: &args.float,
+        quantized: &args.quantized,
+        samples: args.samples.as_deref(),
+        preprocess: args.preprocess.as_deref(),
+        count: args.count,
+        seed: args.seed.seed,
+        feeding: &args.feeding.feeding(),
+        cross_check: args.runtime == Runtime::Onnxruntime,
+    };
+    let verdict = pipeline::validate(&files, &context.progress)?;
     context.print(|layout| plain::verdict(&verdict, layout), || data::verdict(&verdict))?;
     Ok(match verdict {
         Verdict::Validated(_) => ExitCode::SUCCESS,

@@ -7,6 +7,7 @@ mod budget;
 mod check;
 mod coverage;
 mod decide;
+mod feeding;
 mod forms;
 mod inspect;
 mod judge;
@@ -21,8 +22,9 @@ use std::path::{Path, PathBuf};
 
 pub use apply::apply;
 pub use check::check;
+pub use feeding::{Feeding, State};
 pub use inspect::inspect;
-pub use judge::validate;
+pub use judge::{Comparison, validate};
 pub use quantize::{plan, quantize};
 pub use sensitivity::{Effort, MEASURED_SAMPLES, TRIED_LAYERS, sensitivity};
 
@@ -66,6 +68,10 @@ pub struct Job {
     pub external_data: bool,
     /// Dimensions of inputs that the model leaves open; those of the written model too.
     pub shapes: Vec<(String, Vec<i64>)>,
+    /// How the model is fed.
+    pub feeding: Feeding,
+    /// Whether onnxruntime is to judge the written file as well.
+    pub cross_check: bool,
     /// Whether the options are for many models, so that patterns of names may fit none of this one.
     pub one_of_many: bool,
 }
@@ -85,6 +91,8 @@ impl Job {
             overwrite: false,
             external_data: false,
             shapes: Vec::new(),
+            feeding: Feeding::default(),
+            cross_check: false,
             one_of_many: false,
         }
     }

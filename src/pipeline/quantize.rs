@@ -17,6 +17,7 @@ use crate::calibrate::{Reach, count};
 use crate::error::{Error, Result};
 use crate::files::Sink;
 use crate::onnx::{self, Model};
+use crate::onnxruntime;
 use crate::options::Options;
 use crate::plan::{
     self, Analysis, Budgeted, Decision, Fingerprint, Outcome, Plan, Planned, Saturation, Validation, Verdict,
@@ -48,6 +49,10 @@ pub(super) struct Solved {
 /// # Errors
 /// Any: see [`Error`]. No output is left behind then.
 pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
+    if job.cross_check {
+        // Told before the work.
+        onnxruntime::library()?;
+    }
     let output = job.model_path();
     let mut draft = draft(&output, job.overwrite, job.external_data, &job.guard())?;
     if let Some(path) = &job.validation {
@@ -82,6 +87,8 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         most: job.samples.filter(|_| validation.is_none()),
         asked: job.validation.is_some() || job.calibration.is_some(),
         seed: job.seed,
+        feeding: &job.feeding,
+        cross_check: job.cross_check.then_some(job.input.as_path()),
     };
     let (verdict, written) = judge::written(&judged, progress)?;
     // Only now: nobody should find a file that was not judged as asked, or is not what the plan says.
@@ -143,7 +150,7 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
         beside.preprocess.clone().filter(|_| given)
     });
     let preprocess = preprocess.map(|path| Preprocess::read(&path)).transpose()?;
-    if let Some(path) = &job.validation {
+    if let Some(path) = job.validation.as_ref().filter(|_| job.feeding.states.is_empty()) {
         // Told before the work, as far as the model says what it gives.
         check_declared(&Samples::open(path, &ready.float, preprocess.as_ref())?, &ready.float)?;
     }
@@ -158,7 +165,7 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
             drop(path);
             unable(&job.options, first_fault(&ready.model).unwrap_or_default()).map(|()| None)?
         }
-        Some(path) => Some(calibration_samples(&mut ready, &path, preprocess.as_ref(), choose)?),
+        Some(path) => Some(calibration_samples(job, &mut ready, &path, preprocess.as_ref(), choose)?),
         None if job.options.quantizes_activations() => {
             return Err(Error::options(
                 format!(
@@ -280,7 +287,9 @@ fn count_work(job: &Job, ready: &Ready, analysis: &mut Analysis, samples: Option
     }
     let inputs = match samples {
         Some(samples) => samples.get(0)?.inputs,
-        None => match Samples::synthetic(&ready.model, &[], 1, job.seed).and_then(|samples| samples.get(0)) {
+        None => match Samples::synthetic(&ready.model, &job.feeding.shapes, 1, job.seed)
+            .and_then(|samples| samples.get(0))
+        {
             Ok(sample) => sample.inputs,
             Err(_) => return Ok(()),
         },

@@ -22,12 +22,13 @@ pub(super) fn chosen(job: &Job) -> impl FnMut(&mut Ready, Samples, Option<&Prepr
 /// # Errors
 /// [`Error::Samples`] where none is left; whatever reading them gives.
 pub(super) fn calibration_samples(
+    job: &Job,
     ready: &mut Ready,
     path: &Path,
     preprocess: Option<&Preprocess>,
     choose: &mut Choose,
 ) -> Result<Samples> {
-    let samples = Samples::open(path, &ready.model, preprocess)?;
+    let samples = job.feeding.open(path, &ready.model, preprocess)?;
     let samples = choose(ready, samples, preprocess)?;
     without_flawed(samples, "calibration", &mut ready.warnings)
 }

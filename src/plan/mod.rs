@@ -29,8 +29,9 @@ pub use layout::Layout;
 pub use nbits::{NBits, lies_by_rows, row_bias};
 pub use observations::Observations;
 pub use outcome::{
-    Applied, Checked, Doubt, Finding, Fingerprint, Flawed, Inspection, Outcome, OutputError, Overlap,
-    Planned, Prepared, Score, SiteRow, Sizes, Validation, Verdict,
+    Applied, Checked, Doubt, Figures, Finding, Fingerprint, Flawed, Inspection, Measure, Measured, Opinion,
+    Outcome, OutputError, Overlap, Parting, Planned, Prepared, Score, Second, SiteRow, Sizes, Unjudged,
+    Validation, Verdict,
 };
 pub use partition::{Groups, Partition, Runs, Tile};
 pub use sensitivity::{Change, Confirmed, Gain, Judges, Layer, LayerSensitivity, Loss, Sensitivity};

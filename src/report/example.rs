@@ -116,6 +116,7 @@ fn validation() -> Validation {
         calibrated_on: false,
         overlap: None,
         samples: 400,
+        judge: "tract".into(),
         view: "int8 container".into(),
         weights_proven: 1,
         scores: Some(Score {
@@ -133,6 +134,8 @@ fn validation() -> Validation {
         agreement: Some(0.975),
         outputs: vec![OutputError { name: "scores".into(), sqnr_db: Some(24.1), largest: 0.83, broken: 0 }],
         classes: Vec::new(),
+        second: None,
+        unjudged: None,
         doubts: Vec::new(),
     }
 }

@@ -112,6 +112,12 @@ impl Samples {
         self.source.starts()
     }
 
+    /// All samples of the source.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        Self { chosen: None, ..self.clone() }
+    }
+
     /// The same samples with `values`, for each of them by the input's slot, in the place of what they hold.
     #[must_use]
     pub fn replaced(self, values: Vec<Vec<(usize, TensorProto)>>) -> Self {

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 
 use rayon::prelude::*;
 
+use super::runs::Runs;
 use super::scores::{Tally, check_labels};
 use crate::error::{Error, Result};
 use crate::plan::{Doubt, Flawed, Loss, OutputError, Score, Validation};
 use crate::progress::Progress;
-use crate::runtime::{Output, Session};
-use crate::samples::Samples;
+use crate::runtime::Output;
+use crate::samples::{Flaw, Samples};
 
 /// Samples whose outputs are held at a time; they are folded in order, so the sums do not depend
 /// on the number of threads.
@@ -41,6 +42,8 @@ pub struct Differences {
 
 /// Values that differ by no more than this share are the same.
 const ALIKE: f32 = 1e-5;
+/// Who judges unless another is named.
+const JUDGE: &str = "tract";
 /// Fewer samples than this may well give the same outputs.
 const FEW: usize = 4;
 
@@ -131,12 +134,28 @@ impl Differences {
 /// # Errors
 /// Whatever reading samples or running a model gives.
 pub fn compare(
-    float: &Session,
-    quantized: &Session,
+    float: &dyn Runs,
+    quantized: &dyn Runs,
     samples: &Samples,
     view: &str,
     progress: &dyn Progress,
 ) -> Result<Compared> {
+    let [compared] = compare_each(float, [quantized], samples, view, "validate", progress)?;
+    Ok(compared)
+}
+
+/// The same of several models beside one float model, which runs once a sample. Progress is that of `stage`.
+///
+/// # Errors
+/// As [`compare`].
+pub fn compare_each<const N: usize>(
+    float: &dyn Runs,
+    quantized: [&dyn Runs; N],
+    samples: &Samples,
+    view: &str,
+    stage: &'static str,
+    progress: &dyn Progress,
+) -> Result<[Compared; N]> {
     let whole = samples.len();
     let flawed = samples.flawed()?;
     if flawed.len() == whole {
@@ -150,8 +169,8 @@ pub fn compare(
     }
     let kept = samples.clone().without(&flawed.iter().map(|(at, _)| *at).collect::<Vec<_>>());
     let samples = &kept;
-    progress.begin("validate", Some(samples.len() as u64));
-    let mut differences = Differences::default();
+    progress.begin(stage, Some(samples.len() as u64));
+    let mut differences = [(); N].map(|()| Differences::default());
     let mut digests = Vec::with_capacity(samples.len());
     for start in (0..samples.len()).step_by(CHUNK) {
         let end = samples.len().min(start + CHUNK);
@@ -160,20 +179,36 @@ pub fn compare(
             .map(|at| {
                 let sample = samples.get(at)?;
                 let digest = sample.digest();
-                let pair = (float.run(&sample.inputs)?, quantized.run(&sample.inputs)?, sample.labels);
+                let outputs = float.run(&sample.inputs)?;
+                let others = quantized.iter().map(|model| model.run(&sample.inputs));
+                let others = others.collect::<Result<Vec<_>>>()?;
                 progress.step();
-                Ok((at, digest, pair))
+                Ok((at, digest, (outputs, others, sample.labels)))
             })
             .collect::<Result<_>>()?;
-        for (at, digest, (float, quantized, labels)) in pairs {
+        for (at, digest, (float, others, labels)) in pairs {
             if let Some(first) = float.first() {
                 check_labels(samples, at, first, &labels)?;
             }
             digests.push(digest);
-            differences.add(&float, &quantized, &labels)?;
+            for (differences, other) in differences.iter_mut().zip(&others) {
+                differences.add(&float, other, &labels)?;
+            }
         }
     }
     progress.end();
+    Ok(differences.map(|differences| summed(differences, samples, &flawed, &digests, view)))
+}
+
+/// What the differences on `samples`, from which the `flawed` were left out, say.
+fn summed(
+    differences: Differences,
+    samples: &Samples,
+    flawed: &[(usize, Flaw)],
+    digests: &[u64],
+    view: &str,
+) -> Compared {
+    let whole = samples.len() + flawed.len();
     let distinct = digests.iter().collect::<HashSet<_>>().len();
     let mut doubts = differences.doubts(distinct);
     let Differences { tally, sums, .. } = differences;
@@ -186,10 +221,10 @@ pub fn compare(
         doubts.push(Doubt::OrderOfFolders { folders: [pair[0].clone(), pair[1].clone()] });
     }
     if !flawed.is_empty() {
-        let samples = flawed.into_iter().map(|(_, flaw)| Flawed {
-            sample: flaw.sample,
-            input: flaw.input,
-            holds: flaw.holds,
+        let samples = flawed.iter().map(|(_, flaw)| Flawed {
+            sample: flaw.sample.clone(),
+            input: flaw.input.clone(),
+            holds: flaw.holds.clone(),
         });
         doubts.push(Doubt::LeftOut { samples: samples.collect(), of: whole });
     }
@@ -202,6 +237,7 @@ pub fn compare(
         calibrated_on: false,
         overlap: None,
         samples: samples.len(),
+        judge: JUDGE.into(),
         view: view.to_owned(),
         weights_proven: 0,
         scores: tally.score(),
@@ -216,9 +252,11 @@ pub fn compare(
             })
             .collect(),
         classes: classes.to_vec(),
+        second: None,
+        unjudged: None,
         doubts,
     };
-    Ok(Compared { validation, digests })
+    Compared { validation, digests: digests.to_vec() }
 }
 
 fn add(sums: &mut Vec<Sums>, float: &[Output], quantized: &[Output]) -> Result<()> {

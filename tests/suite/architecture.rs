@@ -18,6 +18,7 @@ const LAYERS: &[(&str, usize)] = &[
     ("onnx", 2),
     ("options", 2),
     ("remote", 2),
+    ("onnxruntime", 3),
     ("plan", 3),
     ("runtime", 3),
     ("samples", 3),
@@ -42,6 +43,7 @@ const PURE: &[&str] = &["mmse", "reconstruct"];
 /// Outside crates that only some parts may name. A crate `name` covers `name_anything` too.
 const OWNED: &[(&str, &[&str])] = &[
     ("prost", &["onnx"]),
+    ("ort", &["onnxruntime"]),
     ("tract", &["runtime"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),

@@ -23,6 +23,7 @@ mod remote;
 mod rounding;
 mod samples;
 mod saturation;
+mod second;
 mod storage;
 mod structures;
 mod targets;

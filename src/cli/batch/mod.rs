@@ -14,7 +14,7 @@ use std::time::Duration;
 use clap::ArgMatches;
 
 use super::budget::Budget;
-use super::common::{Common, Context, Format};
+use super::common::{Common, Context, CrossCheck, Format};
 use super::conversion::Choices;
 use super::interrupt::on_signal;
 use crate::error::{Error, Result};
@@ -104,6 +104,8 @@ pub struct Defaults {
     /// Samples to compare models on [default: those beside each model]
     #[arg(long, value_name = "PATH", help_heading = "Samples")]
     pub validation: Option<PathBuf>,
+    #[command(flatten)]
+    pub cross_check: CrossCheck,
     /// Put large tensors into files of their own, whatever their size
     #[arg(long)]
     pub external_data: bool,

@@ -75,7 +75,7 @@ pub fn sensitivity(job: &Job, effort: Effort, progress: &dyn Progress) -> Result
     let solved = solved(
         job,
         &mut |ready, all, preprocess| {
-            let open = |path| Samples::open(path, &ready.model, preprocess);
+            let open = |path| job.feeding.open(path, &ready.model, preprocess);
             let (fit, judges) = divide(job, &all, validation.as_deref().map(open).transpose()?)?;
             divided = Some(judges);
             Ok(fit)
@@ -88,7 +88,7 @@ pub fn sensitivity(job: &Job, effort: Effort, progress: &dyn Progress) -> Result
     let judges = match (divided, &validation) {
         (Some(judges), _) => judges,
         (None, Some(path)) => {
-            Judges::given(job, Samples::open(path, &solved.ready.model, solved.preprocess.as_ref())?)?
+            Judges::given(job, job.feeding.open(path, &solved.ready.model, solved.preprocess.as_ref())?)?
         }
         (None, None) => {
             return Err(Error::options(

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::second::{Parting, Unjudged};
+
 /// One reason not to trust the figures of a judgement.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -57,6 +59,24 @@ pub enum Doubt {
     },
     /// Samples that the quantized file was calibrated on.
     Calibrated(Overlap),
+    /// Two runtimes do not agree.
+    JudgesPart {
+        /// The runtimes, in the order of the values.
+        judges: [String; 2],
+        /// In which figures.
+        partings: Vec<Parting>,
+    },
+    /// A runtime computes something else from the written file with its optimizations than without.
+    OptimizationsPart {
+        /// The runtime.
+        judge: String,
+        /// In which figures: with optimizations, and without.
+        partings: Vec<Parting>,
+    },
+    /// A second runtime was asked and could not judge.
+    NoSecond(Unjudged),
+    /// A second runtime could not run the written file without its optimizations.
+    NotUnoptimized(Unjudged),
 }
 
 impl Doubt {

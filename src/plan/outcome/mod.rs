@@ -3,6 +3,7 @@
 mod checked;
 mod doubt;
 mod fingerprint;
+mod second;
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use serde::Serialize;
 pub use checked::{Checked, Finding};
 pub use doubt::{Doubt, Flawed, Overlap};
 pub use fingerprint::Fingerprint;
+pub use second::{Figures, Measure, Measured, Opinion, Parting, Second, Unjudged};
 
 use crate::plan::budget::Budgeted;
 use crate::plan::decision::Plan;
@@ -79,6 +81,8 @@ pub struct Validation {
     pub overlap: Option<Overlap>,
     /// How many there were.
     pub samples: usize,
+    /// The runtime whose figures these are.
+    pub judge: String,
     /// Which form of the written file was run.
     pub view: String,
     /// Weights proven equal, bit for bit, between the written file and the plan.
@@ -92,11 +96,20 @@ pub struct Validation {
     pub outputs: Vec<OutputError>,
     /// The class folders in the order of their indices, where the samples lie in such.
     pub classes: Vec<String>,
+    /// What a second runtime says, where one was asked.
+    pub second: Option<Second>,
+    /// The runtime that should have judged, and why it could not, where these are the figures of another.
+    pub unjudged: Option<Unjudged>,
     /// What stands against taking these figures for what they seem to be.
     pub doubts: Vec<Doubt>,
 }
 
 impl Validation {
+    /// The measured figures alone.
+    pub fn figures(&self) -> Figures {
+        Figures { scores: self.scores, agreement: self.agreement, outputs: self.outputs.clone() }
+    }
+
     /// Whether the figures say nothing, since the float model's outputs say nothing.
     pub fn is_meaningless(&self) -> bool {
         self.doubts.iter().any(Doubt::is_fatal)

@@ -1,5 +1,6 @@
 //! Doubts about a judgement, in words.
 
+use super::second;
 use crate::plan::{Doubt, Flawed, Verdict};
 use crate::report::words;
 
@@ -77,6 +78,10 @@ pub(in crate::report) fn doubt(doubt: &Doubt) -> String {
             },
             count(&overlap.of)
         ),
+        Doubt::JudgesPart { judges, partings } => second::judges_part(judges, partings),
+        Doubt::OptimizationsPart { judge, partings } => second::optimizations_part(judge, partings),
+        Doubt::NoSecond(unjudged) => second::no_second(unjudged),
+        Doubt::NotUnoptimized(unjudged) => second::not_unoptimized(unjudged),
     }
 }
 

@@ -1,6 +1,7 @@
 //! How the quantized model compares with the float one, in words.
 
 mod doubt;
+mod second;
 
 pub(super) use doubt::{doubt, doubts};
 
@@ -46,6 +47,9 @@ impl Layout {
             let note = if broken == 0 { String::new() } else { format!(", {broken} values not finite") };
             pairs.push(("More outputs".into(), format!("{}{note}; -v lists them", rest.len())));
         }
+        if let Some(second) = validation.second.as_ref().filter(|second| second.judge != validation.judge) {
+            pairs.push(("Cross-check".into(), second::opinion(second, self.full())));
+        }
         let mut samples = format!("{} from {}", words::count(validation.samples as u64), validation.source);
         if validation.synthetic {
             samples += "; random numbers, which say little about accuracy";
@@ -65,10 +69,14 @@ impl Layout {
             pairs.push(("Classes".into(), classes.join(", ")));
         }
         let proven = words::things(validation.weights_proven, "tensor");
-        pairs.push((
-            "Judged".into(),
-            format!("{}; weights of {proven} proven equal to the file", validation.view),
-        ));
+        let mut judged = format!("{}; weights of {proven} proven equal to the file", validation.view);
+        if let Some(unjudged) = &validation.unjudged {
+            judged = format!(
+                "{}, since {} could not run them, {judged}; {}: {}",
+                validation.judge, unjudged.judge, unjudged.judge, unjudged.reason
+            );
+        }
+        pairs.push(("Judged".into(), judged));
         pairs
     }
 }

@@ -1,0 +1,252 @@
+//! Judging a written file: read back, lowered to a view that tract can run, run beside the float
+//! model.
+
+mod second;
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use super::feeding::Feeding;
+use super::measure::{float_bytes, is_large, nodes};
+use super::quantize::first_fault;
+use crate::error::{Error, Result};
+use crate::onnx::{self, Model};
+use crate::onnxruntime;
+use crate::options::{LARGE_WITHOUT_SAMPLES, OPSET};
+use crate::plan::{Doubt, Fingerprint, Overlap, Plan, Verdict};
+use crate::prepare::prepare;
+use crate::progress::Progress;
+use crate::rewrite::{Dialect, calibrated, lower};
+use crate::runtime::{Session, is_widened};
+use crate::samples::{Preprocess, Samples};
+use crate::validate::{Compared, compare, loadable, prove, sound};
+use second::Files;
+
+/// Random samples that stand in where there are none: enough to see that the file runs.
+const SYNTHETIC_SAMPLES: usize = 4;
+/// Bytes of memory that running both models takes for each byte of float weights.
+const RUN_BYTES: u64 = 6;
+
+/// A file that was just written, and what it is held against.
+pub(super) struct Judged<'j> {
+    pub float: &'j Model,
+    pub plan: &'j Plan,
+    pub first: Option<usize>,
+    pub written: &'j Path,
+    pub samples: Option<&'j Path>,
+    pub preprocess: Option<&'j Preprocess>,
+    /// Digests of the samples that were calibrated on.
+    pub calibrated: &'j HashSet<u64>,
+    /// Whether the samples are the calibration samples, for want of others.
+    pub same: bool,
+    /// How many samples to use at most.
+    pub most: Option<usize>,
+    /// Whether samples were given, which asks for a run however large the model.
+    pub asked: bool,
+    pub seed: u64,
+    pub feeding: &'j Feeding,
+    /// The float file, where onnxruntime is to judge as well.
+    pub cross_check: Option<&'j Path>,
+}
+
+/// Reads the file back, proves its weights, and runs it. Returns the file as read as well.
+pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdict, Model)> {
+    let back = onnx::read(judged.written)?;
+    sound(&back, judged.float)?;
+    let proven = prove(judged.plan, judged.first, &back)?;
+    let second = judged.cross_check.map(|float| Files { float, written: judged.written });
+    let view = match !judged.asked && is_large(judged.float, judged.samples.is_some()) {
+        true => Err(too_large(judged.float)),
+        false => Ok(lower(&back, Dialect::Folded)?),
+    };
+    if let (Err(reason), None) = (&view, second) {
+        return Ok((Verdict::NotValidated { reason: reason.clone() }, back));
+    }
+    let samples = match judged.samples {
+        Some(path) => {
+            let samples = judged.feeding.open(path, judged.float, judged.preprocess)?;
+            Some(samples.choose(judged.most, judged.seed))
+        }
+        None => None,
+    };
+    let known = |digests: &[u64]| {
+        let samples = digests.iter().filter(|digest| judged.calibrated.contains(digest)).count();
+        Some(Overlap { samples, of: digests.len(), exact: true })
+    };
+    let pair = Pair { float: judged.float, view, second, seed: judged.seed, feeding: judged.feeding };
+    let mut verdict = run(&pair, samples, &known, progress)?;
+    if let Verdict::Validated(validation) = &mut verdict {
+        validation.weights_proven = proven;
+        if judged.same {
+            // What was asked for is no surprise: it is told where the samples are.
+            validation.doubts.retain(|doubt| !matches!(doubt, Doubt::Calibrated(_)));
+        }
+    }
+    Ok((verdict, back))
+}
+
+/// Why a model of this size is not run unasked.
+fn too_large(float: &Model) -> String {
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    let bytes = float_bytes(float);
+    if bytes <= LARGE_WITHOUT_SAMPLES {
+        let count = nodes(float.graph());
+        let all_the_same = "every code and scale in the file was compared with the plan; --validation SAMPLES runs both models all the same";
+        return format!("preparing {count} nodes to run them would take long; {all_the_same}");
+    }
+    format!(
+        "running {:.1} GB of float weights beside the quantized ones would take about {:.0} GB of memory; \
+         every code and scale in the file was compared with the plan; --validation SAMPLES runs both models all the same",
+        gigabytes(bytes),
+        gigabytes(RUN_BYTES * bytes).ceil()
+    )
+}
+
+/// Two files to compare, and on what.
+#[derive(Clone, Copy, Debug)]
+pub struct Comparison<'c> {
+    /// The float model.
+    pub float: &'c Path,
+    /// Its quantized form, whoever made it.
+    pub quantized: &'c Path,
+    /// Samples; those lying beside the float model, or made-up ones, if not given.
+    pub samples: Option<&'c Path>,
+    /// How stored pixels become the input.
+    pub preprocess: Option<&'c Path>,
+    /// How many samples to use at most.
+    pub count: Option<usize>,
+    /// Start of every random choice.
+    pub seed: u64,
+    /// How both are fed.
+    pub feeding: &'c Feeding,
+    /// Whether onnxruntime is to judge as well.
+    pub cross_check: bool,
+}
+
+/// Judges any quantized file against its float model, without a plan.
+///
+/// # Errors
+/// Any: see [`Error`].
+pub fn validate(files: &Comparison, progress: &dyn Progress) -> Result<Verdict> {
+    if files.cross_check {
+        onnxruntime::library()?;
+    }
+    let model = onnx::read(files.float)?;
+    let written = onnx::read(files.quantized)?;
+    loadable(&written, &model)?;
+    let model = runnable(model);
+    let mark = calibrated(&written.proto);
+    let view = match lower(&written, Dialect::Folded) {
+        // The other runtime needs no view.
+        Err(error) if files.cross_check => Err(error.to_string()),
+        view => Ok(view?),
+    };
+    let preprocess = files.preprocess.map(Preprocess::read).transpose()?;
+    let beside = files.samples.is_none().then(|| Samples::discover(files.float).validation).flatten();
+    let samples = match files.samples.or(beside.as_deref()) {
+        Some(path) => {
+            let samples = files.feeding.open(path, &model, preprocess.as_ref())?;
+            Some(samples.choose(files.count, files.seed))
+        }
+        None => None,
+    };
+    let known = |digests: &[u64]| mark.as_ref().map(|mark: &Fingerprint| mark.overlap(digests));
+    let second = files.cross_check.then_some(Files { float: files.float, written: files.quantized });
+    let pair = Pair { float: &model, view, second, seed: files.seed, feeding: files.feeding };
+    run(&pair, samples, &known, progress)
+}
+
+/// `model`, or its prepared form where tract can run only that.
+fn runnable(model: Model) -> Model {
+    if first_fault(&model).is_none() {
+        return model;
+    }
+    match prepare(model.clone(), OPSET) {
+        Ok((prepared, _)) if first_fault(&prepared).is_none() => prepared,
+        _ => model,
+    }
+}
+
+/// A float model and the view of its quantized form, and both files where another runtime is to judge as well.
+struct Pair<'p> {
+    float: &'p Model,
+    /// Or why there is none.
+    view: std::result::Result<Model, String>,
+    second: Option<Files<'p>>,
+    seed: u64,
+    feeding: &'p Feeding,
+}
+
+fn run(
+    pair: &Pair,
+    samples: Option<Samples>,
+    known: &dyn Fn(&[u64]) -> Option<Overlap>,
+    progress: &dyn Progress,
+) -> Result<Verdict> {
+    let not = |reason: String| Ok(Verdict::NotValidated { reason });
+    let view = pair.view.as_ref().map_err(String::clone);
+    let view =
+        view.and_then(|view| first_fault(pair.float).or_else(|| first_fault(view)).map_or(Ok(view), Err));
+    if let (Err(problem), None) = (&view, pair.second) {
+        return not(problem.clone());
+    }
+    let synthetic = samples.is_none();
+    let samples = match samples {
+        Some(samples) => samples,
+        None => match Samples::synthetic(pair.float, &pair.feeding.shapes, SYNTHETIC_SAMPLES, pair.seed) {
+            Ok(samples) => samples,
+            Err(error) => return not(format!("no samples were given, and none can be made up: {error}")),
+        },
+    };
+    let first = match view {
+        Ok(view) => by_tract(pair, view, &samples, progress)?,
+        Err(problem) => Err(problem),
+    };
+    let second = pair
+        .second
+        .map(|files| second::judge(files, pair.float, pair.feeding, &samples, progress))
+        .transpose()?;
+    let (Compared { mut validation, digests }, beside) = match second::settle(first, second, synthetic) {
+        Ok(settled) => settled,
+        Err(reason) => return not(reason),
+    };
+    validation.synthetic = synthetic;
+    if synthetic {
+        // Noise is no picture of anything.
+        validation.doubts.clear();
+    } else if let Some(overlap) = known(&digests) {
+        validation.overlap = Some(overlap);
+        validation.calibrated_on = overlap.samples > 0;
+        if validation.calibrated_on {
+            validation.doubts.push(Doubt::Calibrated(overlap));
+        }
+    }
+    validation.doubts.extend(beside);
+    Ok(Verdict::Validated(Box::new(validation)))
+}
+
+/// What tract says, or why it cannot.
+fn by_tract(
+    pair: &Pair,
+    view: &Model,
+    samples: &Samples,
+    progress: &dyn Progress,
+) -> Result<std::result::Result<Compared, String>> {
+    let wide = is_widened(pair.float);
+    let compared = Session::new(pair.float, "float", &[])
+        .and_then(|one| Ok((one, Session::new(view, "quantized", &[])?)))
+        .and_then(|(float, quantized)| {
+            let quantized = pair.feeding.own(&quantized, pair.float, samples)?;
+            compare(&float, &quantized, samples, Dialect::Folded.name(), progress)
+        });
+    match compared {
+        Ok(mut compared) => {
+            if wide {
+                compared.validation.view += ", half precision computed in FLOAT";
+            }
+            Ok(Ok(compared))
+        }
+        Err(error @ Error::Runtime { .. }) => Ok(Err(error.to_string())),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,28 @@
+//! Whatever runs a model for a judgement.
+
+use crate::error::Result;
+use crate::onnx::proto::TensorProto;
+use crate::runtime::Output;
+use crate::{onnxruntime, runtime};
+
+/// Runs a model on the inputs of one sample. May be asked from several threads at once.
+pub trait Runs: Sync {
+    /// The outputs in the order of the graph.
+    ///
+    /// # Errors
+    /// Those of the runtime.
+    fn run(&self, inputs: &[TensorProto]) -> Result<Vec<Output>>;
+}
+
+impl Runs for runtime::Session {
+    fn run(&self, inputs: &[TensorProto]) -> Result<Vec<Output>> {
+        self.run(inputs)
+    }
+}
+
+impl Runs for onnxruntime::Session {
+    fn run(&self, inputs: &[TensorProto]) -> Result<Vec<Output>> {
+        let values = self.run(inputs)?.into_iter();
+        Ok(values.map(|value| Output { name: value.name, dims: value.dims, values: value.values }).collect())
+    }
+}
