@@ -10,6 +10,9 @@ use crate::onnx::{Index, Model, node_label, outer_names};
 use crate::plan::{Analysis, Keep, Skip, WeightSite};
 use crate::runtime::{Fault, Session};
 
+/// Operators whose constants are the weights of a layer.
+const LAYERS: [&str; 9] =
+    ["Attention", "Conv", "ConvTranspose", "FusedConv", "FusedMatMul", "GRU", "Gemm", "LSTM", "MatMul"];
 /// Nodes that trial runs may find one after another to be those that cannot be run.
 const MOST_FOUND: usize = 8;
 
@@ -131,6 +134,42 @@ impl Reach {
         let wanted: Vec<String> = wanted.into_iter().map(str::to_owned).collect();
         let nodes = leading(&index, wanted.iter().map(String::as_str), |_| false);
         Ok((cut(model, &index, &nodes, &wanted)?, part))
+    }
+
+    /// What of `model` can be run, as a model, where no layer lies beyond: its outputs are those within reach, then the values
+    /// that the nodes beyond are given. `None` where a layer lies beyond, or nothing is within reach. `also` is another form of the
+    /// same model, of which the same part comes second.
+    ///
+    /// # Errors
+    /// Whatever [`Model::new`] says of the form of what comes out.
+    pub fn edge(&self, model: &Model, also: &Model) -> Result<Option<[Model; 2]>> {
+        let [index, other] = [model, also].map(|model| Index::new(model.graph()));
+        let graph = index.graph();
+        let mut values: Vec<&str> = graph.output.iter().map(|value| value.name()).collect();
+        for &at in self.beyond.keys() {
+            let node = &graph.node[at];
+            let inputs = || node.input.iter().map(String::as_str).chain(outer_names(node));
+            let is_layer = LAYERS.contains(&node.op_type())
+                && inputs().any(|input| index.constant(input).is_some_and(|tensor| tensor.dims.len() > 1));
+            if is_layer {
+                return Ok(None);
+            }
+            values.extend(inputs());
+        }
+        let within = |name: &&str| {
+            let made = index.producer_at(name).is_some_and(|at| !self.beyond.contains_key(&at));
+            made && other.producer_at(name).is_some()
+        };
+        let mut known = HashSet::new();
+        let values: Vec<String> =
+            values.into_iter().filter(within).filter(|name| known.insert(*name)).map(str::to_owned).collect();
+        if values.is_empty() {
+            return Ok(None);
+        }
+        let part = |model: &Model, index: &Index| {
+            cut(model, index, &leading(index, values.iter().map(String::as_str), |_| false), &values)
+        };
+        Ok(Some([part(model, &index)?, part(also, &other)?]))
     }
 
     /// Finds out, by running more and more of `model` on `inputs`, which nodes cannot be run though nothing is known against
@@ -255,6 +294,28 @@ mod tests {
         assert!(narrowed.skips.iter().any(|skip| skip.reason.to_string().contains("DeformConv")));
         let (part, of_part) = reach.part(&model, &analysis).unwrap();
         assert_eq!((part.graph().node.len(), of_part.weights.len()), (1, 2));
+    }
+
+    #[test]
+    fn what_lies_at_the_edge_is_there_where_no_layer_lies_beyond() {
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[4, 4]);
+        let v = graph.weights("v", &[4, 4]);
+        let first = graph.node("MatMul", &[&x, &v], &[]);
+        let other = graph.node("Relu", &[&first], &[]);
+        let strange = graph.node("DeformConv", &[&first, &other], &[]);
+        let y = graph.node("Neg", &[&strange], &[]);
+        graph.output(&y);
+        graph.output(&other);
+        let model = graph.model();
+        let reach = Reach::of(&model, &faults(&model));
+        let [part, same] = reach.edge(&model, &model).unwrap().unwrap();
+        let names: Vec<&str> = part.graph().output.iter().map(|value| value.name()).collect();
+        assert_eq!(names, [other.as_str(), &first]);
+        assert_eq!((part.graph().node.len(), &part.proto), (2, &same.proto));
+        let model = self::model("DeformConv");
+        let reach = Reach::of(&model, &faults(&model));
+        assert!(reach.edge(&model, &model).unwrap().is_none());
     }
 
     #[test]

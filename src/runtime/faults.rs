@@ -4,6 +4,7 @@ use tract_onnx::Onnx;
 
 use super::concrete::WITHOUT;
 use super::operators::TRACT;
+use super::plain::is_scaler;
 use crate::onnx::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 use crate::onnx::{
     Dtype, Model, bodies, dtype_name, int, ints, is_standard, node_label, operator_label, string,
@@ -114,7 +115,7 @@ impl Search<'_> {
             return Some(format!("{operator} is a function of the model, which tract does not expand"));
         }
         // These are gone before tract sees the graph.
-        if is_standard(domain) && WITHOUT.contains(&operator) {
+        if is_standard(domain) && WITHOUT.contains(&operator) || is_scaler(node) {
             return None;
         }
         if !self.tract.op_register.0.contains_key(operator) {

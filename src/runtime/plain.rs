@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use crate::error::{Error, Result};
-use crate::onnx::proto::{GraphProto, SparseTensorProto, TensorProto};
+use crate::onnx::proto::{GraphProto, NodeProto, SparseTensorProto, TensorProto};
 use crate::onnx::{
-    Dtype, Model, attr, bodies, bodies_mut, element_count, integers, is_standard, tensor, tensor_f32,
+    Dtype, Model, attr, bodies, bodies_mut, build, element_count, integers, is_standard, tensor, tensor_f32,
 };
 
 /// Bytes of a sparse initializer made dense.
@@ -26,23 +26,56 @@ pub(super) fn plain(model: Cow<'_, Model>) -> Result<Cow<'_, Model>> {
 
 fn concerns(graph: &GraphProto) -> bool {
     !graph.sparse_initializer.is_empty()
-        || graph.node.iter().any(|node| {
-            (node.op_type() == "ConstantOfShape" && is_standard(node.domain()) && node.attribute.is_empty())
-                || bodies(node).any(concerns)
-        })
+        || graph.node.iter().any(|node| is_bare(node) || is_scaler(node) || bodies(node).any(concerns))
 }
 
 fn rewrite(graph: &mut GraphProto) -> Result<()> {
     for sparse in std::mem::take(&mut graph.sparse_initializer) {
         graph.initializer.push(dense(&sparse)?);
     }
+    let nodes = std::mem::take(&mut graph.node);
+    graph.node = nodes
+        .into_iter()
+        .flat_map(|node| if is_scaler(&node) { scaled(&node) } else { vec![node] })
+        .collect();
     for node in &mut graph.node {
-        if node.op_type() == "ConstantOfShape" && is_standard(node.domain()) && node.attribute.is_empty() {
+        if is_bare(node) {
             node.attribute.push(attr::tensor("value", tensor_f32("", &[1], &[0.0])));
         }
         bodies_mut(node).try_for_each(rewrite)?;
     }
     Ok(())
+}
+
+/// A ConstantOfShape whose value is left out.
+fn is_bare(node: &NodeProto) -> bool {
+    node.op_type() == "ConstantOfShape" && is_standard(node.domain()) && node.attribute.is_empty()
+}
+
+/// What scikit-learn's StandardScaler becomes.
+pub(super) fn is_scaler(node: &NodeProto) -> bool {
+    node.op_type() == "Scaler" && node.domain() == "ai.onnx.ml"
+}
+
+/// (x - offset) * scale, the two of which hold one number or one for each of the last axis.
+fn scaled(scaler: &NodeProto) -> Vec<NodeProto> {
+    let output = scaler.output.first().map_or("", String::as_str);
+    let input = scaler.input.first().map_or("", String::as_str);
+    let [float, offset, moved, scale] =
+        ["float", "offset", "moved", "scale"].map(|part| format!("{output}/{part}"));
+    let list = |name: &str, usual: f32| {
+        let given = scaler.attribute.iter().find(|attribute| attribute.name() == name);
+        let values = given.map(|attribute| attribute.floats.clone()).filter(|values| !values.is_empty());
+        let values = values.unwrap_or_else(|| vec![usual]);
+        attr::tensor("value", tensor_f32("", &[values.len() as i64], &values))
+    };
+    vec![
+        build::node("Cast", &float, &[input], &[&float], &[attr::int("to", Dtype::Float as i64)]),
+        build::node("Constant", &offset, &[], &[&offset], &[list("offset", 0.0)]),
+        build::node("Sub", &moved, &[&float, &offset], &[&moved], &[]),
+        build::node("Constant", &scale, &[], &[&scale], &[list("scale", 1.0)]),
+        build::node("Mul", output, &[&moved, &scale], &[output], &[]),
+    ]
 }
 
 /// All elements of a sparse tensor.
@@ -93,6 +126,25 @@ mod tests {
             indices: Some(indices),
             dims: vec![2, 3],
         }
+    }
+
+    #[test]
+    fn scalers_are_differences_and_products() {
+        let mut scaler = build::node("Scaler", "s", &["x"], &["y"], &[attr::float("unused", 0.0)]);
+        scaler.domain = Some("ai.onnx.ml".into());
+        scaler.attribute = vec![
+            crate::onnx::proto::AttributeProto { floats: vec![1.0, 2.0], ..attr::ints("offset", &[]) },
+            crate::onnx::proto::AttributeProto { floats: vec![10.0, 100.0], ..attr::ints("scale", &[]) },
+        ];
+        let mut graph = build::GraphBuilder::new(21);
+        graph.input("x", &[1, 2]);
+        graph.push(scaler);
+        graph.output("y");
+        let model = graph.model();
+        assert_eq!(crate::runtime::faults(&model), []);
+        let session = crate::runtime::Session::new(&model, "float", &[]).unwrap();
+        let y = session.run(&[tensor_f32("x", &[1, 2], &[3.0, 3.0])]).unwrap();
+        assert_eq!(y[0].values, [20.0, 100.0]);
     }
 
     #[test]

@@ -24,6 +24,8 @@ struct Sums {
     noise: f64,
     largest: f64,
     broken: u64,
+    equal: u64,
+    count: u64,
 }
 
 /// Outputs of a network beside the float network's, sample after sample.
@@ -249,6 +251,7 @@ fn summed(
                 sqnr_db: decibels(sums),
                 largest: sums.largest,
                 broken: sums.broken,
+                equal: Some(sums.equal as f64 / sums.count.max(1) as f64),
             })
             .collect(),
         classes: classes.to_vec(),
@@ -269,7 +272,9 @@ fn add(sums: &mut Vec<Sums>, float: &[Output], quantized: &[Output]) -> Result<(
                 format!("output {} is {:?}, the float model's {:?}", float.name, quantized.dims, float.dims);
             return Err(Error::Runtime { action: "compare", view: "quantized".into(), problem });
         }
+        sums.count += float.values.len() as u64;
         for (&value, &other) in float.values.iter().zip(&quantized.values) {
+            sums.equal += u64::from(value == other);
             let (value, other) = (f64::from(value), f64::from(other));
             if value.is_finite() && other.is_finite() {
                 sums.signal += value * value;

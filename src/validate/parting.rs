@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     fn figures(sqnr_db: Option<f64>, agreement: Option<f64>, broken: u64) -> Figures {
-        let output = OutputError { name: "y".into(), sqnr_db, largest: 0.0, broken };
+        let output = OutputError { name: "y".into(), sqnr_db, largest: 0.0, broken, equal: None };
         Figures { scores: None, agreement, outputs: vec![output] }
     }
 

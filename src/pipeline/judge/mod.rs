@@ -9,15 +9,16 @@ use std::path::Path;
 use super::feeding::Feeding;
 use super::measure::{float_bytes, is_large, nodes};
 use super::quantize::first_fault;
+use crate::calibrate::Reach;
 use crate::error::{Error, Result};
-use crate::onnx::{self, Model};
+use crate::onnx::{self, Dtype, Model, value_shape};
 use crate::onnxruntime;
 use crate::options::{LARGE_WITHOUT_SAMPLES, OPSET};
 use crate::plan::{Doubt, Fingerprint, Overlap, Plan, Verdict};
 use crate::prepare::prepare;
 use crate::progress::Progress;
 use crate::rewrite::{Dialect, calibrated, lower};
-use crate::runtime::{Session, is_widened};
+use crate::runtime::{Session, faults, is_widened};
 use crate::samples::{Preprocess, Samples};
 use crate::validate::{Compared, compare, loadable, prove, sound};
 use second::Files;
@@ -185,8 +186,6 @@ fn run(
 ) -> Result<Verdict> {
     let not = |reason: String| Ok(Verdict::NotValidated { reason });
     let view = pair.view.as_ref().map_err(String::clone);
-    let view =
-        view.and_then(|view| first_fault(pair.float).or_else(|| first_fault(view)).map_or(Ok(view), Err));
     if let (Err(problem), None) = (&view, pair.second) {
         return not(problem.clone());
     }
@@ -199,7 +198,10 @@ fn run(
         },
     };
     let first = match view {
-        Ok(view) => by_tract(pair, view, &samples, progress)?,
+        Ok(view) => match by_tract(pair, view, &samples, progress)? {
+            Err(problem) => at_the_edge(pair, view, &samples, problem, progress)?,
+            done => done,
+        },
         Err(problem) => Err(problem),
     };
     let second = pair
@@ -210,10 +212,19 @@ fn run(
         Ok(settled) => settled,
         Err(reason) => return not(reason),
     };
+    for (output, declared) in validation.outputs.iter_mut().map(|output| {
+        let declared = pair.float.graph().output.iter().find(|value| value.name() == output.name);
+        (output, declared.and_then(value_shape))
+    }) {
+        match declared.is_some_and(|(code, _)| is_discrete(code)) {
+            true => output.sqnr_db = None,
+            false => output.equal = None,
+        }
+    }
     validation.synthetic = synthetic;
     if synthetic {
         // Noise is no picture of anything.
-        validation.doubts.clear();
+        validation.doubts.retain(|doubt| matches!(doubt, Doubt::Edge { .. }));
     } else if let Some(overlap) = known(&digests) {
         validation.overlap = Some(overlap);
         validation.calibrated_on = overlap.samples > 0;
@@ -225,6 +236,12 @@ fn run(
     Ok(Verdict::Validated(Box::new(validation)))
 }
 
+/// Whether values of the type with this code are integers or booleans.
+fn is_discrete(code: i32) -> bool {
+    let floats = [Dtype::Undefined, Dtype::Float, Dtype::Float16, Dtype::Bfloat16, Dtype::Double];
+    Dtype::try_from(code).is_ok_and(|dtype| !floats.contains(&dtype))
+}
+
 /// What tract says, or why it cannot.
 fn by_tract(
     pair: &Pair,
@@ -232,6 +249,9 @@ fn by_tract(
     samples: &Samples,
     progress: &dyn Progress,
 ) -> Result<std::result::Result<Compared, String>> {
+    if let Some(problem) = first_fault(pair.float).or_else(|| first_fault(view)) {
+        return Ok(Err(problem));
+    }
     let wide = is_widened(pair.float);
     let compared = Session::new(pair.float, "float", &[])
         .and_then(|one| Ok((one, Session::new(view, "quantized", &[])?)))
@@ -249,4 +269,39 @@ fn by_tract(
         Err(error @ Error::Runtime { .. }) => Ok(Err(error.to_string())),
         Err(error) => Err(error),
     }
+}
+
+/// What tract says of the values in front of what it cannot run, where no layer lies behind them.
+fn at_the_edge(
+    pair: &Pair,
+    view: &Model,
+    samples: &Samples,
+    problem: String,
+    progress: &dyn Progress,
+) -> Result<std::result::Result<Compared, String>> {
+    if samples.is_empty() || !pair.feeding.states.is_empty() {
+        return Ok(Err(problem));
+    }
+    let mut reach = Reach::of(pair.float, &faults(pair.float));
+    if reach.is_whole() {
+        reach.probe(pair.float, &samples.get(0)?.inputs)?;
+    }
+    if reach.is_whole() {
+        return Ok(Err(problem));
+    }
+    let Some([float, view]) = reach.edge(pair.float, view)? else { return Ok(Err(problem)) };
+    let outputs = |model: &Model| -> Vec<String> {
+        model.graph().output.iter().map(|output| output.name().to_owned()).collect()
+    };
+    let values = outputs(&float);
+    if samples.labelled() && values.first() != outputs(pair.float).first() {
+        return Ok(Err(problem));
+    }
+    let part = Pair { float: &float, view: Ok(view.clone()), second: None, ..*pair };
+    let judged = by_tract(&part, &view, samples, progress)?;
+    Ok(judged.map_err(|_| problem).map(|mut compared| {
+        let reason = reach.reason().to_owned();
+        compared.validation.doubts.push(Doubt::Edge { values, reason });
+        compared
+    }))
 }

@@ -50,6 +50,13 @@ pub enum Doubt {
         /// A folder, and one behind it that sorted text puts in front of it.
         folders: [String; 2],
     },
+    /// What comes last in the model was not run, and values in front of it were judged.
+    Edge {
+        /// These values.
+        values: Vec<String>,
+        /// Why the rest was not run.
+        reason: String,
+    },
     /// Samples that were left out.
     LeftOut {
         /// Which, and why.

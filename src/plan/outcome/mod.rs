@@ -172,6 +172,9 @@ pub struct OutputError {
     pub largest: f64,
     /// Elements that are not finite in the quantized model but are in the float one.
     pub broken: u64,
+    /// Share of the elements that are equal, where they are integers or booleans: classes, places, decisions. A ratio of energies
+    /// says nothing of such.
+    pub equal: Option<f64>,
 }
 
 /// Everything about one conversion.

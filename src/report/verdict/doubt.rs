@@ -53,6 +53,14 @@ pub(in crate::report) fn doubt(doubt: &Doubt) -> String {
             "class folder {one} comes before {other}, by the number (-v lists the indices); torchvision's ImageFolder sorts names \
              as text, {other} before {one}. If the model was trained so, put a labels.csv (file,label) into the folder"
         ),
+        Doubt::Edge { values, reason } => {
+            let named: Vec<&str> = values.iter().take(NAMED).map(String::as_str).collect();
+            let more = if values.len() > NAMED { " and others" } else { "" };
+            format!(
+                "the end of the model was not run: {reason}. No layer lies there; {}{more} were judged, which it is given",
+                named.join(", ")
+            )
+        }
         Doubt::LeftOut { samples, of } => {
             let name =
                 |flaw: &Flawed| format!("{} holds {} in input {}", flaw.sample, flaw.holds, flaw.input);

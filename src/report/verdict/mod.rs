@@ -105,6 +105,9 @@ pub(super) fn error(standard_error: f64) -> String {
 }
 
 fn difference(output: &OutputError) -> String {
+    if let Some(share) = output.equal.filter(|&share| share < 1.0) {
+        return format!("{} of its integers equal the float model's", words::percent(share));
+    }
     let mut text = match output.sqnr_db {
         None if output.broken == 0 => "equal to the float model's".into(),
         None => "SQNR unknown".into(),
@@ -144,7 +147,7 @@ mod tests {
 
     #[test]
     fn broken_outputs_are_named() {
-        let output = OutputError { name: "y".into(), sqnr_db: None, largest: 0.0, broken: 3 };
+        let output = OutputError { name: "y".into(), sqnr_db: None, largest: 0.0, broken: 3, equal: None };
         assert!(difference(&output).contains("3 values are no longer finite"));
         assert!(!difference(&output).contains("equal"));
     }

@@ -134,8 +134,13 @@ mod tests {
 
     #[test]
     fn an_opinion_is_one_line() {
-        let output =
-            |name: &str| OutputError { name: name.into(), sqnr_db: Some(24.0), largest: 0.1, broken: 0 };
+        let output = |name: &str| OutputError {
+            name: name.into(),
+            sqnr_db: Some(24.0),
+            largest: 0.1,
+            broken: 0,
+            equal: None,
+        };
         let one = Figures { scores: None, agreement: Some(0.5), outputs: vec![output("y")] };
         let plain = Some(Figures { outputs: vec![output("y"), output("z")], ..one.clone() });
         let second = Second {

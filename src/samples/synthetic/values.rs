@@ -1,6 +1,6 @@
 //! Numbers that an input may hold: token ids that its table has, masks that let all pass, positions that count up.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -23,9 +23,33 @@ pub(super) enum Kind {
     All(i64),
 }
 
-/// Operators that hand indices on.
-const THROUGH: [&str; 9] =
-    ["Cast", "Identity", "Reshape", "Unsqueeze", "Squeeze", "Slice", "Flatten", "Transpose", "Expand"];
+/// Operators that hand indices on, some of them changed: Keras counts those below zero from the end.
+const THROUGH: [&str; 24] = [
+    "Abs",
+    "Add",
+    "Cast",
+    "Clip",
+    "Equal",
+    "Expand",
+    "Flatten",
+    "Greater",
+    "Identity",
+    "Less",
+    "Max",
+    "Min",
+    "Mod",
+    "Mul",
+    "Not",
+    "Reshape",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Sub",
+    "Tile",
+    "Transpose",
+    "Unsqueeze",
+    "Where",
+];
 
 /// For each input that indexes tables, the rows of the shortest.
 pub(super) fn tables(model: &Model) -> HashMap<String, usize> {
@@ -47,6 +71,7 @@ pub(super) fn tables(model: &Model) -> HashMap<String, usize> {
         let mut open = VecDeque::from([input.name()]);
         let mut least: Option<usize> = None;
         let mut steps = 0;
+        let mut known = HashSet::from([input.name()]);
         while let Some(name) = open.pop_front() {
             steps += 1;
             for &node in readers.get(name).into_iter().flatten().filter(|_| steps < 1000) {
@@ -56,8 +81,8 @@ pub(super) fn tables(model: &Model) -> HashMap<String, usize> {
                     // Tables of words, positions and segments.
                     "EmbedLayerNormalization" if is_at(0) => rows(node, 2),
                     "EmbedLayerNormalization" if is_at(1) => rows(node, 4),
-                    operator if THROUGH.contains(&operator) && is_at(0) => {
-                        open.extend(node.output.iter().map(String::as_str));
+                    operator if THROUGH.contains(&operator) => {
+                        open.extend(node.output.iter().map(String::as_str).filter(|name| known.insert(name)));
                         None
                     }
                     _ => None,
