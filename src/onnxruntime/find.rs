@@ -28,21 +28,32 @@ const PLAIN: &str = match () {
 const ASK: &str = "import sys; sys.path = [p for p in sys.path if p]; import importlib.util as u; \
                    s = u.find_spec('onnxruntime'); print(list(s.submodule_search_locations)[0] if s else '')";
 
-/// Places to load the library from, the best first, and places where there is none, in words.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Found {
-    /// Files, or plain names that the system looks up.
-    pub candidates: Vec<PathBuf>,
-    /// What was looked at in vain.
-    pub missing: Vec<String>,
-}
+/// Where the system's own libraries lie, besides the folders that [`FOLDERS`] lists.
+const USUAL: &[&str] = match () {
+    () if cfg!(windows) => &[],
+    () if cfg!(target_os = "macos") => &["/usr/local/lib", "/opt/homebrew/lib"],
+    () => &[
+        "/usr/local/lib",
+        "/usr/local/lib64",
+        "/usr/lib",
+        "/usr/lib64",
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+        "/opt/onnxruntime/lib",
+    ],
+};
+/// Lists folders of libraries.
+const FOLDERS: &str = match () {
+    () if cfg!(windows) => "PATH",
+    () if cfg!(target_os = "macos") => "DYLD_LIBRARY_PATH",
+    () => "LD_LIBRARY_PATH",
+};
 
-/// Looks for the library. One that is named is the only candidate; otherwise Python's package comes before the system's.
+/// The library. One that is named is the only one; otherwise Python's package comes before the system's.
 ///
 /// # Errors
-/// [`Error::NoOnnxruntime`] where [`VARIABLE`] names no file.
-pub fn find() -> Result<Found, Error> {
-    let mut found = Found::default();
+/// [`Error::NoOnnxruntime`] where there is none, with all that was looked at in vain.
+pub fn find() -> Result<PathBuf, Error> {
     if let Some(named) = env::var_os(VARIABLE).filter(|named| !named.is_empty()) {
         let path = PathBuf::from(named);
         if !path.is_file() {
@@ -52,33 +63,36 @@ pub fn find() -> Result<Found, Error> {
             });
         }
         // The loader takes a path without folders for a name to look up.
-        found.candidates.push(std::path::absolute(&path).unwrap_or(path));
-        return Ok(found);
+        return Ok(std::path::absolute(&path).unwrap_or(path));
     }
-    found.missing.push(format!("{VARIABLE} is not set"));
+    let mut missing = vec![format!("{VARIABLE} is not set")];
     for python in pythons() {
         let shown = python.display();
         match package(&python) {
-            None => found.missing.push(format!("{shown} could not be asked")),
-            Some(None) => found.missing.push(format!("{shown} has no package onnxruntime")),
+            None => missing.push(format!("{shown} could not be asked")),
+            Some(None) => missing.push(format!("{shown} has no package onnxruntime")),
             Some(Some(package)) => match inside(&package.join("capi")) {
-                Some(library) => found.candidates.push(library),
-                None => found.missing.push(format!(
+                Some(library) => return Ok(library),
+                None => missing.push(format!(
                     "{} has no {PLAIN}: packages before {PACKAGE} have none",
                     package.join("capi").display()
                 )),
             },
         }
     }
-    found.candidates.push(PLAIN.into());
-    if cfg!(target_os = "linux") {
-        found.candidates.push(format!("{PLAIN}.1").into());
+    let listed = env::var_os(FOLDERS).unwrap_or_default();
+    let folders = env::split_paths(&listed).filter(|folder| folder.is_absolute());
+    match folders.chain(USUAL.iter().map(PathBuf::from)).find_map(|folder| inside(&folder)) {
+        Some(library) => Ok(library),
+        None => {
+            missing.push(format!("no {PLAIN} in {}", [&[FOLDERS], USUAL].concat().join(", ")));
+            Err(nowhere(&missing))
+        }
     }
-    Ok(found)
 }
 
 /// The error for a search without a result.
-pub fn nowhere(missing: &[String]) -> Error {
+fn nowhere(missing: &[String]) -> Error {
     Error::NoOnnxruntime {
         problem: format!("onnxruntime was not found: {}", missing.join("; ")),
         remedy: format!(

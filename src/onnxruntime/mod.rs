@@ -23,7 +23,7 @@ pub const OLDEST: &str = "1.17";
 /// The shared library that was loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Library {
-    /// Where it lies, or the plain name under which the system found it.
+    /// Where it lies.
     pub path: PathBuf,
     /// As in `1.20.1`, where the file's name says it.
     pub version: Option<String>,

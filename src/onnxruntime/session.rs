@@ -11,7 +11,7 @@ use ort::logging::LogLevel;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session as Runner, SessionInputValue};
 
-use super::find::{find, nowhere, version};
+use super::find::{VARIABLE, find, version};
 use super::values::{from_onnxruntime, to_onnxruntime};
 use super::{Library, Optimizations, Value};
 use crate::error::{Error, Result};
@@ -38,33 +38,25 @@ pub fn library() -> Result<&'static Library> {
     })
 }
 
+/// Loads it. ort must not be called again where its first attempt failed: it takes what it did not load for loaded. So there is
+/// one attempt, on a file that is there, and nothing here calls ort without [`library`].
 fn load() -> Result<Library> {
-    let mut found = find()?;
-    for path in &found.candidates {
-        let begun = guarded(|| {
-            let environment = ort::init_from(path).map_err(|error| error.to_string())?;
-            environment.with_name("fourbit").with_telemetry(false).commit();
-            let environment = Environment::current().map_err(|error| error.to_string())?;
-            // What goes wrong comes back as an error; the terminal is not the library's.
-            environment.set_log_level(LogLevel::Fatal);
-            Ok(())
-        });
-        match begun {
-            Ok(()) => return Ok(Library { path: path.clone(), version: version(path) }),
-            // What is there and cannot be used is the thing to tell, not what else could be.
-            Err(problem) if path.is_absolute() => {
-                return Err(Error::NoOnnxruntime {
-                    problem: format!("{} cannot be loaded as onnxruntime: {problem}", path.display()),
-                    remedy: format!(
-                        "pip install --upgrade onnxruntime, or name another library in {}",
-                        super::find::VARIABLE
-                    ),
-                });
-            }
-            Err(_) => found.missing.push(format!("the system has no {}", path.display())),
-        }
+    let path = find()?;
+    let begun = guarded(|| {
+        let environment = ort::init_from(&path).map_err(|error| error.to_string())?;
+        environment.with_name("fourbit").with_telemetry(false).commit();
+        let environment = Environment::current().map_err(|error| error.to_string())?;
+        // What goes wrong comes back as an error; the terminal is not the library's.
+        environment.set_log_level(LogLevel::Fatal);
+        Ok(())
+    });
+    match begun {
+        Ok(()) => Ok(Library { version: version(&path), path }),
+        Err(problem) => Err(Error::NoOnnxruntime {
+            problem: format!("{} cannot be loaded as onnxruntime: {}", path.display(), one_line(&problem)),
+            remedy: format!("pip install --upgrade onnxruntime, or name another library in {VARIABLE}"),
+        }),
     }
-    Err(nowhere(&found.missing))
 }
 
 /// A model that onnxruntime runs. May be used from several threads at once, which take turns.
@@ -95,7 +87,7 @@ impl Session {
             };
             builder.commit_from_file(path).map_err(|error| error.to_string())
         });
-        let runner = runner.map_err(|problem| failed("load", path, problem))?;
+        let runner = runner.map_err(|problem| failed("load", path, &problem))?;
         Ok(Self { path: path.to_owned(), runner: Mutex::new(runner) })
     }
 
@@ -115,14 +107,16 @@ impl Session {
             let outputs = runner.run(fed).map_err(|error| error.to_string())?;
             outputs.iter().map(|(name, value)| from_onnxruntime(name, &value)).collect()
         });
-        outputs.map_err(|problem| failed("run", &self.path, problem))
+        outputs.map_err(|problem| failed("run", &self.path, &problem))
     }
 }
 
-fn failed(action: &'static str, path: &Path, problem: String) -> Error {
-    // Its messages may have several lines.
-    let problem = problem.split_whitespace().collect::<Vec<_>>().join(" ");
-    Error::Onnxruntime { action, path: path.to_owned(), problem }
+fn failed(action: &'static str, path: &Path, problem: &str) -> Error {
+    Error::Onnxruntime { action, path: path.to_owned(), problem: one_line(problem) }
+}
+
+fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Calls into ort, whose panics become errors too.
@@ -143,7 +137,7 @@ mod tests {
     #[test]
     fn panics_are_errors() {
         assert_eq!(guarded::<()>(|| panic!("bad {}", 7)), Err("it panicked: bad 7".into()));
-        let error = failed("run", Path::new("m.onnx"), "one\n  two".into()).to_string();
+        let error = failed("run", Path::new("m.onnx"), "one\n  two").to_string();
         assert_eq!(error, "onnxruntime cannot run m.onnx: one two");
     }
 }

@@ -9,7 +9,7 @@ const NAMED: usize = 5;
 /// What a second runtime says, on one line.
 pub(super) fn opinion(second: &Second, full: bool) -> String {
     match &second.opinion {
-        Opinion::NotValidated { reason } => format!("{} could not judge: {reason}", second.judge),
+        Opinion::NotValidated { .. } => format!("{} could not judge; the warning says why", second.judge),
         Opinion::Validated(measured) => {
             let mut text = format!("{}: {}", second.judge, figures(&measured.figures, full));
             if let Some(plain) = measured.unoptimized.as_ref().filter(|_| full) {
