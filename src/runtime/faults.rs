@@ -38,8 +38,7 @@ pub struct Fault {
 /// The faults that running `model` with tract would meet, bodies of If and Scan included. None
 /// found is no promise that it runs.
 pub fn faults(model: &Model) -> Vec<Fault> {
-    let mut search =
-        Search { tract: &TRACT, model: &model.proto, opset: model.opset(), found: Vec::new() };
+    let mut search = Search { tract: &TRACT, model: &model.proto, opset: model.opset(), found: Vec::new() };
     search.graph(model.graph(), None);
     search.found
 }

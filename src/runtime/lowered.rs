@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::onnx::build::node;
 use crate::onnx::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
 use crate::onnx::{
-    CONTRIB, Index, MatMulNBits, Model, Names, attr, bodies, bodies_mut, is_standard, node_label,
-    string, tensor_f32,
+    CONTRIB, Index, MatMulNBits, Model, Names, attr, bodies, bodies_mut, is_standard, node_label, string,
+    tensor_f32,
 };
 
 /// The opset from which Clip has its bounds as inputs.
@@ -27,7 +27,16 @@ const OF_CONV: &[(&str, &[&str])] = &[
 
 /// The activations that FusedGemm may have.
 const OF_GEMM: &[&str] = &[
-    "Celu", "Elu", "HardSigmoid", "LeakyRelu", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh",
+    "Celu",
+    "Elu",
+    "HardSigmoid",
+    "LeakyRelu",
+    "Relu",
+    "Selu",
+    "Sigmoid",
+    "Softplus",
+    "Softsign",
+    "Tanh",
     "ThresholdedRelu",
 ];
 
@@ -66,9 +75,10 @@ pub(super) fn lowered(model: &Model) -> Result<Cow<'_, Model>> {
 }
 
 fn mentions(graph: &GraphProto) -> bool {
-    graph.node.iter().any(|node| {
-        is_lowered(node) || node.op_type() == "MatMulNBits" || bodies(node).any(mentions)
-    })
+    graph
+        .node
+        .iter()
+        .any(|node| is_lowered(node) || node.op_type() == "MatMulNBits" || bodies(node).any(mentions))
 }
 
 fn graph(graph: &mut GraphProto, opset: i64, names: &mut Names) -> Result<()> {
@@ -191,13 +201,55 @@ impl Lower<'_> {
         if name == "Clip" && self.opset >= OPSET_BOUNDS {
             let bounds: Vec<String> =
                 names.iter().zip(given).map(|(name, &bound)| self.constant(name, &[], &[bound])).collect();
-            let inputs: Vec<&str> =
-                std::iter::once(value).chain(bounds.iter().map(String::as_str)).collect();
+            let inputs: Vec<&str> = std::iter::once(value).chain(bounds.iter().map(String::as_str)).collect();
             self.step(name, &inputs, &[]);
             return;
         }
         let parameters: Vec<AttributeProto> =
             names.iter().zip(given).map(|(name, &value)| attr::float(name, value)).collect();
         self.step(name, &[value], &parameters);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::build::GraphBuilder;
+    use crate::onnx::proto::TensorProto;
+    use crate::runtime::{Session, faults};
+
+    fn run(model: &Model, tap: &str, fed: TensorProto) -> (Vec<f32>, Vec<f32>) {
+        assert_eq!(faults(model), []);
+        let session = Session::new(model, "float", &[tap.to_owned()]).unwrap();
+        let mut tapped = Vec::new();
+        let made = session.run_tapped(&[fed], &mut |_, _, values| tapped = values.to_vec()).unwrap();
+        (made[0].values.clone(), tapped)
+    }
+
+    /// onnxruntime has no kernel for CPUs to compare with.
+    #[test]
+    fn channels_behind_the_places_give_what_channels_before_them_give() {
+        let fused = |operator: &str, x: &[i64], attributes: &[AttributeProto]| {
+            let mut graph = GraphBuilder::new(21);
+            let x = graph.input("x", x);
+            let w = graph.weights("w", &[3, 2, 2, 2]);
+            let own = node(operator, "n", &[&x, &w], &["y"], attributes);
+            graph.push(NodeProto { domain: Some(CONTRIB.into()), ..own });
+            let z = graph.node("Identity", &["y"], &[]);
+            graph.output(&z);
+            graph.model()
+        };
+        let activation = [attr::string("activation", "LeakyRelu"), attr::floats("activation_params", &[0.5])];
+        let values: Vec<f32> = (0..18).map(|at| (at * 7 % 11) as f32 - 5.0).collect();
+        let turned: Vec<f32> = (0..9).flat_map(|place| [values[place], values[9 + place]]).collect();
+        let model = fused("FusedConv", &[1, 2, 3, 3], &activation);
+        let (before, tapped) = run(&model, "y", tensor_f32("x", &[1, 2, 3, 3], &values));
+        assert_eq!(before, tapped);
+        assert!(before.iter().any(|&value| value < 0.0));
+        let model = fused("NhwcFusedConv", &[1, 3, 3, 2], &activation);
+        let (behind, _) = run(&model, "y", tensor_f32("x", &[1, 3, 3, 2], &turned));
+        let expected: Vec<f32> =
+            (0..4).flat_map(|place| [0, 4, 8].map(|channel| before[channel + place])).collect();
+        assert_eq!(behind, expected);
     }
 }

@@ -156,6 +156,14 @@ fn the_judge_computes_what_operators_mean() {
 }
 
 #[test]
+fn the_judge_computes_attention_and_what_onnxruntime_fuses() {
+    let Some(verdict) = compared("fused", SEEDS) else { return };
+    let counts = &verdict.counts;
+    assert_eq!(counts["counts"]["same"], counts["cases"], "some are refused or not decided: see above");
+    assert_right(&[verdict], 600);
+}
+
+#[test]
 fn the_judge_computes_the_test_cases_of_onnx() {
     let Some(verdict) = compared("nodes", SEEDS) else { return };
     assert_right(&[verdict], 1000);

@@ -8,6 +8,7 @@ mod forms;
 mod fuzz;
 mod judge;
 mod judged;
+mod judged_fused;
 mod large;
 mod loads;
 mod mend;

@@ -149,7 +149,9 @@ impl Expansion for Node {
                     for (at, (output, (dtype, dims))) in outputs.iter().zip(self.forms(&known)?).enumerate() {
                         solver.equals(&output.datum_type, dtype)?;
                         solver.equals(&output.rank, dims.len() as i64)?;
-                        for (axis, dim) in dims.iter().enumerate().filter(|&(axis, _)| !open.contains(&(at, axis))) {
+                        for (axis, dim) in
+                            dims.iter().enumerate().filter(|&(axis, _)| !open.contains(&(at, axis)))
+                        {
                             solver.equals(&output.shape[axis], dim.to_dim())?;
                         }
                     }

@@ -40,12 +40,15 @@ const OWN: &[(&str, Choose)] = &[
     ("Attention", attention::standard),
     ("AveragePool", pool::average_pool),
     ("BitShift", pointwise::bit_shift),
+    ("CausalConvWithState", attention::causal_conv),
     ("Celu", pointwise::celu),
     ("ConvTranspose", conv_transpose::choose),
+    ("CumProd", reduce::cum_prod),
     ("GRU", recurrent::choose),
     ("GlobalLpPool", pool::lp_pool),
     ("GridSample", grid_sample::choose),
     ("LSTM", recurrent::choose),
+    ("LinearAttention", attention::linear),
     ("LogSoftmax", reduce::log_softmax),
     ("LpPool", pool::lp_pool),
     ("Mod", pointwise::modulo),
@@ -58,6 +61,7 @@ const OWN: &[(&str, Choose)] = &[
     ("RotaryEmbedding", attention::rotary),
     ("Softplus", pointwise::soft_plus),
     ("Swish", pointwise::swish),
+    ("TensorScatter", attention::scatter),
     ("Upsample", resize::choose),
 ];
 
@@ -96,9 +100,8 @@ pub(super) static TRACT: LazyLock<Onnx> = LazyLock::new(|| {
 
 /// The kernel of our own that an operator of `domain` may have.
 fn own(domain: &str, operator: &str) -> Option<Choose> {
-    let of = |list: &[(&str, Choose)]| {
-        list.iter().find(|(name, _)| *name == operator).map(|&(_, choose)| choose)
-    };
+    let of =
+        |list: &[(&str, Choose)]| list.iter().find(|(name, _)| *name == operator).map(|&(_, choose)| choose);
     match domain {
         CONTRIB => of(MICROSOFT),
         _ if is_standard(domain) => of(OWN).or_else(|| of(MICROSOFT)),

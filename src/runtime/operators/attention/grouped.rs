@@ -52,8 +52,11 @@ pub(in super::super) fn choose(node: &NodeProto, _: i64) -> TractResult<Option<A
             bail!("GroupQueryAttention with {name} is not run");
         }
     }
-    if node.input.iter().skip(SINKS + 1).any(|name| !name.is_empty()) {
-        bail!("GroupQueryAttention on a quantized cache is not run");
+    if let Some(slot) = (SINKS + 1..node.input.len()).find(|&slot| !node.input[slot].is_empty()) {
+        bail!("GroupQueryAttention with input {slot} is not run");
+    }
+    if node.get_attr_opt::<i64>("causal")?.is_some_and(|causal| causal != 1) {
+        bail!("GroupQueryAttention that is not causal is not run");
     }
     let shows = node.output.get(3).is_some_and(|name| !name.is_empty());
     let shown = match number("qk_output")? {
@@ -88,11 +91,7 @@ impl Grouped {
     fn parts(&self, inputs: &[Option<&Tensor>]) -> TractResult<[Array4<f32>; 3]> {
         let query = at(inputs, 0).context("GroupQueryAttention takes a query")?;
         if let (Some(key), Some(value)) = (at(inputs, 1), at(inputs, 2)) {
-            return Ok([
-                heads_of(query, self.heads)?,
-                heads_of(key, self.few)?,
-                heads_of(value, self.few)?,
-            ]);
+            return Ok([heads_of(query, self.heads)?, heads_of(key, self.few)?, heads_of(value, self.few)?]);
         }
         let [batch, length, size] = self.sizes(query.shape(), true)?;
         let all = split(singles(query)?, [batch, self.heads + 2 * self.few, length, size])?;

@@ -2,9 +2,11 @@
 
 mod bias;
 mod grouped;
+mod linear;
 mod multi_head;
 mod packed;
 mod rotary;
+mod scatter;
 mod standard;
 
 use ndarray::{Array2, Array4, Axis, concatenate, s};
@@ -15,9 +17,11 @@ use super::kernel::Known;
 use super::numbers::singles;
 
 pub(super) use grouped::choose as grouped;
+pub(super) use linear::{choose as linear, choose_conv as causal_conv};
 pub(super) use multi_head::choose as multi_head;
 pub(super) use packed::choose as packed;
 pub(super) use rotary::{choose as rotary, choose_microsoft as rotary_microsoft};
+pub(super) use scatter::choose as scatter;
 pub(super) use standard::choose as standard;
 
 /// The input in `slot`, where one is given.
@@ -114,7 +118,12 @@ fn attend(
         (q.dim(), k.dim(), v.dim());
     let fits = size == inner && few == values && few > 0 && heads.is_multiple_of(few);
     if !fits || k.dim().0 != batch || v.dim().0 != batch || v.dim().2 != keys {
-        bail!("queries of {:?}, keys of {:?} and values of {:?} do not fit together", q.dim(), k.dim(), v.dim());
+        bail!(
+            "queries of {:?}, keys of {:?} and values of {:?} do not fit together",
+            q.dim(),
+            k.dim(),
+            v.dim()
+        );
     }
     let mut made = Array4::zeros((batch, heads, length, width));
     let mut shown = rule.shown.map(|_| Array4::zeros((batch, heads, length, keys)));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array4, s};
+use ndarray::Array4;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
@@ -11,7 +11,7 @@ use super::super::kernel::{Form, Kernel, Known};
 use super::super::numbers::{made, singles};
 use super::bias::Bias;
 use super::packed::Mask;
-use super::{Rule, Stage, at, attend, behind, given, heads_of, joined};
+use super::{Rule, at, attend, behind, given, heads_of, joined};
 
 #[derive(Clone, Debug)]
 struct MultiHead {
@@ -19,7 +19,6 @@ struct MultiHead {
     scale: Option<f32>,
     filter: f32,
     is_causal: bool,
-    shows: bool,
 }
 
 pub(in super::super) fn choose(node: &NodeProto, _: i64) -> TractResult<Option<Arc<dyn Kernel>>> {
@@ -27,6 +26,12 @@ pub(in super::super) fn choose(node: &NodeProto, _: i64) -> TractResult<Option<A
     let is_given = |slot: usize| node.input.get(slot).is_some_and(|name| !name.is_empty());
     if let Some(slot) = [8, 9].into_iter().find(|&slot| is_given(slot)) {
         bail!("MultiHeadAttention with input {slot}, of decoding in one buffer, is not run");
+    }
+    if [1, 2].into_iter().any(|slot| !is_given(slot)) {
+        bail!("MultiHeadAttention of packed keys and values is not run");
+    }
+    if node.output.get(3).is_some_and(|name| !name.is_empty()) {
+        bail!("MultiHeadAttention that shows its scores is not run");
     }
     if heads == 0 {
         bail!("MultiHeadAttention without heads");
@@ -36,7 +41,6 @@ pub(in super::super) fn choose(node: &NodeProto, _: i64) -> TractResult<Option<A
         scale: node.get_attr_opt::<f32>("scale")?.filter(|&scale| scale != 0.0),
         filter: node.get_attr_opt("mask_filter_value")?.unwrap_or(-10000.0),
         is_causal: node.get_attr_opt::<i64>("unidirectional")?.unwrap_or(0) != 0,
-        shows: node.output.get(3).is_some_and(|name| !name.is_empty()),
     })))
 }
 
@@ -49,11 +53,7 @@ impl MultiHead {
                 let (k, v) = (super::by_head(k, heads)?, super::by_head(v, heads)?);
                 [[batch, heads, length, width / heads], k, v]
             }
-            (&[batch, length, width], Some(&[_, keys, _, 2, size]), None) => {
-                let packed = [batch, heads, keys, size];
-                [[batch, heads, length, width / heads], packed, packed]
-            }
-            (&[batch, length, _, 3, size], None, None) => [[batch, heads, length, size]; 3],
+            // Nor does onnxruntime run packed ones on CPUs.
             _ => bail!("a query of {q:?} with a key of {k:?} and a value of {v:?}"),
         })
     }
@@ -61,19 +61,9 @@ impl MultiHead {
     /// Queries, keys and values by head.
     fn parts(&self, inputs: &[Option<&Tensor>]) -> TractResult<[Array4<f32>; 3]> {
         let q = at(inputs, 0).context("MultiHeadAttention takes a query")?;
-        let part = |tensor: &Tensor, at: usize| -> TractResult<Array4<f32>> {
-            let &[batch, length, heads, parts, size] = tensor.shape() else { bail!("{:?}", tensor.shape()) };
-            let all = ndarray::Array5::from_shape_vec((batch, length, heads, parts, size), singles(tensor)?)?;
-            let part = all.slice(s![.., .., .., at, ..]).permuted_axes([0, 2, 1, 3]);
-            Ok(part.as_standard_layout().into_owned())
-        };
-        let mut made = match (at(inputs, 1), at(inputs, 2)) {
-            (Some(k), Some(v)) => {
-                [heads_of(q, self.heads)?, heads_of(k, self.heads)?, heads_of(v, self.heads)?]
-            }
-            (Some(packed), None) => [heads_of(q, self.heads)?, part(packed, 0)?, part(packed, 1)?],
-            _ => [part(q, 0)?, part(q, 1)?, part(q, 2)?],
-        };
+        let k = at(inputs, 1).context("MultiHeadAttention takes a key")?;
+        let v = at(inputs, 2).context("MultiHeadAttention takes a value")?;
+        let mut made = [heads_of(q, self.heads)?, heads_of(k, self.heads)?, heads_of(v, self.heads)?];
         if let Some(bias) = at(inputs, 3).map(singles).transpose()? {
             let mut rest = bias.as_slice();
             for part in &mut made {
@@ -104,7 +94,6 @@ impl Kernel for MultiHead {
             (q.dtype, vec![batch, length, heads * width]),
             (q.dtype, vec![batch, heads, keys, size]),
             (q.dtype, vec![batch, heads, keys, width]),
-            (q.dtype, vec![batch, heads, length, keys]),
         ])
     }
 
@@ -115,9 +104,8 @@ impl Kernel for MultiHead {
         let ((batch, heads, length, size), keys) = (q.dim(), k.dim().2);
         let past = at(inputs, 6).map_or(0, |past| past.shape()[2]);
         let mask = at(inputs, 4).map(|mask| Mask::of(mask, batch, length, keys, self.filter)).transpose()?;
-        let added = at(inputs, 5)
-            .map(|added| Bias::of(added, [batch, heads, length, keys], false))
-            .transpose()?;
+        let added =
+            at(inputs, 5).map(|added| Bias::of(added, [batch, heads, length, keys], false)).transpose()?;
         let bias = |place: [usize; 4]| {
             let [sample, _, query, key] = place;
             let hidden = if self.is_causal && key > past + query { self.filter } else { 0.0 };
@@ -129,18 +117,12 @@ impl Kernel for MultiHead {
             softcap: 0.0,
             bias: &bias,
             sinks: None,
-            shown: Some(Stage::Biased).filter(|_| self.shows),
+            shown: None,
         };
-        let (out, shown) = attend(&q, &k, &v, &rule)?;
+        let (out, _) = attend(&q, &k, &v, &rule)?;
         let width = out.dim().3;
-        let tensor = |values: &Array4<f32>| {
-            made(dtype, values.shape(), &values.iter().copied().collect::<Vec<_>>())
-        };
-        let mut outputs =
-            vec![made(dtype, &[batch, length, heads * width], &joined(&out))?, tensor(&k)?, tensor(&v)?];
-        if let Some(shown) = shown {
-            outputs.push(tensor(&shown)?);
-        }
-        Ok(outputs)
+        let tensor =
+            |values: &Array4<f32>| made(dtype, values.shape(), &values.iter().copied().collect::<Vec<_>>());
+        Ok(vec![made(dtype, &[batch, length, heads * width], &joined(&out))?, tensor(&k)?, tensor(&v)?])
     }
 }

@@ -31,13 +31,7 @@ impl Mask {
     ///
     /// # Errors
     /// Where its dimensions are none that onnxruntime runs on CPUs.
-    pub fn of(
-        tensor: &Tensor,
-        batch: usize,
-        length: usize,
-        keys: usize,
-        filter: f32,
-    ) -> TractResult<Filter> {
+    pub fn of(tensor: &Tensor, batch: usize, length: usize, keys: usize, filter: f32) -> TractResult<Filter> {
         let values = integers(tensor)?;
         let mask = match *tensor.shape() {
             [count] if count == batch => Self::Ends(values, None),
@@ -51,7 +45,10 @@ impl Mask {
             [rows, own, columns] if rows == batch && own == length && columns == keys => {
                 Self::Scores(values, length, keys)
             }
-            _ => bail!("a mask of {:?} for {batch} samples of {length} queries and {keys} keys", tensor.shape()),
+            _ => bail!(
+                "a mask of {:?} for {batch} samples of {length} queries and {keys} keys",
+                tensor.shape()
+            ),
         };
         Ok(Filter { mask, filter })
     }

@@ -59,7 +59,8 @@ impl Angles {
                             true => (2 * at, 2 * at + 1),
                             false => (at, half + at),
                         };
-                        let (x, y) = (values[[sample, head, place, one]], values[[sample, head, place, other]]);
+                        let (x, y) =
+                            (values[[sample, head, place, one]], values[[sample, head, place, other]]);
                         values[[sample, head, place, one]] = cos[at] * x - sin[at] * y;
                         values[[sample, head, place, other]] = sin[at] * x + cos[at] * y;
                     }

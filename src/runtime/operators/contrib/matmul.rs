@@ -52,8 +52,7 @@ struct FusedMatMul {
 }
 
 pub(in super::super) fn choose(node: &NodeProto, _: i64) -> TractResult<Option<Arc<dyn Kernel>>> {
-    let is_set =
-        |name: &str| -> TractResult<bool> { Ok(node.get_attr_opt::<i64>(name)?.unwrap_or(0) != 0) };
+    let is_set = |name: &str| -> TractResult<bool> { Ok(node.get_attr_opt::<i64>(name)?.unwrap_or(0) != 0) };
     Ok(Some(Arc::new(FusedMatMul {
         a: Turn { matrix: is_set("transA")?, batch: is_set("transBatchA")? },
         b: Turn { matrix: is_set("transB")?, batch: is_set("transBatchB")? },
@@ -115,8 +114,7 @@ impl Kernel for FusedMatMul {
         let (rank, other) = (first.len() - 2, second.len() - 2);
         let (rows, depth, columns) = (first[rank], first[rank + 1], second[other + 1]);
         let mut values: Vec<f32> = Vec::with_capacity(out.iter().product());
-        let places =
-            spread(&first[..rank], &batch).into_iter().zip(spread(&second[..other], &batch));
+        let places = spread(&first[..rank], &batch).into_iter().zip(spread(&second[..other], &batch));
         for (i, j) in places {
             let a = ArrayView2::from_shape((rows, depth), &a[i * rows * depth..(i + 1) * rows * depth])?;
             let b =

@@ -76,8 +76,7 @@ impl MatMulNBits {
             bail!("g_idx names no block for each of {} inputs", self.depth);
         }
         Ok(Array2::from_shape_fn((self.rows, self.depth), |(row, at)| {
-            let group =
-                row * blocks + order.as_ref().map_or(at / self.block, |order| order[at] as usize);
+            let group = row * blocks + order.as_ref().map_or(at / self.block, |order| order[at] as usize);
             let own = &codes[row * blocks * each..];
             (f32::from(code(own, at)) - zeros[group]) * scales[group]
         }))

@@ -29,7 +29,9 @@ struct Normal {
 impl Norm {
     fn of(self, values: &[f32], scale: &[f32], shift: Option<&[f32]>) -> TractResult<Normal> {
         let width = scale.len();
-        if width == 0 || !values.len().is_multiple_of(width) || shift.is_some_and(|shift| shift.len() != width)
+        if width == 0
+            || !values.len().is_multiple_of(width)
+            || shift.is_some_and(|shift| shift.len() != width)
         {
             bail!("a scale of {width} elements for {} values", values.len());
         }
@@ -164,7 +166,8 @@ impl Kernel for Embed {
             let mut add = |table: &[f32], index: i64| -> TractResult<()> {
                 let index = usize::try_from(index)?;
                 let own = table.get(index * width..(index + 1) * width);
-                let own = own.with_context(|| format!("row {index} of a table of {}", table.len() / width))?;
+                let own =
+                    own.with_context(|| format!("row {index} of a table of {}", table.len() / width))?;
                 row.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
                 Ok(())
             };
@@ -188,8 +191,7 @@ impl Kernel for Embed {
             None => vec![0; batch],
         };
         let dims = [batch, length, width];
-        let mut outputs =
-            vec![made(dtype, &dims, &normal.values)?, made(DatumType::I32, &[batch], &ends)?];
+        let mut outputs = vec![made(dtype, &dims, &normal.values)?, made(DatumType::I32, &[batch], &ends)?];
         if self.sums {
             outputs.push(made(dtype, &dims, &sum)?);
         }
