@@ -156,6 +156,8 @@ impl Lower<'_> {
         let (own, rest): (Vec<_>, Vec<_>) =
             old.attribute.iter().cloned().partition(|attribute| !attribute.name().starts_with("activation"));
         let mut inputs: Vec<String> = old.input.iter().take(3).cloned().collect();
+        // tract takes no input that is left out at the end.
+        inputs.truncate(inputs.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1));
         let turns = old.op_type().starts_with("Nhwc").then(|| self.turns(index)).flatten();
         if let Some((first, _)) = &turns {
             inputs[0] = self.step("Transpose", &[&inputs[0].clone()], &[attr::ints("perm", first)]);

@@ -219,6 +219,8 @@ def multi_head(rng):
         form, longer, wide, bias, mask, added, past, outputs = pop(attributes, "form", "longer", "wide", "bias", "mask", "added", "past", "outputs")
         deep, length, new = 4, 3, 5 if longer else 3
         broad = 6 if wide and form == "rows" and not past else deep
+        if longer and attributes.get("unidirectional"):
+            continue
         if (past and (form == "heads" or outputs == 1)) or (bias and form == "heads"):
             continue
         keys = new + (past or 0)
@@ -243,6 +245,7 @@ def grouped(rng):
     ):  # fmt: skip
         form, past, steps, buffer, part, places, added, sinks, shorter = pop(attributes, "form", "past", "steps", "buffer", "part", "places", "added", "sinks", "shorter")
         few, deep, before = attributes["kv_num_heads"], 32, past or 0
+        batch = 1 if steps > 1 and before else 2
         if (part and not attributes.get("do_rotary")) or (steps > 1 and past and buffer):
             continue
         if (buffer and not past) or (shorter and (steps != 1 or before < 2)) or (places and not attributes.get("do_rotary")):
@@ -252,16 +255,16 @@ def grouped(rng):
         if sinks == "smooth":
             attributes["smooth_softmax"] = 1
         if form == "packed":
-            operands = [Layer([2, steps, (4 + 2 * few) * deep]), None, None]
+            operands = [Layer([batch, steps, (4 + 2 * few) * deep]), None, None]
         else:
-            operands = [Layer([2, steps, 4 * deep]), Layer([2, steps, few * deep]), Layer([2, steps, few * deep])]
-        operands += [None if past is None else Fed(normal(rng, 2, few, cached, deep)) for _ in range(2)]
-        last = np.array([total - 1, total - (3 if shorter else 1)], np.int32)
+            operands = [Layer([batch, steps, 4 * deep]), Layer([batch, steps, few * deep]), Layer([batch, steps, few * deep])]
+        operands += [None if past is None else Fed(normal(rng, batch, few, cached, deep)) for _ in range(2)]
+        last = np.array([total - 1, total - (3 if shorter else 1)][:batch], np.int32)
         operands += [Fed(last), Fed(np.array(total, np.int32)) if rng.random() < 0.5 else Const(np.array([total], np.int32))]
         half = deep // 4 if part else deep // 2
         operands += [Const(normal(rng, 16, half)) if attributes.get("do_rotary") else None for _ in range(2)]
-        operands.append(Const(np.sort(rng.integers(0, 16, [2, steps])).astype(np.int64)) if places else None)
-        operands.append({None: None, "all": Const(normal(rng, 2, 4, steps, total)), "one": Const(normal(rng, 1, 1, steps, total))}[added])
+        operands.append(Const(np.tile(np.arange(steps) + rng.integers(0, 9), (batch, 1)).astype(np.int64)) if places else None)
+        operands.append({None: None, "all": Const(normal(rng, batch, 4, steps, total)), "one": Const(normal(rng, 1, 1, steps, total))}[added])
         operands.append(Const(normal(rng, 4)) if sinks == "heads" else None)
         yield Call(operands, attributes, 4 if attributes.get("qk_output") else 3, tail=False)
 
@@ -350,6 +353,8 @@ def nbits(rng):
     for attributes in some(rng, bits=[2, 4, 8], block_size=[16, 32], K=[32, 48, 20], zeros=[None, "codes", "floats"], order=[None, 1], bias=[None, 1], flat=[None, 1]):
         zeros, order, bias, flat = pop(attributes, "zeros", "order", "bias", "flat")
         out, size, bits = 6, attributes["K"], attributes["bits"]
+        if order and (zeros or bits != 4):
+            continue
         attributes["N"] = out
         weights, blocks = packed(rng, out, size, attributes["block_size"], bits)
         scales = rng.uniform(0.01, 0.05, [out * blocks] if flat else [out, blocks]).astype(np.float32)

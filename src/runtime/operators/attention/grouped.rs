@@ -181,10 +181,16 @@ impl Kernel for Grouped {
         if self.turns {
             let angles = Angles::of(needed(ANGLES[0])?, needed(ANGLES[1])?)?;
             let places = at(inputs, PLACES).map(integers).transpose()?;
-            let row = |sample: usize, place: usize| {
-                if let Some(places) = &places {
-                    let row = *places.get(sample * length + place).context("too few position_ids")?;
-                    return Ok(usize::try_from(row)?);
+            let first = places.as_ref().and_then(|places| places.first()).copied();
+            // onnxruntime reads the first alone.
+            if let (Some(first), Some(places)) = (first, &places)
+                && !places.iter().enumerate().all(|(at, &place)| place == first + (at % length.max(1)) as i64)
+            {
+                bail!("position_ids {places:?} do not count up from the first in each sample");
+            }
+            let row = |sample: usize, place: usize| -> TractResult<usize> {
+                if let Some(first) = first {
+                    return Ok(usize::try_from(first)? + place);
                 }
                 let (own, before) = filled[sample];
                 // Padding behind a prompt has some position.
@@ -225,7 +231,10 @@ impl Kernel for Grouped {
             sinks,
             shown: self.shown,
         };
-        let (out, shown) = attend(&q, &k, &v, &rule)?;
+        let (out, mut shown) = attend(&q, &k, &v, &rule)?;
+        if let Some(shown) = &mut shown {
+            shown.mapv_inplace(|score| if score == f32::NEG_INFINITY { 0.0 } else { score });
+        }
         let tensor =
             |values: &Array4<f32>| made(dtype, values.shape(), &values.iter().copied().collect::<Vec<_>>());
         let mut outputs =

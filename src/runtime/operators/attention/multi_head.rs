@@ -89,6 +89,10 @@ impl Kernel for MultiHead {
         let dims = |slot: usize| given(inputs, slot).map(|known| &known.dims[..]);
         let [[batch, heads, length, size], [_, _, new, _], [_, _, _, width]] =
             self.dims(&q.dims, dims(1), dims(2))?;
+        if self.is_causal && new != length {
+            // There onnxruntime lets the last query see all keys.
+            bail!("MultiHeadAttention with unidirectional, of {length} queries on {new} keys, is not run");
+        }
         let keys = new + dims(6).and_then(|past| past.get(2)).copied().unwrap_or(0);
         Ok(vec![
             (q.dtype, vec![batch, length, heads * width]),
@@ -108,7 +112,7 @@ impl Kernel for MultiHead {
             at(inputs, 5).map(|added| Bias::of(added, [batch, heads, length, keys], false)).transpose()?;
         let bias = |place: [usize; 4]| {
             let [sample, _, query, key] = place;
-            let hidden = if self.is_causal && key > past + query { self.filter } else { 0.0 };
+            let hidden = if self.is_causal && key > past + query { f32::NEG_INFINITY } else { 0.0 };
             let masked = mask.as_ref().map_or(0.0, |mask| mask.at(sample, query, key));
             added.as_ref().map_or(0.0, |added| added.at(place)) + (masked + hidden)
         };

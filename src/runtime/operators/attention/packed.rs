@@ -176,7 +176,7 @@ impl Kernel for Packed {
             .transpose()?;
         let bias = |place: [usize; 4]| {
             let [sample, _, query, key] = place;
-            let hidden = if self.is_causal && key > old + query { self.filter } else { 0.0 };
+            let hidden = if self.is_causal && key > old + query { f32::NEG_INFINITY } else { 0.0 };
             let masked = mask.as_ref().map_or(0.0, |mask| mask.at(sample, query, key));
             added.as_ref().map_or(0.0, |added| added.at(place)) + (masked + hidden)
         };

@@ -31,6 +31,11 @@ pub(in super::super) fn choose(node: &NodeProto, _: i64) -> TractResult<Option<A
     if !matches!(bits, 2 | 4 | 8) {
         bail!("MatMulNBits of {bits} bits is not run");
     }
+    let is_given = |slot: usize| node.input.get(slot).is_some_and(|name| !name.is_empty());
+    if is_given(4) && (bits != 4 || is_given(3)) {
+        // onnxruntime ignores these zero points, and runs other codes otherwise than it says.
+        bail!("MatMulNBits of {bits} bits with g_idx, or of zero points with g_idx, is not run");
+    }
     let (depth, rows, block) = (size("K")?, size("N")?, size("block_size")?);
     if block < 8 || !block.is_power_of_two() {
         bail!("block_size is {block}, no power of two from 8 up");
