@@ -2,9 +2,10 @@
 //! onnxruntime makes of that file.
 
 use fourbit::onnx::build::{GraphBuilder, node};
-use fourbit::onnx::proto::{AttributeProto, NodeProto, OperatorSetIdProto, TensorProto};
+use fourbit::onnx::proto::{AttributeProto, NodeProto, TensorProto};
 use fourbit::onnx::{CONTRIB, Dtype, Model, attr, tensor, tensor_f32};
 
+use super::fused_layers::imported;
 use super::judged::assert_reported;
 
 /// A graph of a token's width of 32 and its next node's number.
@@ -61,10 +62,7 @@ impl Fused {
 
     fn model(mut self, y: &str) -> Model {
         self.graph.output(y);
-        let mut model = self.graph.model();
-        let import = OperatorSetIdProto { domain: Some(CONTRIB.into()), version: Some(1) };
-        model.proto.opset_import.push(import);
-        model
+        imported(self.graph.model())
     }
 }
 

@@ -5,6 +5,7 @@ mod batch;
 mod budget;
 mod conversions;
 mod forms;
+mod fused_layers;
 mod fuzz;
 mod judge;
 mod judged;
