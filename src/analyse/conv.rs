@@ -6,6 +6,7 @@ use crate::plan::{Kernel, Partition, Work};
 
 pub(super) const RULE: Rule = Rule {
     operator: "Conv",
+    is_foreign: false,
     slots: &[(1, Some(0))],
     either: true,
     product: true,
@@ -18,6 +19,7 @@ pub(super) const RULE: Rule = Rule {
 
 pub(super) const DEFORMABLE: Rule = Rule {
     operator: "DeformConv",
+    is_foreign: false,
     slots: &[(1, Some(0))],
     either: true,
     product: true,

@@ -7,6 +7,7 @@ use crate::plan::{Kernel, Partition};
 
 pub(super) const RULE: Rule = Rule {
     operator: "ConvTranspose",
+    is_foreign: false,
     slots: &[(1, Some(0))],
     either: true,
     product: true,

@@ -6,6 +6,7 @@ use crate::plan::{Kernel, Partition, Work};
 
 pub(super) const RULE: Rule = Rule {
     operator: "Einsum",
+    is_foreign: false,
     slots: &[(1, Some(0)), (0, Some(1))],
     either: true,
     product: true,

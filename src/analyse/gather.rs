@@ -6,6 +6,7 @@ use crate::plan::{Kernel, Partition, Work};
 
 pub(super) const RULE: Rule = Rule {
     operator: "Gather",
+    is_foreign: false,
     slots: &[(0, None)],
     either: true,
     product: false,

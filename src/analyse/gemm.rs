@@ -6,6 +6,7 @@ use crate::plan::{Kernel, Partition};
 
 pub(super) const RULE: Rule = Rule {
     operator: "Gemm",
+    is_foreign: false,
     slots: &[(1, Some(0))],
     either: true,
     product: true,

@@ -7,6 +7,7 @@ use crate::plan::{Kernel, Partition, Read, Work};
 
 pub(super) const RULE: Rule = Rule {
     operator: "MatMul",
+    is_foreign: false,
     slots: &[(1, Some(0)), (0, Some(1))],
     either: true,
     product: true,

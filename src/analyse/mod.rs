@@ -14,6 +14,7 @@ mod gather;
 mod gemm;
 mod inner;
 mod matmul;
+mod microsoft;
 mod recurrent;
 mod rest;
 mod rule;
@@ -29,7 +30,7 @@ use source::Source;
 use crate::error::Result;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{
-    Dtype, ElementTypes, Index, Model, dtype_name, int, is_standard, node_label, operator_label,
+    CONTRIB, Dtype, ElementTypes, Index, Model, dtype_name, int, is_standard, node_label, operator_label,
 };
 use crate::options::Options;
 use crate::plan::{Analysis, Float, Keep, Kernel, Place, Read, Skip, WeightSite, Work};
@@ -46,6 +47,11 @@ const RULES: &[Rule] = &[
     recurrent::RNN,
     einsum::RULE,
     conv::DEFORMABLE,
+    microsoft::FUSED_CONV,
+    microsoft::FUSED_GEMM,
+    microsoft::FUSED_MATMUL,
+    microsoft::ATTENTION,
+    microsoft::EMBEDDING,
 ];
 
 /// The operators that `--op-types` may name.
@@ -133,7 +139,10 @@ struct Search<'s, 'g> {
 impl<'g> Search<'_, 'g> {
     /// Looks at a node at `spot`; `local` are the names that the graphs around it make themselves.
     fn node(&mut self, node: &'g NodeProto, spot: &Spot, local: &Local) {
-        let is_its = |rule: &&Rule| is_standard(node.domain()) && rule.operator == node.op_type();
+        let is_its = |rule: &&Rule| {
+            let is_in = if rule.is_foreign { node.domain() == CONTRIB } else { is_standard(node.domain()) };
+            is_in && rule.operator == node.op_type()
+        };
         let Some(rule) = RULES.iter().find(is_its) else { return };
         let name = |slot: usize| node.input.get(slot).map_or("", String::as_str);
         let mut found = false;

@@ -7,6 +7,7 @@ use crate::plan::{Kernel, Partition, Work};
 const fn rule(operator: &'static str) -> Rule {
     Rule {
         operator,
+        is_foreign: false,
         slots: &[(1, Some(0)), (2, Some(0))],
         either: false,
         product: true,

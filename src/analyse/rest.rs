@@ -68,8 +68,9 @@ fn reason(node: &NodeProto, slot: usize, tensor: &TensorProto) -> Keep {
         _ => false,
     };
     let foreign = !is_standard(node.domain());
+    let fused = matches!(node.op_type(), "FusedConv" | "FusedGemm" | "Attention") && slot == 2;
     match tensor.dims.len() > 1 && (foreign || WEIGHTY.contains(&node.op_type())) {
-        _ if bias && !foreign => Keep::Bias,
+        _ if if foreign { fused } else { bias } => Keep::Bias,
         true => Keep::NoRule,
         false => Keep::NotAFactor,
     }

@@ -6,8 +6,9 @@ use crate::plan::{Kernel, Partition, Read, Spatial};
 
 /// Where one operator keeps its weights.
 pub(super) struct Rule {
-    /// The operator, of the standard domain.
     pub operator: &'static str,
+    /// Whether it is onnxruntime's own.
+    pub is_foreign: bool,
     /// Input slots that may hold weights, and where the data that they meet come in, if anywhere.
     pub slots: &'static [(usize, Option<usize>)],
     /// Whether only one of the slots holds weights, the first of those listed that is constant.

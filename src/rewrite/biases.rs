@@ -153,11 +153,11 @@ fn check<'g>(
 fn channels(node: &NodeProto, slot: usize, dims: &[i64]) -> Option<usize> {
     let dim = |axis: usize| dims.get(axis).and_then(|&dim| usize::try_from(dim).ok());
     match (node.op_type(), slot) {
-        ("Conv", BIAS) => dim(0),
+        ("Conv" | "FusedConv", BIAS) => dim(0),
         ("ConvTranspose", BIAS) => {
             dim(1)?.checked_mul(usize::try_from(int(node, "group").unwrap_or(1)).ok()?)
         }
-        ("Gemm", BIAS) => dim(usize::from(int(node, "transB").unwrap_or(0) == 0)),
+        ("Gemm" | "FusedGemm", BIAS) => dim(usize::from(int(node, "transB").unwrap_or(0) == 0)),
         _ => None,
     }
 }

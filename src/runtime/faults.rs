@@ -3,41 +3,24 @@
 use tract_onnx::Onnx;
 
 use super::concrete::WITHOUT;
-use super::operators::TRACT;
+use super::lowered;
+use super::operators::{TRACT, is_microsoft, refusal};
 use super::plain::is_scaler;
 use crate::onnx::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 use crate::onnx::{
-    Dtype, Model, bodies, dtype_name, int, ints, is_standard, node_label, operator_label, string,
+    CONTRIB, Dtype, Model, bodies, dtype_name, int, ints, is_standard, node_label, operator_label, string,
 };
 
-/// Operators outside the standard domain that tract knows as what they are.
-const FOREIGN: [(&str, &[&str]); 2] = [
-    (
-        "ai.onnx.ml",
-        &[
-            "ArrayFeatureExtractor",
-            "CategoryMapper",
-            "LinearClassifier",
-            "LinearRegressor",
-            "Normalizer",
-            "TreeEnsembleClassifier",
-        ],
-    ),
-    (
-        "com.microsoft",
-        &[
-            "BiasGelu",
-            "FastGelu",
-            "QuickGelu",
-            "MatMulNBits",
-            "GatherBlockQuantized",
-            "GroupQueryAttention",
-            "MultiHeadAttention",
-            "SkipLayerNormalization",
-            "SimplifiedLayerNormalization",
-            "SkipSimplifiedLayerNormalization",
-        ],
-    ),
+/// A domain outside the standard of which tract knows operators as what they are.
+const LEARNING: &str = "ai.onnx.ml";
+/// Those of [`LEARNING`].
+const LEARNT: &[&str] = &[
+    "ArrayFeatureExtractor",
+    "CategoryMapper",
+    "LinearClassifier",
+    "LinearRegressor",
+    "Normalizer",
+    "TreeEnsembleClassifier",
 ];
 
 /// A construct that tract does not run, or runs wrongly without saying so.
@@ -56,7 +39,7 @@ pub struct Fault {
 /// The faults that running `model` with tract would meet, bodies of If and Scan included. None
 /// found is no promise that it runs.
 pub fn faults(model: &Model) -> Vec<Fault> {
-    let mut search = Search { tract: &TRACT, model: &model.proto, found: Vec::new() };
+    let mut search = Search { tract: &TRACT, model: &model.proto, opset: model.opset(), found: Vec::new() };
     search.graph(model.graph(), None);
     search.found
 }
@@ -64,6 +47,7 @@ pub fn faults(model: &Model) -> Vec<Fault> {
 struct Search<'m> {
     tract: &'m Onnx,
     model: &'m ModelProto,
+    opset: i64,
     found: Vec<Fault>,
 }
 
@@ -118,12 +102,21 @@ impl Search<'_> {
         if is_standard(domain) && WITHOUT.contains(&operator) || is_scaler(node) {
             return None;
         }
+        if lowered::is_lowered(node) {
+            return lowered::problem(node);
+        }
         if !self.tract.op_register.0.contains_key(operator) {
             return Some(format!("{} is not supported by tract", operator_label(node)));
         }
-        let known = || FOREIGN.iter().any(|(name, list)| *name == domain && list.contains(&operator));
-        (!is_standard(domain) && !known())
-            .then(|| format!("tract ignores the domain {domain} and runs the standard {operator}"))
+        let is_known = match domain {
+            LEARNING => LEARNT.contains(&operator),
+            CONTRIB => is_microsoft(operator),
+            _ => is_standard(domain),
+        };
+        match is_known {
+            true => refusal(node, self.opset),
+            false => Some(format!("tract ignores the domain {domain} and runs the standard {operator}")),
+        }
     }
 }
 
@@ -140,7 +133,6 @@ fn semantic_problem(node: &NodeProto) -> Option<String> {
         "NonMaxSuppression" if !given(2) => {
             "tract takes all boxes where max_output_boxes_per_class is left out, which means none"
         }
-        "SkipSimplifiedLayerNormalization" if given(3) => "tract ignores bias",
         "QuantizeLinear" if !given(2) && !matches!(int(node, "output_dtype"), None | Some(0 | 2)) => {
             "tract ignores output_dtype"
         }

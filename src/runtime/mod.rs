@@ -4,6 +4,7 @@
 mod concrete;
 mod faults;
 mod guard;
+mod lowered;
 mod operators;
 mod passes;
 mod plain;

@@ -8,10 +8,10 @@ use tract_onnx::tract_hir::internal::OutletId;
 
 use super::concrete::{concrete, is_list, needs_concrete, parse};
 use super::guard::guarded;
+use super::lowered::lowered;
 use super::plain::plain;
 use super::plan::{Plan, See};
 use super::values::{from_tract, to_tract, with_floats};
-use super::widened::widened;
 use crate::error::{Error, Result};
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{Index, Model};
@@ -74,7 +74,7 @@ impl Session {
     /// [`Error::Runtime`] where it has no value of a tap's name, or reads one that nothing makes.
     pub fn new(model: &Model, view: &str, taps: &[String]) -> Result<Self> {
         let failed = |problem: String| Error::Runtime { action: "load", view: view.into(), problem };
-        let model = plain(widened(model)?)?.into_owned();
+        let model = plain(lowered(model)?)?.into_owned();
         let parsed = match needs_concrete(&model) {
             true => Err("its control flow depends on values".to_owned()),
             false => parse(&model),

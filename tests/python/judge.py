@@ -1,6 +1,6 @@
 """What fourbit's runtime computes, against onnxruntime, the reference evaluator, and OpenVINO where these differ.
 
-    judge.py write FOLDER --what operators|nodes|chains [--seeds A..B]    writes models with inputs and what is expected
+    judge.py write FOLDER --what operators|fused|nodes|chains [--seeds A..B]    writes models with inputs and what is expected
     judge.py write FOLDER --what models --models FOLDER                   the same of given models, each model.onnx with x.npz beside it
     judge.py compare FOLDER [--keep FOLDER]                               judges what found.json says was found
 
@@ -26,7 +26,7 @@ SEEDS = (0, 300)
 def job(task):
     """Runs in a process of its own: one share of the models."""
     folder, what, at, share = task
-    shelf = judge_shelf.Shelf(folder, f"{what}-{at}", second=what != "chains")
+    shelf = judge_shelf.Shelf(folder, f"{what}-{at}", second=what not in ("chains", "fused"))
     match what:
         case "operators":
             import judge_operators
@@ -35,6 +35,10 @@ def job(task):
                 if position % SHARES == at:
                     judge_operators.write(shelf, *version)
             judge_operators.write_foreign(shelf, at, SHARES)
+        case "fused":
+            import judge_operators
+
+            judge_operators.write_fused(shelf, at, SHARES)
         case "nodes":
             import judge_nodes
 
@@ -66,7 +70,7 @@ def parsed():
     parser = argparse.ArgumentParser()
     parser.add_argument("action", choices=["write", "compare"])
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--what", choices=["operators", "nodes", "chains", "models"], default="operators")
+    parser.add_argument("--what", choices=["operators", "fused", "nodes", "chains", "models"], default="operators")
     parser.add_argument("--seeds", default="..".join(map(str, SEEDS)))
     parser.add_argument("--models", type=pathlib.Path)
     parser.add_argument("--keep", type=pathlib.Path)

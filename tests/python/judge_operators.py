@@ -6,6 +6,7 @@ import numpy as np
 
 import judge_oracles as oracles
 import judge_recipes_foreign as foreign
+import judge_recipes_fused as fused
 import judge_recipes_layers
 import judge_recipes_shape  # noqa: F401  (recipes register themselves)
 import judge_recipes_windows  # noqa: F401
@@ -111,6 +112,18 @@ def write_foreign(shelf, at, shares):
             about = {"operator": f"{domain}.{operator}".strip("."), "version": 1, "attributes": sorted(call.attributes), "call": described(call)}
             domains = {domain: 3 if domain == foreign.ML else 1} if domain else {}
             put(shelf, f"{operator}-{number}", call, operator, FOREIGN_OPSET, about, domain, domains)
+
+
+def write_fused(shelf, at, shares):
+    """One share of the models with attention and what onnxruntime fuses."""
+    for position, key in enumerate(fused.FUSED):
+        domain, operator, opset = key
+        rng = seeded(f"{operator}-{opset}")
+        for number, call in enumerate(fused.calls(key, rng)):
+            if (position + number) % shares != at:
+                continue
+            about = {"operator": f"{domain}.{operator}".strip("."), "version": opset, "attributes": sorted(call.attributes), "call": described(call)}
+            put(shelf, f"{operator}-{domain or 'standard'}-{opset}-{number}", call, operator, opset, about, domain, {domain: 1} if domain else {})
 
 
 def described(call):

@@ -25,11 +25,10 @@ UNSTEADY = 0.5
 APPROXIMATED = {
     "Exp", "Log", "Tanh", "Sigmoid", "Softmax", "LogSoftmax", "Softplus", "Softsign", "Erf", "Gelu", "Mish", "Swish", "Elu", "Selu",
     "Celu", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "ReduceLogSum", "ReduceLogSumExp",
-    "RNN", "LSTM", "GRU", "Attention", "MultiHeadAttention", "GroupQueryAttention", "FastGelu", "BiasGelu", "QuickGelu", "Pow",
+    "RNN", "LSTM", "GRU", "FastGelu", "BiasGelu", "QuickGelu", "Pow",
     "DFT", "STFT", "SwiGLU", "LinearAttention", "SoftmaxCrossEntropyLoss", "NegativeLogLikelihoodLoss", "HardSwish", "LRN", "Rsqrt",
     "Reciprocal", "Div", "InstanceNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization",
-    "MeanVarianceNormalization", "LpNormalization", "SkipLayerNormalization", "SimplifiedLayerNormalization",
-    "SkipSimplifiedLayerNormalization", "MatMulNBits", "GatherBlockQuantized", "CausalConvWithState", "LinearClassifier", "TreeEnsembleClassifier",
+    "MeanVarianceNormalization", "LpNormalization", "SimplifiedLayerNormalization", "GatherBlockQuantized", "CausalConvWithState", "LinearClassifier", "TreeEnsembleClassifier",
 }  # fmt: skip
 ROUNDED = {"QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "Round", "Cast", "CastLike"}
 # Element types as which halves are kept in NumPy.

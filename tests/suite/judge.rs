@@ -156,6 +156,15 @@ fn the_judge_computes_what_operators_mean() {
 }
 
 #[test]
+fn the_judge_computes_attention_and_what_onnxruntime_fuses() {
+    let Some(verdict) = compared("fused", SEEDS) else { return };
+    for word in ["refused", "not decided"] {
+        assert_eq!(verdict.counts["counts"][word], Value::Null, "some are {word}: see above");
+    }
+    assert_right(&[verdict], 1200);
+}
+
+#[test]
 fn the_judge_computes_the_test_cases_of_onnx() {
     let Some(verdict) = compared("nodes", SEEDS) else { return };
     assert_right(&[verdict], 1000);

@@ -133,8 +133,13 @@ fn converted(name: &str, input: &Path, samples: &[PathBuf; 2], precision: &str) 
 
 #[test]
 fn what_is_reported_is_what_onnxruntime_gives() {
+    assert_reported(models());
+}
+
+/// Converts models of one input and demands that onnxruntime gives the SQNR that is reported of the files.
+pub fn assert_reported(models: Vec<(&'static str, Model)>) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let pairs: Vec<Near> = models()
+    let pairs: Vec<Near> = models
         .into_par_iter()
         .flat_map_iter(|(name, model)| {
             let (_, dims) = value_shape(&model.graph().input[0]).expect("a shape");

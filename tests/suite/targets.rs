@@ -18,6 +18,7 @@ use fourbit::rewrite::{self, Dialect, lower};
 use fourbit::runtime::{Session, faults};
 use fourbit::solve::solve;
 
+use super::fused_layers;
 use super::oracle::run_script;
 
 /// Length of the axis that is summed over: blocks of up to 128 divide it.
@@ -85,10 +86,10 @@ fn model(operator: &str, opset: i64) -> Model {
             let offsets = graph.initializer(tensor_f32("offsets", &[1, 8, 4, 4], &[0.25; 128]));
             graph.node("DeformConv", &[&x, &w, &offsets], &[])
         }
-        other => panic!("no model of {other}"),
+        other => fused_layers::add(&mut graph, other),
     };
     graph.output(&y);
-    graph.model()
+    fused_layers::imported(graph.model())
 }
 
 /// A plan by made-up ranges, and what comes of it.

@@ -15,6 +15,14 @@ const ALL: &[&str] =
     &["Conv", "ConvTranspose", "Gemm", "MatMul", "Gather", "LSTM", "GRU", "RNN", "Einsum", "DeformConv"];
 const UNDEFORMED: &[&str] =
     &["Conv", "ConvTranspose", "Gemm", "MatMul", "Gather", "LSTM", "GRU", "RNN", "Einsum"];
+/// Layers of onnxruntime's own, which it runs in float: no kernel of them takes codes.
+const FUSED: &[&str] = &[
+    "com.microsoft.FusedConv",
+    "com.microsoft.FusedGemm",
+    "com.microsoft.FusedMatMul",
+    "com.microsoft.Attention",
+    "com.microsoft.EmbedLayerNormalization",
+];
 const RECURRENT: &[&str] = &["LSTM", "GRU", "RNN"];
 const UNRECURRENT: &[&str] = &["Conv", "ConvTranspose", "Gemm", "MatMul", "Gather", "Einsum"];
 const FOUR_OR_EIGHT: &[Storage] = &[Storage::Int4, Storage::Uint4, Storage::Int8, Storage::Uint8];
@@ -83,7 +91,7 @@ pub const GENERIC: Target = Target {
     name: "generic",
     runtime: "any that implements ONNX",
     standing: Standing::Tested,
-    forms: &[FLOATING, PACKED, WIDE],
+    forms: &[FLOATING, PACKED, WIDE, Form { operators: FUSED, ..FLOATING }],
     explicit_zero_points: false,
     matmul_nbits: true,
     contrib: Contrib::All,
@@ -104,7 +112,7 @@ pub const GENERIC: Target = Target {
 const ORT_CPU: Target = Target {
     name: "ort-cpu",
     runtime: "onnxruntime, CPU, weights decoded",
-    forms: &[FLOATING, PACKED, WIDE],
+    forms: &[FLOATING, PACKED, WIDE, Form { operators: FUSED, ..FLOATING }],
     saturating: INTEGER,
     usual: Usual { matmul_nbits: true, ..PLAIN },
     ..GENERIC
@@ -131,6 +139,7 @@ const ORT_CPU_INT8: Target = Target {
             weights: EIGHT,
             ..FLOATING
         },
+        Form { operators: FUSED, weights: EIGHT, ..FLOATING },
     ],
     explicit_zero_points: true,
     matmul_nbits: false,

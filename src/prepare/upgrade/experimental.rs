@@ -22,6 +22,27 @@ pub(super) const EXPERIMENTS: &[(&str, i64, Convert)] = &[
     ("ScaledTanh", 10, scaled_tanh),
     // The same as at 10.
     ("ThresholdedRelu", 10, |node, _| Some(vec![node])),
+    // onnxruntime had it before the standard, in the same form.
+    ("LayerNormalization", 17, |node, _| Some(vec![node])),
+];
+
+/// Operators of onnxruntime that its optimizer and model builder write into the standard domain, which has none of these names. They
+/// mean the same at any opset.
+pub(super) const OF_ONNXRUNTIME: &[&str] = &[
+    "BiasGelu",
+    "EmbedLayerNormalization",
+    "FastGelu",
+    "FusedConv",
+    "FusedGemm",
+    "FusedMatMul",
+    "GroupQueryAttention",
+    "MatMulNBits",
+    "MultiHeadAttention",
+    "QuickGelu",
+    "SimplifiedLayerNormalization",
+    "SkipLayerNormalization",
+    "SkipSimplifiedLayerNormalization",
+    "TransposeMatMul",
 ];
 
 /// A number as a constant of the type of `node`'s first input.

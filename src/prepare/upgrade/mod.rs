@@ -170,6 +170,25 @@ mod tests {
     }
 
     #[test]
+    fn what_onnxruntime_writes_passes_as_it_is() {
+        for (opset, operator) in [
+            (11, "LayerNormalization"),
+            (17, "SimplifiedLayerNormalization"),
+            (7, "FusedGemm"),
+            (13, "FastGelu"),
+        ] {
+            let mut graph = GraphBuilder::new(opset);
+            let x = graph.input("x", &[1, 3]);
+            let y = graph.node(operator, &[&x, &x], &[attr::float("epsilon", 0.5)]);
+            graph.output(&y);
+            let mut model = graph.model();
+            let before = model.graph().node.clone();
+            upgrade(&mut model, NEWEST_OPSET).unwrap();
+            assert_eq!((model.opset(), &model.graph().node), (NEWEST_OPSET, &before));
+        }
+    }
+
+    #[test]
     fn a_mask_that_is_read_stops_an_old_dropout() {
         for (opset, read) in [(7, true), (10, true), (7, false), (10, false)] {
             let mut graph = GraphBuilder::new(opset);

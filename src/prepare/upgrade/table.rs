@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::experimental::EXPERIMENTS;
+use super::experimental::{EXPERIMENTS, OF_ONNXRUNTIME};
 use super::scope::Scope;
 use super::{
     activation, arithmetic, control, normalization, recurrence, reduction, selection, shape, spatial,
@@ -48,6 +48,9 @@ pub(super) fn step(operator: &str, version: i64) -> Option<Option<Convert>> {
     if let Some(row) = row.filter(|_| version <= NEWEST_OPSET) {
         let change = row.changed.iter().find(|(at, _)| *at == version);
         return Some(change.map(|&(_, convert)| convert));
+    }
+    if OF_ONNXRUNTIME.contains(&operator) && version <= NEWEST_OPSET {
+        return Some(None);
     }
     let mut experiments = EXPERIMENTS.iter().filter(|(name, gone, _)| *name == operator && version <= *gone);
     experiments.next().map(|&(_, gone, convert)| Some(convert).filter(|_| version == gone))

@@ -40,6 +40,11 @@ pub(super) trait Kernel: Debug + Send + Sync + 'static {
     /// Where the inputs do not fit the operator.
     fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>>;
 
+    /// Outputs and axes of theirs whose lengths are known only while the node runs: [`Kernel::forms`] says anything of these.
+    fn open(&self, _: &[Option<Known>]) -> Vec<(usize, usize)> {
+        Vec::new()
+    }
+
     /// The outputs, in ONNX's slots and of the forms that [`Kernel::forms`] gives.
     ///
     /// # Errors
@@ -71,9 +76,19 @@ impl Node {
         self.slots.iter().flatten().count()
     }
 
+    fn inputs(&self, given: &[Known]) -> Vec<Option<Known>> {
+        self.slots.iter().map(|slot| slot.and_then(|at| given.get(at).cloned())).collect()
+    }
+
+    /// Axes of the outputs wanted whose lengths are not known.
+    fn open(&self, given: &[Known]) -> Vec<(usize, usize)> {
+        let open = self.kernel.open(&self.inputs(given)).into_iter();
+        let place = |slot| self.wanted.iter().position(|&wanted| wanted == slot);
+        open.filter_map(|(slot, axis)| Some((place(slot)?, axis))).collect()
+    }
+
     fn forms(&self, given: &[Known]) -> TractResult<Vec<Form>> {
-        let inputs: Vec<Option<Known>> =
-            self.slots.iter().map(|slot| slot.and_then(|at| given.get(at).cloned())).collect();
+        let inputs = self.inputs(given);
         let forms = self.kernel.forms(&inputs)?;
         if let Some((_, dims)) = forms.iter().find(|(_, dims)| !is_held(dims)) {
             bail!("{}: a value of {dims:?} is too large to run", self.name());
@@ -130,10 +145,15 @@ impl Expansion for Node {
                     for (&at, value) in places.iter().zip(values) {
                         known[at].value = Some(value);
                     }
-                    for (output, (dtype, dims)) in outputs.iter().zip(self.forms(&known)?) {
+                    let open = self.open(&known);
+                    for (at, (output, (dtype, dims))) in outputs.iter().zip(self.forms(&known)?).enumerate() {
                         solver.equals(&output.datum_type, dtype)?;
-                        let dims: TVec<TDim> = dims.iter().map(|dim| dim.to_dim()).collect();
-                        solver.equals(&output.shape, dims)?;
+                        solver.equals(&output.rank, dims.len() as i64)?;
+                        for (axis, dim) in
+                            dims.iter().enumerate().filter(|&(axis, _)| !open.contains(&(at, axis)))
+                        {
+                            solver.equals(&output.shape[axis], dim.to_dim())?;
+                        }
                     }
                     Ok(())
                 })
@@ -157,8 +177,15 @@ impl Expansion for Node {
         if deciding.iter().any(|&at| known[at].value.is_none()) {
             bail!("{prefix}: an input that decides dimensions is not constant");
         }
-        let forms = self.forms(&known)?;
-        model.wire_node(prefix, Computed { node: Arc::new(self.clone()), forms: Arc::new(forms) }, inputs)
+        let mut facts: Vec<(DatumType, TVec<TDim>)> = self
+            .forms(&known)?
+            .into_iter()
+            .map(|(dtype, dims)| (dtype, dims.iter().map(|dim| dim.to_dim()).collect()))
+            .collect();
+        for (at, axis) in self.open(&known) {
+            facts[at].1[axis] = model.symbols.new_with_prefix("length").to_dim();
+        }
+        model.wire_node(prefix, Computed { node: Arc::new(self.clone()), facts: Arc::new(facts) }, inputs)
     }
 }
 
@@ -172,12 +199,12 @@ fn is_held(dims: &[usize]) -> bool {
 #[derive(Clone, Debug)]
 struct Computed {
     node: Arc<Node>,
-    forms: Arc<Vec<Form>>,
+    facts: Arc<Vec<(DatumType, TVec<TDim>)>>,
 }
 
 impl PartialEq for Computed {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.node, &other.node) && Arc::ptr_eq(&self.forms, &other.forms)
+        Arc::ptr_eq(&self.node, &other.node) && Arc::ptr_eq(&self.facts, &other.facts)
     }
 }
 
@@ -218,7 +245,7 @@ impl EvalOp for Computed {
 
 impl TypedOp for Computed {
     fn output_facts(&self, _: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        Ok(self.forms.iter().map(|(dtype, dims)| dtype.fact(&**dims)).collect())
+        Ok(self.facts.iter().map(|(dtype, dims)| dtype.fact(&**dims)).collect())
     }
 
     as_op!();

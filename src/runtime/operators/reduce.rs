@@ -196,3 +196,67 @@ impl Kernel for Reduce {
         Ok(vec![made(dtype, &kept, &values)?])
     }
 }
+
+/// The product of all elements up to each one, along an axis.
+#[derive(Clone, Debug)]
+struct CumProd {
+    is_exclusive: bool,
+    is_reverse: bool,
+}
+
+/// CumProd-26.
+pub(super) fn cum_prod(node: &NodeProto, _: i64) -> TractResult<Option<Arc<dyn Kernel>>> {
+    let is_set = |name: &str| -> TractResult<bool> { Ok(node.get_attr_opt::<i64>(name)?.unwrap_or(0) != 0) };
+    Ok(Some(Arc::new(CumProd { is_exclusive: is_set("exclusive")?, is_reverse: is_set("reverse")? })))
+}
+
+impl CumProd {
+    /// `values` of `dims` along `axis`, multiplied by `product`.
+    fn along<T: Copy>(
+        &self,
+        values: &[T],
+        dims: &[usize],
+        axis: usize,
+        one: T,
+        product: fn(T, T) -> T,
+    ) -> Vec<T> {
+        let (length, inner) = (dims[axis], dims[axis + 1..].iter().product::<usize>());
+        let mut made = values.to_vec();
+        for start in 0..values.len() / length.max(1) {
+            let first = start / inner * inner * length + start % inner;
+            let mut so_far = one;
+            for step in 0..length {
+                let step = if self.is_reverse { length - 1 - step } else { step };
+                let at = first + step * inner;
+                let next = product(so_far, values[at]);
+                made[at] = if self.is_exclusive { so_far } else { next };
+                so_far = next;
+            }
+        }
+        made
+    }
+}
+
+impl Kernel for CumProd {
+    fn name(&self) -> &'static str {
+        "CumProd"
+    }
+
+    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+        let [Some(x), Some(_)] = inputs else { bail!("CumProd takes two inputs") };
+        Ok(vec![(x.dtype, x.dims.clone())])
+    }
+
+    fn eval(&self, inputs: &[Option<&Tensor>]) -> TractResult<Vec<Tensor>> {
+        let [Some(x), Some(along)] = inputs else { bail!("CumProd takes two inputs") };
+        let (dtype, dims) = (x.datum_type(), x.shape());
+        let &[along] = &integers(along)?[..] else { bail!("CumProd goes along one axis") };
+        let axis = axis(along, dims.len())?;
+        if dtype.is_float() {
+            let made_of = self.along(&floats(x)?, dims, axis, 1.0, |a, b| a * b);
+            return Ok(vec![made(dtype, dims, &made_of)?]);
+        }
+        let made_of = self.along(&integers(x)?, dims, axis, 1, i64::wrapping_mul);
+        Ok(vec![made(dtype, dims, &made_of)?])
+    }
+}

@@ -46,8 +46,6 @@ fn operators_that_tract_lacks_or_mistakes() {
     one(&of("DFT", &[]), "n", "another axis");
     one(&of("TreeEnsembleClassifier", &[]), "n", "branches");
     one(&of("Cast", &[attr::int("to", Dtype::Float8e5m2 as i64)]), "n", "FLOAT8E5M2");
-    // Should a feature of tract bring it: with past keys or a local window it is computed wrongly.
-    one(&of("Attention", &[]), "n", "Attention is not supported by tract");
     let mut scale = single(node("QuantizeLinear", "n", &["x", "s"], &["y"], &[attr::int("output_dtype", 3)]));
     scale.graph_mut().initializer.push(tensor_f32("s", &[], &[1.0]));
     one(&scale, "n", "output_dtype");
@@ -64,11 +62,32 @@ fn domains_and_functions() {
     one(&foreign("my.own", "Frobnicate"), "n", "my.own.Frobnicate is not supported");
     assert_eq!(faults(&foreign("ai.onnx", "Relu")), []);
     assert_eq!(faults(&foreign("ai.onnx.ml", "Normalizer")), []);
+    assert_eq!(faults(&foreign("com.microsoft", "Gelu")), []);
+    assert_eq!(faults(&foreign("com.microsoft", "FusedConv")), []);
+    assert_eq!(faults(&foreign("", "SkipLayerNormalization")), []);
+    one(&foreign("com.microsoft", "Relu"), "n", "ignores the domain com.microsoft");
     let mut model = foreign("my.own", "Relu");
     let function =
         FunctionProto { name: Some("Relu".into()), domain: Some("my.own".into()), ..Default::default() };
     model.proto.functions.push(function);
     one(&model, "n", "function");
+}
+
+#[test]
+fn forms_of_onnxruntimes_operators_that_are_not_run() {
+    let foreign = |operator: &str, attributes: &[AttributeProto]| {
+        let mut node = node(operator, "n", &["x", "x", "x"], &["y"], attributes);
+        node.domain = Some("com.microsoft".into());
+        single(node)
+    };
+    let heads = attr::int("num_heads", 2);
+    assert_eq!(faults(&foreign("Attention", std::slice::from_ref(&heads))), []);
+    one(&foreign("Attention", &[heads.clone(), attr::int("do_rotary", 1)]), "n", "do_rotary");
+    let few = attr::int("kv_num_heads", 1);
+    one(&foreign("GroupQueryAttention", &[heads, few, attr::int("causal", 0)]), "n", "not causal");
+    one(&foreign("RotaryEmbedding", &[attr::float("scale", 2.0)]), "n", "scale");
+    one(&foreign("FusedConv", &[attr::string("activation", "Mish")]), "n", "activation Mish");
+    one(&foreign("BiasSplitGelu", &[]), "n", "com.microsoft.BiasSplitGelu is not supported");
 }
 
 #[test]
