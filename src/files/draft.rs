@@ -135,13 +135,8 @@ impl Draft {
             let copied = File::open(place)
                 .and_then(|mut file| io::copy(&mut file, stream))
                 .and_then(|_| stream.flush());
-            return match copied {
-                // Whoever read has seen what it wanted.
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                    Err(Error::write(&self.path)(error))
-                }
-                _ => Ok(()),
-            };
+            // A reader that goes away has a part of a model.
+            return copied.map_err(Error::write(&self.path));
         }
         let alone = Alone::in_folder(folder(&self.path));
         interrupt::undisturbed(&self.path, || self.placed())?;

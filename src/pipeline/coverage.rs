@@ -69,15 +69,20 @@ fn is_left(skip: &Skip) -> bool {
 fn main_reason<'s>(left: &[&'s Skip]) -> Option<(String, usize, &'s Skip)> {
     let mut by_reason: HashMap<String, (u64, Vec<&Skip>)> = HashMap::new();
     for skip in left {
-        let found = by_reason.entry(skip.reason.to_string()).or_default();
+        // What is small is so for one reason, of however many elements.
+        let key = match skip.reason {
+            Keep::Small { .. } => "small".to_owned(),
+            ref other => other.to_string(),
+        };
+        let found = by_reason.entry(key).or_default();
         found.0 += skip.bytes;
         found.1.push(skip);
     }
     let most = by_reason.into_iter().max_by(|one, other| (one.1.0, &other.0).cmp(&(other.1.0, &one.0)));
-    let (reason, (_, skips)) = most?;
+    let (_, (_, skips)) = most?;
     let largest = skips.iter().copied().max_by_key(|skip| skip.bytes)?;
     Some((
-        format!("{reason} (the largest is {}, of {})", largest.name, largest.operator),
+        format!("{} (the largest is {}, of {})", largest.reason, largest.name, largest.operator),
         skips.len(),
         largest,
     ))
@@ -95,7 +100,8 @@ fn way_out(reason: &Keep, options: &Options) -> String {
             ];
             let given: Vec<&str> =
                 given.into_iter().filter(|(empty, _)| !empty).map(|(_, name)| name).collect();
-            format!("that is what {} asked for; leave it out, or let it name more", given.join(" and "))
+            let change = if given == ["--exclude"] { "less" } else { "other tensors" };
+            format!("that is what {} asked for; leave it out, or let it name {change}", given.join(" and "))
         }
         Keep::FloatAsked => "the precision, or a rule for single layers, asked for float weights".into(),
         Keep::Small { .. } => {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::options::Container;
 
 use super::decision::{Decision, Plan, WeightDecision};
+use super::outcome::Doubt;
 use super::site::{Analysis, WeightSite};
 
 /// A site of weights together with the activations at its input, as far as a plan changes them.
@@ -268,6 +269,8 @@ pub struct Sensitivity {
     pub whole: Loss,
     /// The largest gain first, those confirmed before those estimated.
     pub layers: Vec<LayerSensitivity>,
+    /// What stands against the samples judged on.
+    pub doubts: Vec<Doubt>,
     /// What a person should know before trusting the result.
     pub warnings: Vec<String>,
     /// Seconds a stage, in order.

@@ -206,6 +206,7 @@ pub fn sensitivity() -> Sensitivity {
     let command = ["quantize", "net.onnx", "--exclude", "layer2.weight", "-o", "my net.onnx"];
     let confirmed = Confirmed { gain: gain(512, [3.01, 0.25], [1.5, 0.5]), without: loss(0.04, 2.0) };
     Sensitivity {
+        doubts: Vec::new(),
         input: "net.onnx".into(),
         precision: "w4a8".into(),
         calibration: Some(("calib.npz".into(), 512)),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::sites::operators;
-use super::verdict::doubts;
+use super::verdict::{doubt, doubts};
 use crate::options::Spelling;
 use crate::plan::{
     ActivationDecision, Applied, Decision, Inspection, Outcome, Partition, Plan, Planned, Read, Sensitivity,
@@ -100,7 +100,11 @@ pub fn sensitivity(sensitivity: &Sensitivity) -> String {
         ("solved_on", json!(sensitivity.solved_on)),
         ("whole", json!(sensitivity.whole)),
         ("layers", json!(sensitivity.layers)),
-        ("warnings", json!(sensitivity.warnings)),
+        ("doubts", json!(sensitivity.doubts)),
+        (
+            "warnings",
+            json!([sensitivity.doubts.iter().map(doubt).collect(), sensitivity.warnings.clone()].concat()),
+        ),
         ("seconds", stages(&sensitivity.seconds)),
     ];
     versioned("fourbit.sensitivity", SENSITIVITY_VERSION, report)

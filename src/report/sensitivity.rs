@@ -1,5 +1,6 @@
 //! The report of `sensitivity`, for people.
 
+use super::verdict::doubt;
 use super::{Detail, Layout, words};
 use crate::plan::{Change, Gain, LayerSensitivity, Loss, Sensitivity};
 
@@ -15,6 +16,7 @@ pub fn sensitivity(sensitivity: &Sensitivity, layout: Layout) -> String {
         text += &layout.pairs(&summary(sensitivity));
         text.push('\n');
     }
+    text += &layout.warnings(&sensitivity.doubts.iter().map(doubt).collect::<Vec<_>>());
     text += &layout.warnings(&sensitivity.warnings);
     let better: Vec<&LayerSensitivity> =
         sensitivity.layers.iter().filter(|layer| !layer.command.is_empty()).collect();
@@ -46,10 +48,21 @@ fn row(layer: &LayerSensitivity, layout: Layout) -> Vec<String> {
         layer.operator.clone(),
         words::bytes(layer.bytes_float),
         words::bytes(layer.bytes_low),
-        gain.map_or_else(|| "-".into(), noise),
-        gain.and_then(|gain| gain.top1_points).map_or_else(|| "-".into(), |change| points(&change)),
+        told(gain.map_or_else(|| "-".into(), noise), known),
+        told(
+            gain.and_then(|gain| gain.top1_points).map_or_else(|| "-".into(), |change| points(&change)),
+            known,
+        ),
         by,
     ]
+}
+
+/// An estimate has no error of its own: how far it is from what a conversion gives, nobody knows before.
+fn told(text: String, known: Option<(&Gain, bool)>) -> String {
+    match (known, text.split_once(" ±")) {
+        (Some((_, false)), Some((value, _))) => format!("about {value}"),
+        _ => text,
+    }
 }
 
 fn noise(gain: &Gain) -> String {

@@ -153,8 +153,22 @@ impl Samples {
     /// [`Error::Invalid`] where an input's rank is not known, or its type cannot be made up; [`Error::Options`] where `shapes` do
     /// not fit.
     pub fn synthetic(model: &Model, shapes: &[(String, Vec<i64>)], count: usize, seed: u64) -> Result<Self> {
-        let made = synthetic::Synthetic::new(model, &Input::all(model)?, shapes, count, seed)?;
-        let source = Arc::new(made);
+        Self::synthetic_sized(model, shapes, 0, count, seed)
+    }
+
+    /// The same with larger open dimensions: 128 and 224 where `size` is 1, 1024 and 640 where it is 2.
+    ///
+    /// # Errors
+    /// As [`Samples::synthetic`].
+    pub fn synthetic_sized(
+        model: &Model,
+        shapes: &[(String, Vec<i64>)],
+        size: usize,
+        count: usize,
+        seed: u64,
+    ) -> Result<Self> {
+        let inputs = Input::all(model)?;
+        let source = Arc::new(synthetic::Synthetic::new(model, &inputs, shapes, size, (count, seed))?);
         Ok(Self { path: PathBuf::from("synthetic samples"), source, chosen: None })
     }
 

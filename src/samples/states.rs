@@ -133,7 +133,7 @@ fn zeros(input: &Input, inputs: &[Input], shapes: &[(String, Vec<i64>)]) -> Resu
         let problem = "its shape is not known: give its first value in the samples";
         return Err(Error::invalid(format!("input {}", input.name), problem));
     };
-    let mut sizes = synthetic::Sizes::of(inputs, shapes);
+    let mut sizes = synthetic::Sizes::of(inputs, shapes, 0);
     let dims: Vec<i64> = (0..dims.len()).map(|axis| sizes.dim(input, axis) as i64).collect();
     let dtype = Dtype::try_from(input.dtype).unwrap_or(Dtype::Undefined);
     let bytes = dims.iter().product::<i64>() as usize * element::size(dtype).unwrap_or(0);

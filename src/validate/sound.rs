@@ -15,6 +15,11 @@ const QUANTIZING: &[&str] = &["QuantizeLinear", "DequantizeLinear", "QLinear", "
 /// [`Error::SelfCheck`] naming the first node that breaks them.
 pub fn sound(written: &Model, float: &Model) -> Result<()> {
     match breach(written, float) {
+        // What the input itself breaks, in a node that has become another.
+        Some(found) if breaches(float).iter().any(|own| own.node == found.node) => Err(Error::invalid(
+            format!("{}: node {} {}", float.label(), found.operator, found.node),
+            format!("{}{}", subject(&found), found.problem),
+        )),
         Some(breach) => Err(Error::SelfCheck {
             place: format!("node {} {}", breach.operator, breach.node),
             problem: format!("{}runtimes would refuse the file: {}", subject(&breach), breach.problem),

@@ -51,7 +51,30 @@ fn row(model: &str, report: &Value, digest: &store::Digest) -> Row {
     if broken {
         remarks.push("outputs have values that are no longer finite".to_owned());
     }
-    let poor = !remarks.is_empty();
+    let mut poor = !remarks.is_empty();
+    for doubt in verdict["doubts"].as_array().into_iter().flatten() {
+        let (told, is_poor) = match doubt["kind"].as_str().unwrap_or_default() {
+            // Figures that mean nothing are not good ones.
+            "chance" => ("the float model itself is right hardly more often than guessing is", true),
+            "alike" => ("the float model gives the same outputs on all samples", true),
+            "not_a_number" => ("the float model gives NaN", false),
+            "calibrated" => ("judged on samples that it was calibrated on", false),
+            "left_out" => ("samples with NaN or infinite values were left out", false),
+            "unscored" => ("the labels were not used", false),
+            "edge" => ("the end of the model was not run", false),
+            "fewer_folders" | "order_of_folders" => {
+                ("the order of the class folders may not be that of the classes", false)
+            }
+            _ => continue,
+        };
+        poor |= is_poor;
+        remarks.push(told.to_owned());
+    }
+    // Little was quantized, or a limit is not shown to be kept.
+    let warnings = report["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    for warning in warnings.filter(|text| text.starts_with("only ") || text.starts_with("--max-drop")) {
+        remarks.push(warning.split(';').next().unwrap_or(warning).to_owned());
+    }
     if report["budget"]["met"] == Value::Bool(false) {
         remarks.push("the limits could not be kept".to_owned());
     }
@@ -125,6 +148,15 @@ mod tests {
             let row = row("m.onnx", &report, &digest);
             assert_eq!((row.status, row.reason.is_some()), (status, status == Status::Poor), "{report}");
         }
+        for (kind, status) in [("chance", Status::Poor), ("left_out", Status::Remarked)] {
+            let doubtful =
+                json!({"verdict": {"state": "validated", "doubts": [{"kind": kind}], "outputs": []}});
+            let row = row("m.onnx", &doubtful, &digest);
+            assert_eq!((row.status, row.reason.is_some()), (status, true), "{kind}");
+        }
+        let little = json!({"warnings": ["only 1 of 10 weight tensors was quantized; so it is"]});
+        let found = row("m.onnx", &little, &digest);
+        assert_eq!(found.reason.as_deref(), Some("only 1 of 10 weight tensors was quantized"));
         let unknown = json!({"verdict": {"state": "not_validated", "reason": "no samples"}});
         let found = row("m.onnx", &unknown, &digest);
         assert_eq!(found.reason.as_deref(), Some("not validated: no samples"));

@@ -197,8 +197,9 @@ fn run(
             Err(error) => return not(format!("no samples were given, and none can be made up: {error}")),
         },
     };
+    let mut samples = samples;
     let first = match view {
-        Ok(view) => match by_tract(pair, view, &samples, progress)? {
+        Ok(view) => match run_sized(pair, view, &mut samples, synthetic, progress)? {
             Err(problem) => at_the_edge(pair, view, &samples, problem, progress)?,
             done => done,
         },
@@ -240,6 +241,40 @@ fn run(
 fn is_discrete(code: i32) -> bool {
     let floats = [Dtype::Undefined, Dtype::Float, Dtype::Float16, Dtype::Bfloat16, Dtype::Double];
     Dtype::try_from(code).is_ok_and(|dtype| !floats.contains(&dtype))
+}
+
+/// What tract says of these samples, or where they are made up and the model cannot take their sizes, of larger ones.
+fn run_sized(
+    pair: &Pair,
+    view: &Model,
+    samples: &mut Samples,
+    synthetic: bool,
+    progress: &dyn Progress,
+) -> Result<std::result::Result<Compared, String>> {
+    let first = by_tract(pair, view, samples, progress)?;
+    let Err(problem) = &first else { return Ok(first) };
+    if !synthetic || first_fault(pair.float).or_else(|| first_fault(view)).is_some() {
+        return Ok(first);
+    }
+    for size in 1..=2 {
+        let larger =
+            Samples::synthetic_sized(pair.float, &pair.feeding.shapes, size, SYNTHETIC_SAMPLES, pair.seed);
+        let Ok(larger) = larger else { break };
+        if larger.get(0)?.inputs == samples.get(0)?.inputs {
+            break;
+        }
+        let judged = by_tract(pair, view, &larger, progress)?;
+        if judged.is_ok() {
+            *samples = larger;
+            return Ok(judged);
+        }
+    }
+    let sizes: Vec<String> =
+        samples.get(0)?.inputs.iter().map(|input| format!("{} {:?}", input.name(), input.dims)).collect();
+    Ok(Err(format!(
+        "{problem} (on made-up samples, {}; --sample-shape says other dimensions)",
+        sizes.join(", ")
+    )))
 }
 
 /// What tract says, or why it cannot.

@@ -134,6 +134,7 @@ fn found(
     let mut rows: Vec<LayerSensitivity> = search.layers.iter().map(row).collect();
     let mut warnings = judges.warnings;
     let solved_on = search.estimate(&bench, effort.layers, &mut rows, (&mut clock, &mut warnings))?;
+    let doubts = bench.whole(&plan)?.doubts;
     drop(bench);
     let bench = Bench::new(&ready.model, &all)?;
     let whole = search.confirm(&bench, &mut rows)?;
@@ -143,6 +144,7 @@ fn found(
     of_model.extend(warnings);
     of_model.extend(rows.iter().filter(|row| row.is_contradicted()).map(contradicted));
     Ok(Sensitivity {
+        doubts,
         input: job.input.clone(),
         precision: plan.precision.clone(),
         calibration,

@@ -32,13 +32,14 @@ struct Made {
 }
 
 impl Synthetic {
-    /// For `model`, whose inputs are `inputs`; `shapes` are those that were asked for.
+    /// For `model`, whose inputs are `inputs`; `shapes` are those that were asked for; open dimensions are the larger, the larger
+    /// `size` is, from 0.
     pub(super) fn new(
         model: &Model,
         inputs: &[Input],
         shapes: &[(String, Vec<i64>)],
-        count: usize,
-        seed: u64,
+        size: usize,
+        (count, seed): (usize, u64),
     ) -> Result<Self> {
         if let Some((name, _)) =
             shapes.iter().find(|(name, _)| inputs.iter().all(|input| input.name != *name))
@@ -49,7 +50,7 @@ impl Synthetic {
                 format!("the inputs are {}", names.join(", ")),
             ));
         }
-        let mut sizes = Sizes::of(inputs, shapes);
+        let mut sizes = Sizes::of(inputs, shapes, size);
         let tables = tables(model);
         let shaped: Vec<(Dtype, Vec<i64>)> =
             inputs.iter().map(|input| shape(input, shapes, &mut sizes)).collect::<Result<_>>()?;
@@ -129,7 +130,7 @@ mod tests {
 
     fn made(inputs: &[Input], count: usize, seed: u64) -> Result<Synthetic> {
         let model = crate::onnx::build::GraphBuilder::new(21).model();
-        Synthetic::new(&model, inputs, &[], count, seed)
+        Synthetic::new(&model, inputs, &[], 0, (count, seed))
     }
 
     fn named(name: &str) -> Dim {
@@ -172,7 +173,7 @@ mod tests {
             input("other", Dtype::Float, &[named("length"), Dim::Fixed(3)]),
         ];
         let asked = |name: &str, dims: &[i64]| {
-            Synthetic::new(&model, &inputs, &[(name.to_owned(), dims.to_vec())], 1, 0)
+            Synthetic::new(&model, &inputs, &[(name.to_owned(), dims.to_vec())], 0, (1, 0))
         };
         let sample = asked("ids", &[2, 7]).unwrap().get(0).unwrap();
         let dims: Vec<&[i64]> = sample.inputs.iter().map(|input| input.dims.as_slice()).collect();

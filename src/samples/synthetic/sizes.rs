@@ -7,10 +7,10 @@ use crate::onnx::Dtype;
 
 /// A batch.
 const BATCH: usize = 1;
-/// Words, frames and the like.
-const LENGTH: usize = 16;
+/// Words, frames and the like, from the first size tried to the last.
+const LENGTHS: [usize; 3] = [16, 128, 1024];
 /// Height, width and depth of pictures: stride after stride halves them.
-const SIDE: usize = 64;
+const SIDES: [usize; 3] = [64, 224, 640];
 /// A cache of what was there before.
 const PAST: usize = 0;
 /// Numbers of one sample as a sound.
@@ -22,13 +22,15 @@ const PASTS: [&str; 2] = ["past", "cache"];
 /// Sizes by symbol: equal for equal symbols.
 #[derive(Debug, Default)]
 pub(in crate::samples) struct Sizes {
+    /// Which of the sizes is tried.
+    size: usize,
     known: BTreeMap<String, usize>,
 }
 
 impl Sizes {
     /// Of the symbols that `inputs` name; those along the first axis of any are batches. `shapes` are given.
-    pub fn of(inputs: &[Input], shapes: &[(String, Vec<i64>)]) -> Self {
-        let mut sizes = Self::default();
+    pub fn of(inputs: &[Input], shapes: &[(String, Vec<i64>)], size: usize) -> Self {
+        let mut sizes = Self { size: size.min(LENGTHS.len() - 1), ..Self::default() };
         for (name, dims) in shapes {
             let input = inputs.iter().find(|input| input.name == *name);
             for (dim, &size) in input.and_then(|input| input.dims.as_deref()).unwrap_or(&[]).iter().zip(dims)
@@ -63,14 +65,15 @@ impl Sizes {
                 if let Some(&size) = self.known.get(symbol) {
                     return size;
                 }
-                let size = self.sum(symbol).unwrap_or_else(|| open(input, symbol, axis, dims.len()));
+                let size =
+                    self.sum(symbol).unwrap_or_else(|| open(input, symbol, axis, dims.len(), self.size));
                 self.known.insert(symbol.clone(), size);
                 size
             }
             // Some exporters write 0 for what they do not know.
             Some(Dim::Unknown | Dim::Zero) | None if axis == 0 => BATCH,
             Some(Dim::Zero) if is_past(&input.name) => PAST,
-            Some(Dim::Unknown | Dim::Zero) | None => open(input, "", axis, dims.len()),
+            Some(Dim::Unknown | Dim::Zero) | None => open(input, "", axis, dims.len(), self.size),
         }
     }
 
@@ -79,7 +82,7 @@ impl Sizes {
         let parts: Vec<&str> = symbol.split('+').map(str::trim).collect();
         let part = |text: &&str| {
             let known = self.known.get(*text).copied().or_else(|| text.parse().ok());
-            known.unwrap_or(if is_past(text) { PAST } else { LENGTH })
+            known.unwrap_or(if is_past(text) { PAST } else { LENGTHS[self.size] })
         };
         (parts.len() > 1).then(|| parts.iter().map(part).sum::<usize>().max(1))
     }
@@ -90,7 +93,7 @@ fn is_past(name: &str) -> bool {
     PASTS.iter().any(|past| name.contains(past)) && !name.contains('+')
 }
 
-fn open(input: &Input, symbol: &str, axis: usize, rank: usize) -> usize {
+fn open(input: &Input, symbol: &str, axis: usize, rank: usize, size: usize) -> usize {
     let float = [Dtype::Float, Dtype::Float16, Dtype::Bfloat16, Dtype::Double]
         .iter()
         .any(|dtype| *dtype as i32 == input.dtype);
@@ -98,9 +101,9 @@ fn open(input: &Input, symbol: &str, axis: usize, rank: usize) -> usize {
     match rank {
         _ if is_past(symbol) || (symbol.is_empty() && is_past(&input.name)) => PAST,
         _ if axis == 0 => BATCH,
-        4.. if float && axis >= 2 && !is_past(&input.name) => SIDE,
+        4.. if float && axis >= 2 && !is_past(&input.name) => SIDES[size],
         2 | 3 if float && axis + 1 == rank && SOUNDS.iter().any(|sound| name.contains(sound)) => SOUND,
-        _ => LENGTH,
+        _ => LENGTHS[size],
     }
 }
 
@@ -120,7 +123,7 @@ mod tests {
     }
 
     fn made(inputs: &[Input], shapes: &[(String, Vec<i64>)]) -> Vec<Vec<usize>> {
-        let mut sizes = Sizes::of(inputs, shapes);
+        let mut sizes = Sizes::of(inputs, shapes, 0);
         let rank = |input: &Input| input.dims.as_ref().map_or(0, Vec::len);
         inputs.iter().map(|input| (0..rank(input)).map(|axis| sizes.dim(input, axis)).collect()).collect()
     }
