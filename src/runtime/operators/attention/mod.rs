@@ -25,7 +25,7 @@ pub(super) use scatter::choose as scatter;
 pub(super) use standard::choose as standard;
 
 /// The input in `slot`, where one is given.
-fn given<'k>(inputs: &'k [Option<Known>], slot: usize) -> Option<&'k Known> {
+fn given(inputs: &[Option<Known>], slot: usize) -> Option<&Known> {
     inputs.get(slot).and_then(Option::as_ref)
 }
 
