@@ -11,7 +11,7 @@ use crate::pipeline::{self, State};
 pub struct Feeding {
     /// Dimensions of an input in made-up samples, where none are given; the written model stays as free as before; may be repeated
     #[arg(long = "sample-shape", value_name = "INPUT:1x16", value_parser = shape)]
-    pub shapes: Vec<(String, Vec<i64>)>,
+    pub sample_shapes: Vec<(String, Vec<i64>)>,
     /// An output that is an input of the next call, as recurrent state or cache; may be repeated. Samples are then calls in
     /// their order: those of one file, or of the files NAME-1, NAME-2 ... in a folder; the first call's state is that of the
     /// samples, or zeros
@@ -25,7 +25,7 @@ pub struct Feeding {
 impl Feeding {
     /// The same for the pipeline.
     pub fn feeding(&self) -> pipeline::Feeding {
-        pipeline::Feeding { shapes: self.shapes.clone(), states: self.states.clone(), calls: self.calls }
+        pipeline::Feeding { shapes: self.sample_shapes.clone(), states: self.states.clone(), calls: self.calls }
     }
 }
 
