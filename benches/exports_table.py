@@ -44,7 +44,7 @@ def write(document, lines, runtime):
     python benches/exports.py FOLDER --fourbit target/release/fourbit --table docs/zoo.md
 
 makes all of it again: it fetches the packages (versions are pinned), makes up samples of the kind that each model takes (32 for
-calibration, 32 others to judge by; text and sound in several lengths, states as the model gave them for the frame before),
+calibration, 32 others to judge by, 16 where that takes long, 256 frames of voices; text and sound in several lengths, states as the model gave them for the frame before),
 converts each model at w4 and w4a8 with them, and at w4 without any. Figures are the SQNR of the outputs in dB, the mean over
 the outputs' noise: as fourbit says, and as onnxruntime {runtime} has it of the written file on the same samples, with its
 optimizations off / on. "no samples" is what onnxruntime measures on the validation samples where fourbit saw none. "written by"
