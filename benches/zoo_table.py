@@ -252,7 +252,9 @@ float constants that are left are accounted for, byte by byte.
 
 """ + "\n".join(table) + f"\n\n{len(lines)} converted, {failed} failed.\n"
     if options.table:
-        options.table.write_text(text)
+        # What follows is written by exports.py.
+        later = options.table.read_text().partition("\n## ") if options.table.is_file() else ("", "", "")
+        options.table.write_text(text + later[1] + later[2])
     print(f"{len(lines)} converted, {failed} failed")
     return 1 if failed or not lines else 0
 
