@@ -221,3 +221,43 @@ fn bodies_capture_what_crosses_a_cut() {
     graph.output(&scores);
     check(&graph.model(), &[2, 4], true);
 }
+
+#[test]
+fn what_constants_reach_is_decided_as_well() {
+    let mut graph = GraphBuilder::new(21);
+    let x = graph.input("x", &[1, 4]);
+    let [w1, w2, w3] = ["w1", "w2", "w3"].map(|name| graph.weights(name, &[4, 4]));
+    let first = graph.node("MatMul", &[&x, &w1], &[]);
+    // A constant in front of a layer, behind another: and one that is computed, the same on every sample.
+    let fixed = graph.initializer(tensor_f32("fixed", &[1, 4], &[0.5, -1.0, 2.0, 0.0]));
+    let second = graph.node("MatMul", &[&fixed, &w2], &[]);
+    let shape = graph.node("Shape", &[&first], &[]);
+    let number = graph.node("Cast", &[&shape], &[attr::int("to", 1)]);
+    let square = graph.initializer(tensor_i64("square", &[2], &[1, 2]));
+    let row = graph.node("Reshape", &[&number, &square], &[]);
+    let twice = graph.node("Concat", &[&row, &row], &[attr::int("axis", 1)]);
+    let third = graph.node("MatMul", &[&twice, &w3], &[]);
+    let sum = graph.node("Add", &[&first, &second], &[]);
+    let y = graph.node("Add", &[&sum, &third], &[]);
+    graph.output(&y);
+    let model = graph.model();
+    let analysis = analysis(&model);
+    let feed = |at: usize| -> Result<Vec<TensorProto>> { Ok(vec![sample(&[1, 4], at)]) };
+    let steps = Steps::default();
+    let mut walk = Walk::new(&model, &analysis, (0..3).collect(), SAMPLES, &feed, true, &steps);
+    let mut met = Vec::new();
+    loop {
+        let Stop { weights: sites, .. } = walk.advance().unwrap();
+        if sites.is_empty() {
+            break;
+        }
+        for &site in &sites {
+            assert!(walk.moments(site).unwrap().is_some());
+            let values = changed(&model, &analysis.weights[site].tensor);
+            walk.settle(site, Some(&values), &[]);
+        }
+        met.extend(sites);
+    }
+    met.sort_unstable();
+    assert_eq!(met, [0, 1, 2]);
+}
