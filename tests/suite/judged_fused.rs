@@ -136,7 +136,7 @@ fn decoder() -> Model {
         attr::int("local_window_size", 3),
     ];
     let inputs = [q.as_str(), &k, &v, "", "", &last, &total, &cos, &sin];
-    let [y, _] = fused.node("GroupQueryAttention", &inputs, &attributes, 2);
+    let [y, _] = fused.node("GroupQueryAttention", &inputs, &attributes, 0);
     let y = fused.product(&y, "out", [64, 32]);
     let [y, sum] = fused.node("SkipSimplifiedLayerNormalization", &[&x, &y, &g], &[epsilon], 3);
     let y = fused.product(&y, "up", [32, 64]);
