@@ -25,7 +25,11 @@ pub struct Feeding {
 impl Feeding {
     /// The same for the pipeline.
     pub fn feeding(&self) -> pipeline::Feeding {
-        pipeline::Feeding { shapes: self.sample_shapes.clone(), states: self.states.clone(), calls: self.calls }
+        pipeline::Feeding {
+            shapes: self.sample_shapes.clone(),
+            states: self.states.clone(),
+            calls: self.calls,
+        }
     }
 }
 
