@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::segment::{Changes, Segment, leading};
 use crate::error::{Error, Result};
 use crate::onnx::build::node;
-use crate::onnx::proto::{GraphProto, TensorProto, ValueInfoProto};
-use crate::onnx::{Index, Model, node_label, outer_names};
+use crate::onnx::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto};
+use crate::onnx::{Index, Model, bodies, node_label, outer_names};
 use crate::plan::{Analysis, Keep, Skip, WeightSite};
 use crate::runtime::{Fault, Session};
 
@@ -148,13 +148,10 @@ impl Reach {
         let mut values: Vec<&str> = graph.output.iter().map(|value| value.name()).collect();
         for &at in self.beyond.keys() {
             let node = &graph.node[at];
-            let inputs = || node.input.iter().map(String::as_str).chain(outer_names(node));
-            let is_layer = LAYERS.contains(&node.op_type())
-                && inputs().any(|input| index.constant(input).is_some_and(|tensor| tensor.dims.len() > 1));
-            if is_layer {
+            if is_layer(node, &index) || bodies(node).any(has_layers) {
                 return Ok(None);
             }
-            values.extend(inputs());
+            values.extend(node.input.iter().map(String::as_str).chain(outer_names(node)));
         }
         let within = |name: &&str| {
             let made = index.producer_at(name).is_some_and(|at| !self.beyond.contains_key(&at));
@@ -163,7 +160,12 @@ impl Reach {
         let mut known = HashSet::new();
         let values: Vec<String> =
             values.into_iter().filter(within).filter(|name| known.insert(*name)).map(str::to_owned).collect();
-        if values.is_empty() {
+        // What no layer leads to says nothing of the layers.
+        let nodes = leading(&index, values.iter().map(String::as_str), |_| false);
+        if !nodes
+            .iter()
+            .any(|&at| is_layer(&graph.node[at], &index) || bodies(&graph.node[at]).any(has_layers))
+        {
             return Ok(None);
         }
         let part = |model: &Model, index: &Index| {
@@ -232,6 +234,17 @@ impl Reach {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether a constant of `node` is the weights of a layer.
+fn is_layer(node: &NodeProto, index: &Index) -> bool {
+    let is_weight = |input: &String| index.constant(input).is_some_and(|tensor| tensor.dims.len() > 1);
+    LAYERS.contains(&node.op_type()) && node.input.iter().any(is_weight)
+}
+
+/// Whether a body has a layer, wherever its weights are.
+fn has_layers(body: &GraphProto) -> bool {
+    body.node.iter().any(|node| LAYERS.contains(&node.op_type()) || bodies(node).any(has_layers))
 }
 
 /// A model of `nodes` that gives `outputs` and takes all inputs that `model` takes.
@@ -316,6 +329,25 @@ mod tests {
         let model = self::model("DeformConv");
         let reach = Reach::of(&model, &faults(&model));
         assert!(reach.edge(&model, &model).unwrap().is_none());
+        // A net in a branch, of which the condition alone can be run.
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[4, 4]);
+        let w = graph.weights("w", &[4, 4]);
+        let sum = graph.node("ReduceSum", &[&x], &[attr::int("keepdims", 0)]);
+        let inner = GraphProto {
+            node: vec![
+                node("MatMul", "", &[&x, &w], &["p"], &[]),
+                node("DeformConv", "", &["p"], &["z"], &[]),
+            ],
+            output: vec![ValueInfoProto { name: Some("z".into()), ..Default::default() }],
+            ..Default::default()
+        };
+        let branches = ["then_branch", "else_branch"].map(|name| attr::graph(name, inner.clone()));
+        let y = graph.node("If", &[&sum], &branches);
+        graph.output(&y);
+        let model = graph.model();
+        let reach = Reach::of(&model, &faults(&model));
+        assert!(!reach.is_whole() && reach.edge(&model, &model).unwrap().is_none());
     }
 
     #[test]

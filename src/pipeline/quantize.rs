@@ -229,6 +229,7 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
     ready.warnings.extend(decided.warnings);
     let plan = decided.plan;
     ready.warnings.extend(saturating(&plan));
+    ready.warnings.extend(inside(&analysis, &plan).filter(|_| samples.is_some()));
     let stored = analysis.weights.iter().map(|site| (site.tensor.as_str(), site.bytes())).collect();
     ready.warnings.extend(coverage(&plan, &stored, &job.options)?);
     Ok(Solved {
@@ -265,6 +266,26 @@ fn noisy(validation: &Validation, options: &Options) -> Option<String> {
         false => "--min-sqnr asks for more, and larger limits on the size leave room for it",
     };
     Some(format!("{problem}: {remedy}"))
+}
+
+/// A warning where layers lie in bodies, of whose inputs nothing is seen.
+fn inside(analysis: &Analysis, plan: &Plan) -> Option<String> {
+    let unseen = |tensor: &str| {
+        let site = analysis.weights.iter().find(|site| site.tensor == tensor);
+        site.is_some_and(|site| site.inputs.iter().all(String::is_empty))
+    };
+    let done = plan.decisions.iter().filter_map(|decision| match decision {
+        Decision::Weight(weight) => Some(&weight.tensor),
+        Decision::Activation(_) => None,
+    });
+    let (all, count) =
+        done.fold((0, 0), |(all, count), tensor| (all + 1, count + usize::from(unseen(tensor))));
+    (count > 0).then(|| {
+        format!(
+            "{count} of {all} layers lie inside If, Loop or Scan: their weights are chosen by themselves, not on samples, and activations \
+             there stay float"
+        )
+    })
 }
 
 /// A warning where weights of the plan use codes whose products may saturate.

@@ -363,10 +363,7 @@ fn decorated() -> Model {
 fn what_stands_beside_the_graph_is_kept() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (outcome, near) = convert(&decorated(), folder.path(), "decorated", "w4");
-    let fourbit::plan::Verdict::NotValidated { reason } = &outcome.verdict else {
-        panic!("no sequences in tract")
-    };
-    assert!(reason.contains("SequenceConstruct"), "{reason}");
+    assert!(matches!(outcome.verdict, fourbit::plan::Verdict::Validated(_)), "{:?}", outcome.verdict);
     let (before, after) = (decorated().proto, fourbit::onnx::read(&near.quantized).expect("the file").proto);
     assert_eq!(after.metadata_props[..1], before.metadata_props[..]);
     assert_eq!((&after.doc_string, &after.training_info), (&before.doc_string, &before.training_info));
