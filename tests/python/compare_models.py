@@ -70,8 +70,12 @@ def ratio(a, b):
 
 
 def check(path, outputs):
-    """The checker demands that outputs say their rank; a model under test need not."""
+    """The checker demands that outputs say their rank; a model under test need not. Operators of onnxruntime's in the standard
+    domain it does not know, and passes in another one."""
     model = onnx.load(path)
+    for node in model.graph.node:
+        if not node.domain and not onnx.defs.has(node.op_type):
+            node.domain = "com.microsoft"
     for value, output in zip(model.graph.output, outputs, strict=True):
         if not value.type.tensor_type.HasField("shape"):
             value.type.tensor_type.shape.SetInParent()
