@@ -128,8 +128,17 @@ mod tests {
         Input { name: name.into(), dtype: dtype as i32, dims: Some(dims.to_vec()), batch_axis: None }
     }
 
+    /// A model without tables.
+    fn some_model() -> Model {
+        let mut graph = crate::onnx::build::GraphBuilder::new(21);
+        let x = graph.input("x", &[1]);
+        let y = graph.node("Relu", &[&x], &[]);
+        graph.output(&y);
+        graph.model()
+    }
+
     fn made(inputs: &[Input], count: usize, seed: u64) -> Result<Synthetic> {
-        let model = crate::onnx::build::GraphBuilder::new(21).model();
+        let model = some_model();
         Synthetic::new(&model, inputs, &[], 0, (count, seed))
     }
 
@@ -167,7 +176,7 @@ mod tests {
 
     #[test]
     fn shapes_asked_for_are_made() {
-        let model = crate::onnx::build::GraphBuilder::new(21).model();
+        let model = some_model();
         let inputs = [
             input("ids", Dtype::Int64, &[named("batch"), named("length")]),
             input("other", Dtype::Float, &[named("length"), Dim::Fixed(3)]),
