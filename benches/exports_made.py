@@ -201,7 +201,7 @@ def recipes():
         Made("jax_convolutions", *jax, each(picture)),
         Made("keras_convolutions", *tensorflow, each(picture)),
         Made("keras_recurrent", *tensorflow, each(ids(400, np.int32))),
-        Made("ort_fused_minilm", *runtime, each(sentence), "minilm_l3"),
+        Made("ort_fused_minilm", *runtime, each(sentence), "minilm_l3", 16),
         Made("ort_fused_cls", *runtime, each(direction), "ppocr2_cls"),
     ]
 
