@@ -64,7 +64,8 @@ python benches/exports.py FOLDER --fourbit target/release/fourbit --table docs/z
 
 It fetches the packages, whose versions are pinned, and makes up samples of the kind that each model takes: 32 for calibration and
 32 others to judge by, 8 or 16 where that takes long, 64 or 256 where it takes no time; text and sound in several lengths, states
-as the model gave them for the frame before. Each model is converted at w4 and w4a8 with these, and at w4 without any.
+as the model gave them for the frame before. Each model is converted at w4 and w4a8 with these, and at w4 without any;
+there `--sample-shape` tells the frame's length of the voice detectors whose graphs run on no other.
 
 Figures are the SQNR of the float outputs in dB, the mean over the outputs' noise: what fourbit says, then what onnxruntime {runtime} has
 of the written file on the same samples, optimizations off / as they are by default. "w4, no samples" is measured by onnxruntime on
