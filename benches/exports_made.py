@@ -50,7 +50,8 @@ def sklearn_pipeline(output):
 
     inputs, labels = load_digits(return_X_y=True)
     wanted = np.eye(10)[labels]
-    steps = StandardScaler(), PCA(24, random_state=0), MLPRegressor(hidden_layer_sizes=(48,), activation="tanh", max_iter=300, random_state=0)
+    network = MLPRegressor(hidden_layer_sizes=(48,), activation="tanh", max_iter=300, random_state=0)
+    steps = StandardScaler(), PCA(24, random_state=0), network
     save(to_onnx(make_pipeline(*steps).fit(inputs, wanted), inputs[:1].astype(np.float32)), output)
 
 

@@ -9,7 +9,7 @@ from onnxscript import FLOAT, INT64, script
 from onnxscript import opset21 as op
 from onnxscript.values import Opset
 
-GENERATOR, WIDTH, HEADS = np.random.default_rng(0), 96, 4
+GENERATOR, WIDTH = np.random.default_rng(0), 96
 OWN = Opset("exports.encoder", 1)
 
 
@@ -27,8 +27,6 @@ TABLE, PLACES, HEAD = weight(500, WIDTH), weight(64, WIDTH), weight(WIDTH, 12)
 QKV_1, QKV_2, OUT_1, OUT_2 = weight(WIDTH, 3 * WIDTH), weight(WIDTH, 3 * WIDTH), weight(WIDTH, WIDTH), weight(WIDTH, WIDTH)
 WIDE_1, WIDE_2, NARROW_1, NARROW_2 = (weight(*shape) for shape in [(WIDTH, 4 * WIDTH)] * 2 + [(4 * WIDTH, WIDTH)] * 2)
 BIAS_1, BIAS_2, GAIN, SHIFT = vector(4 * WIDTH), vector(4 * WIDTH), vector(WIDTH, 1.0), vector(WIDTH)
-# The table's rows have a spread of 1/500, so that normalisation comes first.
-SHARE = (WIDTH // HEADS) ** -0.5
 
 
 @script(OWN, default_opset=op)
