@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{Dtype, Model, tensor};
 
+/// Bytes of a state that is made up.
+const LARGEST: usize = 1 << 30;
+
 /// Samples with tensors of their own at some of the model's inputs.
 #[derive(Debug)]
 struct With {
@@ -136,7 +139,12 @@ fn zeros(input: &Input, inputs: &[Input], shapes: &[(String, Vec<i64>)]) -> Resu
     let mut sizes = synthetic::Sizes::of(inputs, shapes, 0);
     let dims: Vec<i64> = (0..dims.len()).map(|axis| sizes.dim(input, axis) as i64).collect();
     let dtype = Dtype::try_from(input.dtype).unwrap_or(Dtype::Undefined);
-    let bytes = dims.iter().product::<i64>() as usize * element::size(dtype).unwrap_or(0);
+    let width = element::size(dtype).unwrap_or(0);
+    let bytes = dims.iter().try_fold(width, |bytes, &dim| bytes.checked_mul(usize::try_from(dim).ok()?));
+    let Some(bytes) = bytes.filter(|&bytes| bytes <= LARGEST) else {
+        let problem = format!("a state of {dims:?} is too large to begin with zeros");
+        return Err(Error::invalid(format!("input {}", input.name), problem));
+    };
     Ok(tensor(input.name.as_str(), dtype, &dims, vec![0; bytes]))
 }
 

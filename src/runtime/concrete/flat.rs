@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tract_onnx::prelude::*;
 
 use super::is_list;
-use super::one::{Fact, Operand, Seen, Single};
+use super::one::{Fact, Operand, Seen, Single, shape};
 use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
 use crate::onnx::{Model, Names, bodies, element_count, is_standard, node_label};
 use crate::runtime::values::to_tract;
@@ -188,10 +188,14 @@ impl<'m> Flat<'m> {
                 operator if operator.contains("Sequence") && operator != "ReverseSequence" => {
                     return self.sequence(operator, &flat);
                 }
-                "Identity" if self.values.get(&flat.input[0]).is_some_and(|value| value.items.is_some()) => {
-                    let value = self.values[&flat.input[0]].clone();
-                    self.set(flat.output[0].clone(), value);
-                    return Ok(());
+                "Identity" => {
+                    let held = flat.input.first().and_then(|name| self.values.get(name));
+                    if let (Some(value), Some(name)) =
+                        (held.filter(|value| value.items.is_some()), flat.output.first())
+                    {
+                        self.values.insert(name.clone(), value.clone());
+                        return Ok(());
+                    }
                 }
                 _ => {}
             }
@@ -381,20 +385,4 @@ fn fact_of(tensor: &TensorProto) -> Option<Fact> {
     let empty = TensorProto { dims: vec![0], raw_data: Some(Vec::new().into()), ..TensorProto::default() };
     let like = to_tract(&TensorProto { data_type: tensor.data_type, ..empty }).ok()?;
     Some((like.datum_type(), dims))
-}
-
-/// Shape with `start` and `end`, and Size, by their definition.
-fn shape(node: &NodeProto, dims: &[usize]) -> Arc<Tensor> {
-    let all: Vec<i64> = dims.iter().map(|&dim| dim as i64).collect();
-    if node.op_type() == "Size" {
-        return Arc::new(tensor0(all.iter().product::<i64>()));
-    }
-    let rank = all.len() as i64;
-    let place = |name: &str, usual: i64| {
-        let given = crate::onnx::int(node, name).unwrap_or(usual);
-        (if given < 0 { given + rank } else { given }).clamp(0, rank) as usize
-    };
-    let (start, end) = (place("start", 0), place("end", rank));
-    let part = all.get(start..end.max(start)).unwrap_or_default();
-    Arc::new(tensor1(part))
 }

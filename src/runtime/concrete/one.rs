@@ -158,3 +158,19 @@ pub(in crate::runtime) fn parse(model: &Model) -> Result<ParseResult, String> {
         READER.parse(&proto, None)
     })
 }
+
+/// Shape with `start` and `end`, and Size, by their definition.
+pub(super) fn shape(node: &NodeProto, dims: &[usize]) -> Arc<Tensor> {
+    let all: Vec<i64> = dims.iter().map(|&dim| dim as i64).collect();
+    if node.op_type() == "Size" {
+        return Arc::new(tensor0(all.iter().product::<i64>()));
+    }
+    let rank = all.len() as i64;
+    let place = |name: &str, usual: i64| {
+        let given = crate::onnx::int(node, name).unwrap_or(usual);
+        (if given < 0 { given + rank } else { given }).clamp(0, rank) as usize
+    };
+    let (start, end) = (place("start", 0), place("end", rank));
+    let part = all.get(start..end.max(start)).unwrap_or_default();
+    Arc::new(tensor1(part))
+}

@@ -230,6 +230,23 @@ fn defaults_and_sparse_initializers_are_read() {
 }
 
 #[test]
+fn damaged_nodes_are_refused() {
+    // Beside a loop, so that the graph is gone through node by node.
+    for (operator, inputs) in
+        [("Identity", &[][..]), ("Shape", &[]), ("SequenceAt", &[]), ("If", &[]), ("Scan", &["a"])]
+    {
+        let mut graph = GraphBuilder::new(21);
+        graph.input("a", &[2]);
+        nothing(&mut graph);
+        graph.push(node(operator, "n", inputs, &["z"], &[]));
+        graph.output("z");
+        let session = Session::new(&graph.model(), "float", &[]);
+        let ran = session.and_then(|session| session.run(&[tensor_f32("a", &[2], &[1.0, 2.0])]));
+        assert!(ran.is_err(), "{operator}");
+    }
+}
+
+#[test]
 fn no_round_gives_an_empty_list() {
     let mut model = counting("trips", 9.0);
     let inner = model.graph_mut().node[0].attribute[0].g.as_mut().unwrap();
