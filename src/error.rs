@@ -154,6 +154,9 @@ pub enum Error {
         /// onnxruntime's own words.
         problem: String,
     },
+    /// The caller asked for an end of the work. Nothing was left behind.
+    #[error("cancelled; nothing was written")]
+    Cancelled,
     /// The written file does not say what was planned: a fault of fourbit's own.
     #[error("self-check failed at {place}: {problem}; nothing was written, please report this")]
     SelfCheck {
@@ -164,7 +167,78 @@ pub enum Error {
     },
 }
 
+/// What an error is about, for programs that go on differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A file cannot be read or written, exists already, or would be lost.
+    File,
+    /// The model is no ONNX model, breaks a rule of the format, or has an operator without a way to the opset wanted.
+    Model,
+    /// Samples cannot be read, or do not fit the model.
+    Samples,
+    /// Options contradict one another or the model.
+    Options,
+    /// A plan is damaged, or does not fit the model.
+    Plan,
+    /// A place beyond a network failed.
+    Remote,
+    /// A runtime cannot load or run the model, which what was asked for needs.
+    Runtime,
+    /// Nothing in the model would be quantized, so nothing was written.
+    NothingQuantized,
+    /// The caller stopped the work.
+    Cancelled,
+    /// A fault of fourbit's own: the written file did not say what was planned. Nothing was written.
+    SelfCheck,
+}
+
 impl Error {
+    /// What it is about.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Read { .. } | Self::Write { .. } | Self::Exists { .. } | Self::OverwritesInput { .. } => {
+                ErrorKind::File
+            }
+            Self::NotOnnx { .. } | Self::Invalid { .. } | Self::NoConversion { .. } => ErrorKind::Model,
+            Self::Samples { .. } => ErrorKind::Samples,
+            Self::Options { .. } => ErrorKind::Options,
+            Self::Plan { .. } => ErrorKind::Plan,
+            Self::Remote { .. } => ErrorKind::Remote,
+            Self::NotRunnable { .. }
+            | Self::Runtime { .. }
+            | Self::NoOnnxruntime { .. }
+            | Self::Onnxruntime { .. } => ErrorKind::Runtime,
+            Self::NothingQuantized { .. } => ErrorKind::NothingQuantized,
+            Self::Cancelled => ErrorKind::Cancelled,
+            Self::SelfCheck { .. } => ErrorKind::SelfCheck,
+        }
+    }
+
+    /// The file that it is about, where it is about one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Read { path, .. }
+            | Self::Write { path, .. }
+            | Self::Exists { path }
+            | Self::OverwritesInput { path }
+            | Self::NotOnnx { path, .. }
+            | Self::Samples { path, .. }
+            | Self::Plan { path, .. }
+            | Self::Onnxruntime { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The node that it is about, where it is about one: its name, or that of its first output.
+    pub fn node(&self) -> Option<&str> {
+        match self {
+            Self::NoConversion { node, .. } => Some(node),
+            Self::Invalid { place, .. } => place.strip_prefix("node "),
+            _ => None,
+        }
+    }
+
     /// A read failure on `path`.
     pub fn read(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |source| Self::Read { path: path.to_owned(), source }

@@ -171,13 +171,24 @@ pub struct Precision {
 }
 
 impl Precision {
+    /// 4-bit weights; activations stay float, so that no samples are needed.
+    pub const W4: Self = Self { weights: Some(Storage::Int4), activations: None };
+    /// 4-bit weights, 8-bit activations.
+    pub const W4A8: Self = Self { weights: Some(Storage::Int4), activations: Some(Storage::Uint8) };
+    /// 4-bit weights and activations.
+    pub const W4A4: Self = Self { weights: Some(Storage::Int4), activations: Some(Storage::Uint4) };
+    /// 8-bit weights; activations stay float.
+    pub const W8: Self = Self { weights: Some(Storage::Int8), activations: None };
+    /// 8-bit weights and activations.
+    pub const W8A8: Self = Self { weights: Some(Storage::Int8), activations: Some(Storage::Uint8) };
+
     /// The names that [`Precision::from_str`] takes.
     pub const NAMES: [&'static str; 5] = ["w4", "w4a8", "w4a4", "w8", "w8a8"];
 }
 
 impl Default for Precision {
     fn default() -> Self {
-        Self { weights: Some(Storage::Int4), activations: Some(Storage::Uint8) }
+        Self::W4A8
     }
 }
 
@@ -185,18 +196,17 @@ impl FromStr for Precision {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let (weights, activations) = match name {
-            "w4" => (Storage::Int4, None),
-            "w4a8" => (Storage::Int4, Some(Storage::Uint8)),
-            "w4a4" => (Storage::Int4, Some(Storage::Uint4)),
-            "w8" => (Storage::Int8, None),
-            "w8a8" => (Storage::Int8, Some(Storage::Uint8)),
+        match name {
+            "w4" => Ok(Self::W4),
+            "w4a8" => Ok(Self::W4A8),
+            "w4a4" => Ok(Self::W4A4),
+            "w8" => Ok(Self::W8),
+            "w8a8" => Ok(Self::W8A8),
             _ => {
                 let remedy = format!("choose one of {}", Self::NAMES.join(", "));
-                return Err(Error::options(format!("unknown precision {name:?}"), remedy));
+                Err(Error::options(format!("unknown precision {name:?}"), remedy))
             }
-        };
-        Ok(Self { weights: Some(weights), activations })
+        }
     }
 }
 

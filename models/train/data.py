@@ -7,6 +7,7 @@ validation use different seeds and never share a draw.
   shapes(n, seed) -> uint8 pictures [n, 32, 32, 3] (NHWC, RGB), labels [n]
   digits(n, seed) -> uint8 pictures [n, 28, 28], labels [n]
   waves(n, seed)  -> int8 signals [n, 128], labels [n]
+  stories(n, seed) -> uint8 characters [n, 112], the characters that follow [n, 112]
 
 Values are kept to a few levels (16 for pictures, 64 for signals): it costs no
 accuracy worth speaking of and lets the stored float arrays compress well.
@@ -260,3 +261,50 @@ def waves(n, seed, length=128):
     gap = np.abs(t - uniform(0, 1)) < uniform(0, 0.06)
     signal = np.where(gap, 0, signal) + rng.normal(0, 1, signal.shape) * uniform(0.02, 0.26)
     return np.clip(np.rint(signal * 16), -32, 31).astype(np.int8), labels
+
+
+# ---------------------------------------------------------------- stories
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+VOCABULARY = "\n ." + LETTERS  # the number of a character is its place; the rest of 32 is not used
+_NAMES = {"she": ["anna", "mira", "ruth", "zoe"], "he": ["tom", "igor", "hugo", "ben"]}
+_THINGS = ["apple", "key", "coin", "button", "shell", "ticket", "pencil", "stone"]
+_COLOURS = ["red", "blue", "green", "grey", "yellow"]
+_PLACES = ["garden", "kitchen", "harbour", "market", "library"]
+_NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+_MOODS = {"gives": "happy", "loses": "sad", "finds": "happy"}
+
+
+def _pick(rng, words):
+    """One of the words, the first the most likely."""
+    share = 0.6 ** np.arange(len(words))
+    return words[rng.choice(len(words), p=share / share.sum())]
+
+
+def _story(rng):
+    """A few sentences with what a reader can know in advance: names, numbers, moods and places come back."""
+    kind = _pick(rng, ["she", "he"])
+    name, thing, colour, place = (_pick(rng, words) for words in (_NAMES[kind], _THINGS, _COLOURS, _PLACES))
+    have, change = int(rng.integers(2, 6)), int(rng.integers(1, 3))
+    deed = _pick(rng, list(_MOODS))
+
+    def counted(count):
+        return f"{_NUMBERS[count]} {colour} {thing}{'' if count == 1 else 's'}"
+
+    left = have + change if deed == "finds" else have - change
+    friend = _pick(rng, _NAMES["he" if kind == "she" else "she"])
+    other = f" to {friend}" if deed == "gives" else f" in the {place}"
+    return (f"{name} has {counted(have)}. {kind} {deed} {counted(change)}{other}. "
+            f"now {name} has {counted(left)}. {kind} is {_MOODS[deed]}.\n")
+
+
+def stories(n, seed, length=112):
+    """Texts that begin with a story, and what follows each character."""
+    rng, numbers = np.random.default_rng(seed), {c: i for i, c in enumerate(VOCABULARY)}
+    texts = np.empty((n, length + 1), np.int64)
+    for text in texts:
+        told = ""
+        while len(told) < length + 1:
+            told += _story(rng)
+        text[:] = [numbers[c] for c in told[:length + 1]]
+    return texts[:, :-1].astype(np.uint8), texts[:, 1:]

@@ -184,6 +184,16 @@ def save_arrays(path, **arrays):
                 np.lib.format.write_array(file, array, allow_pickle=False)
 
 
+def record(folder, params, top1, samples):
+    """Writes what a float model reaches into the table of all."""
+    path = folder.parent / "accuracy.json"
+    table = json.loads(path.read_text()) if path.exists() else {}
+    table[folder.name] = {"float_top1": round(float(top1), 6), "samples": samples,
+                          "parameters": int(sum(v.size for v in params.values())),
+                          "bytes": (folder / "model.onnx").stat().st_size}
+    path.write_text(json.dumps(dict(sorted(table.items())), indent=2) + "\n")
+
+
 def write(models, name, task, params, state, calibration, validation, pictures, trained, scaling):
     """The whole folder of a network; checks ONNX against the trained network."""
     folder = models / name
@@ -228,10 +238,6 @@ def write(models, name, task, params, state, calibration, validation, pictures, 
         + ("- `pictures.npz`: 100 pictures as uint8 NHWC with labels; `preprocess.toml` says how "
            "they become the input\n" if pictures is not None else "")
         + "\nMade by `../train`; the data is drawn by its generator.\n")
-    path = models / "accuracy.json"
-    table = json.loads(path.read_text()) if path.exists() else {}
-    table[name] = {"float_top1": round(top1, 6), "samples": len(labels), "parameters": count,
-                   "bytes": size}
-    path.write_text(json.dumps(dict(sorted(table.items())), indent=2) + "\n")
+    record(folder, params, top1, len(labels))
     print(f"{name}: top-1 {before:.4f} as trained, {top1:.4f} in onnxruntime; {count} parameters,"
           f" {size} bytes", flush=True)

@@ -1,4 +1,4 @@
-"""The four networks, each written once, and the TensorFlow side that trains them.
+"""The five networks, each written once, and the TensorFlow side that trains them.
 
 A network is a function of a builder `b` and an input. `Tensors` below computes;
 `export.Onnx` has the same methods and writes ONNX nodes instead, so that the
@@ -12,6 +12,14 @@ import numpy as np
 import tensorflow as tf
 
 EPSILON = 1e-5
+# The decoder: blocks, heads of queries and of keys and values, values a head, characters, positions.
+LAYERS, QUERIES, KEYS, HEAD, VOCABULARY, LONGEST = 2, 6, 2, 16, 32, 256
+
+
+def rotary():
+    """Cosines and sines [LONGEST, HEAD / 2] of the decoder's positions."""
+    angle = np.arange(LONGEST)[:, None] * 10_000.0 ** (-np.arange(0, HEAD, 2) / HEAD)
+    return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
 
 
 def resnet(b, x):
@@ -68,6 +76,22 @@ def recurrent(b, x):
     up = b.conv_transpose_bn(coarse, "up", 24, 4, 2)
     x = b.relu(b.add(up, fine))
     return b.gemm(b.lstm(x, "lstm", 48), "classifier", 10)
+
+
+def decoder(b, x):
+    """Two blocks of a decoder: root mean square norms, rotary positions, keys and values shared by query heads, SwiGLU."""
+    x = b.embed(x, "model.embed_tokens", VOCABULARY, 96)
+    x, y = x, b.rms_norm(x, "model.layers.0.input_layernorm")
+    for i in range(LAYERS):
+        name = f"model.layers.{i}"
+        q, k, v = (b.project(y, f"{name}.attn.{part}_proj", heads * HEAD)
+                   for part, heads in (("q", QUERIES), ("k", KEYS), ("v", KEYS)))
+        y = b.project(b.attend_cached(q, k, v, i, f"{name}.attn"), f"{name}.attn.o_proj", 96)
+        x, y = b.skip_rms_norm(x, y, f"{name}.post_attention_layernorm")
+        y = b.gated(b.project(y, f"{name}.mlp.gate_proj", 256), b.project(y, f"{name}.mlp.up_proj", 256), f"{name}.mlp")
+        y = b.project(y, f"{name}.mlp.down_proj", 96)
+        x, y = b.skip_rms_norm(x, y, f"model.layers.{i + 1}.input_layernorm" if i + 1 < LAYERS else "model.norm")
+    return b.project(y, "lm_head", VOCABULARY)
 
 
 class Tensors:
@@ -186,3 +210,37 @@ class Tensors:
             c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
             h = tf.sigmoid(o) * tf.tanh(c)
         return h
+
+    def embed(self, x, name, rows, width):
+        return tf.one_hot(x, rows) @ self.param(f"{name}.weight", (rows, width), 1.0)
+
+    def project(self, x, name, out):
+        return x @ self.param(f"{name}.weight", (x.shape[-1], out), x.shape[-1] ** -0.5)
+
+    def rms_norm(self, x, name):
+        scale = self.param(f"{name}.scale", (x.shape[-1],), fill=1)
+        return x * tf.math.rsqrt(tf.reduce_mean(x * x, -1, keepdims=True) + EPSILON) * scale
+
+    def skip_rms_norm(self, x, y, name):
+        return x + y, self.rms_norm(x + y, name)
+
+    def gated(self, gate, up, name):
+        return tf.nn.silu(gate) * up
+
+    def attend_cached(self, q, k, v, layer, name):
+        """Causal attention over a whole text; the ONNX side has a cache instead."""
+        tokens = q.shape[1]
+        cos, sin = (tf.constant(table[:tokens])[None, None] for table in rotary())
+
+        def split(x, heads):
+            return tf.transpose(tf.reshape(x, (-1, tokens, heads, HEAD)), (0, 2, 1, 3))
+
+        def turned(x):
+            a, b = tf.split(x, 2, -1)
+            return tf.concat([a * cos - b * sin, b * cos + a * sin], -1)
+
+        q, k, v = turned(split(q, QUERIES)), turned(split(k, KEYS)), split(v, KEYS)
+        k, v = (tf.repeat(x, QUERIES // KEYS, 1) for x in (k, v))
+        hidden = tf.constant(np.triu(np.full((tokens, tokens), -1e9, np.float32), 1))
+        weights = tf.nn.softmax(tf.matmul(q, k, transpose_b=True) * HEAD**-0.5 + hidden)
+        return tf.reshape(tf.transpose(weights @ v, (0, 2, 1, 3)), (-1, tokens, QUERIES * HEAD))

@@ -1,6 +1,6 @@
 """Draws the data, trains the networks and writes the folders of models/.
 
-    python train.py                        all four, about 25 minutes on two idle cores
+    python train.py                        all five, about 25 minutes on two idle cores
     python train.py --only shapes_mobile   one of them
     python train.py --only NAME --rewrite  export again from the kept parameters
 """
@@ -13,6 +13,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
+import calls
 import data
 import export
 import nets
@@ -46,6 +47,7 @@ class Task:
     def __init__(self, net, draw, ready, channels_first, input_name, **settings):
         self.net, self.draw, self.ready = net, draw, ready
         self.channels_first, self.input_name = channels_first, input_name
+        self.calibration = 256
         self.__dict__.update(settings)
 
     def inputs(self, x):
@@ -70,6 +72,10 @@ TASKS = {
         nets.recurrent, data.waves, _signal, (0, 2, 1), "signal",
         optimiser="adamw", clip=1.0, rate=3e-3, decay=0.05, batch=128, drawn=25_600, rounds=12, turns=False,
         validation=2000, opset=17, fold=True),
+    "stories_decoder": Task(
+        nets.decoder, data.stories, lambda x: x.astype(np.int64), (0, 1), "input_ids",
+        optimiser="adamw", clip=1.0, rate=4e-3, decay=0.05, batch=64, drawn=6_400, rounds=14, turns=False,
+        calibration=16, validation=16, opset=21, fold=True),
 }
 
 
@@ -152,10 +158,13 @@ def main():
                      **{f"s:{k}": v for k, v in state.items()})
         stored = np.load(kept)
         params, state = ({k[2:]: stored[k] for k in stored if k.startswith(p)} for p in ("p:", "s:"))
-        calibration = task.draw(256, SEED_CALIBRATION)
+        calibration = task.draw(task.calibration, SEED_CALIBRATION)
         validation = task.draw(task.validation, SEED_VALIDATION)
         trained = logits_in_training(task, params, state, validation[0])
         pictures = task.draw(100, SEED_PICTURES) if name == "shapes_resnet" else None
+        if name == "stories_decoder":
+            calls.write(MODELS / name, params, calibration, validation, trained)
+            continue
         export.write(MODELS, name, task, params, state, calibration, validation, pictures,
                      trained, (MEAN, STD))
 

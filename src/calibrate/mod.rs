@@ -23,7 +23,7 @@ use crate::mmse::Histogram;
 use crate::onnx::Model;
 use crate::onnx::proto::TensorProto;
 use crate::plan::{Analysis, Observations};
-use crate::progress::Progress;
+use crate::progress::{Progress, Stage};
 use crate::runtime::Session;
 
 #[cfg(test)]
@@ -74,7 +74,7 @@ pub fn observe(
     // One set of histograms a worker at most; whichever is free is taken.
     let pool: Mutex<Vec<BTreeMap<String, Histogram>>> = Mutex::default();
     let mut total: Sums = vec![(Vec::new(), 0.0); gathers.len()];
-    progress.begin("calibrate", Some(count as u64));
+    let stage = Stage::begin(progress, "calibrate", count)?;
     for start in (0..count).step_by(CHUNK) {
         let sums: Vec<Sums> = (start..count.min(start + CHUNK))
             .into_par_iter()
@@ -90,13 +90,13 @@ pub fn observe(
                     }
                 })?;
                 lock(&pool).push(histograms);
-                progress.step();
+                stage.step()?;
                 Ok(sums)
             })
             .collect::<Result<_>>()?;
         sums.into_iter().for_each(|sums| add(&mut total, sums));
     }
-    progress.end();
+    drop(stage);
     let mut histograms = empty();
     for (tensor, part) in
         pool.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).into_iter().flatten()

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{Dtype, Index, Model, floats, outer_names, tensor_f32, tensor_of};
 use crate::plan::{ActivationDecision, Analysis, BiasChange};
-use crate::progress::Progress;
+use crate::progress::{Progress, Stage};
 use crate::runtime::Session;
 
 /// Samples whose frontier is in memory at a time.
@@ -62,7 +62,8 @@ pub struct Walk<'w> {
     model: &'w Model,
     index: Index<'w>,
     pub(super) feed: &'w Feed<'w>,
-    progress: &'w dyn Progress,
+    /// Until the end of the walk.
+    stage: Option<Stage<'w>>,
     /// Whether layers see what the quantized layers before them give; otherwise all see the float network.
     pub(super) sequential: bool,
     /// Nodes that decide the input of some weights, or read them, and have not run.
@@ -90,7 +91,7 @@ impl<'w> Walk<'w> {
         feed: &'w Feed<'w>,
         sequential: bool,
         progress: &'w dyn Progress,
-    ) -> Self {
+    ) -> Result<Self> {
         let index = Index::new(model.graph());
         let inputs = model.inputs().enumerate();
         let source = |at| Live { float: Source::Input(at), own: Source::Input(at) };
@@ -102,14 +103,14 @@ impl<'w> Walk<'w> {
         let made = readers.flat_map(|at| &model.graph().node[at].output).map(String::as_str);
         let made = made.chain(analysis.activations.iter().map(|site| site.tensor.as_str()));
         let pending = leading(&index, made, |_| false);
-        progress.begin("walk", Some(pending.len() as u64));
-        Self {
+        let stage = Some(Stage::begin(progress, "walk", pending.len())?);
+        Ok(Self {
             analysis,
             count,
             model,
             index,
             feed,
-            progress,
+            stage,
             sequential,
             pending,
             open,
@@ -118,7 +119,7 @@ impl<'w> Walk<'w> {
             known: BTreeMap::new(),
             changes: Changes::default(),
             low_bit: BTreeMap::new(),
-        }
+        })
     }
 
     /// Whether the two networks are told apart.
@@ -163,7 +164,7 @@ impl<'w> Walk<'w> {
                 return Ok(Stop { activations, weights: Vec::new() });
             }
             if nodes.is_empty() {
-                self.progress.end();
+                self.stage = None;
                 return match self.open.first() {
                     None => Ok(Stop::default()),
                     // In a circle: nothing that runs leads there.
@@ -283,8 +284,8 @@ impl<'w> Walk<'w> {
             }
         }
         self.live.retain(|name, _| wanted.contains(name.as_str()));
-        nodes.iter().for_each(|_| self.progress.step());
-        Ok(())
+        let stage = self.stage.as_ref();
+        nodes.iter().try_for_each(|_| stage.map_or(Ok(()), Stage::step))
     }
 
     /// Whether `nodes` give anything else in the quantized network than in the float one.

@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::common::Context;
-use crate::error::Result;
-use crate::pipeline;
-use crate::report::{data, plain};
+use crate::api::{Apply, Result};
 
 /// Write the model that a plan describes
 #[derive(Debug, clap::Args)]
@@ -48,15 +46,14 @@ pub struct Args {
 /// # Errors
 /// Whatever stops the rewriting.
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
-    let applied = pipeline::apply(
-        &args.input,
-        &args.plan,
-        args.output.as_deref(),
-        args.first,
-        args.overwrite,
-        args.external_data,
-        &context.progress,
-    )?;
-    context.print(|layout| plain::applied(&applied, layout), || data::applied(&applied))?;
+    let mut application =
+        Apply::new(&args.input, &args.plan).overwrite(args.overwrite).external_data(args.external_data);
+    if let Some(file) = &args.output {
+        application = application.output(file);
+    }
+    if let Some(count) = args.first {
+        application = application.first(count);
+    }
+    context.show(&application.run_with(&context.progress)?)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::api::Verdict;
+use crate::api::results::Budgeted;
 use crate::options;
-use crate::plan::{Budgeted, Verdict};
 
 /// Exit code where the file was written but the limits could not be kept.
 const NOT_KEPT: u8 = 3;

@@ -6,10 +6,7 @@ use std::process::ExitCode;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use super::common::Context;
-use crate::error::Result;
-use crate::options::{TARGETS, Target};
-use crate::pipeline;
-use crate::report::{data, plain};
+use crate::api::{self, Result, TARGETS, Target};
 
 /// Exit code where the target objects to something.
 const OBJECTED: u8 = 3;
@@ -46,7 +43,7 @@ pub struct Args {
 /// # Errors
 /// A model that cannot be read.
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
-    let checked = pipeline::check(&args.input, args.target)?;
-    context.print(|layout| plain::checked(&checked, layout), || data::checked(&checked))?;
+    let checked = api::check(&args.input, args.target)?;
+    context.show(&checked)?;
     Ok(if checked.has_objections() { ExitCode::from(OBJECTED) } else { ExitCode::SUCCESS })
 }

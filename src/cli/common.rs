@@ -4,14 +4,13 @@ use std::borrow::Cow;
 use std::error::Error as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
 use super::progress::Bar;
-use crate::error::{Error, Result};
-use crate::files::Sink;
-use crate::report::{Detail, Layout, terminal_width};
+use crate::api::program::terminal_width;
+use crate::api::{Detail, Error, Layout, Report, Result};
 
 /// Flags that every subcommand takes.
 #[derive(Debug, Args)]
@@ -95,6 +94,14 @@ impl Context {
     /// Prints a result in the format asked for.
     ///
     /// # Errors
+    /// As [`Context::print`].
+    pub fn show(&self, told: &impl Report) -> Result<()> {
+        self.print(|layout| told.to_text(layout), || told.to_json())
+    }
+
+    /// Prints words or data, whichever the format asks for.
+    ///
+    /// # Errors
     /// [`Error::Write`], except where the reader has gone away: it has seen what it wanted.
     pub fn print(&self, text: impl FnOnce(Layout) -> String, json: impl FnOnce() -> String) -> Result<()> {
         let output = match self.format {
@@ -109,52 +116,6 @@ impl Context {
             }
             _ => Ok(()),
         }
-    }
-}
-
-/// How a report is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReportForm {
-    /// Tables and sentences.
-    Text,
-    /// One JSON object.
-    Json,
-}
-
-impl ReportForm {
-    /// The form that a file's name asks for.
-    ///
-    /// # Errors
-    /// [`Error::Options`] where it asks for one that there is not.
-    pub fn of(path: &Path) -> Result<Self> {
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        match ending.as_deref() {
-            Some("txt") => Ok(Self::Text),
-            Some("json") | None => Ok(Self::Json),
-            Some(other) => Err(Error::options(
-                format!("--report {}: there is no report of the kind .{other}", path.display()),
-                "end the name in .json or .txt",
-            )),
-        }
-    }
-
-    /// Writes the report into `sink`.
-    ///
-    /// # Errors
-    /// [`Error::Write`] and those of [`Sink::commit`].
-    pub fn write(
-        self,
-        mut sink: Sink,
-        text: impl FnOnce() -> String,
-        json: impl FnOnce() -> String,
-    ) -> Result<()> {
-        let report = match self {
-            Self::Text => text(),
-            Self::Json => json(),
-        };
-        let written = sink.write_all(report.as_bytes());
-        written.map_err(Error::write(sink.path()))?;
-        sink.commit()
     }
 }
 

@@ -8,12 +8,11 @@ use clap::{Args, ValueEnum};
 use super::budget::Budget;
 use super::dual::Dual;
 use super::feeding::Feeding;
-use crate::error::Result;
+use crate::api::{Quantize, Result};
 use crate::options::{
     self, Container, Edges, Granularity, LayerRule, Opset, Options, Precision, Storage, TARGETS, Target,
     Wishes,
 };
-use crate::pipeline::Job;
 
 /// What to convert, and how.
 #[derive(Debug, Args)]
@@ -257,7 +256,7 @@ impl Choices {
     /// The options asked for: --precision first, then what is said of weights and activations.
     ///
     /// # Errors
-    /// [`crate::error::Error::Options`] where they contradict one another, and those of [`LayerRule::read`].
+    /// [`crate::api::Error::Options`] where they contradict one another, and those of [`LayerRule::read`].
     pub fn options(&self) -> Result<Options> {
         let wishes = Wishes {
             precision: self.precision,
@@ -324,33 +323,45 @@ impl Choices {
         Ok(options)
     }
 
-    /// The work asked for, on `input`, with outputs beside it.
+    /// The conversion asked for, of `input`, with outputs beside it.
     ///
     /// # Errors
     /// As [`Choices::options`].
-    pub fn job(&self, input: &Path, validation: Option<PathBuf>) -> Result<Job> {
-        Ok(Job {
-            calibration: self.calibration.clone(),
-            validation,
-            preprocess: self.sampling.preprocess.clone(),
-            samples: self.sampling.count,
-            seed: self.sampling.seed.seed,
-            shapes: self.shapes.clone(),
-            feeding: self.sampling.feeding.feeding(),
-            one_of_many: false,
-            ..Job::new(input, self.options()?)
-        })
+    pub fn quantize(&self, input: &Path) -> Result<Quantize> {
+        let mut conversion = Quantize::new(input)
+            .options(self.options()?)
+            .seed(self.sampling.seed.seed)
+            .feeding(self.sampling.feeding.feeding());
+        if let Some(samples) = &self.calibration {
+            conversion = conversion.calibration(samples);
+        }
+        if let Some(file) = &self.sampling.preprocess {
+            conversion = conversion.preprocess(file);
+        }
+        if let Some(count) = self.sampling.count {
+            conversion = conversion.max_samples(count);
+        }
+        if let Some(file) = &self.config {
+            conversion = conversion.reads(file);
+        }
+        for (input, dims) in &self.shapes {
+            conversion = conversion.shape(input, dims.clone());
+        }
+        Ok(conversion)
     }
 }
 
 impl Conversion {
-    /// The work asked for.
+    /// The conversion asked for.
     ///
     /// # Errors
     /// As [`Choices::options`].
-    pub fn job(&self, validation: Option<PathBuf>) -> Result<Job> {
-        let mut job = self.choices.job(&self.input, validation)?;
-        job.options.budget = self.budget.options();
-        Ok(Job { output: self.output.clone(), overwrite: self.overwrite, ..job })
+    pub fn quantize(&self) -> Result<Quantize> {
+        let conversion = self.choices.quantize(&self.input)?.limits(self.budget.options());
+        let conversion = conversion.overwrite(self.overwrite);
+        Ok(match &self.output {
+            Some(file) => conversion.output(file),
+            None => conversion,
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::error::{Error, Result};
+use crate::api::{Error, Result};
 use crate::options::{self, DUAL_THRESHOLD, Keys};
 
 /// Which layers' weights become the sum of two 4-bit tensors.

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::conversion::{at_least_one, shape};
-use crate::pipeline::{self, State};
+use crate::api::program::{self, State};
 
 /// How models are fed.
 #[derive(Debug, Args)]
@@ -12,8 +12,8 @@ pub struct Feeding {
     /// Dimensions of an input in made-up samples, where none are given; the written model stays as free as before; may be repeated
     #[arg(long = "sample-shape", value_name = "INPUT:1x16", value_parser = shape)]
     pub sample_shapes: Vec<(String, Vec<i64>)>,
-    /// An output that is an input of the next call, as recurrent state or cache; may be repeated. Samples are then calls in
-    /// their order: those of one file, or of the files NAME-1, NAME-2 ... in a folder; the first call's state is that of the
+    /// An output that is an input of the next call, as recurrent state or cache; may be repeated, and a `*` in both names stands
+    /// for the same part of each, as in 'present.*:past_key_values.*'. Samples are then calls in their order: those of one file, or of the files NAME-1, NAME-2 ... in a folder; the first call's state is that of the
     /// samples, or zeros
     #[arg(long = "state", value_name = "OUTPUT:INPUT", value_parser = state)]
     pub states: Vec<State>,
@@ -24,8 +24,8 @@ pub struct Feeding {
 
 impl Feeding {
     /// The same for the pipeline.
-    pub fn feeding(&self) -> pipeline::Feeding {
-        pipeline::Feeding {
+    pub fn feeding(&self) -> program::Feeding {
+        program::Feeding {
             shapes: self.sample_shapes.clone(),
             states: self.states.clone(),
             calls: self.calls,

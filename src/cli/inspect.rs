@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::common::Context;
-use crate::error::Result;
-use crate::pipeline;
-use crate::report::{data, plain};
+use crate::api::{self, Result};
 
 /// Show what is in a model and what can be quantized
 #[derive(Debug, clap::Args)]
@@ -30,7 +28,6 @@ pub struct Args {
 /// # Errors
 /// A model that cannot be read.
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
-    let inspection = pipeline::inspect(&args.input)?;
-    context.print(|layout| plain::inspection(&inspection, layout), || data::inspection(&inspection))?;
+    context.show(&api::inspect(&args.input)?)?;
     Ok(ExitCode::SUCCESS)
 }

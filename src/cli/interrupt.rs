@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use super::common::visible;
-use crate::files;
+use crate::api::program::abandon;
 
 /// Exit code of what was interrupted by a signal is this and the signal's number, as shells have it.
 const SIGNALLED: i32 = 128;
@@ -11,7 +11,7 @@ const SIGNALLED: i32 = 128;
 /// Has the process end at a signal with nothing unfinished left behind.
 pub fn end_cleanly() {
     on_signal(|signal| {
-        let stand = files::abandon();
+        let stand = abandon();
         let written = stand.written.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
         let told = match (written.is_empty(), stand.unfinished) {
             (true, true) => ", nothing written".to_owned(),

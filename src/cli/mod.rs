@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each with its arguments and a `run`.
 
 mod apply;
+#[cfg(feature = "batch")]
 mod batch;
 mod budget;
 mod check;
@@ -21,7 +22,8 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::error::{Error, Result};
+use crate::api::program::quieten;
+use crate::api::{Error, ErrorKind, Result};
 use common::{Common, Context};
 
 /// Turns a trained float ONNX model into a 4-bit one, and measures what it cost.
@@ -67,11 +69,13 @@ enum Command {
     Sensitivity(sensitivity::Args),
     Targets(targets::Args),
     Check(check::Args),
+    #[cfg(feature = "batch")]
     Batch(Box<batch::Args>),
 }
 
 /// Reads the arguments of the process, does what they ask, and gives the exit code.
 pub fn main() -> ExitCode {
+    quieten();
     let parsed = Cli::command().try_get_matches();
     let (cli, matches) = match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches))) {
         Ok(parsed) => parsed,
@@ -84,9 +88,9 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             common::complain(&error);
-            match error {
-                Error::NotRunnable { .. } => ExitCode::from(NOT_RUNNABLE),
-                Error::NothingQuantized { .. } => ExitCode::from(NOTHING_QUANTIZED),
+            match (&error, error.kind()) {
+                (Error::NotRunnable { .. }, _) => ExitCode::from(NOT_RUNNABLE),
+                (_, ErrorKind::NothingQuantized) => ExitCode::from(NOTHING_QUANTIZED),
                 _ => ExitCode::FAILURE,
             }
         }
@@ -95,8 +99,12 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli, matches: &ArgMatches) -> Result<ExitCode> {
     let context = Context::new(&cli.common)?;
-    if !matches!(cli.command, Command::Batch(_)) {
-        // A batch ends its conversions first.
+    #[cfg(feature = "batch")]
+    let alone = !matches!(cli.command, Command::Batch(_));
+    #[cfg(not(feature = "batch"))]
+    let alone = true;
+    // A batch ends its conversions first.
+    if alone {
         interrupt::end_cleanly();
     }
     match &cli.command {
@@ -110,6 +118,7 @@ fn run(cli: &Cli, matches: &ArgMatches) -> Result<ExitCode> {
         }
         Command::Targets(args) => targets::run(args, &context),
         Command::Check(args) => check::run(args, &context),
+        #[cfg(feature = "batch")]
         Command::Batch(args) => batch::run(args, matches.subcommand_matches("batch"), &cli.common, &context),
     }
 }

@@ -5,9 +5,7 @@ use std::process::ExitCode;
 use super::budget::exit_code;
 use super::common::Context;
 use super::conversion::Conversion;
-use crate::error::Result;
-use crate::pipeline;
-use crate::report::{data, plain};
+use crate::api::Result;
 
 /// Decide everything and write the plan, but no model
 #[derive(Debug, clap::Args)]
@@ -35,7 +33,7 @@ pub struct Args {
 /// # Errors
 /// Whatever stops the planning.
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
-    let planned = pipeline::plan(&args.conversion.job(None)?, &context.progress)?;
-    context.print(|layout| plain::planned(&planned, layout), || data::planned(&planned))?;
+    let planned = args.conversion.quantize()?.write_plan(&context.progress)?;
+    context.show(&planned)?;
     Ok(exit_code(planned.budget.as_ref(), None))
 }

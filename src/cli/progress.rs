@@ -9,7 +9,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::common::visible;
-use crate::progress::Progress;
+use crate::api::Progress;
 
 /// A stage shorter than this gets no bar: it would only flicker.
 const PATIENCE: Duration = Duration::from_millis(800);

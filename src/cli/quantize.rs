@@ -7,15 +7,11 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 
 use super::budget::exit_code;
-use super::common::{Context, CrossCheck, ReportForm};
+use super::common::{Context, CrossCheck};
 use super::conversion::Conversion;
 use super::sensitivity::again;
-use crate::error::Result;
-use crate::files::{self, Sink};
-use crate::onnx;
-use crate::pipeline;
-use crate::plan::{self, Verdict};
-use crate::report::{Layout, data, plain};
+use crate::api::program::abandon;
+use crate::api::{Result, Verdict};
 
 /// Convert a model and measure what it cost
 #[derive(Debug, clap::Args)]
@@ -76,41 +72,25 @@ pub fn run(args: &Args, matches: Option<&ArgMatches>, context: &Context) -> Resu
     if args.supervised {
         end_with_input();
     }
-    let job = args.conversion.job(args.validation.clone())?;
-    let job = pipeline::Job {
-        external_data: args.external_data,
-        cross_check: args.cross_check.is_asked(),
-        one_of_many: args.supervised,
-        ..job
-    };
-    let mut guard = job.guard();
-    args.conversion.choices.config.iter().for_each(|path| guard.reads(path));
-    guard.writes(&job.model_path())?;
-    if job.external_data {
-        guard.writes(&job.model_path().with_file_name(onnx::side_name(&job.model_path())))?;
+    let mut conversion = args
+        .conversion
+        .quantize()?
+        .external_data(args.external_data)
+        .cross_check(args.cross_check.is_asked())
+        .one_of_many(args.supervised);
+    if let Some(samples) = &args.validation {
+        conversion = conversion.validation(samples);
     }
-    // Opened first, so that a wrong name is told before the work and not after it.
-    let mut sink = |path: &PathBuf| {
-        guard.writes(path)?;
-        Sink::create(path, args.conversion.overwrite, &guard)
-    };
-    let reports = args.report.iter().map(&mut sink).collect::<Result<Vec<_>>>()?;
-    let forms = args.report.iter().map(|path| ReportForm::of(path)).collect::<Result<Vec<_>>>()?;
-    let plan_file = args.plan.as_ref().map(sink).transpose()?;
-    let mut outcome = pipeline::quantize(&job, &context.progress)?;
+    let reports = conversion.open_reports(&args.report, args.plan.as_deref())?;
+    let mut outcome = conversion.run_with(&context.progress)?;
     let noisy = matches!(&outcome.verdict, Verdict::Validated(validation) if validation.noisy().is_some() || validation.parting().is_some());
     // A plan that keeps limits is another than the one that sensitivity would look at.
     if noisy && outcome.budget.is_none() {
         outcome.next = matches.and_then(|matches| again("sensitivity", matches)).unwrap_or_default();
     }
     let told = if args.reproducible { outcome.clone().reproducible() } else { outcome.clone() };
-    for (sink, form) in reports.into_iter().zip(forms) {
-        form.write(sink, || plain::outcome(&told, Layout::default()), || data::outcome(&told))?;
-    }
-    if let Some(sink) = plan_file {
-        plan::write_to(&outcome.plan, sink)?;
-    }
-    context.print(|layout| plain::outcome(&outcome, layout), || data::outcome(&outcome))?;
+    reports.write_with_plan(&told, &outcome.plan)?;
+    context.show(&outcome)?;
     Ok(exit_code(outcome.budget.as_ref(), Some(&outcome.verdict)))
 }
 
@@ -119,7 +99,7 @@ fn end_with_input() {
     std::thread::spawn(|| {
         let mut stdin = io::stdin().lock();
         while matches!(stdin.read(&mut [0; 64]), Ok(1..)) {}
-        files::abandon();
+        abandon();
         std::process::exit(ABANDONED);
     });
 }

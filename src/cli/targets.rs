@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use super::common::Context;
-use crate::error::Result;
-use crate::report::{data, plain};
+use crate::api::Result;
+use crate::api::program::{data, plain};
 
 /// List the runtimes that --target knows, and what each takes
 #[derive(Debug, clap::Args)]

@@ -9,10 +9,7 @@ use super::budget::NOT_VALIDATED;
 use super::common::Context;
 use super::conversion::{Seed, at_least_one};
 use super::feeding::Feeding;
-use crate::error::Result;
-use crate::pipeline;
-use crate::plan::Verdict;
-use crate::report::{data, plain};
+use crate::api::{Result, Validate, Verdict};
 
 /// Compare a quantized model with its float original
 #[derive(Debug, clap::Args)]
@@ -69,18 +66,21 @@ pub enum Runtime {
 /// # Errors
 /// Whatever stops the comparison.
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
-    let files = pipeline::Comparison {
-        float: &args.float,
-        quantized: &args.quantized,
-        samples: args.samples.as_deref(),
-        preprocess: args.preprocess.as_deref(),
-        count: args.count,
-        seed: args.seed.seed,
-        feeding: &args.feeding.feeding(),
-        cross_check: args.runtime == Runtime::Onnxruntime,
-    };
-    let verdict = pipeline::validate(&files, &context.progress)?;
-    context.print(|layout| plain::verdict(&verdict, layout), || data::verdict(&verdict))?;
+    let mut comparison = Validate::new(&args.float, &args.quantized)
+        .seed(args.seed.seed)
+        .feeding(args.feeding.feeding())
+        .cross_check(args.runtime == Runtime::Onnxruntime);
+    if let Some(samples) = &args.samples {
+        comparison = comparison.samples(samples);
+    }
+    if let Some(file) = &args.preprocess {
+        comparison = comparison.preprocess(file);
+    }
+    if let Some(count) = args.count {
+        comparison = comparison.max_samples(count);
+    }
+    let verdict = comparison.run_with(&context.progress)?;
+    context.show(&verdict)?;
     Ok(match verdict {
         Verdict::Validated(_) => ExitCode::SUCCESS,
         Verdict::NotValidated { .. } => ExitCode::from(NOT_VALIDATED),

@@ -1,8 +1,6 @@
 //! Loading the library, and a model that it runs.
 
-use std::any::Any;
 use std::borrow::Cow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -16,6 +14,7 @@ use super::values::{from_onnxruntime, to_onnxruntime};
 use super::{Library, Optimizations, Value};
 use crate::error::{Error, Result};
 use crate::onnx::proto::TensorProto;
+use crate::panics::caught;
 
 /// Why there is no library: the problem and the remedy.
 type Missing = (String, String);
@@ -121,13 +120,7 @@ fn one_line(message: &str) -> String {
 
 /// Calls into ort, whose panics become errors too.
 fn guarded<T>(call: impl FnOnce() -> std::result::Result<T, String>) -> std::result::Result<T, String> {
-    catch_unwind(AssertUnwindSafe(call))
-        .unwrap_or_else(|panic| Err(format!("it panicked: {}", said(panic.as_ref()))))
-}
-
-fn said(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+    caught(call).and_then(|result| result)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::onnx::proto::{TypeProto, ValueInfoProto, type_proto};
 use crate::onnx::{Dtype, Model};
 use crate::plan::{Decision, Doubt, Loss, Plan, Score};
-use crate::progress::Progress;
+use crate::progress::{Progress, Stage};
 use crate::rewrite::{Dialect, apply, lower};
 use crate::runtime::Output;
 use crate::samples::Samples;
@@ -114,10 +114,7 @@ impl<'b> Bench<'b> {
     pub fn alone(&self, plan: &Plan, progress: &dyn Progress) -> Result<Vec<Loss>> {
         match self.each_alone(plan, true, progress) {
             // Parts may be harder to run than the whole, where shapes are computed.
-            Err(Error::Runtime { .. }) => {
-                progress.end();
-                self.each_alone(plan, false, progress)
-            }
+            Err(Error::Runtime { .. }) => self.each_alone(plan, false, progress),
             other => other,
         }
     }
@@ -129,7 +126,7 @@ impl<'b> Bench<'b> {
         };
         let mut order: Vec<usize> = (0..plan.decisions.len()).collect();
         order.sort_by_key(|&at| first(&plan.decisions[at]));
-        progress.begin("measure", Some(order.len() as u64));
+        let stage = Stage::begin(progress, "measure", order.len())?;
         let mut float = self.start.clone();
         let mut losses = vec![Loss::default(); order.len()];
         for at in order {
@@ -139,9 +136,8 @@ impl<'b> Bench<'b> {
             }
             let one = Plan { decisions: vec![decision.clone()], ..plan.clone() };
             losses[at] = self.loss(&float, &self.changed(&one)?)?;
-            progress.step();
+            stage.step()?;
         }
-        progress.end();
         Ok(losses)
     }
 }

@@ -39,14 +39,12 @@ pub(super) fn decide(
         let mut walk = walked(options, ready, analysis, &reach, samples, clock, progress);
         // Where the whole does not run either, perhaps a part does.
         if matches!(walk, Err(Error::Runtime { .. })) && reach.probe(model, &samples.get(0)?.inputs)? {
-            progress.end();
             if reach.is_worthwhile(model, analysis) {
                 walk = walked(options, ready, analysis, &reach, samples, clock, progress);
             }
         }
         match walk {
             Err(error @ Error::Runtime { .. }) => {
-                progress.end();
                 warnings.push(format!("output errors are not compensated: {error}"));
             }
             other => {
@@ -118,7 +116,7 @@ fn walked(
     let hidden: Vec<usize> = (0..analysis.weights.len()).filter(|at| !seen.contains(at)).collect();
     let feed = |at: usize| Ok(samples.get(at)?.inputs);
     let sequential = matches!(options.compensation, Compensation::Scales | Compensation::Sequential);
-    let mut walk = Walk::new(model, analysis, seen, samples.len(), &feed, sequential, progress);
+    let mut walk = Walk::new(model, analysis, seen, samples.len(), &feed, sequential, progress)?;
     let mut solver = Solver::new(model, analysis, options)?.expecting(ready.expected.clone());
     let mut decided = HashSet::new();
     loop {

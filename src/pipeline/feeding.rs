@@ -1,7 +1,6 @@
 //! How models are fed: shapes of made-up samples, and outputs that feed inputs from call to call.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use rayon::prelude::*;
 
@@ -9,16 +8,48 @@ use crate::error::{Error, Result};
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{Dtype, Model, tensor_of};
 use crate::runtime::{Output, Session};
-use crate::samples::{Preprocess, Sample, Samples};
+use crate::samples::{Preprocess, Sample, SampleSet, Samples};
 use crate::validate::Runs;
 
-/// An output that is the next call's input, as in `--state OUTPUT:INPUT`.
+/// An output that is the next call's input, as in `--state OUTPUT:INPUT`; a `*` in both names stands for the same part of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// The output.
     pub output: String,
     /// The input.
     pub input: String,
+}
+
+impl State {
+    /// Which of a model's outputs feed which of its inputs: one pair, or with a `*` in both names all that these stand for.
+    fn places(&self, outputs: &[&str], inputs: &[&str]) -> Result<Vec<Places>> {
+        let refused = |problem: String, what: &str, names: &[&str]| {
+            Error::options(
+                format!("--state {}:{}: {problem}", self.output, self.input),
+                format!("the {what}s are {}", names.join(", ")),
+            )
+        };
+        let at = |names: &[&str], name: &str, what: &str| {
+            let found = names.iter().position(|known| *known == name);
+            found.ok_or_else(|| refused(format!("{name} is no {what}"), what, names))
+        };
+        let (Some((before, after)), Some((first, last))) =
+            (self.output.split_once('*'), self.input.split_once('*'))
+        else {
+            return Ok(vec![(at(outputs, &self.output, "output")?, at(inputs, &self.input, "input")?)]);
+        };
+        let mut places = Vec::new();
+        for (output, name) in outputs.iter().enumerate() {
+            let part = name.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+            if let Some(part) = part {
+                places.push((output, at(inputs, &format!("{first}{part}{last}"), "input")?));
+            }
+        }
+        if places.is_empty() {
+            return Err(refused(format!("no output is called {}", self.output), "output", outputs));
+        }
+        Ok(places)
+    }
 }
 
 /// See the module.
@@ -36,22 +67,22 @@ pub struct Feeding {
 type Places = (usize, usize);
 
 impl Feeding {
-    /// The samples at `path`, with the states that `model` gives.
+    /// The samples of `set`, with the states that `model` gives.
     ///
     /// # Errors
     /// [`Error::Options`] where a state is no input or output of `model`; whatever reading samples and running the model gives.
     pub(super) fn open(
         &self,
-        path: &Path,
+        set: &SampleSet,
         model: &Model,
         preprocess: Option<&Preprocess>,
     ) -> Result<Samples> {
         let places = self.places(model)?;
         if places.is_empty() {
-            return Samples::open(path, model, preprocess);
+            return Samples::open_set(set, model, preprocess);
         }
         let slots: Vec<usize> = places.iter().map(|&(_, slot)| slot).collect();
-        let samples = Samples::open_stateful(path, model, preprocess, &slots)?;
+        let samples = Samples::open_stateful(set, model, preprocess, &slots)?;
         let session = Session::new(model, "float", &[])?;
         let states = self.chained(&session, &samples, &places)?;
         Ok(samples.replaced(states))
@@ -77,18 +108,19 @@ impl Feeding {
     fn places(&self, model: &Model) -> Result<Vec<Places>> {
         let inputs: Vec<&str> = model.inputs().map(|input| input.name()).collect();
         let outputs: Vec<&str> = model.graph().output.iter().map(|output| output.name()).collect();
-        let place = |state: &State| {
-            let at = |names: &[&str], name: &str, what: &str| {
-                names.iter().position(|known| *known == name).ok_or_else(|| {
-                    Error::options(
-                        format!("--state {}:{}: {name} is no {what}", state.output, state.input),
-                        format!("the {what}s are {}", names.join(", ")),
-                    )
-                })
-            };
-            Ok((at(&outputs, &state.output, "output")?, at(&inputs, &state.input, "input")?))
-        };
-        self.states.iter().map(place).collect()
+        let mut places: Vec<Places> = Vec::new();
+        for state in &self.states {
+            for place in state.places(&outputs, &inputs)? {
+                if let Some(other) = places.iter().find(|other| other.1 == place.1 && other.0 != place.0) {
+                    let both = format!("outputs {} and {} feed it", outputs[other.0], outputs[place.0]);
+                    return Err(Error::options(format!("--state: input {}", inputs[place.1]), both));
+                }
+                places.push(place);
+            }
+        }
+        places.sort_unstable();
+        places.dedup();
+        Ok(places)
     }
 
     /// For each sample the states that `session` gives it from the calls before it. A sequence begins with what the samples hold.
@@ -164,5 +196,31 @@ impl Runs for Own<'_> {
             sample.inputs[*slot].clone_from(value);
         }
         self.session.run(&sample.inputs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_the_same_part_of_both_names() {
+        let outputs = ["logits", "present.0.key", "present.0.value", "present.1.key"];
+        let inputs = ["ids", "past.0.key", "past.0.value", "past.1.key"];
+        let places = |output: &str, input: &str| {
+            State { output: output.into(), input: input.into() }
+                .places(&outputs, &inputs)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(places("present.*", "past.*"), Ok(vec![(1, 1), (2, 2), (3, 3)]));
+        assert_eq!(places("present.*.key", "past.*.key"), Ok(vec![(1, 1), (3, 3)]));
+        assert_eq!(places("present.1.key", "past.1.key"), Ok(vec![(3, 3)]));
+        for (output, input, told) in [
+            ("cache.*", "past.*", "no output is called cache.*"),
+            ("present.*", "cache.*", "cache.0.key is no input"),
+            ("present.*", "past.0.key", "present.* is no output"),
+        ] {
+            assert!(places(output, input).expect_err(output).contains(told), "{output}:{input}");
+        }
     }
 }

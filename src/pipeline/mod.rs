@@ -20,12 +20,12 @@ mod sensitivity;
 
 use std::path::{Path, PathBuf};
 
-pub use apply::apply;
+pub use apply::{Application, PlanSource, apply};
 pub use check::check;
 pub use feeding::{Feeding, State};
 pub use inspect::inspect;
 pub use judge::{Comparison, validate};
-pub use quantize::{plan, quantize};
+pub use quantize::{plan, planned, quantize};
 pub use sensitivity::{Effort, MEASURED_SAMPLES, TRIED_LAYERS, sensitivity};
 
 /// Samples that standard errors take at least.
@@ -38,7 +38,7 @@ use crate::files::{Draft, Guard};
 use crate::onnx::{self, Dtype, Model};
 use crate::options::{OPSET, Opset, Options};
 use crate::plan::{Expected, Prepared, Subject};
-use crate::samples::Samples;
+use crate::samples::{SampleSet, Samples};
 
 /// Calibration samples used where no number is asked for: more of them change the ranges little.
 pub const CALIBRATION_SAMPLES: usize = 512;
@@ -53,9 +53,9 @@ pub struct Job {
     /// What shapes the plan.
     pub options: Options,
     /// Calibration samples; those lying beside the input if not given.
-    pub calibration: Option<PathBuf>,
+    pub calibration: Option<SampleSet>,
     /// Validation samples; those lying beside the input if not given.
-    pub validation: Option<PathBuf>,
+    pub validation: Option<SampleSet>,
     /// How stored pixels become the input.
     pub preprocess: Option<PathBuf>,
     /// How many calibration samples to use; [`CALIBRATION_SAMPLES`] if not given.
@@ -112,9 +112,9 @@ impl Job {
         let mut guard = Guard::new();
         reads_model(&mut guard, &self.input);
         let beside = Samples::discover(&self.input);
-        let given = [&self.calibration, &self.validation, &self.preprocess];
-        let found = [beside.calibration, beside.validation, beside.preprocess];
-        given.into_iter().flatten().chain(found.iter().flatten()).for_each(|path| guard.reads(path));
+        let given = [&self.calibration, &self.validation].into_iter().flatten().filter_map(SampleSet::file);
+        let found = [&beside.calibration, &beside.validation, &beside.preprocess, &self.preprocess];
+        given.chain(found.into_iter().flatten().map(PathBuf::as_path)).for_each(|path| guard.reads(path));
         guard
     }
 }

@@ -1,7 +1,7 @@
 //! The main job, and the same stopped before rewriting.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::budget::{Task, keep};
 use super::coverage::coverage;
@@ -25,7 +25,7 @@ use crate::plan::{
 use crate::progress::Progress;
 use crate::rewrite;
 use crate::runtime::faults;
-use crate::samples::{Preprocess, Samples};
+use crate::samples::{Preprocess, SampleSet, Samples};
 use crate::validate::check_declared;
 
 /// A plan, and everything that it came from.
@@ -40,7 +40,7 @@ pub(super) struct Solved {
     /// Their digests.
     pub digests: HashSet<u64>,
     pub preprocess: Option<Preprocess>,
-    pub validation: Option<PathBuf>,
+    pub validation: Option<SampleSet>,
     pub clock: Clock,
 }
 
@@ -55,7 +55,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
     }
     let output = job.model_path();
     let mut draft = draft(&output, job.overwrite, job.external_data, &job.guard())?;
-    if let Some(path) = &job.validation {
+    if let Some(path) = job.validation.as_ref().and_then(SampleSet::file) {
         // Told before the work; whether they fit is seen after it.
         std::fs::metadata(path).map_err(Error::read(path))?;
     }
@@ -79,7 +79,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         plan: &plan,
         first: None,
         written: &place,
-        samples: validation.as_deref().or(job.calibration.as_deref()),
+        samples: validation.as_ref().or(job.calibration.as_ref()),
         preprocess: preprocess.as_ref(),
         calibrated: &digests,
         same: validation.is_none() && job.calibration.is_some(),
@@ -130,6 +130,14 @@ pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
     Ok(Planned { plan, path, budget, warnings, seconds: clock.seconds })
 }
 
+/// Everything up to the plan, which is written nowhere.
+///
+/// # Errors
+/// Any: see [`Error`].
+pub fn planned(job: &Job, progress: &dyn Progress) -> Result<Plan> {
+    Ok(solved(job, &mut chosen(job), progress)?.plan)
+}
+
 /// Everything up to the plan.
 pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) -> Result<Solved> {
     let mut clock = Clock::start();
@@ -146,26 +154,26 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
     let beside = Samples::discover(&job.input);
     let preprocess = job.preprocess.clone().or_else(|| {
         // A file that lies there by itself is meant for pictures, not for model-ready arrays.
-        let given = job.calibration.as_ref().or(job.validation.as_ref()).is_some_and(|path| path.is_dir());
+        let given = job.calibration.as_ref().or(job.validation.as_ref());
+        let given = given.and_then(SampleSet::file).is_some_and(Path::is_dir);
         beside.preprocess.clone().filter(|_| given)
     });
     let preprocess = preprocess.map(|path| Preprocess::read(&path)).transpose()?;
-    if let Some(path) = job.validation.as_ref().filter(|_| job.feeding.states.is_empty()) {
+    if let Some(set) = job.validation.as_ref().filter(|_| job.feeding.states.is_empty()) {
         // Told before the work, as far as the model says what it gives.
-        check_declared(&Samples::open(path, &ready.float, preprocess.as_ref())?, &ready.float)?;
+        check_declared(&Samples::open_set(set, &ready.float, preprocess.as_ref())?, &ready.float)?;
     }
     // Samples that lie there by themselves are no wish to run a model that hardly fits into memory.
     let found =
         beside.calibration.filter(|_| job.options.quantizes_activations() || !is_large(&ready.float, true));
-    let source = job.calibration.clone().or(found);
+    let source = job.calibration.clone().or(found.map(SampleSet::from));
     clock.lap("analyse");
     let reach = Reach::of(&ready.model, &faults(&ready.model));
     let samples: Option<Samples> = match source {
-        Some(path) if !reach.is_worthwhile(&ready.model, &analysis) => {
-            drop(path);
+        Some(_) if !reach.is_worthwhile(&ready.model, &analysis) => {
             unable(&job.options, first_fault(&ready.model).unwrap_or_default()).map(|()| None)?
         }
-        Some(path) => Some(calibration_samples(job, &mut ready, &path, preprocess.as_ref(), choose)?),
+        Some(set) => Some(calibration_samples(job, &mut ready, &set, preprocess.as_ref(), choose)?),
         None if job.options.quantizes_activations() => {
             return Err(Error::options(
                 format!(
@@ -241,7 +249,7 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
         samples,
         digests,
         preprocess,
-        validation: job.validation.clone().or(beside.validation),
+        validation: job.validation.clone().or(beside.validation.map(SampleSet::from)),
         clock,
     })
 }

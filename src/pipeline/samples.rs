@@ -1,10 +1,8 @@
 //! Samples that a conversion calibrates on, and what is left out of them.
 
-use std::path::Path;
-
 use super::{CALIBRATION_SAMPLES, Job, Ready};
 use crate::error::{Error, Result};
-use crate::samples::{Preprocess, Samples};
+use crate::samples::{Preprocess, SampleSet, Samples};
 
 /// Samples that cannot be used and are named one by one.
 const NAMED: usize = 5;
@@ -17,18 +15,18 @@ pub(super) fn chosen(job: &Job) -> impl FnMut(&mut Ready, Samples, Option<&Prepr
     |_, all, _| Ok(all.choose(Some(job.samples.unwrap_or(CALIBRATION_SAMPLES)), job.seed))
 }
 
-/// What `choose` takes of the samples at `path`, without those that nothing can be learned from.
+/// What `choose` takes of the samples of `set`, without those that nothing can be learned from.
 ///
 /// # Errors
 /// [`Error::Samples`] where none is left; whatever reading them gives.
 pub(super) fn calibration_samples(
     job: &Job,
     ready: &mut Ready,
-    path: &Path,
+    set: &SampleSet,
     preprocess: Option<&Preprocess>,
     choose: &mut Choose,
 ) -> Result<Samples> {
-    let samples = job.feeding.open(path, &ready.model, preprocess)?;
+    let samples = job.feeding.open(set, &ready.model, preprocess)?;
     let samples = choose(ready, samples, preprocess)?;
     without_flawed(samples, "calibration", &mut ready.warnings)
 }

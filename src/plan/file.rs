@@ -55,11 +55,23 @@ pub fn read(path: &Path) -> Result<Plan> {
                 term.codes = std::mem::take(&mut term.codes).sign_extended();
             }
         }
+    }
+    checked(&plan, path)?;
+    Ok(plan)
+}
+
+/// Checks that each decision of `plan`, which is of the file `path`, is consistent in itself.
+///
+/// # Errors
+/// [`Error::Plan`] naming the site that is wrong.
+pub fn checked(plan: &Plan, path: &Path) -> Result<()> {
+    for decision in &plan.decisions {
         if let Some(problem) = decision.problem() {
-            return Err(wrong(format!("decision on {}", decision.tensor()), problem));
+            let place = format!("decision on {}", decision.tensor());
+            return Err(Error::Plan { path: path.to_owned(), place, problem });
         }
     }
-    Ok(plan)
+    Ok(())
 }
 
 #[cfg(test)]

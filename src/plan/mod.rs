@@ -23,7 +23,7 @@ pub use decision::{
     WeightDecision, WeightTerm, decode_sum,
 };
 pub use expected::{Channels, Expected};
-pub use file::{read, write, write_to};
+pub use file::{checked, read, write, write_to};
 pub use float::Float;
 pub use layout::Layout;
 pub use nbits::{NBits, lies_by_rows, row_bias};

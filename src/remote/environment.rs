@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use reqwest::Url;
 
-use super::place::Address;
 use crate::error::{Error, Result};
+use crate::place::Address;
 
 /// Variables that hold URLs, by what they set.
 const URLS: [(AmazonS3ConfigKey, &str); 4] = [

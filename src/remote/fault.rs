@@ -2,8 +2,8 @@
 
 use object_store::Error as Fault;
 
-use super::place::Address;
 use crate::error::Error;
+use crate::place::Address;
 
 /// What was asked of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,9 +8,10 @@ use futures_util::StreamExt as _;
 use object_store::{ObjectStoreExt as _, PutResult, WriteMultipart};
 
 use super::fault::{self, Asked};
-use super::{Object, Remote, object};
+use super::store::{Remote, object};
 use crate::error::{Error, Result};
 use crate::files;
+use crate::place::Object;
 
 /// Bytes that are sent at once; larger files go in parts of so many.
 const PART: u64 = 8 << 20;

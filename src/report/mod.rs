@@ -5,9 +5,11 @@ mod budget;
 mod errors;
 mod inspection;
 mod json;
+#[cfg(feature = "batch")]
 mod page;
 mod sensitivity;
 mod sites;
+#[cfg(feature = "batch")]
 mod summary;
 mod table;
 mod targets;
@@ -22,6 +24,7 @@ pub use table::terminal_width;
 pub mod plain {
     pub use crate::report::inspection::inspection;
     pub use crate::report::sensitivity::sensitivity;
+    #[cfg(feature = "batch")]
     pub use crate::report::summary::{event, running, summary};
     pub use crate::report::targets::{checked, targets};
     pub use crate::report::text::{applied, outcome, planned};
@@ -31,11 +34,13 @@ pub mod plain {
 /// The reports for programs: one JSON object each, with its `schema` and `version`.
 pub mod data {
     pub use crate::report::json::{applied, inspection, outcome, planned, sensitivity, verdict};
+    #[cfg(feature = "batch")]
     pub use crate::report::summary::whole as summary;
     pub use crate::report::targets::{checked_data as checked, data as targets};
 }
 
 /// The reports of many models in forms of their own.
+#[cfg(feature = "batch")]
 pub mod collection {
     pub use crate::report::page::page;
     pub use crate::report::summary::csv;

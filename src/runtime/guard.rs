@@ -1,46 +1,15 @@
 //! Failures of tract as errors of fourbit: its error chains and its panics alike.
 
-use std::any::Any;
-use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
-use std::sync::Once;
-
 use tract_onnx::prelude::TractResult;
 
-thread_local! {
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
-}
+use crate::panics::caught;
 
 /// Calls into tract; the error is the chain of causes, or what a panic said.
 pub(super) fn guarded<T>(call: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
-    quieten();
-    let before = INSIDE.replace(true);
-    let result = catch_unwind(AssertUnwindSafe(call));
-    INSIDE.set(before);
-    match result {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")),
-        Err(panic) => Err(format!("it panicked: {}", said(panic.as_ref()))),
-    }
-}
-
-/// Panics that end up in an error need no message on the terminal as well. Those of other threads
-/// and places go to the hook that was there.
-fn quieten() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let previous = take_hook();
-        set_hook(Box::new(move |info| {
-            if !INSIDE.get() {
-                previous(info);
-            }
-        }));
-    });
-}
-
-fn said(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+    let chain = |error: tract_onnx::prelude::TractError| {
+        error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    };
+    caught(call)?.map_err(chain)
 }
 
 #[cfg(test)]

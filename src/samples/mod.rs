@@ -11,6 +11,7 @@ mod element;
 mod geometry;
 mod input;
 mod misfit;
+mod own;
 mod pictures;
 mod pixels;
 mod preprocess;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 
 pub use content::Flaw;
 pub use discover::Discovered;
+pub use own::{Element, Inputs, SampleSet, SampleSource, Tensor};
 pub use preprocess::Preprocess;
 
 use crate::error::{Error, Result};
@@ -121,7 +123,7 @@ impl Samples {
                 (true, _) if !archives.is_empty() => {
                     Arc::new(archives::Archives::open(path, archives, &inputs, preprocess)?)
                 }
-                (true, _) => Arc::new(pictures::Pictures::open(path, &inputs, preprocess)?),
+                (true, _) => pictures::open(path, &inputs, preprocess)?,
                 (false, None) => Arc::new(test_sets::TestSets::open(sets, &inputs)?),
                 (false, Some(preprocess)) => {
                     let expected = "no --preprocess, since test data sets are ready for the model";

@@ -1,10 +1,9 @@
 //! Inputs that a model's own outputs feed from call to call.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::input::{Dim, Input};
-use super::{Preprocess, Sample, Samples, Source, element, synthetic};
+use super::{Preprocess, Sample, SampleSet, Samples, Source, element, synthetic};
 use crate::error::{Error, Result};
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{Dtype, Model, tensor};
@@ -73,25 +72,30 @@ impl Source for With {
 }
 
 impl Samples {
-    /// As [`Samples::open`], for a model whose inputs at the slots `states` are fed by its outputs: where the samples do not hold
+    /// As [`Samples::open_set`], for a model whose inputs at the slots `states` are fed by its outputs: where the samples do not hold
     /// them, they begin with zeros.
     ///
     /// # Errors
-    /// As [`Samples::open`]; [`Error::Invalid`] where the shape of a state is not known.
+    /// As [`Samples::open_set`]; [`Error::Invalid`] where the shape of a state is not known.
     pub fn open_stateful(
-        path: &Path,
+        set: &SampleSet,
         model: &Model,
         preprocess: Option<&Preprocess>,
         states: &[usize],
     ) -> Result<Self> {
-        let all = Self::open(path, model, preprocess);
+        let all = Self::open_set(set, model, preprocess);
+        let Some(path) = set.file() else { return all };
         if all.is_ok() || states.is_empty() {
             return all;
         }
         let inputs = Input::all(model)?;
         let is_state = |input: &Input| states.iter().any(|&slot| inputs[slot].name == input.name);
         let fed: Vec<Input> = inputs.iter().filter(|input| !is_state(input)).cloned().collect();
-        let Ok(samples) = Self::opened(path, fed.clone(), preprocess) else { return all };
+        let samples = match Self::opened(path, fed.clone(), preprocess) {
+            // They hold states, and these or others do not fit.
+            Err(Error::Samples { place, .. }) if place == "keys" => return all,
+            other => other?,
+        };
         if samples.is_empty() {
             return all;
         }

@@ -8,7 +8,7 @@ use super::runs::Runs;
 use super::scores::{Tally, check_labels};
 use crate::error::{Error, Result};
 use crate::plan::{Doubt, Flawed, Loss, OutputError, Score, Validation};
-use crate::progress::Progress;
+use crate::progress::{Progress, Stage};
 use crate::runtime::Output;
 use crate::samples::{Flaw, Samples};
 
@@ -171,7 +171,7 @@ pub fn compare_each<const N: usize>(
     }
     let kept = samples.clone().without(&flawed.iter().map(|(at, _)| *at).collect::<Vec<_>>());
     let samples = &kept;
-    progress.begin(stage, Some(samples.len() as u64));
+    let stage = Stage::begin(progress, stage, samples.len())?;
     let mut differences = [(); N].map(|()| Differences::default());
     let mut digests = Vec::with_capacity(samples.len());
     for start in (0..samples.len()).step_by(CHUNK) {
@@ -184,7 +184,7 @@ pub fn compare_each<const N: usize>(
                 let outputs = float.run(&sample.inputs)?;
                 let others = quantized.iter().map(|model| model.run(&sample.inputs));
                 let others = others.collect::<Result<Vec<_>>>()?;
-                progress.step();
+                stage.step()?;
                 Ok((at, digest, (outputs, others, sample.labels)))
             })
             .collect::<Result<_>>()?;
@@ -198,7 +198,7 @@ pub fn compare_each<const N: usize>(
             }
         }
     }
-    progress.end();
+    drop(stage);
     Ok(differences.map(|differences| summed(differences, samples, &flawed, &digests, view)))
 }
 

@@ -30,10 +30,14 @@ const FEW: usize = 5;
 const USEFUL: f64 = 0.3;
 
 impl Tally {
-    /// Counts the rows of one sample's first output; `labels` may be empty.
+    /// Counts the rows of one sample's first output; `labels` may be empty. Rows have a label each; without labels they are those of
+    /// an output of two axes, or the positions of one of three that is called logits, as language models have it.
     pub fn count(&mut self, float: &Output, quantized: &Output, labels: &[i64]) {
         let rows = match (labels.len(), float.dims.as_slice()) {
             (0, [rows, classes]) if *classes > 1 => *rows,
+            (0, [rows, positions, classes]) if *classes > 1 && float.name.ends_with("logits") => {
+                rows * positions
+            }
             (0, _) => return,
             (rows, _) => rows,
         };

@@ -11,8 +11,8 @@ use super::source::Source;
 use super::work::Work;
 use super::{Batch, finish, guarded, store};
 use crate::error::{Error, Result};
+use crate::place::{Halt, Place};
 use crate::plan::{Event, Listener, Row, Summary};
-use crate::remote::{Halt, Place};
 
 /// Does a batch. Gives the rows of what was this process's to do, or nothing where `stop` ended it early.
 ///

@@ -14,8 +14,8 @@ use super::shard::Shard;
 use super::work::Work;
 use super::{key, manifest, store};
 use crate::error::{Error, Result};
+use crate::place::{Halt, Place};
 use crate::plan::{Row, Status, Summary};
-use crate::remote::{Halt, Place};
 
 const SCHEMA: &str = "fourbit.shard";
 const VERSION: u32 = 1;

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::Result;
-use crate::remote::Place;
+use crate::place::Place;
 
 pub use drive::run;
 pub use finish::{merge, reports};

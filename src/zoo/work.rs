@@ -13,7 +13,7 @@ use super::source::Entry;
 use super::{Batch, key};
 use crate::error::Result;
 use crate::onnx::outline;
-use crate::remote::Object;
+use crate::place::Object;
 
 /// One model of this shard.
 #[derive(Debug)]

@@ -12,9 +12,11 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, usize)] = &[
     ("error", 0),
     ("mmse", 0),
-    ("progress", 0),
+    ("panics", 0),
     ("reconstruct", 0),
     ("files", 1),
+    ("place", 1),
+    ("progress", 1),
     ("onnx", 2),
     ("options", 2),
     ("remote", 2),
@@ -32,13 +34,17 @@ const LAYERS: &[(&str, usize)] = &[
     ("pipeline", 5),
     ("report", 5),
     ("zoo", 5),
-    ("cli", 6),
+    ("api", 6),
     ("fuzzing", 6),
-    ("main", 7),
+    ("cli", 7),
+    ("main", 8),
 ];
 
 /// Pure numbers: they import nothing of ours.
 const PURE: &[&str] = &["mmse", "reconstruct"];
+
+/// What the command line may import of the crate, beside itself.
+const FACE: &[&str] = &["api", "cli", "options"];
 
 /// Outside crates that only some parts may name. A crate `name` covers `name_anything` too.
 const OWNED: &[(&str, &[&str])] = &[
@@ -47,6 +53,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("tract", &["runtime"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
+    ("image", &["samples"]),
     ("object_store", &["remote"]),
     ("reqwest", &["remote"]),
     ("rustls", &["remote"]),
@@ -313,6 +320,19 @@ fn imports_go_downward() {
         }
     }
     none(problems, "imports go from a higher layer to a lower one: see ARCHITECTURE.md");
+}
+
+#[test]
+fn the_command_line_uses_the_public_face_alone() {
+    let mut problems = Vec::new();
+    for source in sources().iter().filter(|source| source.part() == Some("cli")) {
+        for name in imports(&source.module, &source.tokens) {
+            if !FACE.contains(&name.as_str()) {
+                problems.push(format!("{}: `{name}` is beneath the face", source.path.display()));
+            }
+        }
+    }
+    none(problems, "what a program with a terminal needs, every program may need: put it into `api`");
 }
 
 #[test]

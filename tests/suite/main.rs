@@ -11,6 +11,7 @@ mod judge;
 mod judged;
 mod judged_fused;
 mod large;
+mod library;
 mod loads;
 mod mend;
 mod nbits;

@@ -108,7 +108,8 @@ fn check(model: &Model, dims: &[i64], settle: bool) {
     let feed = |at: usize| -> Result<Vec<TensorProto>> { Ok(vec![sample(dims, at)]) };
     let steps = Steps::default();
     let mut walk =
-        Walk::new(model, &analysis, (0..analysis.weights.len()).collect(), SAMPLES, &feed, true, &steps);
+        Walk::new(model, &analysis, (0..analysis.weights.len()).collect(), SAMPLES, &feed, true, &steps)
+            .unwrap();
     let mut own: Model = model.clone();
     let mut met = HashMap::new();
     loop {
@@ -244,7 +245,7 @@ fn what_constants_reach_is_decided_as_well() {
     let analysis = analysis(&model);
     let feed = |at: usize| -> Result<Vec<TensorProto>> { Ok(vec![sample(&[1, 4], at)]) };
     let steps = Steps::default();
-    let mut walk = Walk::new(&model, &analysis, (0..3).collect(), SAMPLES, &feed, true, &steps);
+    let mut walk = Walk::new(&model, &analysis, (0..3).collect(), SAMPLES, &feed, true, &steps).unwrap();
     let mut met = Vec::new();
     loop {
         let Stop { weights: sites, .. } = walk.advance().unwrap();

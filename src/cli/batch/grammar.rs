@@ -5,9 +5,9 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args as _, Command, Parser as _, ValueHint};
 
 use super::Defaults;
+use crate::api::batch::{Grammar, Known, Settings};
+use crate::api::{Error, Result};
 use crate::cli::Cli;
-use crate::error::{Error, Result};
-use crate::zoo::{Grammar, Known, Settings};
 
 /// The options of [`Defaults`].
 pub struct Words {

@@ -17,12 +17,10 @@ use super::budget::Budget;
 use super::common::{Common, Context, CrossCheck, Format};
 use super::conversion::Choices;
 use super::interrupt::on_signal;
-use crate::error::{Error, Result};
+use crate::api::batch::{self, Batch, Event, Listener as _, Place, Shard, Summary};
+use crate::api::program::{data, plain};
+use crate::api::{Error, Result};
 use crate::options;
-use crate::plan::{Event, Listener as _, Summary};
-use crate::remote::Place;
-use crate::report::{collection, data, plain};
-use crate::zoo::{self, Batch, Shard};
 use grammar::Words;
 use progress::Voice;
 
@@ -133,7 +131,7 @@ pub fn run(
     let voice = Voice::new(common);
     if let Some(out) = &args.merge {
         let out = Place::parse(out)?;
-        let summary = zoo::merge(&out)?;
+        let summary = batch::merge(&out)?;
         written(&out, &summary)?;
         return ended(&summary, false, common, context, &voice);
     }
@@ -178,7 +176,7 @@ pub fn run(
     let flag = Arc::clone(&stop);
     // Without a handler an interrupt ends the batch, and its conversions notice.
     on_signal(move |_| flag.store(true, Ordering::Relaxed));
-    let found = zoo::run(&batch, &words, &voice, &stop);
+    let found = batch::run(&batch, &words, &voice, &stop);
     voice.end();
     let Some(summary) = found? else {
         voice.hear(&Event::Note { message: "interrupted; started again, it goes on from here" });
@@ -197,11 +195,11 @@ pub fn run(
 /// Writes the summaries.
 fn written(out: &Place, summary: &Summary) -> Result<()> {
     let files = [
-        ("summary.html", collection::page(summary)),
-        ("summary.csv", collection::csv(summary)),
+        ("summary.html", batch::page(summary)),
+        ("summary.csv", batch::csv(summary)),
         ("summary.json", data::summary(summary)),
     ];
-    zoo::reports(out, &files)
+    batch::reports(out, &files)
 }
 
 /// The figures, and the exit code. What starts shards tries those again that end in an error, so that models that cannot be

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::api::batch::{Event, Listener, Totals};
+use crate::api::program::plain;
 use crate::cli::common::{Common, Format, visible};
-use crate::plan::{Event, Listener, Totals};
-use crate::report::plain;
 
 /// Time between two movements of a bar.
 const TICK: Duration = Duration::from_millis(120);

@@ -7,13 +7,10 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 
-use super::common::{Context, ReportForm};
+use super::common::Context;
 use super::conversion::{Choices, at_least_one};
-use crate::error::Result;
-use crate::files::Sink;
-use crate::pipeline;
-use crate::plan::Sensitivity;
-use crate::report::{Layout, data, plain};
+use crate::api::program::{FEWEST_SAMPLES, MEASURED_SAMPLES, TRIED_LAYERS};
+use crate::api::{RankLayers, Result, Sensitivity};
 pub use command::again;
 use command::option;
 
@@ -48,11 +45,11 @@ pub struct Args {
     #[arg(long, value_name = "PATH", help_heading = "Samples")]
     pub validation: Option<PathBuf>,
     /// Estimate on at most N samples
-    #[arg(long, value_name = "N", value_parser = enough, default_value_t = pipeline::MEASURED_SAMPLES,
+    #[arg(long, value_name = "N", value_parser = enough, default_value_t = MEASURED_SAMPLES,
         help_heading = "Samples")]
     pub measure: usize,
     /// Estimate the gain of N layers, those that promise most; each takes about an eighth of a conversion
-    #[arg(long, value_name = "N", value_parser = at_least_one, default_value_t = pipeline::TRIED_LAYERS)]
+    #[arg(long, value_name = "N", value_parser = at_least_one, default_value_t = TRIED_LAYERS)]
     pub layers: usize,
     /// Also write the report: as text where the name ends in .txt, as JSON where it ends in .json or has no ending
     #[arg(long, value_name = "FILE")]
@@ -67,26 +64,18 @@ pub struct Args {
 /// # Errors
 /// Whatever stops the measuring, or a report that cannot be written.
 pub fn run(args: &Args, matches: Option<&ArgMatches>, context: &Context) -> Result<ExitCode> {
-    // Opened first, so that a wrong name is told before the work and not after it.
-    let job = args.choices.job(&args.input, args.validation.clone())?;
-    let mut guard = job.guard();
-    args.choices.config.iter().for_each(|path| guard.reads(path));
-    let report = match &args.report {
-        Some(path) => {
-            let sink = Sink::create(path, args.overwrite, &guard)?;
-            Some((ReportForm::of(path)?, sink))
-        }
-        None => None,
-    };
-    let effort = pipeline::Effort { samples: args.measure, layers: args.layers };
-    let mut found = pipeline::sensitivity(&job, effort, &context.progress)?;
+    let mut conversion = args.choices.quantize(&args.input)?;
+    if let Some(samples) = &args.validation {
+        conversion = conversion.validation(samples);
+    }
+    let ranking = RankLayers::of(&conversion).samples(args.measure).layers(args.layers);
+    let reports = ranking.open_reports(args.report.as_slice(), args.overwrite)?;
+    let mut found = ranking.run_with(&context.progress)?;
     if let Some(conversion) = matches.and_then(|matches| again("quantize", matches)) {
         commands(&mut found, &conversion);
     }
-    if let Some((form, sink)) = report {
-        form.write(sink, || plain::sensitivity(&found, Layout::default()), || data::sensitivity(&found))?;
-    }
-    context.print(|layout| plain::sensitivity(&found, layout), || data::sensitivity(&found))?;
+    reports.write(&found)?;
+    context.show(&found)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -118,9 +107,7 @@ fn output(input: &Path, precision: &str, tensor: &str) -> Option<String> {
 /// At least as many samples as standard errors take.
 fn enough(text: &str) -> Result<usize, String> {
     match at_least_one(text)? {
-        few if few < pipeline::FEWEST_SAMPLES => {
-            Err(format!("must be at least {}", pipeline::FEWEST_SAMPLES))
-        }
+        few if few < FEWEST_SAMPLES => Err(format!("must be at least {}", FEWEST_SAMPLES)),
         count => Ok(count),
     }
 }

@@ -19,7 +19,7 @@ use crate::prepare::prepare;
 use crate::progress::Progress;
 use crate::rewrite::{Dialect, calibrated, lower};
 use crate::runtime::{Session, faults, is_widened};
-use crate::samples::{Preprocess, Samples};
+use crate::samples::{Preprocess, SampleSet, Samples};
 use crate::validate::{Compared, compare, loadable, prove, sound};
 use second::Files;
 
@@ -34,7 +34,7 @@ pub(super) struct Judged<'j> {
     pub plan: &'j Plan,
     pub first: Option<usize>,
     pub written: &'j Path,
-    pub samples: Option<&'j Path>,
+    pub samples: Option<&'j SampleSet>,
     pub preprocess: Option<&'j Preprocess>,
     /// Digests of the samples that were calibrated on.
     pub calibrated: &'j HashSet<u64>,
@@ -64,8 +64,8 @@ pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdi
         return Ok((Verdict::NotValidated { reason: reason.clone() }, back));
     }
     let samples = match judged.samples {
-        Some(path) => {
-            let samples = judged.feeding.open(path, judged.float, judged.preprocess)?;
+        Some(set) => {
+            let samples = judged.feeding.open(set, judged.float, judged.preprocess)?;
             Some(samples.choose(judged.most, judged.seed))
         }
         None => None,
@@ -111,7 +111,7 @@ pub struct Comparison<'c> {
     /// Its quantized form, whoever made it.
     pub quantized: &'c Path,
     /// Samples; those lying beside the float model, or made-up ones, if not given.
-    pub samples: Option<&'c Path>,
+    pub samples: Option<&'c SampleSet>,
     /// How stored pixels become the input.
     pub preprocess: Option<&'c Path>,
     /// How many samples to use at most.
@@ -144,9 +144,10 @@ pub fn validate(files: &Comparison, progress: &dyn Progress) -> Result<Verdict> 
     };
     let preprocess = files.preprocess.map(Preprocess::read).transpose()?;
     let beside = files.samples.is_none().then(|| Samples::discover(files.float).validation).flatten();
-    let samples = match files.samples.or(beside.as_deref()) {
-        Some(path) => {
-            let samples = files.feeding.open(path, &model, preprocess.as_ref())?;
+    let beside = beside.map(SampleSet::from);
+    let samples = match files.samples.or(beside.as_ref()) {
+        Some(set) => {
+            let samples = files.feeding.open(set, &model, preprocess.as_ref())?;
             Some(samples.choose(files.count, files.seed))
         }
         None => None,

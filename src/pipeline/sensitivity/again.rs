@@ -9,13 +9,14 @@ use crate::pipeline::Ready;
 use crate::pipeline::decide::decide;
 use crate::pipeline::measure::Clock;
 use crate::plan::Plan;
-use crate::progress::Silent;
+use crate::progress::{Progress, Unheard};
 use crate::samples::Samples;
 
 /// Everything that plans are made from but the samples.
 pub(super) struct Again<'a> {
     pub options: &'a Options,
     pub ready: &'a Ready,
+    pub progress: &'a dyn Progress,
 }
 
 impl Again<'_> {
@@ -30,7 +31,7 @@ impl Again<'_> {
         let analysis = analyse(&self.ready.model, &options)?;
         let reach = Reach::default();
         let mut clock = Clock::start();
-        Ok(decide(&options, self.ready, &analysis, reach, samples, &mut clock, &Silent)?.plan)
+        Ok(decide(&options, self.ready, &analysis, reach, samples, &mut clock, &Unheard(self.progress))?.plan)
     }
 
     /// Whether weights depend on what was decided for layers before them.

@@ -4,7 +4,7 @@ use crate::calibrate::frontier;
 use crate::error::{Error, Result};
 use crate::pipeline::bench::Bench;
 use crate::plan::{Layer, Loss, Plan};
-use crate::progress::Progress;
+use crate::progress::{Progress, Stage};
 use crate::validate::Paired;
 
 /// What a plan does as a whole, and with its layers taken out one by one.
@@ -52,7 +52,6 @@ pub(super) fn apart(
     match measure(bench, plan, layers, (alone, true), progress) {
         // Parts may be harder to run than the whole, where shapes are computed.
         Err(error @ Error::Runtime { .. }) => {
-            progress.end();
             let measured = measure(bench, plan, layers, (alone, false), progress)?;
             Ok(Apart { not_resumed: Some(error.to_string()), ..measured })
         }
@@ -67,7 +66,7 @@ fn measure(
     (alone, resumed): (bool, bool),
     progress: &dyn Progress,
 ) -> Result<Apart> {
-    progress.begin("measure", Some(layers.len() as u64));
+    let stage = Stage::begin(progress, "measure", layers.len())?;
     let whole_model = bench.changed(plan)?;
     let (mut float, mut quantized) = (bench.start.clone(), bench.start.renamed("quantized"));
     let whole = bench.paired(&quantized, &whole_model)?;
@@ -86,9 +85,8 @@ fn measure(
         };
         let without = bench.paired(&quantized, &bench.changed(&layer.without())?)?;
         rows.push(One { alone, without });
-        progress.step();
+        stage.step()?;
     }
-    progress.end();
     Ok(Apart { whole, layers: rows, not_resumed: None })
 }
 

@@ -19,8 +19,8 @@ use super::quantize::{Solved, first_fault, solved};
 use super::{Job, Ready};
 use crate::error::{Error, Result};
 use crate::plan::{self, Confirmed, Gain, Layer, LayerSensitivity, Plan, Sensitivity};
-use crate::progress::Progress;
-use crate::samples::Samples;
+use crate::progress::{Progress, Stage};
+use crate::samples::{SampleSet, Samples};
 
 /// Samples that estimates are made on where no number is asked for; conversions are judged on more.
 pub const MEASURED_SAMPLES: usize = 64;
@@ -59,12 +59,12 @@ impl Default for Effort {
 /// # Errors
 /// Any: see [`Error`]; [`Error::Options`] where there are too few samples, or tract cannot run the model.
 pub fn sensitivity(job: &Job, effort: Effort, progress: &dyn Progress) -> Result<Sensitivity> {
-    if let Some(path) = &job.validation {
+    if let Some(path) = job.validation.as_ref().and_then(SampleSet::file) {
         // Told before the work; whether they fit is seen after it.
         std::fs::metadata(path).map_err(Error::read(path))?;
     }
     let beside = Samples::discover(&job.input);
-    let validation = job.validation.clone().or(beside.validation);
+    let validation = job.validation.clone().or(beside.validation.map(SampleSet::from));
     if validation.is_none() && job.calibration.is_none() && beside.calibration.is_none() {
         return Err(Error::options(
             "sensitivity needs samples to run the model on",
@@ -75,8 +75,8 @@ pub fn sensitivity(job: &Job, effort: Effort, progress: &dyn Progress) -> Result
     let solved = solved(
         job,
         &mut |ready, all, preprocess| {
-            let open = |path| job.feeding.open(path, &ready.model, preprocess);
-            let (fit, judges) = divide(job, &all, validation.as_deref().map(open).transpose()?)?;
+            let open = |set| job.feeding.open(set, &ready.model, preprocess);
+            let (fit, judges) = divide(job, &all, validation.as_ref().map(open).transpose()?)?;
             divided = Some(judges);
             Ok(fit)
         },
@@ -87,8 +87,8 @@ pub fn sensitivity(job: &Job, effort: Effort, progress: &dyn Progress) -> Result
     }
     let judges = match (divided, &validation) {
         (Some(judges), _) => judges,
-        (None, Some(path)) => {
-            Judges::given(job, job.feeding.open(path, &solved.ready.model, solved.preprocess.as_ref())?)?
+        (None, Some(set)) => {
+            Judges::given(job, job.feeding.open(set, &solved.ready.model, solved.preprocess.as_ref())?)?
         }
         (None, None) => {
             return Err(Error::options(
@@ -123,7 +123,7 @@ fn found(
     let most = (MOST_VALUES / bench.values().max(1)).max(few.len());
     let all = judges.samples.choose(Some(most), job.seed);
     let search = Search {
-        again: Again { options: &job.options, ready: &ready },
+        again: Again { options: &job.options, ready: &ready, progress },
         calibration: samples.as_ref().filter(|_| calibration.is_some()),
         plan: &plan,
         layers: Layer::all(&analysis, &plan),
@@ -217,16 +217,16 @@ impl Search<'_> {
         }
         let samples = calibration.clone().choose(Some(SOLVED_ON), self.seed);
         let whole = bench.judged(&self.again.plan(None, Some(&samples))?)?;
-        self.progress.begin("estimate", Some(order.len() as u64));
+        let stage = Stage::begin(self.progress, "estimate", order.len())?;
         for at in order {
             match self.again.plan(Some(&rows[at].exclude), Some(&samples)) {
                 Ok(plan) => rows[at].estimate = Some(bench.judged(&plan)?.gain(&whole)),
                 Err(error @ Error::Options { .. }) => rows[at].refused = Some(error.to_string()),
                 Err(error) => return Err(error),
             }
-            self.progress.step();
+            stage.step()?;
         }
-        self.progress.end();
+        drop(stage);
         clock.lap("estimate");
         Ok(Some(samples.len()))
     }
@@ -242,7 +242,7 @@ impl Search<'_> {
             _ => std::cmp::Ordering::Equal,
         });
         order.truncate(CONFIRMED);
-        self.progress.begin("confirm", Some(order.len() as u64));
+        let stage = Stage::begin(self.progress, "confirm", order.len())?;
         for at in order {
             match self.again.plan(Some(&rows[at].exclude), self.calibration) {
                 Ok(plan) => {
@@ -253,9 +253,8 @@ impl Search<'_> {
                 Err(error @ Error::Options { .. }) => rows[at].refused = Some(error.to_string()),
                 Err(error) => return Err(error),
             }
-            self.progress.step();
+            stage.step()?;
         }
-        self.progress.end();
         Ok(whole.loss())
     }
 }

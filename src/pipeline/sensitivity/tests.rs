@@ -53,7 +53,7 @@ fn rows(model: &Model, options: &Options, tried: usize) -> (Vec<LayerSensitivity
     let ready = ready(&path, options.opset, &[]).unwrap();
     let [fit, judges] =
         [(100, 1), (80, 2)].map(|(count, seed)| Samples::synthetic(&ready.model, &[], count, seed).unwrap());
-    let again = Again { options, ready: &ready };
+    let again = Again { options, ready: &ready, progress: &Silent };
     let analysis = analyse(&ready.model, options).unwrap();
     let plan = again.plan(None, Some(&fit)).unwrap();
     let search = Search {

@@ -59,16 +59,20 @@ impl Arrays {
         let labels = match (&wanted.labels, feeds.get(counts)) {
             (Some(key), Some(feed)) => {
                 let place = format!("key {key}");
-                let labels = archive.array(key)?.labels().map_err(Misfit::at(path, &place))?;
-                if labels.len() != feed.cut.all_labels {
+                let array = archive.array(key)?;
+                let rows = array.shape.first().copied().unwrap_or(0);
+                let labels = array.labels().map_err(Misfit::at(path, &place))?;
+                if rows != feed.cut.all_labels {
                     let expected = format!("{} labels, one for each row of data", feed.cut.all_labels);
-                    return Err(Error::samples(path, place, expected, labels.len().to_string()));
+                    return Err(Error::samples(path, place, expected, rows.to_string()));
                 }
                 labels
             }
             _ => Vec::new(),
         };
-        let per_sample = feeds.get(counts).map_or(0, |feed| feed.cut.labels);
+        let cut = feeds.get(counts).map(|feed| &feed.cut);
+        let per_row = cut.map_or(0, |cut| labels.len() / cut.all_labels.max(1));
+        let per_sample = cut.map_or(0, |cut| cut.labels) * per_row;
         Ok(Self { path: path.to_owned(), feeds, labels, per_sample })
     }
 

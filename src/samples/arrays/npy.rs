@@ -140,11 +140,11 @@ impl Array {
         out
     }
 
-    /// The elements of a one-dimensional array of class indices.
+    /// The class indices of an array: one for each row of data, or with more axes several, as for each position of a text.
     pub(super) fn labels(&self) -> Fit<Vec<i64>> {
         let found = || format!("{} {}", element::name(self.dtype as i32), shape_text(&self.shape));
-        if self.shape.len() != 1 {
-            return Err(Misfit::new("class indices, integers along one axis", found()));
+        if self.shape.is_empty() {
+            return Err(Misfit::new("class indices, integers along an axis", found()));
         }
         let negative = || Misfit::new("class indices from 0", "a negative or too large number");
         let word = |bytes: &[u8]| {
@@ -155,7 +155,7 @@ impl Array {
         let sign = match self.dtype {
             Dtype::Uint8 | Dtype::Uint16 | Dtype::Uint32 | Dtype::Uint64 => 0,
             Dtype::Int8 | Dtype::Int16 | Dtype::Int32 | Dtype::Int64 => 0x80,
-            _ => return Err(Misfit::new("class indices, integers along one axis", found())),
+            _ => return Err(Misfit::new("class indices, which are integers", found())),
         };
         let label = |bytes: &[u8]| match bytes.last() {
             Some(last) if last & sign == 0 => word(bytes).ok_or_else(negative),

@@ -1,9 +1,8 @@
 //! Which pictures a folder holds, and of which classes.
 
-use std::cmp::Ordering;
 use std::path::{Component, Path, PathBuf};
 
-use super::ENDINGS;
+use super::{ENDINGS, natural};
 use crate::error::{Error, Result};
 
 /// The list of labels beside pictures.
@@ -78,36 +77,6 @@ fn entries(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     Ok((files, folders))
 }
 
-/// The order of names in which 2 comes before 10.
-pub(in crate::samples) fn natural(one: &str, other: &str) -> Ordering {
-    let (mut one, mut other) = (one, other);
-    loop {
-        let (head, tail) = number(one);
-        let (other_head, other_tail) = number(other);
-        if !head.is_empty() && !other_head.is_empty() {
-            let (short, other_short) = (head.trim_start_matches('0'), other_head.trim_start_matches('0'));
-            let order = short.len().cmp(&other_short.len()).then_with(|| short.cmp(other_short));
-            if order != Ordering::Equal {
-                return order;
-            }
-            (one, other) = (tail, other_tail);
-            continue;
-        }
-        let (mut signs, mut other_signs) = (one.chars(), other.chars());
-        match (signs.next(), other_signs.next()) {
-            (Some(sign), Some(other_sign)) if sign == other_sign => {
-                (one, other) = (signs.as_str(), other_signs.as_str());
-            }
-            (sign, other_sign) => return sign.cmp(&other_sign),
-        }
-    }
-}
-
-/// The digits that a text begins with, and the rest.
-fn number(text: &str) -> (&str, &str) {
-    text.split_at(text.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(text.len()))
-}
-
 /// The pictures that a list with the columns `file` and `label` names, in its order.
 fn listed(folder: &Path, list: &Path) -> Result<Found> {
     let unreadable =
@@ -138,19 +107,4 @@ fn listed(folder: &Path, list: &Path) -> Result<Found> {
         files.push(path);
     }
     Ok(Found { files, labels, classes: Vec::new() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_in_names_are_ordered_by_value() {
-        let mut names =
-            ["10", "2", "1", "b2", "b10a", "b10", "a", "02", "b2a3", "99999999999999999999999", ""];
-        names.sort_by(|one, other| natural(one, other).then_with(|| one.cmp(other)));
-        let expected =
-            ["", "1", "02", "2", "10", "99999999999999999999999", "a", "b2", "b2a3", "b10", "b10a"];
-        assert_eq!(names, expected);
-    }
 }

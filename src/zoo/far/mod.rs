@@ -11,7 +11,7 @@ mod workplace;
 
 use serde::{Deserialize, Serialize};
 
-use crate::remote::Object;
+use crate::place::Object;
 
 pub use origin::{Fetched, Origin};
 pub use target::Target;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::remote::Object;
+use crate::place::Object;
 use crate::zoo::out::OWN;
 use crate::zoo::source::{Entry, Source, is_model};
 

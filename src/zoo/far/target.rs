@@ -8,7 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::Seen;
 use crate::error::{Error, Result};
-use crate::remote::{Address, Halt, Object, Remote};
+use crate::place::{Address, Halt, Object};
+use crate::remote::Remote;
 use crate::zoo::out::Output;
 use crate::zoo::store::{self, Digest};
 

@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicBool;
 use tempfile::TempDir;
 
 use crate::error::{Error, Result};
+use crate::place::{Halt, Place};
 use crate::plan::Listener;
-use crate::remote::{Halt, Place};
 use crate::zoo::out::lock::{Site, lock};
 use crate::zoo::out::{Out, own};
 use crate::zoo::{Batch, finish, store};

@@ -70,7 +70,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::remote::Place;
+    use crate::place::Place;
     use crate::zoo::{Settings, Shard};
 
     #[derive(Default)]

@@ -13,8 +13,8 @@ use super::far::{Inputs, Seen, Target};
 use super::manifest::Facts;
 use super::store;
 use crate::error::{Error, Result};
+use crate::place::{Halt, Object, Place};
 use crate::plan::Row;
-use crate::remote::{Halt, Object, Place};
 pub use record::{Output, Record, State, outputs, staged};
 
 /// The folder of the output folder that is ours; searches leave out what is hidden.

@@ -1,12 +1,15 @@
-//! Where files are: a path, or an address beyond a network.
+//! Where files are: a path, or an address beyond a network. Plain data: nothing is asked here.
+
+mod object;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
-use reqwest::Url;
+use url::Url;
 
 use crate::error::{Error, Result};
+pub use object::{Halt, Object};
 
 /// A file or folder, here or elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +135,7 @@ fn file(rest: &str) -> Result<PathBuf> {
 
 impl Address {
     /// What the names of objects below it begin with, as the store has them.
-    pub(super) fn prefix(&self) -> &str {
+    pub fn prefix(&self) -> &str {
         match self {
             Self::Bucket { prefix, .. } => prefix,
             Self::Web { .. } => "",
@@ -140,7 +143,7 @@ impl Address {
     }
 
     /// The store's name of the object `name` below it.
-    pub(super) fn key(&self, name: &str) -> String {
+    pub fn key(&self, name: &str) -> String {
         match (self.prefix(), name) {
             (prefix, "") => prefix.to_owned(),
             ("", name) => name.to_owned(),

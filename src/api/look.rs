@@ -1,0 +1,149 @@
+//! Looks at models: what is in one, what a target takes of it, how one compares with another.
+
+use std::path::PathBuf;
+
+use super::model::Source;
+use crate::error::Result;
+use crate::options::Target;
+use crate::pipeline::{self, Comparison, Feeding, State};
+use crate::plan::{Checked, Inspection, Verdict};
+use crate::progress::{Progress, Silent};
+use crate::samples::SampleSet;
+
+/// What is in a model, what of it can be quantized, and what stands in the way.
+///
+/// ```
+/// let found = fourbit::inspect("models/waves_recurrent/model.onnx")?;
+/// assert!(found.operators.iter().any(|(name, _)| name == "LSTM"));
+/// # Ok::<(), fourbit::Error>(())
+/// ```
+///
+/// # Errors
+/// Of the kind [`crate::ErrorKind::Model`] where it is no model, [`crate::ErrorKind::File`] where it cannot be read.
+pub fn inspect(model: impl Into<Source>) -> Result<Inspection> {
+    pipeline::inspect(model.into().locate()?.path())
+}
+
+/// What `target` does not take of a model, whoever quantized it.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn check(model: impl Into<Source>, target: &Target) -> Result<Checked> {
+    pipeline::check(model.into().locate()?.path(), target)
+}
+
+/// A comparison of a quantized model, whoever made it, with its float original.
+///
+/// ```no_run
+/// use fourbit::{Validate, Verdict};
+///
+/// let verdict = Validate::new("net.onnx", "net.w4a8.onnx").samples("test.npz").run()?;
+/// if let Verdict::Validated(validation) = verdict {
+///     println!("{} samples, same class on {:?}", validation.samples, validation.agreement);
+/// }
+/// # Ok::<(), fourbit::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is done before `run`"]
+pub struct Validate {
+    float: Source,
+    quantized: Source,
+    samples: Option<SampleSet>,
+    preprocess: Option<PathBuf>,
+    count: Option<usize>,
+    seed: u64,
+    feeding: Feeding,
+    cross_check: bool,
+}
+
+impl Validate {
+    /// A comparison of the models `float` and `quantized`.
+    pub fn new(float: impl Into<Source>, quantized: impl Into<Source>) -> Self {
+        Self {
+            float: float.into(),
+            quantized: quantized.into(),
+            samples: None,
+            preprocess: None,
+            count: None,
+            seed: 0,
+            feeding: Feeding::default(),
+            cross_check: false,
+        }
+    }
+
+    /// Samples to run both on, with labels if there are any; without them those that lie beside the float model, or made-up ones.
+    pub fn samples(mut self, samples: impl Into<SampleSet>) -> Self {
+        self.samples = Some(samples.into());
+        self
+    }
+
+    /// A TOML file that says how stored pixels become the input.
+    pub fn preprocess(mut self, file: impl Into<PathBuf>) -> Self {
+        self.preprocess = Some(file.into());
+        self
+    }
+
+    /// Use so many samples at most.
+    pub fn max_samples(mut self, count: usize) -> Self {
+        self.count = Some(count);
+        self
+    }
+
+    /// Start of every random choice; 0 where nothing is said.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Dimensions of an input in made-up samples.
+    pub fn sample_shape(mut self, input: impl Into<String>, dims: impl Into<Vec<i64>>) -> Self {
+        self.feeding.shapes.push((input.into(), dims.into()));
+        self
+    }
+
+    /// An output that is an input of the next call; see [`crate::Quantize::state`].
+    pub fn state(mut self, output: impl Into<String>, input: impl Into<String>) -> Self {
+        self.feeding.states.push(State { output: output.into(), input: input.into() });
+        self
+    }
+
+    /// All of how the models are fed.
+    #[doc(hidden)]
+    pub fn feeding(mut self, feeding: Feeding) -> Self {
+        self.feeding = feeding;
+        self
+    }
+
+    /// Have onnxruntime judge as well; its library is found at run time.
+    pub fn cross_check(mut self, wanted: bool) -> Self {
+        self.cross_check = wanted;
+        self
+    }
+
+    /// Runs both models and compares their outputs.
+    ///
+    /// # Errors
+    /// [`crate::Error::kind`] says of what kind. A model that cannot be run is no error but [`Verdict::NotValidated`].
+    pub fn run(&self) -> Result<Verdict> {
+        self.run_with(&Silent)
+    }
+
+    /// The same with a listener, which may stop it.
+    ///
+    /// # Errors
+    /// As [`Validate::run`].
+    pub fn run_with(&self, progress: &dyn Progress) -> Result<Verdict> {
+        let (float, quantized) = (self.float.locate()?, self.quantized.locate()?);
+        let comparison = Comparison {
+            float: float.path(),
+            quantized: quantized.path(),
+            samples: self.samples.as_ref(),
+            preprocess: self.preprocess.as_deref(),
+            count: self.count,
+            seed: self.seed,
+            feeding: &self.feeding,
+            cross_check: self.cross_check,
+        };
+        pipeline::validate(&comparison, progress)
+    }
+}

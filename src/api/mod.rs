@@ -1,0 +1,51 @@
+//! The face of the library: what a program can ask for, and what it gets.
+
+mod apply;
+mod layers;
+mod look;
+mod model;
+mod quantize;
+mod reports;
+
+pub use apply::Apply;
+pub use layers::RankLayers;
+pub use look::{Validate, check, inspect};
+pub use model::Source;
+pub use quantize::Quantize;
+pub use reports::{Report, Reports};
+
+pub use crate::error::{Error, ErrorKind, Result};
+pub use crate::options::{
+    Budget, Compensation, Granularity, Opset, Options, Precision, Storage, TARGETS, Target, target_names,
+};
+pub use crate::pipeline::PlanSource;
+pub use crate::plan::{
+    Applied, Checked, Decision, Inspection, Outcome, Plan, Planned, Sensitivity, Validation, Verdict,
+};
+pub use crate::progress::{Progress, Silent};
+pub use crate::report::{Detail, Layout};
+pub use crate::samples::{Element, Inputs, SampleSet, SampleSource, Tensor};
+
+/// The parts of results.
+pub mod results {
+    pub use crate::plan::*;
+}
+
+/// Collections of models, each converted in a process of its own.
+#[cfg(feature = "batch")]
+pub mod batch {
+    pub use crate::place::Place;
+    pub use crate::plan::{Event, Listener, Summary, Totals};
+    pub use crate::report::collection::{csv, page};
+    pub use crate::zoo::*;
+}
+
+/// What a program with a terminal needs beside: fourbit's own does.
+#[doc(hidden)]
+pub mod program {
+    pub use crate::files::abandon;
+    pub use crate::onnxruntime;
+    pub use crate::panics::quieten;
+    pub use crate::pipeline::{FEWEST_SAMPLES, Feeding, MEASURED_SAMPLES, State, TRIED_LAYERS};
+    pub use crate::report::{data, plain, terminal_width};
+}

@@ -1,0 +1,106 @@
+//! What came of it, in words and as data.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::files::{Guard, Sink};
+use crate::plan::{self, Applied, Checked, Inspection, Outcome, Plan, Planned, Sensitivity, Verdict};
+use crate::report::{Layout, data, plain};
+
+/// A result that can be told.
+pub trait Report {
+    /// Sentences and tables for people.
+    fn to_text(&self, layout: Layout) -> String;
+
+    /// One JSON object with its `schema` and `version`, for programs.
+    fn to_json(&self) -> String;
+}
+
+macro_rules! reports {
+    ($($kind:ty => $name:ident),*) => {$(
+        impl Report for $kind {
+            fn to_text(&self, layout: Layout) -> String {
+                plain::$name(self, layout)
+            }
+            fn to_json(&self) -> String {
+                data::$name(self)
+            }
+        }
+    )*};
+}
+
+reports!(
+    Applied => applied, Checked => checked, Inspection => inspection, Outcome => outcome, Planned => planned,
+    Sensitivity => sensitivity, Verdict => verdict
+);
+
+/// Files for reports, opened before the work and filled after it.
+pub struct Reports {
+    reports: Vec<(Sink, Form)>,
+    plan: Option<Sink>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Text,
+    Json,
+}
+
+impl Reports {
+    pub(super) fn open(
+        reports: &[PathBuf],
+        plan: Option<&Path>,
+        overwrite: bool,
+        guard: &mut Guard,
+    ) -> Result<Self> {
+        let mut open = |path: &Path| {
+            guard.writes(path)?;
+            Sink::create(path, overwrite, guard)
+        };
+        let sinks = reports.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
+        let forms = reports.iter().map(|path| form(path)).collect::<Result<Vec<_>>>()?;
+        let plan = plan.map(open).transpose()?;
+        Ok(Self { reports: sinks.into_iter().zip(forms).collect(), plan })
+    }
+
+    /// Writes `told` into each file.
+    ///
+    /// # Errors
+    /// Of the kind [`crate::ErrorKind::File`].
+    pub fn write(self, told: &impl Report) -> Result<()> {
+        for (mut sink, form) in self.reports {
+            let text = match form {
+                Form::Text => told.to_text(Layout::default()),
+                Form::Json => told.to_json(),
+            };
+            let written = sink.write_all(text.as_bytes());
+            written.map_err(Error::write(sink.path()))?;
+            sink.commit()?;
+        }
+        Ok(())
+    }
+
+    /// The same, and the plan into the file for it.
+    ///
+    /// # Errors
+    /// As [`Reports::write`].
+    pub fn write_with_plan(mut self, told: &impl Report, plan: &Plan) -> Result<()> {
+        let sink = self.plan.take();
+        self.write(told)?;
+        sink.map_or(Ok(()), |sink| plan::write_to(plan, sink))
+    }
+}
+
+/// The form that a file's name asks for.
+fn form(path: &Path) -> Result<Form> {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    match ending.as_deref() {
+        Some("txt") => Ok(Form::Text),
+        Some("json") | None => Ok(Form::Json),
+        Some(other) => Err(Error::options(
+            format!("--report {}: there is no report of the kind .{other}", path.display()),
+            "end the name in .json or .txt",
+        )),
+    }
+}

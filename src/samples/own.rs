@@ -1,0 +1,386 @@
+//! Samples of a caller's own, which lie in no file.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ndarray::{ArrayBase, Data, Dimension};
+
+use super::input::Input;
+use super::misfit::{Misfit, list, shape_text};
+use super::{Sample, Samples, Source, element};
+use crate::error::{Error, Result};
+use crate::onnx::proto::TensorProto;
+use crate::onnx::{Dtype, Model, floats, tensor, tensor_of};
+
+/// A type of elements that can be fed.
+pub trait Element: Copy + private::Sealed {
+    #[doc(hidden)]
+    const DTYPE: Dtype;
+    #[doc(hidden)]
+    fn put(self, bytes: &mut Vec<u8>);
+}
+
+mod private {
+    pub trait Sealed {}
+}
+
+macro_rules! elements {
+    ($($kind:ty => $dtype:ident),*) => {$(
+        impl private::Sealed for $kind {}
+        impl Element for $kind {
+            const DTYPE: Dtype = Dtype::$dtype;
+            fn put(self, bytes: &mut Vec<u8>) {
+                bytes.extend(self.to_le_bytes());
+            }
+        }
+    )*};
+}
+
+elements!(
+    f32 => Float, f64 => Double, half::f16 => Float16, i8 => Int8, i16 => Int16, i32 => Int32, i64 => Int64,
+    u8 => Uint8, u16 => Uint16, u32 => Uint32, u64 => Uint64
+);
+
+impl private::Sealed for bool {}
+impl Element for bool {
+    const DTYPE: Dtype = Dtype::Bool;
+    fn put(self, bytes: &mut Vec<u8>) {
+        bytes.push(u8::from(self));
+    }
+}
+
+/// A tensor in memory: an element type, dimensions, and values in row-major order.
+///
+/// Made of any `ndarray` array, or of dimensions and values:
+///
+/// ```
+/// use fourbit::Tensor;
+///
+/// let pixels = Tensor::from(ndarray::Array4::<f32>::zeros((1, 3, 32, 32)));
+/// let tokens = Tensor::new(&[1, 4], vec![101_i64, 7592, 2088, 102])?;
+/// assert_eq!(tokens.dims(), [1, 4]);
+/// # drop(pixels);
+/// # Ok::<(), fourbit::Error>(())
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct Tensor {
+    dtype: Dtype,
+    dims: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl Tensor {
+    /// A tensor of `dims` with `values` in row-major order.
+    ///
+    /// # Errors
+    /// Of the kind [`crate::ErrorKind::Samples`] where there are not as many values as `dims` say.
+    pub fn new<T: Element>(dims: &[usize], values: impl IntoIterator<Item = T>) -> Result<Self> {
+        let (mut bytes, mut found) = (Vec::new(), 0usize);
+        for value in values {
+            value.put(&mut bytes);
+            found += 1;
+        }
+        let wanted = dims.iter().try_fold(1usize, |count, &dim| count.checked_mul(dim));
+        if wanted != Some(found) {
+            let expected = format!("as many values as {} has", shape_text(dims));
+            return Err(Error::samples(Path::new("a tensor"), "values", expected, found.to_string()));
+        }
+        Ok(Self { dtype: T::DTYPE, dims: dims.to_vec(), bytes })
+    }
+
+    /// Its dimensions.
+    pub fn dims(&self) -> &[usize] {
+        &self.dims
+    }
+
+    /// Some of its rows, as a tensor of `dims` that is called `name`; of the element type `wanted` where that is another kind of
+    /// floats.
+    fn rows(&self, name: &str, first: usize, count: usize, dims: &[i64], wanted: i32) -> Result<TensorProto> {
+        let row = self.bytes.len() / self.dims.first().copied().unwrap_or(1).max(1);
+        let bytes = self.bytes[first * row..(first + count) * row].to_vec();
+        let found = tensor(name, self.dtype, dims, bytes);
+        match Dtype::try_from(wanted) {
+            Ok(other) if other != self.dtype && is_float(other) && is_float(self.dtype) => {
+                Ok(tensor_of(name, other, dims, &floats(&found)?))
+            }
+            _ => Ok(found),
+        }
+    }
+}
+
+impl fmt::Debug for Tensor {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "Tensor({} {})", element::name(self.dtype as i32), shape_text(&self.dims))
+    }
+}
+
+impl<T: Element, S: Data<Elem = T>, D: Dimension> From<ArrayBase<S, D>> for Tensor {
+    fn from(array: ArrayBase<S, D>) -> Self {
+        let mut bytes = Vec::new();
+        array.iter().for_each(|value| value.put(&mut bytes));
+        Self { dtype: T::DTYPE, dims: array.shape().to_vec(), bytes }
+    }
+}
+
+fn is_float(dtype: Dtype) -> bool {
+    matches!(dtype, Dtype::Float | Dtype::Double | Dtype::Float16 | Dtype::Bfloat16)
+}
+
+/// The inputs of one call of a model, by their names.
+pub type Inputs = Vec<(String, Tensor)>;
+
+/// Samples that a program makes itself, one by one.
+///
+/// They are asked for more than once, and from several threads at a time; the same index must give the same values.
+pub trait SampleSource: Send + Sync {
+    /// The number of samples.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The inputs of sample `index`, which is below [`SampleSource::len`], as the model takes them, a batch axis included.
+    ///
+    /// # Errors
+    /// What keeps them from being read; it ends the conversion.
+    fn inputs(&self, index: usize) -> Result<Inputs, Box<dyn std::error::Error + Send + Sync>>;
+
+    /// The class indices of sample `index`: one for each row of its batch, or none where the samples have no labels.
+    fn labels(&self, index: usize) -> Vec<i64> {
+        let _ = index;
+        Vec::new()
+    }
+
+    /// What messages and reports call these samples.
+    fn name(&self) -> String {
+        "samples of the program".into()
+    }
+}
+
+/// Where samples are: a path, or the program itself.
+#[derive(Clone)]
+pub struct SampleSet {
+    /// Of samples in no file, their name.
+    path: PathBuf,
+    own: Option<Own>,
+}
+
+#[derive(Clone)]
+enum Own {
+    One(Arc<dyn SampleSource>),
+    Rows(Arc<(Inputs, Vec<i64>)>),
+}
+
+impl fmt::Debug for SampleSet {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "SampleSet({})", self.path.display())
+    }
+}
+
+impl SampleSet {
+    /// Samples that `source` makes.
+    pub fn from_source(source: impl SampleSource + 'static) -> Self {
+        Self { path: source.name().into(), own: Some(Own::One(Arc::new(source))) }
+    }
+
+    /// The samples that an iterator gives; they stay in memory.
+    pub fn from_samples(samples: impl IntoIterator<Item = Inputs>) -> Self {
+        Self::from_source(Collected(samples.into_iter().collect()))
+    }
+
+    /// Samples that lie along the first axis of one array for each input, as in an `.npz` file: of arrays of the inputs' own rank, or
+    /// with an axis more.
+    pub fn from_arrays<N: Into<String>, T: Into<Tensor>>(arrays: impl IntoIterator<Item = (N, T)>) -> Self {
+        let arrays = arrays.into_iter().map(|(name, array)| (name.into(), array.into())).collect();
+        Self { path: "arrays of the program".into(), own: Some(Own::Rows(Arc::new((arrays, Vec::new())))) }
+    }
+
+    /// The same with class indices, one for each row of the data; only for [`SampleSet::from_arrays`], since other sources have
+    /// labels of their own.
+    #[must_use]
+    pub fn labels(mut self, labels: impl IntoIterator<Item = i64>) -> Self {
+        if let Some(Own::Rows(rows)) = &mut self.own {
+            let arrays = rows.0.clone();
+            *rows = Arc::new((arrays, labels.into_iter().collect()));
+        }
+        self
+    }
+
+    /// The file or folder, where they lie in one.
+    pub fn file(&self) -> Option<&Path> {
+        self.own.is_none().then_some(self.path.as_path())
+    }
+
+    /// The path, or what messages call them.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl<P: Into<PathBuf>> From<P> for SampleSet {
+    fn from(path: P) -> Self {
+        Self { path: path.into(), own: None }
+    }
+}
+
+#[derive(Debug)]
+struct Collected(Vec<Inputs>);
+
+impl SampleSource for Collected {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn inputs(&self, index: usize) -> Result<Inputs, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.0[index].clone())
+    }
+}
+
+/// Samples of a [`SampleSource`] for a model.
+struct Asked {
+    source: Arc<dyn SampleSource>,
+    inputs: Vec<Input>,
+    labels: Vec<i64>,
+    path: PathBuf,
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "{}", self.path.display())
+    }
+}
+
+impl Source for Asked {
+    fn len(&self) -> usize {
+        self.source.len()
+    }
+
+    fn labelled(&self) -> bool {
+        !self.labels.is_empty()
+    }
+
+    fn labels(&self) -> &[i64] {
+        &self.labels
+    }
+
+    fn get(&self, index: usize) -> Result<Sample> {
+        let place = format!("sample {index}");
+        let given = self.source.inputs(index).map_err(|error| {
+            Error::samples(&self.path, &place, "a sample that can be made", error.to_string())
+        })?;
+        let find = |input: &Input| {
+            let value = find(&given, &input.name).map_err(Misfit::at(&self.path, &place))?;
+            let place = format!("{place}, input {}", input.name);
+            checked_type(value, input).map_err(Misfit::at(&self.path, &place))?;
+            if !input.takes(&value.dims) {
+                return Err(Error::samples(&self.path, place, input.shape(), shape_text(&value.dims)));
+            }
+            let dims: Vec<i64> = value.dims.iter().map(|&dim| dim as i64).collect();
+            let rows = value.dims.first().copied().unwrap_or(1);
+            value.rows(&input.name, 0, rows, &dims, input.dtype)
+        };
+        let inputs = self.inputs.iter().map(find).collect::<Result<_>>()?;
+        Ok(Sample { inputs, labels: self.source.labels(index) })
+    }
+}
+
+/// Rows of arrays in memory.
+#[derive(Debug)]
+struct Rows {
+    feeds: Vec<(Input, Tensor, super::input::Cut)>,
+    labels: Vec<i64>,
+}
+
+impl Source for Rows {
+    fn len(&self) -> usize {
+        self.feeds.iter().map(|(_, _, cut)| cut.count).min().unwrap_or(0)
+    }
+
+    fn labelled(&self) -> bool {
+        !self.labels.is_empty()
+    }
+
+    fn labels(&self) -> &[i64] {
+        &self.labels
+    }
+
+    fn get(&self, index: usize) -> Result<Sample> {
+        let one = |(input, array, cut): &(Input, Tensor, super::input::Cut)| {
+            array.rows(&input.name, index * cut.rows, cut.rows, &cut.dims, input.dtype)
+        };
+        let per_sample = self.feeds.first().map_or(1, |(_, _, cut)| cut.labels).max(1);
+        let labels = self.labels.chunks_exact(per_sample).nth(index).unwrap_or(&[]).to_vec();
+        Ok(Sample { inputs: self.feeds.iter().map(one).collect::<Result<_>>()?, labels })
+    }
+}
+
+impl Samples {
+    /// The samples of `set` for `model`: [`Samples::open`] where they lie in a file or folder.
+    ///
+    /// # Errors
+    /// [`Error::Samples`] where they do not fit the model, and those of [`Samples::open`].
+    pub fn open_set(set: &SampleSet, model: &Model, preprocess: Option<&super::Preprocess>) -> Result<Self> {
+        let path = set.path.clone();
+        let Some(own) = &set.own else { return Self::open(&path, model, preprocess) };
+        let inputs = Input::all(model)?;
+        let source: Arc<dyn Source> = match own {
+            Own::One(source) => {
+                let count = source.len();
+                let labels = (0..count).flat_map(|index| source.labels(index)).collect();
+                let asked = Asked { source: Arc::clone(source), inputs, labels, path: path.clone() };
+                // Told before the work.
+                if count > 0 {
+                    asked.get(0)?;
+                }
+                Arc::new(asked)
+            }
+            Own::Rows(rows) => Arc::new(by_rows(&rows.0, &rows.1, inputs, &path)?),
+        };
+        Ok(Self { path, source, chosen: None })
+    }
+}
+
+fn by_rows(arrays: &Inputs, labels: &[i64], inputs: Vec<Input>, path: &Path) -> Result<Rows> {
+    let mut feeds = Vec::new();
+    for input in inputs {
+        let place = format!("input {}", input.name);
+        let array = find(arrays, &input.name).map_err(Misfit::at(path, &place))?;
+        checked_type(array, &input).map_err(Misfit::at(path, &place))?;
+        let cut = input.cut(&array.dims).map_err(Misfit::at(path, &place))?;
+        feeds.push((input, array.clone(), cut));
+    }
+    let counts: Vec<usize> = feeds.iter().map(|(_, _, cut)| cut.count).collect();
+    if let Some(at) = counts.iter().position(|&count| count != counts[0]) {
+        let expected = format!("{} samples, as of input {}", counts[0], feeds[0].0.name);
+        return Err(Error::samples(
+            path,
+            format!("input {}", feeds[at].0.name),
+            expected,
+            counts[at].to_string(),
+        ));
+    }
+    let wanted = feeds.first().map_or(0, |(_, _, cut)| cut.all_labels);
+    if !labels.is_empty() && labels.len() != wanted {
+        let expected = format!("{wanted} labels, one for each row of data");
+        return Err(Error::samples(path, "labels", expected, labels.len().to_string()));
+    }
+    Ok(Rows { feeds, labels: labels.to_vec() })
+}
+
+fn find<'t>(given: &'t Inputs, name: &str) -> Result<&'t Tensor, Misfit> {
+    let found = given.iter().find(|(other, _)| other == name).map(|(_, value)| value);
+    found.ok_or_else(|| {
+        Misfit::new(format!("a tensor called {name}"), list(given.iter().map(|(name, _)| name.as_str())))
+    })
+}
+
+/// Floats of another width than the model's are converted; all else must be what the model takes.
+fn checked_type(value: &Tensor, input: &Input) -> Result<(), Misfit> {
+    match Dtype::try_from(input.dtype) {
+        Ok(wanted) if is_float(wanted) && is_float(value.dtype) => Ok(()),
+        _ => input.check_type(value.dtype),
+    }
+}
