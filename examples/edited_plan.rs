@@ -17,7 +17,7 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
     };
     let mut plan = Quantize::new(&model).precision(Precision::W4).max_samples(64).plan()?;
     let size = |decision: &Decision| match decision {
-        Decision::Weight(weight) => weight.dims.iter().product::<usize>(),
+        Decision::Weight(weight) => weight.dims.iter().product::<i64>(),
         Decision::Activation(_) => 0,
     };
     let largest =

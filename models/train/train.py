@@ -1,6 +1,6 @@
 """Draws the data, trains the networks and writes the folders of models/.
 
-    python train.py                        all five, about 25 minutes on two idle cores
+    python train.py                        all five, about 30 minutes on two idle cores
     python train.py --only shapes_mobile   one of them
     python train.py --only NAME --rewrite  export again from the kept parameters
 """

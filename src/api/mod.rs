@@ -47,5 +47,7 @@ pub mod program {
     pub use crate::onnxruntime;
     pub use crate::panics::quieten;
     pub use crate::pipeline::{FEWEST_SAMPLES, Feeding, MEASURED_SAMPLES, State, TRIED_LAYERS};
-    pub use crate::report::{data, plain, terminal_width};
+    #[cfg(feature = "cli")]
+    pub use crate::report::terminal_width;
+    pub use crate::report::{data, plain};
 }

@@ -311,7 +311,7 @@ impl Quantize {
         options.include.extend(self.include.iter().cloned());
         options.exclude.extend(self.exclude.iter().cloned());
         if !self.limits.is_none() {
-            options.budget = self.limits.clone();
+            options.budget = self.limits;
         }
         Ok(Job { input: model.path().to_owned(), options, ..self.job.clone() })
     }

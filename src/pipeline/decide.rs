@@ -38,10 +38,11 @@ pub(super) fn decide(
     if let Some(samples) = samples.filter(|_| wanted) {
         let mut walk = walked(options, ready, analysis, &reach, samples, clock, progress);
         // Where the whole does not run either, perhaps a part does.
-        if matches!(walk, Err(Error::Runtime { .. })) && reach.probe(model, &samples.get(0)?.inputs)? {
-            if reach.is_worthwhile(model, analysis) {
-                walk = walked(options, ready, analysis, &reach, samples, clock, progress);
-            }
+        if matches!(walk, Err(Error::Runtime { .. }))
+            && reach.probe(model, &samples.get(0)?.inputs)?
+            && reach.is_worthwhile(model, analysis)
+        {
+            walk = walked(options, ready, analysis, &reach, samples, clock, progress);
         }
         match walk {
             Err(error @ Error::Runtime { .. }) => {

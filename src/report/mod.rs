@@ -18,6 +18,7 @@ mod verdict;
 mod words;
 
 pub use json::VERSION;
+#[cfg(feature = "cli")]
 pub use table::terminal_width;
 
 /// The reports for people.

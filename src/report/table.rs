@@ -15,6 +15,7 @@ const STYLE: TableStyle = TableStyle::new()
     .content_lines(ContentLineStyle::none());
 
 /// The columns of the terminal that standard output goes to, if it goes to one.
+#[cfg(feature = "cli")]
 pub fn terminal_width() -> Option<u16> {
     Table::new().width()
 }
@@ -33,7 +34,10 @@ impl Layout {
             return String::new();
         }
         let mut table = Table::new();
-        table.load_style(STYLE).force_no_tty().set_content_arrangement(ContentArrangement::Dynamic);
+        table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic);
+        // The width is known already, and codes for colours have no place in a report.
+        #[cfg(feature = "cli")]
+        table.force_no_tty();
         if let Some(width) = self.width {
             table.set_width(width);
         }

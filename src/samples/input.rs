@@ -186,6 +186,7 @@ impl Input {
     }
 
     /// Pictures that one sample takes.
+    #[cfg(feature = "pictures")]
     pub(super) fn pictures(&self) -> usize {
         match self.dims.as_deref() {
             Some(dims) if dims.len() == 4 => self.batch(),

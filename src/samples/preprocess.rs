@@ -128,6 +128,7 @@ impl Preprocess {
     }
 
     /// Whether pictures are decoded to gray.
+    #[cfg(feature = "pictures")]
     pub(super) fn is_gray(&self) -> bool {
         self.keys.channel_order == Some(Order::Gray)
     }

@@ -176,7 +176,7 @@ mod tests {
         bytes.extend((0..8).flat_map(|value| (value as f32).to_le_bytes()));
         std::fs::write(&path, bytes).unwrap();
         assert!(Samples::open(&path, &model, None).is_err());
-        let samples = Samples::open_stateful(&path, &model, None, &[1]).unwrap();
+        let samples = Samples::open_stateful(&SampleSet::from(&path), &model, None, &[1]).unwrap();
         assert_eq!((samples.len(), samples.starts()), (4, vec![0]));
         let sample = samples.get(2).unwrap();
         assert_eq!(floats(&sample.inputs[0]).unwrap(), [4.0, 5.0]);

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use fourbit::Apply;
 use fourbit::options::{Compensation, Options, Precision, Storage};
-use fourbit::pipeline::{Job, apply, plan, quantize};
+use fourbit::pipeline::{Job, plan, quantize};
 use fourbit::plan::{Decision, Outcome, Verdict};
 use fourbit::progress::Silent;
 
@@ -109,9 +110,9 @@ fn a_plan_applied_later_gives_the_same_file() {
         ["a.onnx", "plan.json", "b.onnx", "c.onnx"].map(|name| folder.path().join(name));
     quantize(&job(&model, &direct, "w4"), &Silent).expect("it converts");
     plan(&job(&model, &planned, "w4"), &Silent).expect("a plan");
-    apply(&model, &planned, Some(&later), None, false, false, &Silent).expect("it applies");
+    Apply::new(&model, &planned).output(&later).run().expect("it applies");
     assert_eq!(std::fs::read(&direct).expect("a file"), std::fs::read(&later).expect("a file"));
-    let applied = apply(&model, &planned, Some(&part), Some(1), false, false, &Silent).expect("it applies");
+    let applied = Apply::new(&model, &planned).output(&part).first(1).run().expect("it applies");
     assert_eq!(applied.decisions, 1);
     assert!(applied.sizes.after > std::fs::metadata(&later).expect("a file").len());
 }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use fourbit::Apply;
 use fourbit::analyse::analyse;
 use fourbit::error::Error;
 use fourbit::mmse::Histogram;
@@ -11,7 +12,7 @@ use fourbit::onnx::{Model, attr, read, tensor_f32, write};
 use fourbit::options::{
     Container, Edges, Granularity, Keys, LayerRule, Options, Precision, Spelling, Storage,
 };
-use fourbit::pipeline::{Job, apply, plan, quantize};
+use fourbit::pipeline::{Job, plan, quantize};
 use fourbit::plan::{Decision, Expected, Observations, Partition, Plan, Subject, Verdict, WeightDecision};
 use fourbit::progress::Silent;
 use fourbit::rewrite::{self, Dialect, lower};
@@ -163,8 +164,7 @@ fn every_form_of_weights_says_the_same_in_onnxruntime_and_in_its_view() {
         // Through a file and back, the plan gives the same bytes.
         let [plans, later] = ["json", "later.onnx"].map(|end| folder.path().join(format!("{at}.{end}")));
         fourbit::plan::write(&outcome.plan, &plans, false).expect("a plan");
-        apply(&input, &plans, Some(&later), None, false, false, &Silent)
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        Apply::new(&input, &plans).output(&later).run().unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(std::fs::read(&output).expect("a file"), std::fs::read(&later).expect("a file"), "{name}");
     }
     assert_same(&pairs);

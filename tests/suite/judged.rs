@@ -111,8 +111,8 @@ fn converted(name: &str, input: &Path, samples: &[PathBuf; 2], precision: &str) 
     let quantized = input.with_extension(format!("{precision}.onnx"));
     let job = Job {
         output: Some(quantized.clone()),
-        calibration: Some(samples[0].clone()),
-        validation: Some(samples[1].clone()),
+        calibration: Some(samples[0].clone().into()),
+        validation: Some(samples[1].clone().into()),
         ..Job::new(input, options)
     };
     let outcome = quantize(&job, &Silent).unwrap_or_else(|error| panic!("{name}: {error}"));

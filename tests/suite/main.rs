@@ -4,6 +4,7 @@ mod architecture;
 mod batch;
 mod budget;
 mod conversions;
+mod decoder;
 mod forms;
 mod fused_layers;
 mod fuzz;

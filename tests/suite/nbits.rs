@@ -3,12 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use fourbit::Apply;
 use fourbit::error::Error;
 use fourbit::onnx::build::{GraphBuilder, value};
 use fourbit::onnx::proto::TensorProto;
 use fourbit::onnx::{Dtype, Model, attr, floats, read, tensor_of, write};
 use fourbit::options::{Granularity, Keys, Opset, Options, Precision, Spelling, Storage};
-use fourbit::pipeline::{Job, apply, quantize};
+use fourbit::pipeline::{Job, quantize};
 use fourbit::plan::{Decision, Outcome, Verdict};
 use fourbit::progress::Silent;
 use fourbit::rewrite::{self, Dialect, lower};
@@ -153,8 +154,7 @@ fn matmulnbits_says_the_same_at_any_opset() {
                 }
                 let [plans, later] = [path("json"), path("later.onnx")];
                 fourbit::plan::write(&outcome.plan, &plans, false).expect("a plan");
-                apply(&input, &plans, Some(&later), None, false, false, &Silent)
-                    .unwrap_or_else(|error| panic!("{error}"));
+                Apply::new(&input, &plans).output(&later).run().unwrap_or_else(|error| panic!("{error}"));
                 let bytes = [&output, &later].map(|path| std::fs::read(path).expect("a file"));
                 assert!(bytes[0] == bytes[1], "through a file and back, the plan gives the same bytes");
             }

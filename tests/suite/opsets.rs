@@ -3,12 +3,13 @@
 
 use std::path::Path;
 
+use fourbit::Apply;
 use fourbit::onnx::build::GraphBuilder;
 use fourbit::onnx::{Model, attr, read, tensor_f32, tensor_i64, write};
 use fourbit::options::{
     Edges, Granularity, Keys, LayerRule, NEWEST_OPSET, Opset, Options, Precision, Spelling, Storage,
 };
-use fourbit::pipeline::{Job, apply, quantize};
+use fourbit::pipeline::{Job, quantize};
 use fourbit::plan::Verdict;
 use fourbit::progress::Silent;
 use fourbit::rewrite::{Dialect, lower};
@@ -114,7 +115,7 @@ fn a_model_of_any_opset_says_the_same_in_onnxruntime_and_in_its_view() {
             let path = |end: &str| folder.path().join(format!("{own}-{wanted}-{at}-{end}"));
             let job = Job {
                 output: Some(path("q.onnx")),
-                calibration: Some(calibration.clone()),
+                calibration: Some(calibration.clone().into()),
                 ..Job::new(&input, options)
             };
             let outcome = quantize(&job, &Silent).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -143,7 +144,9 @@ fn a_model_of_any_opset_says_the_same_in_onnxruntime_and_in_its_view() {
             pairs.push(Pair { name: name.clone(), before, after, tolerance: SAME });
 
             fourbit::plan::write(&outcome.plan, &path("plan.json"), false).expect("a plan");
-            apply(&input, &path("plan.json"), Some(&path("later.onnx")), None, false, false, &Silent)
+            Apply::new(&input, path("plan.json"))
+                .output(path("later.onnx"))
+                .run()
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
             let bytes = |end: &str| std::fs::read(path(end)).expect("a file");
             assert_eq!(bytes("q.onnx"), bytes("later.onnx"), "{name}");

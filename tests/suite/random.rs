@@ -116,8 +116,8 @@ impl Case<'_> {
         let output = self.input.with_extension(format!("{name}.{end}"));
         let job = Job {
             output: Some(output.clone()),
-            calibration: options.quantizes_activations().then(|| self.samples.to_owned()),
-            validation: Some(self.samples.to_owned()),
+            calibration: options.quantizes_activations().then(|| self.samples.into()),
+            validation: Some(self.samples.into()),
             ..Job::new(self.input, options.clone())
         };
         match catch_unwind(AssertUnwindSafe(|| quantize(&job, &Silent))) {
@@ -164,7 +164,7 @@ impl Case<'_> {
             float: self.input.to_owned(),
             quantized,
             least_db: *least,
-            samples: Some(self.samples.to_owned()),
+            samples: Some(self.samples.into()),
             reported,
             fused: false,
         }))

@@ -55,8 +55,8 @@ fn converted(folder: &Path, name: &str, options: Options) -> (Outcome, Near) {
     let output = folder.join(format!("{name}.onnx"));
     let job = Job {
         output: Some(output.clone()),
-        calibration: Some(archive.clone()),
-        validation: Some(archive.clone()),
+        calibration: Some(archive.clone().into()),
+        validation: Some(archive.clone().into()),
         ..Job::new(&input, options)
     };
     let outcome = quantize(&job, &Silent).unwrap_or_else(|error| panic!("{name}: {error}"));
