@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::progress::Bar;
+use super::terminal::visible;
 use crate::api::program::terminal_width;
 use crate::api::{Detail, Error, Layout, Report, Result};
 
@@ -136,24 +137,6 @@ pub fn refuse(error: &clap::Error) {
     };
 }
 
-/// `text` with every sign that would steer a terminal, or change the order in which a line is read, as its number: names in a file
-/// may hold anything.
-pub fn visible(text: &str) -> Cow<'_, str> {
-    let steers = |sign: char| {
-        sign.is_control() && sign != '\n' && sign != '\t'
-            || matches!(sign, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(steers) {
-        return Cow::Borrowed(text);
-    }
-    let shown = |sign: char| match steers(sign) {
-        // As JSON has it too.
-        true => format!("\\u{:04x}", u32::from(sign)),
-        false => sign.to_string(),
-    };
-    Cow::Owned(text.chars().map(shown).collect())
-}
-
 /// An error and what led to it.
 fn chain(error: &Error) -> String {
     let mut text = error.to_string();
@@ -174,11 +157,5 @@ mod tests {
         let path = std::path::Path::new("net.onnx");
         let error = Error::read(path)(io::Error::other("disk on fire"));
         assert_eq!(chain(&error), "cannot read net.onnx: disk on fire");
-    }
-
-    #[test]
-    fn signs_that_steer_terminals_are_shown_as_numbers() {
-        assert_eq!(visible("a\tb\nü 重"), "a\tb\nü 重");
-        assert_eq!(visible("\u{1b}[2J\u{9b}1m\u{7f}\u{202e}\r"), r"\u001b[2J\u009b1m\u007f\u202e\u000d");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use super::common::visible;
+use super::terminal::visible;
 use crate::api::program::abandon;
 
 /// Exit code of what was interrupted by a signal is this and the signal's number, as shells have it.

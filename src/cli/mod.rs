@@ -1,14 +1,11 @@
 //! The command line: one file a subcommand, each with its arguments and a `run`.
 
 mod apply;
+mod arguments;
 #[cfg(feature = "batch")]
 mod batch;
-mod budget;
 mod check;
 mod common;
-mod conversion;
-mod dual;
-mod feeding;
 mod inspect;
 mod interrupt;
 mod plan;
@@ -16,6 +13,7 @@ mod progress;
 mod quantize;
 mod sensitivity;
 mod targets;
+mod terminal;
 mod validate;
 
 use std::process::ExitCode;

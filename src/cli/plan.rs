@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::budget::exit_code;
+use super::arguments::budget::exit_code;
+use super::arguments::conversion::Conversion;
 use super::common::Context;
-use super::conversion::Conversion;
 use crate::api::Result;
 
 /// Decide everything and write the plan, but no model

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::common::visible;
+use super::terminal::visible;
 use crate::api::Progress;
 
 /// A stage shorter than this gets no bar: it would only flicker.

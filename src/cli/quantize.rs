@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 
-use super::budget::exit_code;
+use super::arguments::budget::exit_code;
+use super::arguments::conversion::Conversion;
 use super::common::{Context, CrossCheck};
-use super::conversion::Conversion;
 use super::sensitivity::again;
 use crate::api::program::abandon;
 use crate::api::{Result, Verdict};

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use super::budget::NOT_VALIDATED;
+use super::arguments::budget::NOT_VALIDATED;
+use super::arguments::conversion::Seed;
+use super::arguments::feeding::Feeding;
+use super::arguments::values::at_least_one;
 use super::common::Context;
-use super::conversion::{Seed, at_least_one};
-use super::feeding::Feeding;
 use crate::api::{Result, Validate, Verdict};
 
 /// Compare a quantized model with its float original

@@ -1,14 +1,15 @@
 //! What becomes of each site: every scale, every code, each with its reason.
 
 mod activation;
+mod fingerprint;
 
 use serde::{Deserialize, Serialize};
 
 pub use activation::{ActivationDecision, ActivationTerm};
+pub use fingerprint::{Fingerprint, Overlap};
 
 use super::codes::Codes;
 use super::float::Float;
-use super::outcome::Fingerprint;
 use super::partition::{Groups, Partition};
 use super::site::{Read, Skip};
 use crate::options::{Bias, Container, HELD, Opset, Spelling, Storage};

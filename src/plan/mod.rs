@@ -19,8 +19,8 @@ mod summary;
 pub use budget::{Budgeted, Trial};
 pub use codes::{Codes, CodesMut};
 pub use decision::{
-    ActivationDecision, ActivationTerm, BiasChange, Decision, Plan, Residuals, Saturation, Subject, VERSION,
-    WeightDecision, WeightTerm, decode_sum,
+    ActivationDecision, ActivationTerm, BiasChange, Decision, Fingerprint, Overlap, Plan, Residuals,
+    Saturation, Subject, VERSION, WeightDecision, WeightTerm, decode_sum,
 };
 pub use expected::{Channels, Expected};
 pub use file::{checked, read, write, write_to};
@@ -29,9 +29,8 @@ pub use layout::Layout;
 pub use nbits::{NBits, lies_by_rows, row_bias};
 pub use observations::Observations;
 pub use outcome::{
-    Applied, Checked, Doubt, Figures, Finding, Fingerprint, Flawed, Inspection, Measure, Measured, Opinion,
-    Outcome, OutputError, Overlap, Parting, Planned, Prepared, Score, Second, SiteRow, Sizes, Unjudged,
-    Validation, Verdict,
+    Applied, Checked, Doubt, Figures, Finding, Flawed, Inspection, Measure, Measured, Opinion, Outcome,
+    OutputError, Parting, Planned, Prepared, Score, Second, SiteRow, Sizes, Unjudged, Validation, Verdict,
 };
 pub use partition::{Groups, Partition, Runs, Tile};
 pub use sensitivity::{Change, Confirmed, Gain, Judges, Layer, LayerSensitivity, Loss, Sensitivity};

@@ -44,8 +44,10 @@ fn reported(outcome: &Outcome) -> (f64, f64) {
 #[test]
 fn onnxruntime_confirms_the_accuracy_reported() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let models = models();
-    assert!(models.len() >= 3, "{models:?}");
+    let mut models = models();
+    // The decoder has calls in the place of samples, and a test of its own.
+    models.retain(|model| model.with_file_name("validation.npz").is_file());
+    assert!(models.len() >= 4, "{models:?}");
     let (mut manifest, mut expected) = (Vec::new(), Vec::new());
     for model in &models {
         let name = model.parent().and_then(Path::file_name).expect("a name").to_string_lossy().into_owned();

@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 
-use super::budget::Budget;
 use super::common::{Common, Context, CrossCheck, Format};
-use super::conversion::Choices;
 use super::interrupt::on_signal;
 use crate::api::batch::{self, Batch, Event, Listener as _, Place, Shard, Summary};
 use crate::api::program::{data, plain};
 use crate::api::{Error, Result};
+use crate::cli::arguments::budget::Budget;
+use crate::cli::arguments::conversion::Choices;
 use crate::options;
 use grammar::Words;
 use progress::Voice;

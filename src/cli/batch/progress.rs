@@ -9,7 +9,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::api::batch::{Event, Listener, Totals};
 use crate::api::program::plain;
-use crate::cli::common::{Common, Format, visible};
+use crate::cli::common::{Common, Format};
+use crate::cli::terminal::visible;
 
 /// Time between two movements of a bar.
 const TICK: Duration = Duration::from_millis(120);

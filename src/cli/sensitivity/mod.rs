@@ -8,9 +8,10 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 
 use super::common::Context;
-use super::conversion::{Choices, at_least_one};
 use crate::api::program::{FEWEST_SAMPLES, MEASURED_SAMPLES, TRIED_LAYERS};
 use crate::api::{RankLayers, Result, Sensitivity};
+use crate::cli::arguments::conversion::Choices;
+use crate::cli::arguments::values::at_least_one;
 pub use command::again;
 use command::option;
 

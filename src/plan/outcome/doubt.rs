@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::second::{Parting, Unjudged};
+use crate::plan::decision::Overlap;
 
 /// One reason not to trust the figures of a judgement.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -102,15 +103,4 @@ pub struct Flawed {
     pub input: String,
     /// What it holds: NaN, or an infinite value.
     pub holds: String,
-}
-
-/// How many of the samples were calibrated on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Overlap {
-    /// Samples that were calibrated on.
-    pub samples: usize,
-    /// Samples in all.
-    pub of: usize,
-    /// Whether that is counted; otherwise it is estimated from a part of them.
-    pub exact: bool,
 }

@@ -2,7 +2,6 @@
 
 mod checked;
 mod doubt;
-mod fingerprint;
 mod second;
 
 use std::path::{Path, PathBuf};
@@ -10,12 +9,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use checked::{Checked, Finding};
-pub use doubt::{Doubt, Flawed, Overlap};
-pub use fingerprint::Fingerprint;
+pub use doubt::{Doubt, Flawed};
 pub use second::{Figures, Measure, Measured, Opinion, Parting, Second, Unjudged};
 
 use crate::plan::budget::Budgeted;
-use crate::plan::decision::Plan;
+use crate::plan::decision::{Overlap, Plan};
 use crate::plan::site::Skip;
 use crate::plan::summary::POOR_AGREEMENT;
 

@@ -1,9 +1,9 @@
 //! Activations, Softmax and its kin, Clip, Dropout.
 
+use super::Row;
 use super::legacy::{selu_defaults, slope_by_channel, unconsumed};
-use super::scope::{Scope, has_more_outputs, set_input};
-use super::table::Row;
-use crate::onnx::proto::{NodeProto, TensorProto};
+use super::scope::{Scope, has_more_outputs, scalar, set_input};
+use crate::onnx::proto::NodeProto;
 use crate::onnx::{Dtype, attr, int, set_attribute, tensor, tensor_f32, without_attribute};
 
 pub(super) const ROWS: &[Row] = &[
@@ -40,16 +40,6 @@ pub(super) const ROWS: &[Row] = &[
 
 /// Whether a Dropout before 7 does nothing.
 const TEST: &str = "is_test";
-
-/// One number of a float type.
-pub(super) fn scalar(dtype: Dtype, value: f32) -> Option<TensorProto> {
-    Some(match dtype {
-        Dtype::Float => tensor_f32("", &[], &[value]),
-        Dtype::Double => tensor("", dtype, &[], f64::from(value).to_le_bytes().to_vec()),
-        Dtype::Float16 => tensor("", dtype, &[], half::f16::from_f32(value).to_le_bytes().to_vec()),
-        _ => return None,
-    })
-}
 
 fn clip(mut node: NodeProto, scope: &mut Scope) -> Option<Vec<NodeProto>> {
     for (slot, part) in [(1, "min"), (2, "max")] {

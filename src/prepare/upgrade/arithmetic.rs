@@ -1,8 +1,8 @@
 //! Element-wise and matrix arithmetic, comparisons, quantization, transforms.
 
+use super::Row;
 use super::legacy::{broadcast, unconsumed};
 use super::scope::{Scope, input, set_input};
-use super::table::Row;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{tensor_i64, without_attribute};
 

@@ -1,6 +1,6 @@
 //! Branches and loops, sequences, optionals, strings and losses.
 
-use super::table::Row;
+use super::Row;
 
 pub(super) const ROWS: &[Row] = &[
     Row { operators: &["If", "Loop"], versions: &[1, 11, 13, 16, 19, 21, 23, 24, 25], changed: &[] },

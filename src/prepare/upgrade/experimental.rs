@@ -2,9 +2,8 @@
 //! Their descriptions are in the list of operators that came with ONNX 1.4; what these leave open is as in onnxruntime,
 //! which still runs them below opset 10.
 
-use super::activation::scalar;
-use super::scope::Scope;
-use super::table::Convert;
+use super::Convert;
+use super::scope::{Scope, scalar};
 use crate::onnx::attr;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{attribute, float, int, ints, set_attribute, tensor_f32, without_attribute};

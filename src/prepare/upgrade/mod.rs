@@ -30,6 +30,20 @@ use facts::{Facts, FloatTypes};
 use scope::Scope;
 use table::step;
 
+/// Turns a node of the opset before into nodes of the opset at hand, whose last output names are
+/// the node's own; `None` where that is not known to be exact.
+type Convert = fn(NodeProto, &mut Scope) -> Option<Vec<NodeProto>>;
+
+/// Operators that share their history.
+struct Row {
+    pub operators: &'static [&'static str],
+    /// Every opset up to the newest that gave them a schema.
+    pub versions: &'static [i64],
+    /// Those that ask something of a node. All others brought more types, an optional input or attribute
+    /// whose default is the old behaviour, or clearer words.
+    pub changed: &'static [(i64, Convert)],
+}
+
 /// The oldest opset to stop at: Resize changes its form at 10, 11 and 13 and is only whole again
 /// after the last of these.
 pub(super) const OLDEST: i64 = 13;

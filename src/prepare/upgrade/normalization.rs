@@ -1,9 +1,8 @@
 //! Normalisations.
 
-use super::activation::scalar;
+use super::Row;
 use super::legacy::unconsumed;
-use super::scope::{Scope, has_more_outputs};
-use super::table::Row;
+use super::scope::{Scope, has_more_outputs, scalar};
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{attr, float, int, without_attribute};
 

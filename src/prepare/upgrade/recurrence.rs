@@ -1,7 +1,7 @@
 //! Recurrence.
 
+use super::Row;
 use super::scope::Scope;
-use super::table::Row;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{attr, int, set_attribute, without_attribute};
 

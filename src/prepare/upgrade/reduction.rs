@@ -1,7 +1,7 @@
 //! Reductions: their axes moved from an attribute to an input, of ReduceSum first.
 
+use super::Row;
 use super::shape::axes_to_input;
-use super::table::Row;
 
 pub(super) const ROWS: &[Row] = &[
     Row { operators: &["ReduceSum"], versions: &[1, 11, 13], changed: &[(13, axes_to_input)] },

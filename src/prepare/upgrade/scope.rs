@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::facts::Facts;
 use crate::onnx::Names;
 use crate::onnx::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
-use crate::onnx::{Index, build, node_label, tensor_f32, tensor_i64};
+use crate::onnx::{Dtype, Index, build, node_label, tensor, tensor_f32, tensor_i64};
 
 /// The surroundings of a node while its graph is upgraded.
 pub(super) struct Scope<'o, 'n> {
@@ -84,4 +84,14 @@ pub(super) fn input(node: &NodeProto, at: usize) -> Option<&str> {
 /// Whether any output but the first is asked for.
 pub(super) fn has_more_outputs(node: &NodeProto) -> bool {
     node.output.iter().skip(1).any(|output| !output.is_empty())
+}
+
+/// One number of a float type.
+pub(super) fn scalar(dtype: Dtype, value: f32) -> Option<TensorProto> {
+    Some(match dtype {
+        Dtype::Float => tensor_f32("", &[], &[value]),
+        Dtype::Double => tensor("", dtype, &[], f64::from(value).to_le_bytes().to_vec()),
+        Dtype::Float16 => tensor("", dtype, &[], half::f16::from_f32(value).to_le_bytes().to_vec()),
+        _ => return None,
+    })
 }

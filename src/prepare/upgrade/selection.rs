@@ -1,7 +1,7 @@
 //! Gathering, scattering, searching, sorting, and random numbers.
 
+use super::Row;
 use super::scope::{Scope, set_input};
-use super::table::Row;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::without_attribute;
 

@@ -1,9 +1,8 @@
 //! Operators that move, cut, join, retype and make values without computing on them.
 
-use super::activation::scalar;
+use super::Row;
 use super::legacy::{concat_axis, never, shape_to_input, split_sizes, tile_repeats, type_by_number};
-use super::scope::{Scope, input, set_input};
-use super::table::Row;
+use super::scope::{Scope, input, scalar, set_input};
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{attr, set_attribute, string, without_attribute};
 

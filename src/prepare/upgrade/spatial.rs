@@ -1,8 +1,8 @@
 //! Convolution, pooling and resampling.
 
+use super::Row;
 use super::legacy::{scales_together, whole_norm};
 use super::scope::{Scope, input, set_input};
-use super::table::Row;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{attr, attribute, set_attribute, string, without_attribute};
 

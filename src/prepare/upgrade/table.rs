@@ -1,29 +1,14 @@
-//! The form of the table that the family files fill.
+//! The table that the family files fill.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::experimental::{EXPERIMENTS, OF_ONNXRUNTIME};
-use super::scope::Scope;
 use super::{
-    activation, arithmetic, control, normalization, recurrence, reduction, selection, shape, spatial,
+    Convert, Row, activation, arithmetic, control, normalization, recurrence, reduction, selection, shape,
+    spatial,
 };
-use crate::onnx::proto::NodeProto;
 use crate::options::NEWEST_OPSET;
-
-/// Turns a node of the opset before into nodes of the opset at hand, whose last output names are
-/// the node's own; `None` where that is not known to be exact.
-pub(super) type Convert = fn(NodeProto, &mut Scope) -> Option<Vec<NodeProto>>;
-
-/// Operators that share their history.
-pub(super) struct Row {
-    pub operators: &'static [&'static str],
-    /// Every opset up to the newest that gave them a schema.
-    pub versions: &'static [i64],
-    /// Those that ask something of a node. All others brought more types, an optional input or attribute
-    /// whose default is the old behaviour, or clearer words.
-    pub changed: &'static [(i64, Convert)],
-}
 
 static TABLE: LazyLock<HashMap<&'static str, &'static Row>> = LazyLock::new(|| {
     let families = [

@@ -5,12 +5,21 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::Overlap;
-
 /// Heads of digests that are kept: 4 KB as hexadecimal digits.
 const MOST_HEADS: usize = 512;
 /// Hexadecimal digits of a head.
 const DIGITS: usize = 8;
+
+/// How many of the samples were calibrated on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Overlap {
+    /// Samples that were calibrated on.
+    pub samples: usize,
+    /// Samples in all.
+    pub of: usize,
+    /// Whether that is counted; otherwise it is estimated from a part of them.
+    pub exact: bool,
+}
 
 /// A set of samples that were calibrated on, in a few bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::conversion::{at_least_one, shape};
+use super::values::{at_least_one, shape};
 use crate::api::program::{self, State};
 
 /// How models are fed.

@@ -1,0 +1,7 @@
+//! Arguments that several subcommands share.
+
+pub mod budget;
+pub mod conversion;
+pub mod dual;
+pub mod feeding;
+pub mod values;
