@@ -29,9 +29,11 @@ pub use layout::Layout;
 pub use nbits::{NBits, lies_by_rows, row_bias};
 pub use observations::Observations;
 pub use outcome::{
-    Applied, Checked, Doubt, Figures, Finding, Fingerprint, Flawed, Inspection, Measure, Measured, Opinion,
-    Outcome, OutputError, Overlap, Parting, Planned, Prepared, Score, Second, SiteRow, Sizes, Unjudged,
-    Validation, Verdict,
+    Applied, Checked, DROP_UNSHOWN, Doubt, DoubtKind, Figures, Finding, Fingerprint, Flawed, Inspection,
+    LITTLE_QUANTIZED, Measure, Measured, Opinion, Outcome, OutputError, Overlap, Parting, Planned, Prepared,
+    Reported, ReportedBudget, ReportedDoubt, ReportedOutput, ReportedScore, ReportedSite, ReportedSizes,
+    ReportedTerm, ReportedValidation, ReportedVerdict, Score, Second, SiteRow, Sizes, Unjudged, Validation,
+    Verdict,
 };
 pub use partition::{Groups, Partition, Runs, Tile};
 pub use sensitivity::{Change, Confirmed, Gain, Judges, Layer, LayerSensitivity, Loss, Sensitivity};

@@ -3,6 +3,7 @@
 mod checked;
 mod doubt;
 mod fingerprint;
+mod reported;
 mod second;
 
 use std::path::{Path, PathBuf};
@@ -10,8 +11,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use checked::{Checked, Finding};
-pub use doubt::{Doubt, Flawed, Overlap};
+pub use doubt::{Doubt, DoubtKind, Flawed, Overlap};
 pub use fingerprint::Fingerprint;
+pub use reported::{
+    DROP_UNSHOWN, LITTLE_QUANTIZED, Reported, ReportedBudget, ReportedDoubt, ReportedOutput, ReportedScore,
+    ReportedSite, ReportedSizes, ReportedTerm, ReportedValidation, ReportedVerdict,
+};
 pub use second::{Figures, Measure, Measured, Opinion, Parting, Second, Unjudged};
 
 use crate::plan::budget::Budgeted;
