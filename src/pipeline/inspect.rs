@@ -37,10 +37,10 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
         .iter()
         .map(|site| SiteRow {
             tensor: site.tensor.clone(),
-            operator: site.reads[0].operator.clone(),
+            operator: site.readers[0].read.operator.clone(),
             dims: site.dims.clone(),
             axis: site.by_kernel.and_then(Partition::axis),
-            readers: site.reads.len(),
+            readers: site.readers.len(),
             bytes: site.bytes(),
             storage: None,
         })

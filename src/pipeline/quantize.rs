@@ -280,7 +280,7 @@ fn noisy(validation: &Validation, options: &Options) -> Option<String> {
 fn inside(analysis: &Analysis, plan: &Plan) -> Option<String> {
     let unseen = |tensor: &str| {
         let site = analysis.weights.iter().find(|site| site.tensor == tensor);
-        site.is_some_and(|site| site.inputs.iter().all(String::is_empty))
+        site.is_some_and(|site| site.inputs().next().is_none())
     };
     let done = plan.decisions.iter().filter_map(|decision| match decision {
         Decision::Weight(weight) => Some(&weight.tensor),

@@ -134,6 +134,46 @@ impl Place {
     }
 }
 
+/// The activation that a node multiplies with weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operand {
+    /// The value.
+    pub value: String,
+    /// The input slot of the node that takes it.
+    pub slot: usize,
+}
+
+/// Where a node takes a bias, in one of its inputs or in an Add behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BiasSlot {
+    /// The slot.
+    pub read: Read,
+    /// The constant there; `None` where the slot is free.
+    pub tensor: Option<String>,
+}
+
+/// One node that reads constant weights, and what it does with them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reader {
+    /// The slot that takes the weights.
+    pub read: Read,
+    /// How it multiplies with them.
+    pub kernel: Kernel,
+    /// The activation that it multiplies with; `None` where there is none to look at.
+    pub operand: Option<Operand>,
+    /// The nodes between the weights and it, by position, which only lay them out or cast them.
+    pub chain: Vec<usize>,
+    /// Where its bias is or could be; `None` where the graph offers no place for one.
+    pub bias: Option<BiasSlot>,
+}
+
+impl Reader {
+    /// The activation that it multiplies with.
+    pub fn input(&self) -> Option<&str> {
+        self.operand.as_ref().map(|operand| operand.value.as_str())
+    }
+}
+
 /// Constant weights that may be quantized: one tensor, all its readers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WeightSite {
@@ -153,19 +193,8 @@ pub struct WeightSite {
     pub input_axis: Option<usize>,
     /// Whether it stands at an end of the graph.
     pub place: Place,
-    /// Who reads it.
-    pub reads: Vec<Read>,
-    /// How each reader multiplies, in the order of `reads`.
-    pub kernels: Vec<Kernel>,
-    /// The activation each reader multiplies with; empty where there is none to look at.
-    pub inputs: Vec<String>,
-    /// The input slot in which each reader takes that activation.
-    pub slots: Vec<usize>,
-    /// For each reader the nodes between the weights and it, which only lay them out or cast them.
-    pub chains: Vec<Vec<usize>>,
-    /// For each reader the bias that is added to its product: the read that takes it, and the
-    /// tensor if there is one already. `None` where the graph offers no place for one.
-    pub biases: Vec<Option<(Read, Option<String>)>>,
+    /// Who multiplies with it; at least one.
+    pub readers: Vec<Reader>,
     /// Who reads them as mere numbers, such as a ReduceSum, a subgraph or the caller: what the codes stand for, where they are quantized.
     pub others: Option<String>,
     /// Multiplications of one run over all readers, where a run showed their inputs' sizes.
@@ -173,6 +202,16 @@ pub struct WeightSite {
 }
 
 impl WeightSite {
+    /// The slots that take the weights, in the order of the readers.
+    pub fn reads(&self) -> impl Iterator<Item = &Read> + Clone {
+        self.readers.iter().map(|reader| &reader.read)
+    }
+
+    /// The activations that readers multiply with, those that can be looked at, in the order of the readers.
+    pub fn inputs(&self) -> impl Iterator<Item = &str> + Clone {
+        self.readers.iter().filter_map(Reader::input)
+    }
+
     /// Number of weights.
     pub fn elements(&self) -> u64 {
         self.dims.iter().product::<i64>().unsigned_abs()

@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::onnx::{Index, floats};
-use crate::plan::{BiasChange, Kernel, Observations, WeightDecision, WeightSite};
+use crate::plan::{BiasChange, BiasSlot, Kernel, Observations, WeightDecision, WeightSite};
 
 /// The new biases of a site's readers, where the graph has a place for one and the means were
 /// observed.
@@ -16,10 +16,10 @@ pub(super) fn correct(
 ) -> Result<Vec<BiasChange>> {
     let noise = noise(decision, values);
     let mut changes = Vec::new();
-    for ((read, kernel), bias) in site.reads.iter().zip(&site.kernels).zip(&site.biases) {
-        let means = observations.means.get(&(site.tensor.clone(), read.at));
-        let (Some((bias_read, tensor)), Some(means)) = (bias, means) else { continue };
-        let Some(shift) = shift(kernel, &site.dims, &noise, means) else { continue };
+    for reader in &site.readers {
+        let means = observations.means.get(&(site.tensor.clone(), reader.read.at));
+        let (Some(BiasSlot { read, tensor }), Some(means)) = (&reader.bias, means) else { continue };
+        let Some(shift) = shift(&reader.kernel, &site.dims, &noise, means) else { continue };
         let old = match tensor.as_ref().and_then(|name| index.constant(name)) {
             Some(tensor) => floats(tensor)?,
             None => vec![0.0; shift.len()],
@@ -27,7 +27,7 @@ pub(super) fn correct(
         let values: Vec<f32> =
             old.iter().zip(&shift).map(|(&old, shift)| (f64::from(old) + shift) as f32).collect();
         if old.len() == shift.len() && values.iter().all(|value| value.is_finite()) {
-            changes.push(BiasChange { read: bias_read.clone(), tensor: tensor.clone(), values });
+            changes.push(BiasChange { read: read.clone(), tensor: tensor.clone(), values });
         }
     }
     Ok(changes)

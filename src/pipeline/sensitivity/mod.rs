@@ -264,8 +264,8 @@ fn row(layer: &Layer) -> LayerSensitivity {
     let weights = site.dims.iter().product::<i64>().unsigned_abs();
     LayerSensitivity {
         tensor: site.tensor.clone(),
-        node: site.reads[0].node.clone(),
-        operator: site.reads[0].operator.clone(),
+        node: site.readers[0].read.node.clone(),
+        operator: site.readers[0].read.operator.clone(),
         weights,
         bytes_float: 4 * weights,
         bytes_low: layer
