@@ -26,7 +26,7 @@ pub use expected::{Channels, Expected};
 pub use file::{checked, read, write, write_to};
 pub use float::Float;
 pub use layout::Layout;
-pub use nbits::{NBits, lies_by_rows, row_bias};
+pub use nbits::{Misfit, NBits, fits_nbits_weights, lie_by_rows, row_bias};
 pub use observations::Observations;
 pub use outcome::{
     Applied, Checked, DROP_UNSHOWN, Doubt, DoubtKind, Figures, Finding, Fingerprint, Flawed, Inspection,
