@@ -39,6 +39,6 @@ pub use partition::{Groups, Partition, Runs, Tile};
 pub use sensitivity::{Change, Confirmed, Gain, Judges, Layer, LayerSensitivity, Loss, Sensitivity};
 pub use site::{
     ActivationSite, Analysis, BiasSlot, Keep, Kernel, Operand, Origin, Place, Read, Reader, Skip, Spatial,
-    WeightSite, Work, is_depthwise,
+    WeightSite, Window, Work, is_depthwise,
 };
 pub use summary::{Event, Listener, POOR_AGREEMENT, POOR_DB, Row, Status, Summary, Totals, Written};

@@ -1,11 +1,15 @@
 //! Places in a model where a tensor may be quantized.
 
+mod spatial;
+
 use serde::{Deserialize, Serialize};
 
 use super::float::Float;
 use super::partition::Partition;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{node_label, operator_label};
+
+pub use spatial::{Spatial, Window};
 
 /// One input slot of one node.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -35,50 +39,6 @@ impl Read {
     }
 }
 
-/// How a sliding operator's kernel meets its input: what decides which elements of the input
-/// one kernel element is multiplied with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spatial {
-    /// Kernel size an axis.
-    pub kernel: Vec<usize>,
-    /// Stride an axis.
-    pub strides: Vec<usize>,
-    /// Dilation an axis.
-    pub dilations: Vec<usize>,
-    /// Padding before each axis; for ConvTranspose what is cropped.
-    pub begin: Vec<usize>,
-    /// Padding after each axis.
-    pub end: Vec<usize>,
-    /// Padding that depends on the input size: `Some(true)` for SAME_UPPER, `Some(false)` for
-    /// SAME_LOWER.
-    pub same_upper: Option<bool>,
-    /// Added to the output size of ConvTranspose an axis.
-    pub output_padding: Vec<usize>,
-    /// Number of groups.
-    pub groups: usize,
-}
-
-impl Spatial {
-    /// What is added before and after axis `at` of an input that is `input` long there; for ConvTranspose what is cropped.
-    pub fn padding(&self, at: usize, input: usize, transposed: bool) -> (usize, usize) {
-        let (stride, reach) = (self.strides[at], (self.kernel[at].max(1) - 1) * self.dilations[at] + 1);
-        match self.same_upper {
-            Some(upper) if !transposed => {
-                let total = ((input.div_ceil(stride).max(1) - 1) * stride + reach).saturating_sub(input);
-                let small = total / 2;
-                if upper { (small, total - small) } else { (total - small, small) }
-            }
-            Some(upper) => {
-                let full = (input.max(1) - 1) * stride + self.output_padding[at] + reach;
-                let total = full.saturating_sub(input * stride);
-                let small = total / 2;
-                if upper { (small, total - small) } else { (total - small, small) }
-            }
-            _ => (self.begin[at], self.end[at]),
-        }
-    }
-}
-
 /// Whether a convolution with weights of `dims` in `groups` has one input and one output channel a group.
 pub fn is_depthwise(dims: &[i64], groups: i64) -> bool {
     dims.get(..2) == Some(&[groups, 1])
@@ -105,6 +65,16 @@ pub enum Kernel {
     },
     /// No product whose input could be looked at: such weights are judged by themselves.
     Other(Work),
+}
+
+impl Kernel {
+    /// What an error of the product is in parts of the bias, which Gemm scales too: `alpha / beta`.
+    pub fn bias_factor(&self) -> f64 {
+        match self {
+            Self::Matrix { alpha, beta, .. } => f64::from(*alpha) / f64::from(*beta),
+            Self::Conv(_) | Self::ConvTranspose(_) | Self::Other(_) => 1.0,
+        }
+    }
 }
 
 /// How much is multiplied with weights of which no more is known.

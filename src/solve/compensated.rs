@@ -11,7 +11,7 @@ use super::weights::{decision, obstacle, skip, sqnr_db};
 use crate::error::Result;
 use crate::onnx::{Floats, Index, floats};
 use crate::plan::{
-    BiasChange, BiasSlot, CodesMut, Kernel, Layout, Reader, Skip, WeightDecision, WeightSite, WeightTerm,
+    BiasChange, BiasSlot, CodesMut, Layout, Reader, Skip, WeightDecision, WeightSite, WeightTerm,
 };
 use crate::reconstruct::{Factor, MOST_FEATURES, Residual, Statistics};
 
@@ -129,10 +129,7 @@ fn biases(
     let [Reader { bias: Some(BiasSlot { read, tensor }), kernel, .. }] = &site.readers[..] else {
         return Ok(Vec::new());
     };
-    let factor = match kernel {
-        Kernel::Matrix { alpha, beta, .. } => f64::from(*alpha) / f64::from(*beta),
-        _ => 1.0,
-    };
+    let factor = kernel.bias_factor();
     let old = match tensor.as_ref().and_then(|name| index.constant(name)) {
         Some(tensor) => floats(tensor)?,
         None => vec![0.0; layout.groups / layout.parts * layout.rows],
