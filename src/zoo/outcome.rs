@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::manifest::Facts;
-use super::out::staged;
+use super::outbox::staged;
 use super::store;
 use crate::error::{Error, Result};
 use crate::onnx;
