@@ -8,7 +8,7 @@ mod nbits;
 mod opset;
 mod placement;
 mod storage;
-mod target;
+mod targets;
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,7 +21,7 @@ pub use nbits::{NBITS_BLOCKS, fits_nbits};
 pub use opset::{LEAST_OPSET, NEWEST_OPSET, OPSET_HALF, Opset};
 pub use placement::{Bias, Placement};
 pub use storage::{Container, HELD, Storage};
-pub use target::{
+pub use targets::{
     Blocks, Case, Contrib, Form, GENERIC, Scales as ScaleForms, Standing, TARGETS, Target, Usual, Wishes,
     names as target_names,
 };

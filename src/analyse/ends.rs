@@ -11,7 +11,7 @@ use crate::plan::{Place, WeightSite};
 pub(super) fn places(graph: &GraphProto, sites: &[WeightSite]) -> Vec<Place> {
     let mut layers: HashMap<usize, Vec<usize>> = HashMap::new();
     for (site, weights) in sites.iter().enumerate() {
-        weights.reads.iter().for_each(|read| layers.entry(read.at).or_default().push(site));
+        weights.reads().for_each(|read| layers.entry(read.at).or_default().push(site));
     }
     let mut places = vec![Place::default(); sites.len()];
     // Nodes are in topological order: one pass down for what lies behind a layer, one up for what lies before one.

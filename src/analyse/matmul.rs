@@ -3,7 +3,7 @@
 
 use super::rule::{Factor, Rule, Seen, is_row};
 use crate::onnx::is_standard;
-use crate::plan::{Kernel, Partition, Read, Work};
+use crate::plan::{BiasSlot, Kernel, Partition, Read, Work};
 
 pub(super) const RULE: Rule = Rule {
     operator: "MatMul",
@@ -36,7 +36,7 @@ pub(super) const RULE: Rule = Rule {
     },
 };
 
-fn added(seen: &Seen, channels: i64) -> Option<(Read, Option<String>)> {
+fn added(seen: &Seen, channels: i64) -> Option<BiasSlot> {
     let index = seen.index;
     let product = seen.node.output.first()?;
     let &[(at, slot)] = index.consumers(product) else { return None };
@@ -47,5 +47,5 @@ fn added(seen: &Seen, channels: i64) -> Option<(Read, Option<String>)> {
     let other =
         add.input.get(1 - slot.min(1)).filter(|_| is_standard(add.domain()) && add.op_type() == "Add")?;
     let read = Read::new(add, at, 1 - slot.min(1));
-    is_row(other, channels, index).then(|| (read, Some(other.clone())))
+    is_row(other, channels, index).then(|| BiasSlot { read, tensor: Some(other.clone()) })
 }

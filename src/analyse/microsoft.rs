@@ -52,7 +52,7 @@ pub(super) const ATTENTION: Rule = Rule {
     factor: |seen| {
         let &[_, columns] = seen.dims else { return Err(format!("weights of {} axes", seen.dims.len())) };
         let kernel = Kernel::Matrix { transposed: false, input_transposed: false, alpha: 1.0, beta: 1.0 };
-        let bias = bias_slot(seen, 2, columns).filter(|(_, name)| name.is_some());
+        let bias = bias_slot(seen, 2, columns).filter(|bias| bias.tensor.is_some());
         let by_kernel = Partition::Channel { axis: 1 };
         Ok(Factor { data: None, by_kernel, input_axis: 0, bias, kernel })
     },

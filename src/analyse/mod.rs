@@ -33,7 +33,7 @@ use crate::onnx::{
     CONTRIB, Dtype, ElementTypes, Index, Model, dtype_name, int, is_standard, node_label, operator_label,
 };
 use crate::options::Options;
-use crate::plan::{Analysis, Float, Keep, Kernel, Place, Read, Skip, WeightSite, Work};
+use crate::plan::{Analysis, Float, Keep, Kernel, Operand, Place, Read, Reader, Skip, WeightSite, Work};
 
 /// Every operator whose weights are quantized.
 const RULES: &[Rule] = &[
@@ -108,13 +108,14 @@ pub fn analyse(model: &Model, options: &Options) -> Result<Analysis> {
 /// `site` as FLOAT where all its readers get it through a Cast to that: its scales are FLOAT then, and no Cast is left, so that
 /// a runtime sees the weights of an ordinary layer.
 fn widened(site: WeightSite, index: &Index) -> WeightSite {
-    let cast = |chain: &Vec<usize>| {
-        let casts = chain.iter().map(|&at| &index.graph().node[at]).filter(|node| node.op_type() == "Cast");
+    let cast = |reader: &Reader| {
+        let casts =
+            reader.chain.iter().map(|&at| &index.graph().node[at]).filter(|node| node.op_type() == "Cast");
         let targets: Vec<Option<i64>> = casts.map(|node| int(node, "to")).collect();
         targets == [Some(Dtype::Float as i64)]
     };
-    let outer = site.reads.iter().all(Read::is_outer);
-    match site.stored != Float::Float && outer && site.others.is_none() && site.chains.iter().all(cast) {
+    let outer = site.reads().all(Read::is_outer);
+    match site.stored != Float::Float && outer && site.others.is_none() && site.readers.iter().all(cast) {
         true => WeightSite { float: Float::Float, wide_scales: false, ..site },
         false => site,
     }
@@ -187,12 +188,7 @@ impl<'g> Search<'_, 'g> {
             by_kernel: Some(by_kernel),
             input_axis: Some(input_axis),
             place: Place::default(),
-            reads: Vec::new(),
-            kernels: Vec::new(),
-            inputs: Vec::new(),
-            slots: Vec::new(),
-            chains: Vec::new(),
-            biases: Vec::new(),
+            readers: Vec::new(),
             others: None,
             macs: None,
         });
@@ -203,16 +199,19 @@ impl<'g> Search<'_, 'g> {
             site.input_axis = None;
         }
         let outer = spot.1.is_empty();
-        site.reads.push(Read { within: spot.1.clone(), ..Read::new(node, spot.0, slot) });
         let kernel = source.kernel(factor.kernel);
-        site.kernels.push(if outer { kernel } else { Kernel::Other(Work::Unknown) });
-        let data = factor.data.or(data);
-        let input = data.filter(|_| outer).and_then(|data| node.input.get(data));
-        site.inputs.push(input.cloned().unwrap_or_default());
-        site.slots.push(data.unwrap_or(0));
-        site.chains.push(source.chain.clone());
-        // A new bias would have to be of the reader's type.
-        site.biases.push(factor.bias.filter(|_| outer && source.float == Some(Float::Float)));
+        let operand = |slot: usize| {
+            let value = node.input.get(slot).filter(|value| outer && !value.is_empty())?;
+            Some(Operand { value: value.clone(), slot })
+        };
+        site.readers.push(Reader {
+            read: Read { within: spot.1.clone(), ..Read::new(node, spot.0, slot) },
+            kernel: if outer { kernel } else { Kernel::Other(Work::Unknown) },
+            operand: factor.data.or(data).and_then(operand),
+            chain: source.chain.clone(),
+            // A new bias would have to be of the reader's type.
+            bias: factor.bias.filter(|_| outer && source.float == Some(Float::Float)),
+        });
     }
 
     /// How `node` multiplies with the weights in `slot`; or why they stay, `None` where they are no floats that it could.
@@ -265,9 +264,9 @@ fn stranger(site: &WeightSite, index: &Index, inner: &Inner) -> Option<String> {
     let nodes = &index.graph().node;
     let mut known: BTreeSet<(usize, usize)> = BTreeSet::new();
     let mut within: BTreeSet<(&Spot, usize)> = BTreeSet::new();
-    let spots: Vec<Spot> = site.reads.iter().map(|read| (read.at, read.within.clone())).collect();
+    let spots: Vec<Spot> = site.reads().map(|read| (read.at, read.within.clone())).collect();
     let mut values: BTreeSet<&str> = BTreeSet::from([site.tensor.as_str()]);
-    for ((read, spot), chain) in site.reads.iter().zip(&spots).zip(&site.chains) {
+    for (Reader { read, chain, .. }, spot) in site.readers.iter().zip(&spots) {
         match read.is_outer() {
             true => drop(known.insert((read.at, read.slot))),
             false => drop(within.insert((spot, read.slot))),

@@ -32,9 +32,8 @@ pub(super) fn collect(model: &Model, index: &Index, sites: &[WeightSite], skips:
         .collect();
     let biases: BTreeSet<&str> = sites
         .iter()
-        .flat_map(|site| &site.biases)
-        .flatten()
-        .filter_map(|(_, name)| name.as_deref())
+        .flat_map(|site| &site.readers)
+        .filter_map(|reader| reader.bias.as_ref()?.tensor.as_deref())
         .collect();
     for tensor in
         model.graph().initializer.iter().filter(|tensor| is_float(tensor) && !settled.contains(tensor.name()))

@@ -2,7 +2,7 @@
 
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{Dtype, Index, int, ints, string};
-use crate::plan::{Kernel, Partition, Read, Spatial};
+use crate::plan::{BiasSlot, Kernel, Partition, Read, Spatial};
 
 /// Where one operator keeps its weights.
 pub(super) struct Rule {
@@ -42,16 +42,18 @@ pub(super) struct Factor {
     pub kernel: Kernel,
     /// Where the data come in, if not where the rule says.
     pub data: Option<usize>,
-    pub bias: Option<(Read, Option<String>)>,
+    pub bias: Option<BiasSlot>,
 }
 
 /// The bias in `slot`, or the place for one: a constant of `channels` elements, or none yet. `None` where something else
 /// is there.
-pub(super) fn bias_slot(seen: &Seen, slot: usize, channels: i64) -> Option<(Read, Option<String>)> {
+pub(super) fn bias_slot(seen: &Seen, slot: usize, channels: i64) -> Option<BiasSlot> {
     let read = Read::new(seen.node, seen.at, slot);
     match seen.node.input.get(slot).map(String::as_str).filter(|name| !name.is_empty()) {
-        None => Some((read, None)),
-        Some(name) => is_row(name, channels, seen.index).then(|| (read, Some(name.to_owned()))),
+        None => Some(BiasSlot { read, tensor: None }),
+        Some(name) => {
+            is_row(name, channels, seen.index).then(|| BiasSlot { read, tensor: Some(name.to_owned()) })
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The input vectors that a layer's kernels meet, one output position a column.
 
-use crate::plan::{Kernel, Spatial};
+use super::means::finite;
+use crate::plan::{Kernel, Spatial, Window};
 
 /// How the input of one read of weights is laid out as columns.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +87,7 @@ impl Columns {
             return None;
         }
         let axes: Vec<AxisMap> =
-            (0..rank).map(|at| axis_map(spatial, at, dims[2 + at], transposed)).collect();
+            (0..rank).map(|at| AxisMap::new(spatial.window(at, dims[2 + at], transposed))).collect();
         let outputs: usize = axes.iter().map(|axis| axis.outputs).product();
         let sizes = dims[2..].to_vec();
         let plane = sizes.iter().product();
@@ -95,28 +96,13 @@ impl Columns {
     }
 }
 
-fn axis_map(spatial: &Spatial, at: usize, input: usize, transposed: bool) -> AxisMap {
-    let (stride, dilation, kernel) = (spatial.strides[at], spatial.dilations[at], spatial.kernel[at]);
-    let reach = (kernel.max(1) - 1) * dilation + 1;
-    let (begin, end) = spatial.padding(at, input, transposed);
-    let outputs = match transposed {
-        true => {
-            ((input.max(1) - 1) * stride + spatial.output_padding[at] + reach).saturating_sub(begin + end)
-        }
-        false => (input + begin + end).checked_sub(reach).map_or(0, |room| room / stride + 1),
-    };
-    let meet = |offset: usize, output: usize| {
-        if transposed {
-            // Input i lands on i * stride - begin + offset * dilation.
-            let ahead = (output + begin).checked_sub(offset * dilation)?;
-            (ahead % stride == 0 && ahead / stride < input).then_some(ahead / stride)
-        } else {
-            let position = (output * stride + offset * dilation).checked_sub(begin)?;
-            (position < input).then_some(position)
-        }
-    };
-    let meets = (0..kernel).flat_map(|offset| (0..outputs).map(move |output| meet(offset, output))).collect();
-    AxisMap { offsets: kernel, outputs, meets }
+impl AxisMap {
+    fn new(window: Window) -> Self {
+        let Window { offsets, outputs, .. } = window;
+        let meets =
+            (0..offsets).flat_map(|offset| (0..outputs).map(move |output| window.meets(offset, output)));
+        Self { offsets, outputs, meets: meets.collect() }
+    }
 }
 
 impl Field {
@@ -184,8 +170,4 @@ fn met(axes: &[AxisMap], sizes: &[usize], offset: usize, position: usize) -> Opt
         step *= size;
     }
     Some(place)
-}
-
-fn finite(value: f32) -> f64 {
-    if value.is_finite() { f64::from(value) } else { 0.0 }
 }

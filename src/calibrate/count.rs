@@ -6,7 +6,7 @@ use super::means::outputs;
 use crate::error::Result;
 use crate::onnx::Model;
 use crate::onnx::proto::{GraphProto, TensorProto};
-use crate::plan::{Analysis, Kernel, WeightSite, Work};
+use crate::plan::{Analysis, Kernel, Reader, WeightSite, Work};
 use crate::runtime::Session;
 
 /// Notes in `analysis` what one run on `inputs` takes: the multiplications of each weight site over all its readers, and the
@@ -16,11 +16,11 @@ use crate::runtime::Session;
 /// [`crate::error::Error::Runtime`] where tract cannot run the model.
 pub fn count(model: &Model, analysis: &mut Analysis, inputs: &[TensorProto]) -> Result<()> {
     let graph = model.graph();
-    let counted: Vec<Vec<(String, Kernel)>> =
+    let counted: Vec<Vec<(Option<String>, Kernel)>> =
         analysis.weights.iter().map(|site| counted(site, graph)).collect();
-    let met = analysis.weights.iter().flat_map(|site| &site.inputs);
-    let met = met.chain(counted.iter().flatten().map(|(input, _)| input));
-    let taps: Vec<String> = met.filter(|input| !input.is_empty()).cloned().collect();
+    let met = analysis.weights.iter().flat_map(WeightSite::inputs);
+    let met = met.chain(counted.iter().flatten().filter_map(|(input, _)| input.as_deref()));
+    let taps: Vec<String> = met.map(str::to_owned).collect();
     let mut seen: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     Session::new(model, "float", &taps)?.run_tapped(inputs, &mut |tensor, dims, _| {
         seen.insert(tensor.to_owned(), dims.to_vec());
@@ -36,21 +36,29 @@ pub fn count(model: &Model, analysis: &mut Analysis, inputs: &[TensorProto]) -> 
 
 /// For each reader the value that says how often it multiplies, and how. The weights of a hidden state are met once a step,
 /// whatever stands for that state.
-fn counted(site: &WeightSite, graph: &GraphProto) -> Vec<(String, Kernel)> {
-    let each = site.reads.iter().zip(&site.inputs).zip(&site.kernels);
-    each.map(|((read, input), kernel)| {
+fn counted(site: &WeightSite, graph: &GraphProto) -> Vec<(Option<String>, Kernel)> {
+    let counted = |reader: &Reader| {
+        let read = &reader.read;
         let node = graph.node.get(read.at).filter(|_| read.is_outer() && read.slot == 2);
         match node.filter(|node| matches!(node.op_type(), "LSTM" | "GRU" | "RNN")) {
-            Some(node) => (node.input.first().cloned().unwrap_or_default(), Kernel::Other(Work::Steps)),
-            None => (input.clone(), kernel.clone()),
+            Some(node) => {
+                (node.input.first().filter(|name| !name.is_empty()).cloned(), Kernel::Other(Work::Steps))
+            }
+            None => (reader.input().map(str::to_owned), reader.kernel.clone()),
         }
-    })
-    .collect()
+    };
+    site.readers.iter().map(counted).collect()
 }
 
-fn macs(site: &WeightSite, counted: &[(String, Kernel)], seen: &BTreeMap<String, Vec<usize>>) -> Option<u64> {
+fn macs(
+    site: &WeightSite,
+    counted: &[(Option<String>, Kernel)],
+    seen: &BTreeMap<String, Vec<usize>>,
+) -> Option<u64> {
     let elements = site.elements();
-    let dims = |input: &String| seen.get(input).map_or(&[][..], Vec::as_slice);
+    let dims = |input: &Option<String>| {
+        input.as_ref().and_then(|input| seen.get(input)).map_or(&[][..], Vec::as_slice)
+    };
     let mut each = counted.iter().map(|(input, kernel)| outputs(kernel, dims(input))?.checked_mul(elements));
     each.try_fold(0u64, |sum, more| sum.checked_add(more?))
 }

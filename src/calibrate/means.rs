@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::plan::{Kernel, Spatial, Work};
+use crate::plan::{Kernel, Spatial, Window, Work};
 
 /// One read of weights whose input is averaged.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ pub(super) fn outputs(kernel: &Kernel, dims: &[usize]) -> Option<u64> {
         Kernel::Conv(spatial) => {
             let rank = spatial.kernel.len();
             let (&[batch, _], sizes) = dims.split_first_chunk::<2>()?;
-            let each = |at| axis(spatial, at, sizes[at], false).outputs;
+            let each = |at| spatial.window(at, sizes[at], false).outputs;
             (sizes.len() == rank).then(|| batch * (0..rank).map(each).product::<usize>())?
         }
         Kernel::ConvTranspose(spatial) => {
@@ -57,7 +57,8 @@ pub(super) fn outputs(kernel: &Kernel, dims: &[usize]) -> Option<u64> {
     Some(positions as u64)
 }
 
-fn finite(value: f32) -> f64 {
+/// What counts for a value: 0 for what is not finite.
+pub(super) fn finite(value: f32) -> f64 {
     if value.is_finite() { f64::from(value) } else { 0.0 }
 }
 
@@ -79,40 +80,6 @@ fn matrix(transposed: bool, dims: &[usize], values: &[f32]) -> (Vec<f64>, f64) {
     (sums, rows as f64)
 }
 
-/// For one axis: which input positions each kernel offset meets, and how many outputs there are.
-struct Axis {
-    /// First position, step and count, an offset.
-    meets: Vec<(usize, usize, usize)>,
-    outputs: usize,
-}
-
-fn axis(spatial: &Spatial, at: usize, input: usize, transposed: bool) -> Axis {
-    let (stride, dilation, kernel) = (spatial.strides[at], spatial.dilations[at], spatial.kernel[at]);
-    let reach = (kernel.max(1) - 1) * dilation + 1;
-    let (begin, end) = spatial.padding(at, input, transposed);
-    if transposed {
-        let full = (input.max(1) - 1) * stride + spatial.output_padding[at] + reach;
-        let outputs = full.saturating_sub(begin + end);
-        // Input position i lands on i * stride - begin + offset * dilation.
-        let meet = |offset: usize| {
-            let shift = offset * dilation;
-            let first = begin.saturating_sub(shift).div_ceil(stride);
-            let limit = (outputs + begin).saturating_sub(shift).div_ceil(stride).min(input);
-            (first, 1, limit.saturating_sub(first))
-        };
-        return Axis { meets: (0..kernel).map(meet).collect(), outputs };
-    }
-    let outputs = (input + begin + end).checked_sub(reach).map_or(0, |room| room / stride + 1);
-    // Output position o meets o * stride - begin + offset * dilation.
-    let meet = |offset: usize| {
-        let shift = offset * dilation;
-        let first = begin.saturating_sub(shift).div_ceil(stride);
-        let limit = (input + begin).saturating_sub(shift).div_ceil(stride).min(outputs);
-        (first * stride + shift - begin.min(first * stride + shift), stride, limit.saturating_sub(first))
-    };
-    Axis { meets: (0..kernel).map(meet).collect(), outputs }
-}
-
 fn sliding(spatial: &Spatial, dims: &[usize], values: &[f32], transposed: bool) -> (Vec<f64>, f64) {
     let rank = spatial.kernel.len();
     if rank == 0
@@ -123,13 +90,13 @@ fn sliding(spatial: &Spatial, dims: &[usize], values: &[f32], transposed: bool) 
         return Default::default();
     }
     let (batch, channels) = (dims[0], dims[1]);
-    let axes: Vec<Axis> = (0..rank).map(|at| axis(spatial, at, dims[2 + at], transposed)).collect();
+    let axes: Vec<Window> = (0..rank).map(|at| spatial.window(at, dims[2 + at], transposed)).collect();
     // One axis at a time, the outermost first, so that the long sums are those of whole rows.
     let mut reductions: Vec<Reduction> = Vec::with_capacity(rank);
     for (outer, axis) in axes.iter().enumerate() {
         let before: usize = spatial.kernel[..outer].iter().product();
         let tail = dims[3 + outer..].iter().product();
-        reductions.push(Reduction::new(axis, before, dims[2 + outer], tail));
+        reductions.push(Reduction::new(*axis, before, dims[2 + outer], tail));
     }
     let Some((first, rest)) = reductions.split_first_mut() else { return Default::default() };
     let plane: usize = dims[2..].iter().product();
@@ -169,11 +136,11 @@ struct Class {
 }
 
 impl Reduction {
-    fn new(axis: &Axis, outer: usize, length: usize, tail: usize) -> Self {
-        let step = axis.meets.first().map_or(1, |meets| meets.1);
+    fn new(axis: Window, outer: usize, length: usize, tail: usize) -> Self {
+        let runs: Vec<(usize, usize, usize)> = (0..axis.offsets).map(|offset| axis.run(offset)).collect();
+        let step = runs.first().map_or(1, |run| run.1);
         let mut classes: BTreeMap<usize, Vec<(usize, Range<usize>)>> = BTreeMap::new();
-        for (offset, &(first, step, count)) in axis.meets.iter().enumerate().filter(|(_, meets)| meets.2 > 0)
-        {
+        for (offset, (first, step, count)) in runs.into_iter().enumerate().filter(|(_, run)| run.2 > 0) {
             classes.entry(first % step).or_default().push((offset, first / step..first / step + count));
         }
         let class = |(remainder, offsets): (usize, Vec<(usize, Range<usize>)>)| {
@@ -181,7 +148,7 @@ impl Reduction {
             let end = offsets.iter().map(|(_, rows)| rows.end).min().unwrap_or(0).max(start);
             Class { remainder, common: start..end, offsets }
         };
-        let offsets = axis.meets.len();
+        let offsets = axis.offsets;
         Self {
             step,
             classes: classes.into_iter().map(class).collect(),

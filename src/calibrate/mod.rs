@@ -125,12 +125,14 @@ fn gathers(analysis: &Analysis) -> Vec<Gather> {
     let sites = analysis.weights.iter();
     sites
         .flat_map(|site| {
-            let reads = site.reads.iter().zip(&site.kernels).zip(&site.inputs).zip(&site.biases);
-            reads.filter(|(_, bias)| bias.is_some()).map(|(((read, kernel), input), _)| Gather {
-                weights: site.tensor.clone(),
-                at: read.at,
-                input: input.clone(),
-                kernel: kernel.clone(),
+            let readers = site.readers.iter().filter(|reader| reader.bias.is_some());
+            readers.filter_map(|reader| {
+                Some(Gather {
+                    weights: site.tensor.clone(),
+                    at: reader.read.at,
+                    input: reader.input()?.to_owned(),
+                    kernel: reader.kernel.clone(),
+                })
             })
         })
         .collect()

@@ -35,11 +35,12 @@ impl Walk<'_> {
     pub fn moments(&self, site: usize) -> Result<Option<Vec<Moments>>> {
         let site = &self.analysis.weights[site];
         let mut jobs = Vec::new();
-        for ((read, kernel), input) in site.reads.iter().zip(&site.kernels).zip(&site.inputs) {
+        for reader in &site.readers {
+            let (read, kernel) = (&reader.read, &reader.kernel);
             let Some(layout) = Layout::new(kernel, &site.dims) else { return Ok(None) };
             let columns =
                 Columns { kernel: kernel.clone(), groups: layout.groups, features: layout.features };
-            if self.is_there(input) {
+            if let Some(input) = reader.input().filter(|input| self.is_there(input)) {
                 jobs.push(Job { read, input, columns });
             }
         }

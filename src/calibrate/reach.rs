@@ -74,10 +74,10 @@ impl Reach {
     /// Why the input of some weights cannot be seen; `None` where it can, or where they have none.
     fn hides(&self, index: &Index, site: &WeightSite) -> Option<&str> {
         let reason = |value: &str| self.beyond.get(&index.producer_at(value)?).map(String::as_str);
-        let own = || site.reads.iter().find_map(|read| self.beyond.get(&read.at).map(String::as_str));
-        let mut inputs = site.inputs.iter().filter(|input| !input.is_empty()).peekable();
+        let own = || site.reads().find_map(|read| self.beyond.get(&read.at).map(String::as_str));
+        let mut inputs = site.inputs().peekable();
         match inputs.peek() {
-            Some(_) => inputs.find_map(|input| reason(input)),
+            Some(_) => inputs.find_map(reason),
             None => own(),
         }
     }
@@ -91,7 +91,7 @@ impl Reach {
 
     /// Whether there is any weight whose input can be looked at.
     pub fn is_worthwhile(&self, model: &Model, analysis: &Analysis) -> bool {
-        let has_input = |at: &usize| analysis.weights[*at].inputs.iter().any(|input| !input.is_empty());
+        let has_input = |at: &usize| analysis.weights[*at].inputs().next().is_some();
         self.is_whole() || self.seen(model, analysis).iter().any(has_input)
     }
 
@@ -125,9 +125,8 @@ impl Reach {
         let mut at = 0..;
         part.weights.retain(|_| at.next().is_some_and(|at| seen.contains(&at)));
         let index = Index::new(model.graph());
-        let inputs = part.weights.iter().flat_map(|site| site.inputs.iter());
+        let inputs = part.weights.iter().flat_map(WeightSite::inputs);
         let wanted: BTreeSet<&str> = inputs
-            .map(String::as_str)
             .chain(part.activations.iter().map(|site| site.tensor.as_str()))
             .filter(|name| index.producer_at(name).is_some())
             .collect();

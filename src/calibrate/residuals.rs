@@ -7,7 +7,7 @@ use super::moments::{most_positions, spread};
 use super::walk::{Network, Walk};
 use crate::error::Result;
 use crate::onnx::is_standard;
-use crate::plan::{Kernel, Layout};
+use crate::plan::{Kernel, Layout, Reader};
 use crate::reconstruct::{MOST_FEATURES, Residual};
 
 /// Partial sums at most; see the same of moments.
@@ -18,9 +18,9 @@ impl Walk<'_> {
     /// differs between the two networks.
     fn other_branch(&self, site: usize) -> Option<&str> {
         let site = &self.analysis.weights[site];
-        let ([read], [input]) = (&site.reads[..], &site.inputs[..]) else { return None };
-        if !self.is_there(input) || matches!(&site.kernels[0], Kernel::Matrix { alpha, .. } if *alpha != 1.0)
-        {
+        let [reader] = &site.readers[..] else { return None };
+        let (read, input) = (&reader.read, reader.input()?);
+        if !self.is_there(input) || matches!(&reader.kernel, Kernel::Matrix { alpha, .. } if *alpha != 1.0) {
             return None;
         }
         let graph = self.index().graph();
@@ -52,9 +52,11 @@ impl Walk<'_> {
     pub fn residuals(&self, site: usize) -> Result<Option<Vec<Residual>>> {
         let Some(other) = self.other_branch(site).filter(|_| self.is_sequential()) else { return Ok(None) };
         let site = &self.analysis.weights[site];
-        let Some(layout) = Layout::new(&site.kernels[0], &site.dims) else { return Ok(None) };
-        let columns =
-            Columns { kernel: site.kernels[0].clone(), groups: layout.groups, features: layout.features };
+        let [Reader { read, kernel, operand: Some(operand), .. }] = &site.readers[..] else {
+            return Ok(None);
+        };
+        let Some(layout) = Layout::new(kernel, &site.dims) else { return Ok(None) };
+        let columns = Columns { kernel: kernel.clone(), groups: layout.groups, features: layout.features };
         let most = most_positions(layout.features, self.count);
         let share = self.count.div_ceil(PARTS).max(1);
         let outputs = layout.groups * layout.rows;
@@ -65,7 +67,7 @@ impl Walk<'_> {
             .map(|part| {
                 let mut sums = empty();
                 for at in part * share..self.count.min((part + 1) * share) {
-                    let (dims, own) = self.input(&site.reads[0], &site.inputs[0], at, Network::Own)?;
+                    let (dims, own) = self.input(read, &operand.value, at, Network::Own)?;
                     let field = columns.field(&dims).filter(|field| field.positions() > 0);
                     let Some(field) = field else { return Ok(None) };
                     let (one, float) = self.raw(other, at, Network::Float)?;

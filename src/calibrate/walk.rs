@@ -14,7 +14,7 @@ use super::spool::Spool;
 use crate::error::Result;
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{Dtype, Index, Model, floats, outer_names, tensor_f32, tensor_of};
-use crate::plan::{ActivationDecision, Analysis, BiasChange};
+use crate::plan::{ActivationDecision, Analysis, BiasChange, WeightSite};
 use crate::progress::{Progress, Stage};
 use crate::runtime::Session;
 
@@ -98,9 +98,11 @@ impl<'w> Walk<'w> {
         let live = inputs.map(|(at, input)| (input.name().to_owned(), source(at))).collect();
         // A reader whose input is not looked at need not run, nor what leads there.
         let sites = open.iter().map(|&at| &analysis.weights[at]);
-        let readers = sites.flat_map(|site| site.reads.iter().zip(&site.inputs));
-        let readers = readers.filter(|(_, input)| !input.is_empty()).map(|(read, _)| read.at);
-        let made = readers.flat_map(|at| &model.graph().node[at].output).map(String::as_str);
+        let readers = sites.flat_map(|site| &site.readers).filter(|reader| reader.operand.is_some());
+        let made = readers
+            .map(|reader| reader.read.at)
+            .flat_map(|at| &model.graph().node[at].output)
+            .map(String::as_str);
         let made = made.chain(analysis.activations.iter().map(|site| site.tensor.as_str()));
         let pending = leading(&index, made, |_| false);
         let stage = Some(Stage::begin(progress, "walk", pending.len())?);
@@ -137,25 +139,18 @@ impl<'w> Walk<'w> {
             if !nodes.is_empty() {
                 self.run(&nodes)?;
             }
-            let waiting = |reads: &mut dyn Iterator<Item = &String>, all: bool| {
-                let mut reads = reads.filter(|input| !input.is_empty());
-                match all {
-                    true => reads.all(|input| self.is_there(input)),
-                    // A constant waits for the others.
-                    false => reads.any(|input| self.live.contains_key(input)),
-                }
+            let waiting = |site: &WeightSite, all: bool| match all {
+                true => site.inputs().all(|input| self.is_there(input)),
+                // A constant waits for the others.
+                false => site.inputs().any(|input| self.live.contains_key(input)),
             };
             let activations = &self.analysis.activations;
             let met = |at: &usize| self.is_there(&activations[*at].tensor);
             let activations: Vec<usize> = self.unranged.iter().copied().filter(met).collect();
             for all in [true, false] {
                 let weights = &self.analysis.weights;
-                let ready: Vec<usize> = self
-                    .open
-                    .iter()
-                    .copied()
-                    .filter(|&at| waiting(&mut weights[at].inputs.iter(), all))
-                    .collect();
+                let ready: Vec<usize> =
+                    self.open.iter().copied().filter(|&at| waiting(&weights[at], all)).collect();
                 if !ready.is_empty() {
                     return Ok(Stop { activations, weights: ready });
                 }
@@ -168,7 +163,10 @@ impl<'w> Walk<'w> {
                 return match self.open.first() {
                     None => Ok(Stop::default()),
                     // In a circle: nothing that runs leads there.
-                    Some(&site) => Err(self.lost(&self.analysis.weights[site].inputs.join(", "))),
+                    Some(&site) => {
+                        let inputs: Vec<&str> = self.analysis.weights[site].inputs().collect();
+                        Err(self.lost(&inputs.join(", ")))
+                    }
                 };
             }
         }
@@ -214,8 +212,8 @@ impl<'w> Walk<'w> {
             .open
             .iter()
             .flat_map(|&site| {
-                let site = &self.analysis.weights[site];
-                site.reads.iter().map(|read| read.at).chain(site.chains.iter().flatten().copied())
+                let readers = self.analysis.weights[site].readers.iter();
+                readers.flat_map(|reader| std::iter::once(reader.read.at).chain(reader.chain.iter().copied()))
             })
             .chain(
                 self.unranged

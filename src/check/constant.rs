@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{Seen, saturation};
 use crate::onnx::proto::{NodeProto, TensorProto};
-use crate::onnx::{CONTRIB, Dtype, Index, dtype_name, int, integers, is_linear, is_standard};
+use crate::onnx::{CONTRIB, Dtype, Index, axis_of, dtype_name, int, integers, is_linear, is_standard};
 use crate::options::{Bias, Case, Contrib, Granularity, OPSET, Spelling, Storage};
 
 /// Reads of one quantized constant that are followed, those of what other nodes make of it included.
@@ -207,12 +207,8 @@ fn storage(kind: Dtype) -> Option<Storage> {
 
 /// How many codes share a scale, and the length of the axis along which blocks lie.
 fn shared(node: &NodeProto, codes: &TensorProto, scale: Option<&TensorProto>) -> (Granularity, usize) {
-    let axis = int(node, "axis").unwrap_or(1);
-    let axis = if axis < 0 { axis + codes.dims.len() as i64 } else { axis };
-    let length = usize::try_from(axis)
-        .ok()
-        .and_then(|axis| codes.dims.get(axis))
-        .map_or(0, |&dim| dim.max(0) as usize);
+    let axis = axis_of(int(node, "axis").unwrap_or(1), codes.dims.len());
+    let length = axis.map(|axis| codes.dims[axis]).map_or(0, |dim| dim.max(0) as usize);
     match int(node, "block_size").and_then(|size| usize::try_from(size).ok()).filter(|&size| size > 0) {
         Some(size) => (Granularity::Block(size), length),
         None if scale.is_none_or(|scale| scale.dims.is_empty()) => (Granularity::Tensor, length),

@@ -3,13 +3,11 @@
 use super::Seen;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{CONTRIB, Dtype, Model, int, is_standard, tensors};
-use crate::options::Contrib;
+use crate::options::{Contrib, NBITS_BLOCKS, fits_nbits};
 use crate::plan::Finding;
 
 /// The IR version and the opset that know 4-bit types.
 const IR_FOUR_BIT: i64 = 10;
-/// Sizes that com.microsoft MatMulNBits knows.
-const BLOCKS: std::ops::RangeInclusive<i64> = 16..=256;
 
 /// The model as a whole.
 pub(super) fn whole(model: &Model, seen: &mut Seen) {
@@ -91,8 +89,8 @@ pub(super) fn node(node: &NodeProto, functions: &[(&str, &str)], seen: &mut Seen
         return;
     }
     let (bits, block) = (int(node, "bits").unwrap_or(4), int(node, "block_size").unwrap_or(0));
-    if !BLOCKS.contains(&block) || block.count_ones() != 1 {
-        let sizes = format!("powers of two from {} to {}", BLOCKS.start(), BLOCKS.end());
+    if !usize::try_from(block).is_ok_and(fits_nbits) {
+        let sizes = format!("powers of two from {} to {}", NBITS_BLOCKS.start(), NBITS_BLOCKS.end());
         seen.refuse(node, "", format!("MatMulNBits in blocks of {block}; {sizes} are known"));
     }
     if !matches!(bits, 2 | 4 | 8) {

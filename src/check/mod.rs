@@ -1,6 +1,6 @@
 //! Any ONNX model, ours or not, held against a target: what that will not take, node by node.
 //!
-//! The records in `options/target` say what is taken; here a graph is read for what it has.
+//! The records in `options/targets` say what is taken; here a graph is read for what it has.
 
 mod constant;
 mod domains;

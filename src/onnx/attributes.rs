@@ -90,3 +90,8 @@ pub mod attr {
         AttributeProto { g: Some(value), ..empty(name, AttributeType::Graph) }
     }
 }
+/// The position of `axis`, which counts from the end where it is negative, among `rank` axes; `None` where there is no such axis.
+pub fn axis_of(axis: i64, rank: usize) -> Option<usize> {
+    let from_front = if axis < 0 { axis.checked_add_unsigned(rank as u64)? } else { axis };
+    usize::try_from(from_front).ok().filter(|&axis| axis < rank)
+}

@@ -4,7 +4,7 @@ mod nbits;
 
 pub use nbits::MatMulNBits;
 
-use super::attributes::int;
+use super::attributes::{axis_of, int};
 use super::index::Index;
 use super::maps::let_go;
 use super::model::{dtype_name, is_linear, node_label};
@@ -174,9 +174,7 @@ impl Layout {
         }
         let rank = codes.dims.len();
         let asked = int(node, "axis").unwrap_or(1);
-        let axis = if asked < 0 { asked.checked_add(rank as i64) } else { Some(asked) };
-        let axis = axis.and_then(|axis| usize::try_from(axis).ok()).filter(|&axis| axis < rank);
-        let Some(axis) = axis else {
+        let Some(axis) = axis_of(asked, rank) else {
             return Err(contradiction(node, format!("axis {asked} of codes {:?}", codes.dims)));
         };
         let unequal = || {

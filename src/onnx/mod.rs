@@ -20,7 +20,7 @@ mod subgraphs;
 mod tensor;
 mod write;
 
-pub use attributes::{attr, attribute, float, int, ints, set_attribute, string, without_attribute};
+pub use attributes::{attr, attribute, axis_of, float, int, ints, set_attribute, string, without_attribute};
 pub use dequantize::{Dequantized, MatMulNBits};
 pub use external::{Outline, outline};
 pub use index::Index;

@@ -13,13 +13,22 @@ pub fn fits_nbits(size: usize) -> bool {
     size.is_power_of_two() && NBITS_BLOCKS.contains(&size)
 }
 
+/// Whether MatMulNBits has a form for weights of `granularity` in `container`.
+pub(super) fn has_nbits(granularity: Granularity, container: Container) -> bool {
+    let blocks = match granularity {
+        Granularity::Block(size) => fits_nbits(size),
+        Granularity::Channel | Granularity::Tensor => true,
+    };
+    blocks && container == Container::Packed
+}
+
 impl Options {
     /// Refuses what MatMulNBits has no form for where it is asked for.
     ///
     /// # Errors
     /// [`Error::Options`].
     pub fn check_nbits(&self) -> Result<()> {
-        if !self.matmul_nbits {
+        if !self.matmul_nbits || has_nbits(self.granularity, self.container) {
             return Ok(());
         }
         if self.container == Container::Int8 {
@@ -28,13 +37,10 @@ impl Options {
                 "leave one of the two out",
             ));
         }
-        match self.granularity {
-            Granularity::Block(size) if !fits_nbits(size) => Err(Error::options(
-                format!("MatMulNBits has no {}", self.granularity),
-                "choose block:16, block:32, block:64, block:128, block:256, channel or tensor, or leave --matmul-nbits out",
-            )),
-            _ => Ok(()),
-        }
+        Err(Error::options(
+            format!("MatMulNBits has no {}", self.granularity),
+            "choose block:16, block:32, block:64, block:128, block:256, channel or tensor, or leave --matmul-nbits out",
+        ))
     }
 }
 

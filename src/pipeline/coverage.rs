@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::plan::{Decision, Keep, Plan, Skip};
+use crate::plan::{Decision, Keep, LITTLE_QUANTIZED, Plan, Skip};
 
 /// Share of the bytes of float weights below which a person should know.
 const LITTLE: f64 = 0.5;
@@ -50,7 +50,7 @@ pub(super) fn coverage(
     };
     let of = done.len() + left.len();
     Ok(Some(format!(
-        "only {} of {of} weight tensors ({:.1} % of the size) {} quantized; most of the rest stays float for this reason, which {count} of them \
+        "{LITTLE_QUANTIZED} {} of {of} weight tensors ({:.1} % of the size) {} quantized; most of the rest stays float for this reason, which {count} of them \
          have: {reason}; {}",
         done.len(),
         100.0 * share,

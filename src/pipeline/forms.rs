@@ -82,7 +82,7 @@ impl Others {
 fn has(options: &Options, site: &WeightSite, weights: Storage, activation: Option<Storage>) -> bool {
     let weights = options.container.of_weights(weights);
     let activation = activation.map(|storage| options.container.of_activation(storage));
-    site.reads.iter().all(|read| {
+    site.reads().all(|read| {
         let float = options.target.has(&read.operator, weights, None);
         float || options.target.has(&read.operator, weights, activation)
     })
@@ -90,9 +90,8 @@ fn has(options: &Options, site: &WeightSite, weights: Storage, activation: Optio
 
 /// Whether a rule that a person gave says what the weights at `site` are to be.
 fn has_own_rule(options: &Options, site: &WeightSite) -> Result<bool> {
-    let names: Vec<&str> = std::iter::once(site.tensor.as_str())
-        .chain(site.reads.iter().map(|read| read.node.as_str()))
-        .collect();
+    let names: Vec<&str> =
+        std::iter::once(site.tensor.as_str()).chain(site.reads().map(|read| read.node.as_str())).collect();
     ruled(options, &names, |rule| rule.weights.is_some() || rule.dual.is_some())
 }
 
@@ -160,11 +159,11 @@ pub(super) fn inputs(
     let site = analysis.activations.iter().find(|site| site.tensor == activation.tensor);
     let reads = |at: usize| activation.reads.iter().any(|read| read.at == at);
     let readers: Vec<_> =
-        analysis.weights.iter().filter(|site| site.reads.iter().any(|read| reads(read.at))).collect();
+        analysis.weights.iter().filter(|site| site.reads().any(|read| reads(read.at))).collect();
     let mut names: Vec<&str> = Vec::new();
     for site in &readers {
         names.push(&site.tensor);
-        names.extend(site.reads.iter().map(|read| read.node.as_str()));
+        names.extend(site.reads().map(|read| read.node.as_str()));
     }
     if ruled(options, &names, |rule| rule.activations.is_some() || rule.activation_terms.is_some())? {
         return Ok(Vec::new());
@@ -192,7 +191,7 @@ pub(super) fn inputs(
     let takes = |activation: Option<Storage>| {
         let weights = options.container.of_weights(weights);
         let activation = activation.map(|storage| options.container.of_activation(storage));
-        let mut reads = readers.iter().flat_map(|site| &site.reads).filter(|read| reads(read.at));
+        let mut reads = readers.iter().flat_map(|site| site.reads()).filter(|read| reads(read.at));
         reads.all(|read| options.target.has(&read.operator, weights, activation))
     };
     let wider = [8, 16].into_iter().filter(|&wider| wider > bits);

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::Opened;
 use super::measure::parameters;
-use super::ready;
 use crate::analyse::analyse;
 use crate::error::{Error, Result};
 use crate::onnx::proto::{TypeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
-use crate::onnx::{Index, dtype_name, operator_label};
+use crate::onnx::{self, Index, dtype_name, operator_label};
 use crate::options::{Opset, Options};
 use crate::plan::{Inspection, Partition, SiteRow};
 use crate::runtime::faults;
@@ -18,15 +18,15 @@ use crate::runtime::faults;
 /// # Errors
 /// Any: see [`crate::error::Error`].
 pub fn inspect(path: &Path) -> Result<Inspection> {
-    let ready = match ready(path, Opset::default(), &[]) {
+    let opened = match Opened::new(onnx::read(path)?, Opset::default(), &[]) {
         Err(stopped @ Error::NoConversion { .. }) => {
-            let mut ready = ready(path, Opset::Keep, &[])?;
-            ready.warnings.push(stopped.to_string());
-            ready
+            let mut opened = Opened::new(onnx::read(path)?, Opset::Keep, &[])?;
+            opened.warnings.push(stopped.to_string());
+            opened
         }
         other => other?,
     };
-    let (original, model) = (&ready.float, &ready.model);
+    let (original, model) = (&opened.float, &opened.model);
     let analysis = analyse(model, &Options::default())?;
     let mut operators: BTreeMap<String, usize> = BTreeMap::new();
     for node in &original.graph().node {
@@ -37,10 +37,10 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
         .iter()
         .map(|site| SiteRow {
             tensor: site.tensor.clone(),
-            operator: site.reads[0].operator.clone(),
+            operator: site.readers[0].read.operator.clone(),
             dims: site.dims.clone(),
             axis: site.by_kernel.and_then(Partition::axis),
-            readers: site.reads.len(),
+            readers: site.readers.len(),
             bytes: site.bytes(),
             storage: None,
         })
@@ -75,7 +75,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
         sites,
         skips: analysis.skips,
         faults: fault_lines.collect(),
-        warnings: ready.warnings,
+        warnings: opened.warnings,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Whether samples show that a limit on the drop is kept.
 
-use crate::plan::{Budgeted, Score, Verdict};
+use crate::plan::{Budgeted, DROP_UNSHOWN, Score, Verdict};
 use crate::validate::needed;
 
 /// What arithmetic may lose, in points.
@@ -34,7 +34,7 @@ fn told(limit: f64, score: &Score) -> Option<String> {
     let (drop, bound) = (score.drop_points, score.drop_bound);
     match drop > limit {
         true => Some(format!(
-            "--max-drop {limit} was kept on the calibration samples held back, and is not on the validation samples: drop \
+            "{DROP_UNSHOWN} {limit} was kept on the calibration samples held back, and is not on the validation samples: drop \
              {drop:.2} points, at most {bound:.2} at 95 %"
         )),
         false => (bound > limit + TINY)
@@ -48,7 +48,7 @@ fn said(limit: f64, drop: f64, bound: f64, samples: usize, which: &str, needed: 
         None => "more of the same would not either".into(),
     };
     format!(
-        "--max-drop {limit}: drop {drop:.2} points, at most {bound:.2} at 95 %: {samples} {which} samples cannot show that it is at \
+        "{DROP_UNSHOWN} {limit}: drop {drop:.2} points, at most {bound:.2} at 95 %: {samples} {which} samples cannot show that it is at \
          most {limit}; {more}"
     )
 }

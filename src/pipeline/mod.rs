@@ -19,6 +19,7 @@ mod samples;
 mod sensitivity;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 pub use apply::{Application, PlanSource, apply};
 pub use check::check;
@@ -38,6 +39,7 @@ use crate::files::{Draft, Guard};
 use crate::onnx::{self, Dtype, Model};
 use crate::options::{OPSET, Opset, Options};
 use crate::plan::{Expected, Prepared, Subject};
+use crate::runtime::{Fault, faults};
 use crate::samples::{SampleSet, Samples};
 
 /// Calibration samples used where no number is asked for: more of them change the ranges little.
@@ -119,47 +121,86 @@ impl Job {
     }
 }
 
-/// A model ready to be analysed, and what it was before.
-pub(crate) struct Ready {
+/// A model as read, and as it is analysed.
+pub(crate) struct Opened {
     pub model: Model,
     pub prepared: Vec<Prepared>,
     /// What folded normalisations say of activations.
     pub expected: Expected,
+    /// The opset of the model as read.
     pub opset: i64,
-    pub subject: Subject,
     pub warnings: Vec<String>,
     /// The model as read, for running.
     pub float: Model,
 }
 
+impl Opened {
+    /// Prepares `float` at the opset wanted, with inputs of the shapes given.
+    pub fn new(mut float: Model, wanted: Opset, shapes: &[(String, Vec<i64>)]) -> Result<Self> {
+        let mut warnings = Vec::new();
+        if float.unknown_bytes > 0 {
+            warnings.push(format!(
+                "{} bytes of the input are in fields that this version of the format does not know; they are not written",
+                float.unknown_bytes
+            ));
+        }
+        let opset = float.opset();
+        let fixed = crate::prepare::fix(&mut float, shapes)?;
+        let half = onnx::tensors(float.graph()).into_iter().any(|tensor| is_half(tensor.data_type()))
+            || float
+                .graph()
+                .input
+                .iter()
+                .any(|input| onnx::value_shape(input).is_some_and(|(kind, _)| is_half(kind)));
+        let wanted = if half { wanted.for_half() } else { wanted };
+        let (model, changes, expected) = crate::prepare::with_statistics(float.clone(), wanted.least())?;
+        let prepared = fixed
+            .into_iter()
+            .chain(changes)
+            .map(|change| Prepared { pass: change.pass.into(), count: change.count, detail: change.detail })
+            .collect();
+        Ok(Self { model, prepared, expected, opset, warnings, float })
+    }
+}
+
+/// A model ready to be converted: [`Opened`], and what identifies it.
+pub(crate) struct Ready {
+    pub model: Model,
+    pub prepared: Vec<Prepared>,
+    pub expected: Expected,
+    pub opset: i64,
+    pub warnings: Vec<String>,
+    pub float: Model,
+    pub subject: Subject,
+    /// Found when they are first asked for.
+    faults: OnceLock<Vec<Fault>>,
+}
+
+impl Ready {
+    /// What tract cannot run of the prepared model, or runs wrongly.
+    pub fn faults(&self) -> &[Fault] {
+        self.faults.get_or_init(|| faults(&self.model))
+    }
+
+    /// The first of these faults, in words.
+    pub fn first_fault(&self) -> Option<String> {
+        first(self.faults())
+    }
+}
+
 /// Reads `path` and prepares it at the opset wanted, with inputs of the shapes given.
 pub(crate) fn ready(path: &Path, wanted: Opset, shapes: &[(String, Vec<i64>)]) -> Result<Ready> {
-    let mut float = onnx::read(path)?;
-    let mut warnings = Vec::new();
-    if float.unknown_bytes > 0 {
-        warnings.push(format!(
-            "{} bytes of the input are in fields that this version of the format does not know; they are not written",
-            float.unknown_bytes
-        ));
-    }
+    let float = onnx::read(path)?;
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let subject = Subject { file, sha256: measure::sha256(&float) };
-    let opset = float.opset();
-    let fixed = crate::prepare::fix(&mut float, shapes)?;
-    let half = onnx::tensors(float.graph()).into_iter().any(|tensor| is_half(tensor.data_type()))
-        || float
-            .graph()
-            .input
-            .iter()
-            .any(|input| onnx::value_shape(input).is_some_and(|(kind, _)| is_half(kind)));
-    let wanted = if half { wanted.for_half() } else { wanted };
-    let (model, changes, expected) = crate::prepare::with_statistics(float.clone(), wanted.least())?;
-    let prepared = fixed
-        .into_iter()
-        .chain(changes)
-        .map(|change| Prepared { pass: change.pass.into(), count: change.count, detail: change.detail })
-        .collect();
-    Ok(Ready { model, prepared, expected, opset, subject, warnings, float })
+    let Opened { model, prepared, expected, opset, warnings, float } = Opened::new(float, wanted, shapes)?;
+    Ok(Ready { model, prepared, expected, opset, warnings, float, subject, faults: OnceLock::new() })
+}
+
+/// The first of `faults`, in words.
+fn first(faults: &[Fault]) -> Option<String> {
+    let more = if faults.len() > 1 { format!(" (and {} more)", faults.len() - 1) } else { String::new() };
+    faults.first().map(|fault| format!("node {}: {}{more}", fault.node, fault.problem))
 }
 
 fn is_half(kind: i32) -> bool {

@@ -11,12 +11,12 @@ use super::limit::{shown, undecided};
 use super::measure::{Clock, is_large, peak_memory, sizes};
 use super::patterns::unmatched;
 use super::samples::{Choose, calibration_samples, chosen};
-use super::{Job, Ready, draft, ready, refuse_opset};
+use super::{Job, Ready, draft, first, ready, refuse_opset};
 use crate::analyse::analyse;
 use crate::calibrate::{Reach, count};
 use crate::error::{Error, Result};
 use crate::files::Sink;
-use crate::onnx::{self, Model};
+use crate::onnx;
 use crate::onnxruntime;
 use crate::options::Options;
 use crate::plan::{
@@ -66,16 +66,19 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
     let place = draft.place();
     drop(rewritten);
     clock.lap("rewrite");
-    let float = match (first_fault(&ready.float), first_fault(&ready.model)) {
-        (Some(problem), None) => {
-            let stands = "so its prepared form, which says the same, is what the result is compared with";
-            ready.warnings.push(format!("{problem}: the input cannot be run as it is, {stands}"));
-            &ready.model
-        }
-        _ => &ready.float,
+    let of_float = faults(&ready.float);
+    let problem = first(&of_float).filter(|_| ready.faults().is_empty());
+    if let Some(problem) = &problem {
+        let stands = "so its prepared form, which says the same, is what the result is compared with";
+        ready.warnings.push(format!("{problem}: the input cannot be run as it is, {stands}"));
+    }
+    let (float, faults) = match problem {
+        Some(_) => (&ready.model, ready.faults()),
+        None => (&ready.float, of_float.as_slice()),
     };
     let judged = Judged {
         float,
+        faults,
         plan: &plan,
         first: None,
         written: &place,
@@ -168,10 +171,10 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
         beside.calibration.filter(|_| job.options.quantizes_activations() || !is_large(&ready.float, true));
     let source = job.calibration.clone().or(found.map(SampleSet::from));
     clock.lap("analyse");
-    let reach = Reach::of(&ready.model, &faults(&ready.model));
+    let reach = Reach::of(&ready.model, ready.faults());
     let samples: Option<Samples> = match source {
         Some(_) if !reach.is_worthwhile(&ready.model, &analysis) => {
-            unable(&job.options, first_fault(&ready.model).unwrap_or_default()).map(|()| None)?
+            unable(&job.options, ready.first_fault().unwrap_or_default()).map(|()| None)?
         }
         Some(set) => Some(calibration_samples(job, &mut ready, &set, preprocess.as_ref(), choose)?),
         None if job.options.quantizes_activations() => {
@@ -201,11 +204,11 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
             let (decided, budgeted) = keep(&task, &mut clock, progress)?;
             (decided, Some(budgeted))
         }
-        (_, false) if first_fault(&ready.model).is_some() => {
+        (_, false) if !ready.faults().is_empty() => {
             return Err(Error::options(
                 format!(
                     "limits are kept by measuring, and this model cannot be run: {}",
-                    first_fault(&ready.model).unwrap_or_default()
+                    ready.first_fault().unwrap_or_default()
                 ),
                 "leave the limits out",
             ));
@@ -280,7 +283,7 @@ fn noisy(validation: &Validation, options: &Options) -> Option<String> {
 fn inside(analysis: &Analysis, plan: &Plan) -> Option<String> {
     let unseen = |tensor: &str| {
         let site = analysis.weights.iter().find(|site| site.tensor == tensor);
-        site.is_some_and(|site| site.inputs.iter().all(String::is_empty))
+        site.is_some_and(|site| site.inputs().next().is_none())
     };
     let done = plan.decisions.iter().filter_map(|decision| match decision {
         Decision::Weight(weight) => Some(&weight.tensor),
@@ -311,7 +314,7 @@ fn saturating(plan: &Plan) -> Option<String> {
 /// Notes how much each layer computes and reads, where tract can run the model on a sample, or on a made-up one.
 fn count_work(job: &Job, ready: &Ready, analysis: &mut Analysis, samples: Option<&Samples>) -> Result<()> {
     let too_large = samples.is_none() && is_large(&ready.model, false);
-    if analysis.weights.is_empty() || too_large || first_fault(&ready.model).is_some() {
+    if analysis.weights.is_empty() || too_large || !ready.faults().is_empty() {
         return Ok(());
     }
     let inputs = match samples {
@@ -328,11 +331,4 @@ fn count_work(job: &Job, ready: &Ready, analysis: &mut Analysis, samples: Option
         Err(Error::Runtime { .. }) => Ok(()),
         other => other,
     }
-}
-
-/// What tract cannot run, or runs wrongly, if anything.
-pub(super) fn first_fault(model: &Model) -> Option<String> {
-    let faults = faults(model);
-    let more = if faults.len() > 1 { format!(" (and {} more)", faults.len() - 1) } else { String::new() };
-    faults.first().map(|fault| format!("node {}: {}{more}", fault.node, fault.problem))
 }

@@ -2,16 +2,17 @@
 
 use super::{CALIBRATION_SAMPLES, Job, Ready};
 use crate::error::{Error, Result};
+use crate::onnx::Model;
 use crate::samples::{Preprocess, SampleSet, Samples};
 
 /// Samples that cannot be used and are named one by one.
 const NAMED: usize = 5;
 
 /// Chooses calibration samples among all that a file holds.
-pub(super) type Choose<'c> = dyn FnMut(&mut Ready, Samples, Option<&Preprocess>) -> Result<Samples> + 'c;
+pub(super) type Choose<'c> = dyn FnMut(&Model, Samples, Option<&Preprocess>) -> Result<Samples> + 'c;
 
 /// As many as `job` asks for.
-pub(super) fn chosen(job: &Job) -> impl FnMut(&mut Ready, Samples, Option<&Preprocess>) -> Result<Samples> {
+pub(super) fn chosen(job: &Job) -> impl FnMut(&Model, Samples, Option<&Preprocess>) -> Result<Samples> {
     |_, all, _| Ok(all.choose(Some(job.samples.unwrap_or(CALIBRATION_SAMPLES)), job.seed))
 }
 
@@ -27,7 +28,7 @@ pub(super) fn calibration_samples(
     choose: &mut Choose,
 ) -> Result<Samples> {
     let samples = job.feeding.open(set, &ready.model, preprocess)?;
-    let samples = choose(ready, samples, preprocess)?;
+    let samples = choose(&ready.model, samples, preprocess)?;
     without_flawed(samples, "calibration", &mut ready.warnings)
 }
 

@@ -26,16 +26,18 @@ pub use expected::{Channels, Expected};
 pub use file::{checked, read, write, write_to};
 pub use float::Float;
 pub use layout::Layout;
-pub use nbits::{NBits, lies_by_rows, row_bias};
+pub use nbits::{Misfit, NBits, fits_nbits_weights, lie_by_rows, row_bias};
 pub use observations::Observations;
 pub use outcome::{
-    Applied, Checked, Doubt, Figures, Finding, Flawed, Inspection, Measure, Measured, Opinion, Outcome,
-    OutputError, Parting, Planned, Prepared, Score, Second, SiteRow, Sizes, Unjudged, Validation, Verdict,
+    Applied, Checked, DROP_UNSHOWN, Doubt, DoubtKind, Figures, Finding, Flawed, Inspection, LITTLE_QUANTIZED,
+    Measure, Measured, Opinion, Outcome, OutputError, Parting, Planned, Prepared, Reported, ReportedBudget,
+    ReportedDoubt, ReportedOutput, ReportedScore, ReportedSite, ReportedSizes, ReportedTerm,
+    ReportedValidation, ReportedVerdict, Score, Second, SiteRow, Sizes, Unjudged, Validation, Verdict,
 };
 pub use partition::{Groups, Partition, Runs, Tile};
 pub use sensitivity::{Change, Confirmed, Gain, Judges, Layer, LayerSensitivity, Loss, Sensitivity};
 pub use site::{
-    ActivationSite, Analysis, Keep, Kernel, Origin, Place, Read, Skip, Spatial, WeightSite, Work,
-    is_depthwise,
+    ActivationSite, Analysis, BiasSlot, Keep, Kernel, Operand, Origin, Place, Read, Reader, Skip, Spatial,
+    WeightSite, Window, Work, is_depthwise,
 };
 pub use summary::{Event, Listener, POOR_AGREEMENT, POOR_DB, Row, Status, Summary, Totals, Written};

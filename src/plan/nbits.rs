@@ -1,10 +1,10 @@
 //! Weights as onnxruntime's MatMulNBits takes them: which can be written so, and how they lie then.
 
 use super::float::Float;
-use super::{Partition, WeightDecision, WeightTerm};
+use super::{Partition, Read, WeightDecision, WeightTerm};
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{Index, dtype_name, float, int, is_standard, operator_label};
-use crate::options::{NBITS_BLOCKS, fits_nbits};
+use crate::options::{NBITS_BLOCKS, Storage, fits_nbits};
 
 /// The opset from which Add takes operands of any shapes.
 const OPSET_BROADCAST: i64 = 7;
@@ -33,20 +33,8 @@ impl NBits {
     /// The reason, in words.
     pub fn of(decision: &WeightDecision) -> Result<Self, String> {
         let [term] = decision.terms.as_slice() else { return Err(format!("{} terms", decision.terms.len())) };
-        if term.storage.bits() != 4 {
-            return Err(format!("{} codes", term.storage));
-        }
-        if !matches!(decision.float, Float::Float | Float::Float16) {
-            return Err(format!("weights of type {}", dtype_name(decision.float.dtype() as i32)));
-        }
-        let &[first, second] = decision.dims.as_slice() else {
-            return Err(format!("weights of {} axes", decision.dims.len()));
-        };
-        for read in &decision.reads {
-            if !read.is_outer() || read.slot != 1 || !matches!(read.operator.as_str(), "MatMul" | "Gemm") {
-                return Err(format!("read by {} {} as input {}", read.operator, read.node, read.slot));
-            }
-        }
+        fits_nbits_weights(Some(term.storage), decision.reads.iter(), &decision.dims, decision.float)?;
+        let &[first, second] = decision.dims.as_slice() else { return Err("no matrix".into()) };
         let (by_rows, size) = match term.partition {
             Partition::Channel { axis } => (axis == 0, None),
             Partition::Block { axis, size } if fits_nbits(size) => (axis == 1, Some(size)),
@@ -124,12 +112,83 @@ fn wrong_block(size: usize) -> String {
     format!("blocks of {size}, which is no power of two from {least} to {most}")
 }
 
-/// Whether `node`, in a model of `opset`, takes the weights in its second input by rows of output channels; or why no
-/// MatMulNBits can stand in its place.
+/// Whether MatMulNBits has a form for weights with `storage`, where that is known, `dims` and the element type `float`, at all of
+/// their `reads`.
 ///
 /// # Errors
-/// The reason, in words.
-pub fn lies_by_rows(node: &NodeProto, index: &Index, opset: i64) -> Result<bool, String> {
+/// Why not, in words.
+pub fn fits_nbits_weights<'r>(
+    storage: Option<Storage>,
+    reads: impl Iterator<Item = &'r Read>,
+    dims: &[i64],
+    float: Float,
+) -> Result<(), String> {
+    if let Some(storage) = storage.filter(|storage| storage.bits() != 4) {
+        return Err(format!("{storage} codes"));
+    }
+    for read in reads {
+        if !matches!(read.operator.as_str(), "MatMul" | "Gemm") {
+            return Err(format!("read by {}", read.operator));
+        }
+        if !read.is_outer() {
+            return Err("read inside another node".into());
+        }
+        if read.slot != 1 {
+            return Err("a left factor".into());
+        }
+    }
+    if dims.len() != 2 {
+        return Err(format!("weights of {} axes", dims.len()));
+    }
+    match float {
+        Float::Float | Float::Float16 => Ok(()),
+        other => Err(format!("weights of type {}", dtype_name(other.dtype() as i32))),
+    }
+}
+
+/// Why MatMulNBits cannot stand in the place of the readers of some weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// The reader that it is about, where it is about one.
+    pub read: Option<Read>,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// Whether `reads`, in a model of `opset`, take `tensor` by rows of output channels; or why MatMulNBits cannot stand in the place of
+/// all that read it.
+///
+/// # Errors
+/// [`Misfit`].
+pub fn lie_by_rows<'r>(
+    tensor: &str,
+    reads: impl Iterator<Item = &'r Read> + Clone,
+    index: &Index,
+    opset: i64,
+) -> Result<bool, Misfit> {
+    let misfit = |read: Option<&Read>, why: &str| Misfit { read: read.cloned(), why: why.to_owned() };
+    let consumers = index.consumers(tensor);
+    if let Some(read) = reads.clone().find(|read| !consumers.contains(&(read.at, read.slot))) {
+        return Err(misfit(Some(read), "laid out by nodes in between"));
+    }
+    let listed = |&(at, slot): &(usize, usize)| reads.clone().any(|read| (read.at, read.slot) == (at, slot));
+    if !consumers.iter().all(listed) || index.is_captured(tensor) || index.is_output(tensor) {
+        return Err(misfit(None, "others read the weights too"));
+    }
+    let mut by_rows = None;
+    for read in reads {
+        let node = index.graph().node.get(read.at).ok_or_else(|| misfit(Some(read), "its reader is gone"))?;
+        let found = lies_by_rows(node, index, opset).map_err(|why| misfit(Some(read), &why))?;
+        if *by_rows.get_or_insert(found) != found {
+            return Err(misfit(Some(read), "its readers take different axes"));
+        }
+    }
+    by_rows.ok_or_else(|| misfit(None, "nothing reads the weights"))
+}
+
+/// Whether `node`, in a model of `opset`, takes the weights in its second input by rows of output channels; or why no
+/// MatMulNBits can stand in its place.
+fn lies_by_rows(node: &NodeProto, index: &Index, opset: i64) -> Result<bool, String> {
     if node.output.len() != 1 {
         return Err(format!("{} outputs", node.output.len()));
     }

@@ -27,7 +27,7 @@ impl<'p> Layer<'p> {
     /// The layers that `plan` changes, in graph order of their first node.
     pub fn all(analysis: &'p Analysis, plan: &'p Plan) -> Vec<Self> {
         let layers = analysis.weights.iter().filter_map(|site| {
-            let nodes: BTreeSet<usize> = site.reads.iter().map(|read| read.at).collect();
+            let nodes: BTreeSet<usize> = site.reads().map(|read| read.at).collect();
             let mut layer = Self { site, weights: None, plan, nodes };
             let mut changed = false;
             for decision in &plan.decisions {

@@ -1,11 +1,15 @@
 //! Places in a model where a tensor may be quantized.
 
+mod spatial;
+
 use serde::{Deserialize, Serialize};
 
 use super::float::Float;
 use super::partition::Partition;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{node_label, operator_label};
+
+pub use spatial::{Spatial, Window};
 
 /// One input slot of one node.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -32,50 +36,6 @@ impl Read {
     /// Whether the node is one of the main graph, not of a graph inside another node.
     pub fn is_outer(&self) -> bool {
         self.within.is_empty()
-    }
-}
-
-/// How a sliding operator's kernel meets its input: what decides which elements of the input
-/// one kernel element is multiplied with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spatial {
-    /// Kernel size an axis.
-    pub kernel: Vec<usize>,
-    /// Stride an axis.
-    pub strides: Vec<usize>,
-    /// Dilation an axis.
-    pub dilations: Vec<usize>,
-    /// Padding before each axis; for ConvTranspose what is cropped.
-    pub begin: Vec<usize>,
-    /// Padding after each axis.
-    pub end: Vec<usize>,
-    /// Padding that depends on the input size: `Some(true)` for SAME_UPPER, `Some(false)` for
-    /// SAME_LOWER.
-    pub same_upper: Option<bool>,
-    /// Added to the output size of ConvTranspose an axis.
-    pub output_padding: Vec<usize>,
-    /// Number of groups.
-    pub groups: usize,
-}
-
-impl Spatial {
-    /// What is added before and after axis `at` of an input that is `input` long there; for ConvTranspose what is cropped.
-    pub fn padding(&self, at: usize, input: usize, transposed: bool) -> (usize, usize) {
-        let (stride, reach) = (self.strides[at], (self.kernel[at].max(1) - 1) * self.dilations[at] + 1);
-        match self.same_upper {
-            Some(upper) if !transposed => {
-                let total = ((input.div_ceil(stride).max(1) - 1) * stride + reach).saturating_sub(input);
-                let small = total / 2;
-                if upper { (small, total - small) } else { (total - small, small) }
-            }
-            Some(upper) => {
-                let full = (input.max(1) - 1) * stride + self.output_padding[at] + reach;
-                let total = full.saturating_sub(input * stride);
-                let small = total / 2;
-                if upper { (small, total - small) } else { (total - small, small) }
-            }
-            _ => (self.begin[at], self.end[at]),
-        }
     }
 }
 
@@ -107,6 +67,16 @@ pub enum Kernel {
     Other(Work),
 }
 
+impl Kernel {
+    /// What an error of the product is in parts of the bias, which Gemm scales too: `alpha / beta`.
+    pub fn bias_factor(&self) -> f64 {
+        match self {
+            Self::Matrix { alpha, beta, .. } => f64::from(*alpha) / f64::from(*beta),
+            Self::Conv(_) | Self::ConvTranspose(_) | Self::Other(_) => 1.0,
+        }
+    }
+}
+
 /// How much is multiplied with weights of which no more is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -134,6 +104,46 @@ impl Place {
     }
 }
 
+/// The activation that a node multiplies with weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operand {
+    /// The value.
+    pub value: String,
+    /// The input slot of the node that takes it.
+    pub slot: usize,
+}
+
+/// Where a node takes a bias, in one of its inputs or in an Add behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BiasSlot {
+    /// The slot.
+    pub read: Read,
+    /// The constant there; `None` where the slot is free.
+    pub tensor: Option<String>,
+}
+
+/// One node that reads constant weights, and what it does with them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reader {
+    /// The slot that takes the weights.
+    pub read: Read,
+    /// How it multiplies with them.
+    pub kernel: Kernel,
+    /// The activation that it multiplies with; `None` where there is none to look at.
+    pub operand: Option<Operand>,
+    /// The nodes between the weights and it, by position, which only lay them out or cast them.
+    pub chain: Vec<usize>,
+    /// Where its bias is or could be; `None` where the graph offers no place for one.
+    pub bias: Option<BiasSlot>,
+}
+
+impl Reader {
+    /// The activation that it multiplies with.
+    pub fn input(&self) -> Option<&str> {
+        self.operand.as_ref().map(|operand| operand.value.as_str())
+    }
+}
+
 /// Constant weights that may be quantized: one tensor, all its readers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WeightSite {
@@ -153,19 +163,8 @@ pub struct WeightSite {
     pub input_axis: Option<usize>,
     /// Whether it stands at an end of the graph.
     pub place: Place,
-    /// Who reads it.
-    pub reads: Vec<Read>,
-    /// How each reader multiplies, in the order of `reads`.
-    pub kernels: Vec<Kernel>,
-    /// The activation each reader multiplies with; empty where there is none to look at.
-    pub inputs: Vec<String>,
-    /// The input slot in which each reader takes that activation.
-    pub slots: Vec<usize>,
-    /// For each reader the nodes between the weights and it, which only lay them out or cast them.
-    pub chains: Vec<Vec<usize>>,
-    /// For each reader the bias that is added to its product: the read that takes it, and the
-    /// tensor if there is one already. `None` where the graph offers no place for one.
-    pub biases: Vec<Option<(Read, Option<String>)>>,
+    /// Who multiplies with it; at least one.
+    pub readers: Vec<Reader>,
     /// Who reads them as mere numbers, such as a ReduceSum, a subgraph or the caller: what the codes stand for, where they are quantized.
     pub others: Option<String>,
     /// Multiplications of one run over all readers, where a run showed their inputs' sizes.
@@ -173,6 +172,16 @@ pub struct WeightSite {
 }
 
 impl WeightSite {
+    /// The slots that take the weights, in the order of the readers.
+    pub fn reads(&self) -> impl Iterator<Item = &Read> + Clone {
+        self.readers.iter().map(|reader| &reader.read)
+    }
+
+    /// The activations that readers multiply with, those that can be looked at, in the order of the readers.
+    pub fn inputs(&self) -> impl Iterator<Item = &str> + Clone {
+        self.readers.iter().filter_map(Reader::input)
+    }
+
     /// Number of weights.
     pub fn elements(&self) -> u64 {
         self.dims.iter().product::<i64>().unsigned_abs()

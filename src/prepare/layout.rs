@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use super::view::{PIECE, View};
 use crate::error::Result;
 use crate::onnx::proto::{NodeProto, TensorProto};
-use crate::onnx::{Dtype, Scratch, element_count, floats, int, integers, ints, let_go, tensor, tensor_of};
+use crate::onnx::{
+    Dtype, Scratch, axis_of, element_count, floats, int, integers, ints, let_go, tensor, tensor_of,
+};
 use crate::plan::Float;
 
 /// Operators that lay out, and how many of their inputs they do that to; all of them where that is `None`.
@@ -81,7 +83,7 @@ fn moved(
             View::of(source)?.sliced(&starts, &ends, &axes, &steps).map(|view| vec![view])
         }
         "Split" => {
-            let Some(axis) = place(int(node, "axis").unwrap_or(0), source.dims.len()) else {
+            let Some(axis) = axis_of(int(node, "axis").unwrap_or(0), source.dims.len()) else {
                 return Ok(None);
             };
             let parts = node.output.len() as i64;
@@ -130,7 +132,7 @@ fn moved(
 fn concat(node: &NodeProto, inputs: &[Option<&TensorProto>]) -> Result<Option<Vec<TensorProto>>> {
     let Some(parts) = inputs.iter().copied().collect::<Option<Vec<&TensorProto>>>() else { return Ok(None) };
     let ([first, ..], [name]) = (parts.as_slice(), node.output.as_slice()) else { return Ok(None) };
-    let Some(axis) = int(node, "axis").and_then(|axis| place(axis, first.dims.len())) else {
+    let Some(axis) = int(node, "axis").and_then(|axis| axis_of(axis, first.dims.len())) else {
         return Ok(None);
     };
     let alike = |part: &&TensorProto| {
@@ -192,12 +194,6 @@ fn bytes(source: &TensorProto) -> Result<Option<(bytes::Bytes, usize)>> {
     Ok((raw.len() == width * count).then_some((raw, width)))
 }
 
-/// `axis` counted from the front.
-pub(super) fn place(axis: i64, rank: usize) -> Option<usize> {
-    let axis = if axis < 0 { axis + rank as i64 } else { axis };
-    usize::try_from(axis).ok().filter(|&axis| axis < rank)
-}
-
 /// A negative axis is counted from the rank, not from behind the last place to cut (Flatten-11).
 fn flatten(from: &[i64], axis: i64) -> Option<Vec<i64>> {
     let axis = if axis < 0 { axis + from.len() as i64 } else { axis };
@@ -222,14 +218,14 @@ fn reshape(from: &[i64], to: &[i64], zero_is_zero: bool) -> Option<Vec<i64>> {
 }
 
 fn squeeze(from: &[i64], axes: &[i64]) -> Option<Vec<i64>> {
-    let gone: HashSet<usize> = axes.iter().map(|&axis| place(axis, from.len())).collect::<Option<_>>()?;
+    let gone: HashSet<usize> = axes.iter().map(|&axis| axis_of(axis, from.len())).collect::<Option<_>>()?;
     let left = from.iter().enumerate().filter(|(at, _)| !gone.contains(at));
     gone.iter().all(|&at| from[at] == 1).then(|| left.map(|(_, &dim)| dim).collect())
 }
 
 fn unsqueeze(from: &[i64], axes: &[i64]) -> Option<Vec<i64>> {
     let rank = from.len() + axes.len();
-    let new: HashSet<usize> = axes.iter().map(|&axis| place(axis, rank)).collect::<Option<_>>()?;
+    let new: HashSet<usize> = axes.iter().map(|&axis| axis_of(axis, rank)).collect::<Option<_>>()?;
     let mut rest = from.iter().copied();
     let dims = (0..rank).map(|at| if new.contains(&at) { Some(1) } else { rest.next() });
     (new.len() == axes.len()).then(|| dims.collect::<Option<_>>())?

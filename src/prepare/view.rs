@@ -2,10 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::layout::place;
 use crate::error::Result;
 use crate::onnx::proto::TensorProto;
-use crate::onnx::{Scratch, element_count};
+use crate::onnx::{Scratch, axis_of, element_count};
 
 /// Elements that are copied at a time.
 pub(super) const PIECE: usize = 1 << 18;
@@ -32,7 +31,7 @@ impl View {
     /// With the axes in the order `perm`; `None` where that is no order of them.
     pub fn turned(&self, perm: &[i64]) -> Option<Self> {
         let order: Vec<usize> =
-            perm.iter().map(|&axis| place(axis, self.dims.len())).collect::<Option<_>>()?;
+            perm.iter().map(|&axis| axis_of(axis, self.dims.len())).collect::<Option<_>>()?;
         let each = order.iter().collect::<HashSet<_>>().len();
         (order.len() == self.dims.len() && each == order.len()).then(|| Self {
             start: self.start,
@@ -48,7 +47,7 @@ impl View {
             return None;
         }
         for (at, &axis) in axes.iter().enumerate() {
-            let axis = place(axis, self.dims.len())?;
+            let axis = axis_of(axis, self.dims.len())?;
             let length = i64::try_from(view.dims[axis]).ok()?;
             let step = steps[at];
             let from_end = |value: i64| if value < 0 { value.saturating_add(length) } else { value };

@@ -64,35 +64,11 @@ fn limits(asked: &Budget, trial: &Trial) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Loss;
+    use crate::report::example;
 
     #[test]
     fn a_budget_that_is_not_kept_says_what_stands_in_the_way() {
-        let loss = Loss { noise: 0.01, sqnr_db: Some(20.0), drop_points: Some(2.5), ..Loss::default() };
-        let trial = Trial {
-            taken: 3,
-            all_samples: true,
-            bytes: 250_000,
-            effective_bits: 4.5,
-            loss,
-            expected_drop: Some(2.25),
-            drop_bound: Some(4.5),
-            kept: false,
-        };
-        let asked =
-            Budget { max_drop: Some(1.0), min_sqnr_db: None, max_bytes: Some(260_000), max_bits: None };
-        let budget = Budgeted {
-            asked,
-            met: false,
-            doubts: Vec::new(),
-            needed: None,
-            held_back: 170,
-            steps: 40,
-            taken: 3,
-            trials: vec![trial],
-            in_the_way: vec![("conv1.weight as int4".into(), 0.4)],
-        };
-        let text: Vec<String> = budgeted(&budget).into_iter().map(|(_, text)| text).collect();
+        let text: Vec<String> = budgeted(&example::budgeted()).into_iter().map(|(_, text)| text).collect();
         for part in [
             "NOT kept",
             "2.25 points expected, 2.50 seen, at most 4.50 at 95 %",

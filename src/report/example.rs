@@ -1,11 +1,11 @@
 //! A small conversion that the tests of the reports render.
 
-use crate::options::{Opset, Spelling, Storage};
+use crate::options::{Budget, Opset, Spelling, Storage};
 use crate::plan::{
-    ActivationDecision, ActivationTerm, BiasChange, Change, Codes, Confirmed, Decision, Float, Gain,
-    Inspection, Judges, Keep, LayerSensitivity, Loss, Outcome, OutputError, Partition, Plan, Prepared, Read,
-    Residuals, Row, Score, Sensitivity, SiteRow, Sizes, Skip, Status, Subject, Summary, VERSION, Validation,
-    Verdict, WeightDecision, WeightTerm, Written,
+    ActivationDecision, ActivationTerm, BiasChange, Budgeted, Change, Codes, Confirmed, Decision, Float,
+    Gain, Inspection, Judges, Keep, LayerSensitivity, Loss, Outcome, OutputError, Partition, Plan, Prepared,
+    Read, Residuals, Row, Score, Sensitivity, SiteRow, Sizes, Skip, Status, Subject, Summary, Trial, VERSION,
+    Validation, Verdict, WeightDecision, WeightTerm, Written,
 };
 
 fn read(slot: usize) -> Read {
@@ -143,6 +143,33 @@ fn validation() -> Validation {
         second: None,
         unjudged: None,
         doubts: Vec::new(),
+    }
+}
+
+/// A budget that was not kept.
+pub fn budgeted() -> Budgeted {
+    let loss = Loss { noise: 0.01, sqnr_db: Some(20.0), drop_points: Some(2.5), ..Loss::default() };
+    let trial = Trial {
+        taken: 3,
+        all_samples: true,
+        bytes: 250_000,
+        effective_bits: 4.5,
+        loss,
+        expected_drop: Some(2.25),
+        drop_bound: Some(4.5),
+        kept: false,
+    };
+    let asked = Budget { max_drop: Some(1.0), min_sqnr_db: None, max_bytes: Some(260_000), max_bits: None };
+    Budgeted {
+        asked,
+        met: false,
+        doubts: Vec::new(),
+        needed: None,
+        held_back: 170,
+        steps: 40,
+        taken: 3,
+        trials: vec![trial],
+        in_the_way: vec![("conv1.weight as int4".into(), 0.4)],
     }
 }
 

@@ -218,6 +218,11 @@ fn stages(seconds: &[(String, f64)]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Storage;
+    use crate::plan::{
+        Doubt, DoubtKind, Reported, ReportedBudget, ReportedDoubt, ReportedOutput, ReportedScore,
+        ReportedSite, ReportedSizes, ReportedTerm, ReportedValidation, ReportedVerdict,
+    };
     use crate::report::example;
 
     #[test]
@@ -244,6 +249,55 @@ mod tests {
         assert_eq!(report["verdict"]["state"], "validated");
         assert_eq!(report["verdict"]["scores"]["drop_points"], 0.5);
         assert_eq!(report["seconds"][1], json!({"stage": "solve", "seconds": 0.25}));
+    }
+
+    #[test]
+    fn a_batch_reads_what_the_report_says() {
+        let whole = example::outcome();
+        let Verdict::Validated(found) = &whole.verdict else { panic!("a validated example") };
+        let (scores, error) = (found.scores.unwrap(), &found.outputs[0]);
+        let expected = Reported {
+            precision: whole.plan.precision.clone(),
+            sites: vec![
+                ReportedSite::Weight { terms: vec![ReportedTerm { storage: Storage::Int4 }] },
+                ReportedSite::Activation,
+            ],
+            sizes: ReportedSizes {
+                before: whole.sizes.before,
+                after: whole.sizes.after,
+                effective_bits: Some(whole.sizes.effective_bits),
+            },
+            verdict: ReportedVerdict::Validated(ReportedValidation {
+                samples: found.samples as u64,
+                synthetic: found.synthetic,
+                scores: Some(ReportedScore {
+                    float_top1: scores.float_top1,
+                    quantized_top1: scores.quantized_top1,
+                    drop_points: scores.drop_points,
+                }),
+                agreement: found.agreement,
+                outputs: vec![ReportedOutput { sqnr_db: error.sqnr_db, broken: error.broken }],
+                doubts: vec![ReportedDoubt { kind: DoubtKind::Alike }],
+            }),
+            budget: Some(ReportedBudget { met: false }),
+            warnings: [doubt(&Doubt::Alike { samples: 3 })]
+                .into_iter()
+                .chain(whole.warnings.clone())
+                .collect(),
+            peak_memory: whole.peak_memory,
+        };
+        let mut kept = whole.clone();
+        kept.budget = Some(example::budgeted());
+        if let Verdict::Validated(validation) = &mut kept.verdict {
+            validation.doubts.push(Doubt::Alike { samples: 3 });
+        }
+        assert_eq!(serde_json::from_str::<Reported>(&outcome(&kept)).unwrap(), expected);
+
+        let reason = || "no samples".to_owned();
+        let unknown = Outcome { verdict: Verdict::NotValidated { reason: reason() }, ..whole }.reproducible();
+        let read: Reported = serde_json::from_str(&outcome(&unknown)).unwrap();
+        assert_eq!(read.verdict, ReportedVerdict::NotValidated { reason: reason() });
+        assert_eq!((read.budget, read.peak_memory), (None, None));
     }
 
     #[test]

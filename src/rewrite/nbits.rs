@@ -12,7 +12,7 @@ use crate::onnx::build::node;
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{CONTRIB, Dtype, Names, Scratch, attr, element_count, node_label, pack, tensor, tensor_of};
 use crate::options::Container;
-use crate::plan::{NBits, WeightDecision, WeightTerm, lies_by_rows, row_bias};
+use crate::plan::{Misfit, NBits, WeightDecision, WeightTerm, lie_by_rows, row_bias};
 
 /// Bytes of codes that are laid out at a time, and rows: enough of these to use all of what comes of the memory of codes
 /// that lie by inputs.
@@ -35,24 +35,19 @@ pub(super) fn replace(
         return Err(unfit(name, "MatMulNBits packs two codes to a byte, and the plan stores one"));
     }
     let index = &scene.index;
-    let outside = index.is_captured(name) || index.is_output(name);
-    let listed = |read: &(usize, usize)| decision.reads.iter().any(|it| (it.at, it.slot) == *read);
-    if outside || !index.consumers(name).iter().all(listed) {
-        let problem = "MatMulNBits needs every reader in the plan, and one has others; spell it as a sum";
-        return Err(unfit(name, problem));
+    let no = |why: &str| unfit(name, format!("no MatMulNBits: {why}; spell it as a sum"));
+    let readers = decision.reads.iter().map(|read| Ok((read, scene.reader(name, read)?)));
+    let readers = readers.collect::<Result<Vec<_>>>()?;
+    let by_rows = lie_by_rows(name, decision.reads.iter(), index, scene.opset);
+    let by_rows = by_rows.map_err(|Misfit { read, why }| match read {
+        Some(read) => no(&format!("node {}: {why}", read.node)),
+        None => no(&why),
+    })?;
+    if by_rows != form.by_rows {
+        return Err(no("its readers take the weights laid out otherwise"));
     }
     let constants = constants(name, decision, &form, term, names, patch)?;
-    for read in &decision.reads {
-        let reader = scene.reader(name, read)?;
-        let by_rows = lies_by_rows(reader, index, scene.opset);
-        let by_rows =
-            by_rows.map_err(|why| unfit(name, format!("node {}: no MatMulNBits: {why}", read.node)))?;
-        let direct = reader.input.get(read.slot).is_some_and(|input| input == name);
-        if by_rows != form.by_rows || !direct {
-            let problem =
-                format!("node {}: no MatMulNBits: it takes the weights laid out otherwise", read.node);
-            return Err(unfit(name, problem));
-        }
+    for (read, reader) in readers {
         let new = put_in_place(reader, read.at, (&form, &constants), scene, names, patch)?;
         patch.swapped.push((read.at, new));
     }

@@ -5,7 +5,9 @@
 
 use crate::error::Result;
 use crate::onnx::{Index, floats};
-use crate::plan::{ActivationDecision, BiasChange, Kernel, Layout, Partition, WeightDecision, WeightSite};
+use crate::plan::{
+    ActivationDecision, BiasChange, BiasSlot, Kernel, Layout, Partition, WeightDecision, WeightSite,
+};
 
 /// Steps beyond which a step is less than what f32 resolves, so that nothing is gained by rounding.
 const MOST_STEPS: f64 = (1 << 23) as f64;
@@ -25,11 +27,17 @@ pub(super) fn rounded<'a>(
     else {
         return Ok((changes, any));
     };
-    for (((read, kernel), input), bias) in
-        site.reads.iter().zip(&site.kernels).zip(&site.inputs).zip(&site.biases)
-    {
-        let Some((place, tensor)) = bias.as_ref().filter(|(place, _)| place.at == read.at) else { continue };
-        let met = activations(input).filter(|found| found.reads.iter().any(|other| other.at == read.at));
+    for reader in &site.readers {
+        let (read, kernel) = (&reader.read, &reader.kernel);
+        let Some(BiasSlot { read: place, tensor }) =
+            reader.bias.as_ref().filter(|bias| bias.read.at == read.at)
+        else {
+            continue;
+        };
+        let met = reader
+            .input()
+            .and_then(&activations)
+            .filter(|found| found.reads.iter().any(|other| other.at == read.at));
         let Some([activation]) = met.map(|found| &found.terms[..]) else { continue };
         if matches!(kernel, Kernel::Matrix { alpha, beta, .. } if *alpha != 1.0 || *beta != 1.0) {
             continue;

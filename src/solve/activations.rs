@@ -298,7 +298,7 @@ pub(super) fn worth_of_channels(
 ) -> Result<Option<(usize, Vec<u64>)>> {
     let mut whole: Option<(usize, Vec<f64>)> = None;
     for (site, at) in sites {
-        let kernel = site.reads.iter().position(|read| read.at == *at).map(|place| &site.kernels[place]);
+        let kernel = site.readers.iter().find(|reader| reader.read.at == *at).map(|reader| &reader.kernel);
         let (Some(kernel), Some(tensor)) = (kernel, index.constant(&site.tensor)) else { return Ok(None) };
         let Some(layout) = Layout::new(kernel, &site.dims) else { return Ok(None) };
         let values = floats(tensor)?;

@@ -10,7 +10,9 @@ use super::treatment::Treatment;
 use super::weights::{decision, obstacle, skip, sqnr_db};
 use crate::error::Result;
 use crate::onnx::{Floats, Index, floats};
-use crate::plan::{BiasChange, CodesMut, Kernel, Layout, Skip, WeightDecision, WeightSite, WeightTerm};
+use crate::plan::{
+    BiasChange, BiasSlot, CodesMut, Layout, Reader, Skip, WeightDecision, WeightSite, WeightTerm,
+};
 use crate::reconstruct::{Factor, MOST_FEATURES, Residual, Statistics};
 
 /// The decision on `site` from `evidence` of its inputs; or why it stays float. `None` where that says nothing, so that
@@ -28,7 +30,7 @@ pub(super) fn solve(
     let Some(tensor) = index.constant(&site.tensor) else { return Ok(None) };
     let values = floats(tensor)?;
     let (Some(layout), Some(groups)) =
-        (Layout::new(&site.kernels[0], &site.dims), treatment.partition.groups(&site.dims))
+        (Layout::new(&site.readers[0].kernel, &site.dims), treatment.partition.groups(&site.dims))
     else {
         return Ok(None);
     };
@@ -37,7 +39,7 @@ pub(super) fn solve(
         return Ok(None);
     }
     // One reader's bias takes up its own mean; the readers of shared weights have none in common.
-    let centred = treatment.correct_biases && matches!(site.biases[..], [Some(_)]);
+    let centred = treatment.correct_biases && matches!(&site.readers[..], [reader] if reader.bias.is_some());
     let known = moments.into_par_iter().enumerate().map(|(group, moments)| {
         let (statistics, start) = Statistics::new(moments, centred)?;
         let rows = |row| layout.row(&values, group, row).into_iter().map(f64::from).collect();
@@ -124,11 +126,10 @@ fn biases(
     residuals: Option<&[Residual]>,
     decoded: &[f32],
 ) -> Result<Vec<BiasChange>> {
-    let [Some((read, tensor))] = &site.biases[..] else { return Ok(Vec::new()) };
-    let factor = match &site.kernels[0] {
-        Kernel::Matrix { alpha, beta, .. } => f64::from(*alpha) / f64::from(*beta),
-        _ => 1.0,
+    let [Reader { bias: Some(BiasSlot { read, tensor }), kernel, .. }] = &site.readers[..] else {
+        return Ok(Vec::new());
     };
+    let factor = kernel.bias_factor();
     let old = match tensor.as_ref().and_then(|name| index.constant(name)) {
         Some(tensor) => floats(tensor)?,
         None => vec![0.0; layout.groups / layout.parts * layout.rows],

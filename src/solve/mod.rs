@@ -210,7 +210,7 @@ impl<'s> Solver<'s> {
         if rounded && int32 {
             let site = &self.analysis.weights[at];
             let held: HashSet<&str> =
-                site.biases.iter().flatten().filter_map(|(_, tensor)| tensor.as_deref()).collect();
+                site.readers.iter().filter_map(|reader| reader.bias.as_ref()?.tensor.as_deref()).collect();
             for skip in self.skips.iter_mut().filter(|skip| held.contains(skip.name.as_str())) {
                 skip.reason = Keep::IntegerBias;
             }
@@ -243,7 +243,7 @@ impl<'s> Solver<'s> {
 
     /// The site whose weights the node at a position multiplies with.
     fn layer_at(&self, at: usize) -> Option<usize> {
-        self.analysis.weights.iter().position(|site| site.reads.iter().any(|read| read.at == at))
+        self.analysis.weights.iter().position(|site| site.reads().any(|read| read.at == at))
     }
 
     /// The plan, in graph order.

@@ -37,7 +37,7 @@ pub(super) fn is_possible(site: &WeightSite, index: &Index, expected: &Expected)
 }
 
 fn inputs<'s>(site: &'s WeightSite, index: &Index, expected: &Expected) -> Option<Inputs<'s>> {
-    let kernel = site.kernels.first()?;
+    let kernel = &site.readers.first()?.kernel;
     let layout = Layout::new(kernel, &site.dims).filter(|layout| layout.features <= MOST_FEATURES)?;
     let sizes = match kernel {
         Kernel::Conv(spatial) | Kernel::ConvTranspose(spatial) => spatial.kernel.as_slice(),
@@ -50,15 +50,18 @@ fn inputs<'s>(site: &'s WeightSite, index: &Index, expected: &Expected) -> Optio
         return None;
     }
     // Readers of shared weights have inputs of their own.
-    let own = match &site.inputs[..] {
+    let own = match &site.readers[..] {
         // The features of a product are the channels only in a flat value.
-        [input] if sizes.is_empty() && !is_flat(kernel, index, input) => None,
-        [input] => expected.get(input).and_then(|channels| channels.spread(inputs)),
+        [reader] => reader
+            .input()
+            .filter(|input| !sizes.is_empty() || is_flat(kernel, index, input))
+            .and_then(|input| expected.get(input)?.spread(inputs)),
         _ => None,
     };
     let known = own.is_some();
     let usual = || {
-        let positive = site.inputs.iter().all(|input| is_positive(index, input, REACH, &mut HashSet::new()));
+        let positive = |input| is_positive(index, input, REACH, &mut HashSet::new());
+        let positive = site.readers.iter().all(|reader| reader.input().is_some_and(positive));
         if !positive && sizes.is_empty() {
             return None;
         }
@@ -93,7 +96,7 @@ pub(super) fn prior(site: &WeightSite, index: &Index, expected: &Expected) -> Op
 
 /// What judging `site` by assumed moments would take, in bytes: the moments, and what is computed of them.
 pub(super) fn memory(site: &WeightSite) -> usize {
-    let layout = site.kernels.first().and_then(|kernel| Layout::new(kernel, &site.dims));
+    let layout = site.readers.first().and_then(|reader| Layout::new(&reader.kernel, &site.dims));
     let layout = layout.filter(|layout| layout.features <= MOST_FEATURES);
     layout
         .map_or(0, |layout| Moments::all_bytes(layout.groups, layout.features, false).saturating_mul(COPIES))

@@ -12,7 +12,7 @@ use crate::plan::{Float, Keep, Observations, Partition, Skip, WeightDecision, We
 pub(super) fn skip(site: &WeightSite, reason: Keep) -> Skip {
     Skip {
         name: site.tensor.clone(),
-        operator: site.reads[0].operator.clone(),
+        operator: site.readers[0].read.operator.clone(),
         dims: site.dims.clone(),
         bytes: site.bytes(),
         reason,
@@ -52,7 +52,7 @@ pub(super) fn decision(
         dims: site.dims.clone(),
         float: site.float,
         wide_scales,
-        reads: site.reads.clone(),
+        reads: site.reads().cloned().collect(),
         terms,
         spelling,
         saturation: treatment.saturation,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::out::staged;
+use super::outbox::staged;
 use crate::error::{Error, Result};
 
 /// Bytes of messages that are read, from the end.

@@ -10,7 +10,7 @@ use super::child::{End, Order, Running};
 use super::far::{Fetched, Origin};
 use super::finish::Time;
 use super::memory::Memory;
-use super::out::{Out, Record, staged};
+use super::outbox::{Outbox, Record, staged};
 use super::queue::{Queue, Waiting};
 use super::work::{Checked, Work};
 use super::{Batch, outcome, store};
@@ -55,7 +55,7 @@ pub struct Drive<'d> {
     /// What was asked for.
     pub batch: &'d Batch,
     /// Where results go.
-    pub out: &'d Out,
+    pub out: &'d Outbox,
     /// Where models come from, if that is far.
     pub origin: Option<&'d Origin>,
     /// What messages leave out.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::out::{Out, State, own};
+use super::outbox::{Outbox, State, own};
 use super::settings::Settings;
 use super::shard::Shard;
 use super::work::Work;
@@ -85,7 +85,7 @@ impl Record {
     ///
     /// # Errors
     /// [`Error::Write`] or [`Error::Remote`]
-    pub fn begin(&self, out: &Out) -> Result<()> {
+    pub fn begin(&self, out: &Outbox) -> Result<()> {
         let (own, division) = (format!("{}-of-{}", self.shard, self.of), format!("-of-{}", self.of));
         for name in names(out)? {
             let stem = Path::new(&name).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
@@ -100,7 +100,7 @@ impl Record {
     ///
     /// # Errors
     /// [`Error::Write`] or [`Error::Remote`]
-    pub fn end(&self, out: &Out, rows: Vec<Row>) -> Result<Summary> {
+    pub fn end(&self, out: &Outbox, rows: Vec<Row>) -> Result<Summary> {
         let shard = Shard::new(self.shard.saturating_sub(1), self.of)?;
         if shard.is_whole() {
             write_manifest(out, &self.models, &rows)?;
@@ -112,14 +112,14 @@ impl Record {
 }
 
 /// The files that records of shards are in, in the order of their names.
-fn names(out: &Out) -> Result<Vec<String>> {
+fn names(out: &Outbox) -> Result<Vec<String>> {
     let mut names = out.own("shards")?;
     names.retain(|name| name.ends_with(".json"));
     Ok(names)
 }
 
 /// The records of shards, with their names; `None` for a damaged one.
-fn records(out: &Out) -> Result<Vec<(String, Option<Record>)>> {
+fn records(out: &Outbox) -> Result<Vec<(String, Option<Record>)>> {
     let read = |name: String| {
         let text = out.get(&name)?.unwrap_or_default();
         let found: Option<Record> = serde_json::from_slice(&text).ok();
@@ -128,7 +128,7 @@ fn records(out: &Out) -> Result<Vec<(String, Option<Record>)>> {
     names(out)?.into_iter().map(read).collect()
 }
 
-fn write_manifest(out: &Out, models: &[Listed], rows: &[Row]) -> Result<()> {
+fn write_manifest(out: &Outbox, models: &[Listed], rows: &[Row]) -> Result<()> {
     let known: BTreeMap<&str, &Listed> = models.iter().map(|listed| (listed.name.as_str(), listed)).collect();
     let mut entries = Vec::new();
     for row in rows.iter().filter(|row| row.status.is_written()) {
@@ -146,7 +146,7 @@ fn write_manifest(out: &Out, models: &[Listed], rows: &[Row]) -> Result<()> {
 /// [`Error::Options`] where a shard is missing, or they are of different batches, [`Error::Read`], [`Error::Write`] and
 /// [`Error::Remote`].
 pub fn merge(place: &Place) -> Result<Summary> {
-    let out = Out::new(place, SUMMARY, Path::new(""), Halt::default())?;
+    let out = Outbox::new(place, SUMMARY, Path::new(""), Halt::default())?;
     let wrong = |problem: String, remedy: &str| Error::options(format!("{place}: {problem}"), remedy);
     let mut shards = Vec::new();
     for (path, record) in records(&out)? {
@@ -219,7 +219,7 @@ fn unlisted(listed: &Listed, problem: &str) -> Row {
 /// # Errors
 /// [`Error::Write`] or [`Error::Remote`]
 pub fn reports(place: &Place, files: &[(&str, String)]) -> Result<()> {
-    let out = Out::new(place, SUMMARY, Path::new(""), Halt::default())?;
+    let out = Outbox::new(place, SUMMARY, Path::new(""), Halt::default())?;
     let staging = out.here().map(|_| out.staging.as_path());
     staging.map_or(Ok(()), store::empty)?;
     files.iter().try_for_each(|(name, text)| out.put(name, text.as_bytes()))?;
@@ -241,7 +241,7 @@ pub struct Time {
 ///
 /// # Errors
 /// [`Error::Write`] or [`Error::Remote`]
-pub fn times(out: &Out, shard: Shard, times: Vec<Time>) -> Result<()> {
+pub fn times(out: &Outbox, shard: Shard, times: Vec<Time>) -> Result<()> {
     let name: String =
         if shard.is_whole() { "timings.csv".into() } else { format!("timings.{}.csv", label(shard)) };
     let path = out.shown(&name);
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn a_shard_that_begins_leaves_the_others_of_its_division_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let out = Out::near(folder.path(), "test");
+        let out = Outbox::near(folder.path(), "test");
         let record = |index, of| Record::new(Shard::new(index, of).unwrap(), &Settings::default(), &[], &[]);
         for (index, of) in [(0, 1), (0, 4), (1, 4), (3, 14), (13, 14)] {
             record(index, of).end(&out, Vec::new()).unwrap();
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn a_division_into_one_can_be_merged() {
         let folder = tempfile::tempdir().unwrap();
-        let out = Out::near(folder.path(), "test");
+        let out = Outbox::near(folder.path(), "test");
         let whole = Record::new(Shard::WHOLE, &Settings::default(), &[], &[]);
         let summary = whole.end(&out, Vec::new()).unwrap();
         assert_eq!(merge(&Place::Near(folder.path().to_owned())).unwrap(), summary);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::manifest;
-use super::out::outputs;
+use super::outbox::outputs;
 use super::settings::Settings;
 use super::source::Source;
 use crate::error::Result;

@@ -14,7 +14,7 @@ mod guarded;
 mod key;
 mod manifest;
 mod memory;
-mod out;
+mod outbox;
 mod outcome;
 mod queue;
 mod settings;

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
 use super::far::{Fetched, Inputs, Origin, Seen};
-use super::out::{Out, Record, State, outputs};
+use super::outbox::{Outbox, Record, State, outputs};
 use super::queue::estimate;
 use super::settings::Settings;
 use super::source::Entry;
@@ -115,7 +115,7 @@ impl Work {
     pub fn check(
         &self,
         batch: &Batch,
-        out: &Out,
+        out: &Outbox,
         origin: Option<&Origin>,
         stop: &AtomicBool,
     ) -> Result<Checked> {
@@ -165,7 +165,7 @@ impl Work {
         record: &Record,
         seen: Option<&Seen>,
         batch: &Batch,
-        out: &Out,
+        out: &Outbox,
         stop: &AtomicBool,
     ) -> Result<Option<Vec<Object>>> {
         match &record.state {
@@ -182,7 +182,7 @@ impl Work {
         seen: Option<Seen>,
         inputs: Option<Inputs>,
         outputs: Vec<Object>,
-        out: &Out,
+        out: &Outbox,
     ) -> Result<()> {
         let mut now = Seen::new(&record.key, inputs);
         now.outputs = outputs;

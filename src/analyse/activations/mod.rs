@@ -7,7 +7,7 @@ mod placement;
 use super::{computes_in_integers, source::Source};
 use crate::onnx::{ElementTypes, Index, dtype_name};
 use crate::options::Placement;
-use crate::plan::{ActivationSite, Float, Keep, Origin, Read, Skip, WeightSite};
+use crate::plan::{ActivationSite, Float, Keep, Operand, Origin, Read, Reader, Skip, WeightSite};
 
 /// What is known of the values of a graph.
 pub(super) struct Values<'v, 'g> {
@@ -34,10 +34,8 @@ pub(super) fn find(
     let mut sites: BTreeMap<&str, (Vec<Read>, Option<Float>)> = BTreeMap::new();
     let mut floats: BTreeMap<&str, &Read> = BTreeMap::new();
     for site in weights {
-        for ((read, input), &slot) in site.reads.iter().zip(&site.inputs).zip(&site.slots) {
-            if input.is_empty() {
-                continue;
-            }
+        for Reader { read, operand, .. } in &site.readers {
+            let Some(Operand { value: input, slot }) = operand else { continue };
             if !computes_in_integers(read) {
                 floats.insert(input, read);
                 continue;
@@ -46,7 +44,7 @@ pub(super) fn find(
             // Both operands of a product have the same type.
             let float = node.input.get(read.slot).and_then(|name| Source::of(index, name)?.float);
             let found = sites.entry(input).or_insert((Vec::new(), float));
-            let read = Read { slot, ..read.clone() };
+            let read = Read { slot: *slot, ..read.clone() };
             if !found.0.contains(&read) {
                 found.0.push(read);
             }

@@ -11,7 +11,7 @@ use crate::analyse::computes_in_integers;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{Index, is_standard, string};
 use crate::options::Placement;
-use crate::plan::{ActivationSite, Float, Origin, Read, WeightSite};
+use crate::plan::{ActivationSite, Float, Origin, Read, Reader, WeightSite};
 
 /// Operators of one or more activations with integer kernels.
 const COMPUTING: &[&str] =
@@ -43,7 +43,7 @@ pub(super) fn extend(
 ) {
     let mut layers: BTreeMap<usize, &WeightSite> = BTreeMap::new();
     for site in weights {
-        let reads = site.reads.iter().filter(|read| computes_in_integers(read));
+        let reads = site.reads().filter(|read| computes_in_integers(read));
         layers.extend(reads.map(|read| (read.at, site)));
     }
     let sites = found.drain(..).map(|site| (site.tensor.clone(), site)).collect();
@@ -88,9 +88,8 @@ impl<'g> Chain<'_, 'g> {
             else {
                 continue;
             };
-            let input =
-                site.reads.iter().position(|read| read.at == maker).map(|place| site.inputs[place].clone());
-            let origin = Origin::Operator(input.into_iter().collect());
+            let input = site.readers.iter().find(|reader| reader.read.at == maker).and_then(Reader::input);
+            let origin = Origin::Operator(input.map(str::to_owned).into_iter().collect());
             let float = site.float;
             for (slot, name) in node.input.iter().enumerate().filter(|(_, name)| *name != own) {
                 if !self.is_activation(name) {

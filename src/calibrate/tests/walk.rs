@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::onnx::build::{GraphBuilder, node, value};
 use crate::onnx::proto::{GraphProto, TensorProto};
 use crate::onnx::{Dtype, Index, Model, attr, floats, tensor_f32, tensor_i64};
-use crate::plan::{Analysis, Float, Kernel, Read, Spatial, WeightSite};
+use crate::plan::{Analysis, Float, Kernel, Operand, Read, Reader, Spatial, WeightSite};
 use crate::progress::Progress;
 use crate::runtime::Session;
 
@@ -58,12 +58,13 @@ fn analysis(model: &Model) -> Analysis {
             by_kernel: None,
             input_axis: None,
             place: crate::plan::Place::default(),
-            reads: vec![Read::new(node, at, 1)],
-            kernels: vec![kernel],
-            inputs: vec![node.input[0].clone()],
-            slots: vec![0],
-            chains: vec![Vec::new()],
-            biases: vec![None],
+            readers: vec![Reader {
+                read: Read::new(node, at, 1),
+                kernel,
+                operand: Some(Operand { value: node.input[0].clone(), slot: 0 }),
+                chain: Vec::new(),
+                bias: None,
+            }],
             macs: None,
         });
     }
@@ -120,7 +121,8 @@ fn check(model: &Model, dims: &[i64], settle: bool) {
         activations.into_iter().for_each(|at| walk.range(at, None));
         for &site in &sites {
             *met.entry(site).or_insert(0) += 1;
-            let (read, tensor) = (&analysis.weights[site].reads[0], &analysis.weights[site].inputs[0]);
+            let reader = &analysis.weights[site].readers[0];
+            let (read, tensor) = (&reader.read, reader.input().unwrap());
             for at in 0..SAMPLES {
                 let float = walk.input(read, tensor, at, Network::Float).unwrap().1;
                 let quantized = walk.input(read, tensor, at, Network::Own).unwrap().1;

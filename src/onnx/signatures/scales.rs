@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::attributes::int;
+use super::super::attributes::{axis_of, int};
 use super::super::model::{CONTRIB, Model, is_linear, is_standard, value_shape};
 use super::super::proto::{GraphProto, NodeProto, TensorProto};
 use super::super::subgraphs::bodies;
@@ -128,10 +128,10 @@ fn problem(
     }
     let dims = dims?;
     let asked = int(node, "axis").unwrap_or(1);
-    let axis = if asked < 0 { asked + dims.len() as i64 } else { asked };
-    let Some(length) = usize::try_from(axis).ok().and_then(|axis| dims.get(axis)) else {
+    let Some(axis) = axis_of(asked, dims.len()) else {
         return Some(format!("axis {asked} of {} axes", dims.len()));
     };
+    let length = &dims[axis];
     if block == 0 {
         let fits = scale.dims.len() == 1 && length.is_none_or(|length| scale.dims[0] == length);
         let length = length.map_or("an unknown number".to_owned(), |length| length.to_string());
@@ -139,7 +139,7 @@ fn problem(
             .then(|| format!("scales {:?} on axis {asked}, which has {length} elements", scale.dims));
     }
     let wanted = |(at, dim): (usize, &Option<i64>)| {
-        dim.map(|dim| if at as i64 == axis { dim.saturating_add(block - 1) / block } else { dim })
+        dim.map(|dim| if at == axis { dim.saturating_add(block - 1) / block } else { dim })
     };
     let wanted: Vec<Option<i64>> = dims.iter().enumerate().map(wanted).collect();
     let fits = wanted.len() == scale.dims.len()

@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::feeding::Feeding;
+use super::first;
 use super::measure::{float_bytes, is_large, nodes};
-use super::quantize::first_fault;
 use crate::calibrate::Reach;
 use crate::error::{Error, Result};
 use crate::onnx::{self, Dtype, Model, value_shape};
@@ -18,7 +18,7 @@ use crate::plan::{Doubt, Fingerprint, Overlap, Plan, Verdict};
 use crate::prepare::prepare;
 use crate::progress::Progress;
 use crate::rewrite::{Dialect, calibrated, lower};
-use crate::runtime::{Session, faults, is_widened};
+use crate::runtime::{Fault, Session, faults, is_widened};
 use crate::samples::{Preprocess, SampleSet, Samples};
 use crate::validate::{Compared, compare, loadable, prove, sound};
 use second::Files;
@@ -31,6 +31,8 @@ const RUN_BYTES: u64 = 6;
 /// A file that was just written, and what it is held against.
 pub(super) struct Judged<'j> {
     pub float: &'j Model,
+    /// What tract cannot run of it.
+    pub faults: &'j [Fault],
     pub plan: &'j Plan,
     pub first: Option<usize>,
     pub written: &'j Path,
@@ -74,7 +76,8 @@ pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdi
         let samples = digests.iter().filter(|digest| judged.calibrated.contains(digest)).count();
         Some(Overlap { samples, of: digests.len(), exact: true })
     };
-    let pair = Pair { float: judged.float, view, second, seed: judged.seed, feeding: judged.feeding };
+    let &Judged { float, faults, seed, feeding, .. } = judged;
+    let pair = Pair { float, faults, view, second, seed, feeding };
     let mut verdict = run(&pair, samples, &known, progress)?;
     if let Verdict::Validated(validation) = &mut verdict {
         validation.weights_proven = proven;
@@ -135,7 +138,7 @@ pub fn validate(files: &Comparison, progress: &dyn Progress) -> Result<Verdict> 
     let model = onnx::read(files.float)?;
     let written = onnx::read(files.quantized)?;
     loadable(&written, &model)?;
-    let model = runnable(model);
+    let (model, faults) = runnable(model);
     let mark = calibrated(&written.proto);
     let view = match lower(&written, Dialect::Folded) {
         // The other runtime needs no view.
@@ -154,24 +157,28 @@ pub fn validate(files: &Comparison, progress: &dyn Progress) -> Result<Verdict> 
     };
     let known = |digests: &[u64]| mark.as_ref().map(|mark: &Fingerprint| mark.overlap(digests));
     let second = files.cross_check.then_some(Files { float: files.float, written: files.quantized });
-    let pair = Pair { float: &model, view, second, seed: files.seed, feeding: files.feeding };
+    let (seed, feeding) = (files.seed, files.feeding);
+    let pair = Pair { float: &model, faults: &faults, view, second, seed, feeding };
     run(&pair, samples, &known, progress)
 }
 
-/// `model`, or its prepared form where tract can run only that.
-fn runnable(model: Model) -> Model {
-    if first_fault(&model).is_none() {
-        return model;
+/// `model`, or its prepared form where tract can run only that; and what tract cannot run of it.
+fn runnable(model: Model) -> (Model, Vec<Fault>) {
+    let found = faults(&model);
+    if found.is_empty() {
+        return (model, found);
     }
     match prepare(model.clone(), OPSET) {
-        Ok((prepared, _)) if first_fault(&prepared).is_none() => prepared,
-        _ => model,
+        Ok((prepared, _)) if faults(&prepared).is_empty() => (prepared, Vec::new()),
+        _ => (model, found),
     }
 }
 
 /// A float model and the view of its quantized form, and both files where another runtime is to judge as well.
 struct Pair<'p> {
     float: &'p Model,
+    /// What tract cannot run of it.
+    faults: &'p [Fault],
     /// Or why there is none.
     view: std::result::Result<Model, String>,
     second: Option<Files<'p>>,
@@ -200,10 +207,16 @@ fn run(
     };
     let mut samples = samples;
     let first = match view {
-        Ok(view) => match run_sized(pair, view, &mut samples, synthetic, progress)? {
-            Err(problem) => at_the_edge(pair, view, &samples, problem, progress)?,
-            done => done,
-        },
+        Ok(view) => {
+            let whole = match fault(pair.faults, view) {
+                Some(problem) => Err(problem),
+                None => run_sized(pair, view, &mut samples, synthetic, progress)?,
+            };
+            match whole {
+                Err(problem) => at_the_edge(pair, view, &samples, problem, progress)?,
+                done => done,
+            }
+        }
         Err(problem) => Err(problem),
     };
     let second = pair
@@ -244,6 +257,11 @@ fn is_discrete(code: i32) -> bool {
     Dtype::try_from(code).is_ok_and(|dtype| !floats.contains(&dtype))
 }
 
+/// The first of `of_float`, the float model's faults, or else of those of the view of its quantized form.
+fn fault(of_float: &[Fault], view: &Model) -> Option<String> {
+    first(of_float).or_else(|| first(&faults(view)))
+}
+
 /// What tract says of these samples, or where they are made up and the model cannot take their sizes, of larger ones.
 fn run_sized(
     pair: &Pair,
@@ -254,7 +272,7 @@ fn run_sized(
 ) -> Result<std::result::Result<Compared, String>> {
     let first = by_tract(pair, view, samples, progress)?;
     let Err(problem) = &first else { return Ok(first) };
-    if !synthetic || first_fault(pair.float).or_else(|| first_fault(view)).is_some() {
+    if !synthetic {
         return Ok(first);
     }
     for size in 1..=2 {
@@ -285,9 +303,6 @@ fn by_tract(
     samples: &Samples,
     progress: &dyn Progress,
 ) -> Result<std::result::Result<Compared, String>> {
-    if let Some(problem) = first_fault(pair.float).or_else(|| first_fault(view)) {
-        return Ok(Err(problem));
-    }
     let wide = is_widened(pair.float);
     let compared = Session::new(pair.float, "float", &[])
         .and_then(|one| Ok((one, Session::new(view, "quantized", &[])?)))
@@ -318,7 +333,7 @@ fn at_the_edge(
     if samples.is_empty() || !pair.feeding.states.is_empty() {
         return Ok(Err(problem));
     }
-    let mut reach = Reach::of(pair.float, &faults(pair.float));
+    let mut reach = Reach::of(pair.float, pair.faults);
     if reach.is_whole() {
         reach.probe(pair.float, &samples.get(0)?.inputs)?;
     }
@@ -333,7 +348,11 @@ fn at_the_edge(
     if samples.labelled() && values.first() != outputs(pair.float).first() {
         return Ok(Err(problem));
     }
-    let part = Pair { float: &float, view: Ok(view.clone()), second: None, ..*pair };
+    let of_part = faults(&float);
+    if fault(&of_part, &view).is_some() {
+        return Ok(Err(problem));
+    }
+    let part = Pair { float: &float, faults: &of_part, view: Ok(view.clone()), second: None, ..*pair };
     let judged = by_tract(&part, &view, samples, progress)?;
     Ok(judged.map_err(|_| problem).map(|mut compared| {
         let reason = reach.reason().to_owned();

@@ -183,7 +183,7 @@ mod tests {
         let bad = found.layers[4].share(&whole);
         for (layer, one) in layers.iter().zip(&found.layers) {
             let tensor = &layer.site.tensor;
-            let own = |at: usize| layer.site.reads.iter().any(|read| read.at == at);
+            let own = |at: usize| layer.site.reads().any(|read| read.at == at);
             let alone = one.alone.unwrap().noise;
             close(alone, by_hand(&model, &plan, &samples, &own), tensor);
             close(one.without.loss().noise, by_hand(&model, &plan, &samples, &|at| !own(at)), tensor);
@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(own, reads(&plan));
         for layer in &layers {
             assert_eq!(reads(&layer.only()) + reads(&layer.without()), reads(&plan));
-            assert_eq!(reads(&layer.only()), 2 * layer.site.reads.len());
+            assert_eq!(reads(&layer.only()), 2 * layer.site.readers.len());
         }
     }
 }

@@ -15,7 +15,7 @@ use judges::{Judges, divide};
 
 use super::bench::Bench;
 use super::measure::{Clock, weight_bits};
-use super::quantize::{Solved, first_fault, solved};
+use super::quantize::{Solved, solved};
 use super::{Job, Ready};
 use crate::error::{Error, Result};
 use crate::plan::{self, Confirmed, Gain, Layer, LayerSensitivity, Plan, Sensitivity};
@@ -74,15 +74,15 @@ pub fn sensitivity(job: &Job, effort: Effort, progress: &dyn Progress) -> Result
     let mut divided = None;
     let solved = solved(
         job,
-        &mut |ready, all, preprocess| {
-            let open = |set| job.feeding.open(set, &ready.model, preprocess);
+        &mut |model, all, preprocess| {
+            let open = |set| job.feeding.open(set, model, preprocess);
             let (fit, judges) = divide(job, &all, validation.as_ref().map(open).transpose()?)?;
             divided = Some(judges);
             Ok(fit)
         },
         progress,
     )?;
-    if let Some(problem) = first_fault(&solved.ready.model) {
+    if let Some(problem) = solved.ready.first_fault() {
         return Err(unable(&problem));
     }
     let judges = match (divided, &validation) {
@@ -264,8 +264,8 @@ fn row(layer: &Layer) -> LayerSensitivity {
     let weights = site.dims.iter().product::<i64>().unsigned_abs();
     LayerSensitivity {
         tensor: site.tensor.clone(),
-        node: site.reads[0].node.clone(),
-        operator: site.reads[0].operator.clone(),
+        node: site.readers[0].read.node.clone(),
+        operator: site.readers[0].read.operator.clone(),
         weights,
         bytes_float: 4 * weights,
         bytes_low: layer

@@ -1,6 +1,6 @@
 //! What stands against taking the figures of a judgement for what they seem to be.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::second::{Parting, Unjudged};
 use crate::plan::decision::Overlap;
@@ -87,7 +87,58 @@ pub enum Doubt {
     NotUnoptimized(Unjudged),
 }
 
+/// What a [`Doubt`] is about; as JSON its `kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DoubtKind {
+    /// The float model is hardly better than guessing.
+    Chance,
+    /// The float model's outputs are the same on all samples.
+    Alike,
+    /// The float model gives NaN.
+    NotANumber,
+    /// The labels were not used.
+    Unscored,
+    /// There are fewer class folders than classes.
+    FewerFolders,
+    /// Class folders sort one way by number and another way as text.
+    OrderOfFolders,
+    /// The end of the model was not run.
+    Edge,
+    /// Samples were left out.
+    LeftOut,
+    /// The file was calibrated on samples that judge it.
+    Calibrated,
+    /// Two runtimes do not agree.
+    JudgesPart,
+    /// A runtime does not agree with itself without its optimizations.
+    OptimizationsPart,
+    /// A second runtime could not judge.
+    NoSecond,
+    /// A second runtime could not run the file without its optimizations.
+    NotUnoptimized,
+}
+
 impl Doubt {
+    /// What it is about.
+    pub fn kind(&self) -> DoubtKind {
+        match self {
+            Self::Chance { .. } => DoubtKind::Chance,
+            Self::Alike { .. } => DoubtKind::Alike,
+            Self::NotANumber { .. } => DoubtKind::NotANumber,
+            Self::Unscored { .. } => DoubtKind::Unscored,
+            Self::FewerFolders { .. } => DoubtKind::FewerFolders,
+            Self::OrderOfFolders { .. } => DoubtKind::OrderOfFolders,
+            Self::Edge { .. } => DoubtKind::Edge,
+            Self::LeftOut { .. } => DoubtKind::LeftOut,
+            Self::Calibrated(_) => DoubtKind::Calibrated,
+            Self::JudgesPart { .. } => DoubtKind::JudgesPart,
+            Self::OptimizationsPart { .. } => DoubtKind::OptimizationsPart,
+            Self::NoSecond(_) => DoubtKind::NoSecond,
+            Self::NotUnoptimized(_) => DoubtKind::NotUnoptimized,
+        }
+    }
+
     /// Whether the figures say nothing at all, since the float model's outputs say nothing.
     pub fn is_fatal(&self) -> bool {
         matches!(self, Self::Chance { .. } | Self::Alike { .. })
@@ -103,4 +154,36 @@ pub struct Flawed {
     pub input: String,
     /// What it holds: NaN, or an infinite value.
     pub holds: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_kind_is_called_what_json_calls_it() {
+        let why = || Unjudged { judge: "onnxruntime".into(), reason: "not found".into() };
+        let overlap = Overlap { samples: 1, of: 2, exact: true };
+        let judges = ["tract".into(), "onnxruntime".into()];
+        let doubts = [
+            Doubt::Chance { float_top1: 0.1, chance: 0.1, rows: 10 },
+            Doubt::Alike { samples: 2 },
+            Doubt::NotANumber { samples: 1, of: 2 },
+            Doubt::Unscored { output: "y".into(), dims: vec![1], labels: 1 },
+            Doubt::FewerFolders { folders: 1, classes: 2 },
+            Doubt::OrderOfFolders { folders: ["2".into(), "10".into()] },
+            Doubt::Edge { values: Vec::new(), reason: "unknown".into() },
+            Doubt::LeftOut { samples: Vec::new(), of: 2 },
+            Doubt::Calibrated(overlap),
+            Doubt::JudgesPart { judges, partings: Vec::new() },
+            Doubt::OptimizationsPart { judge: "onnxruntime".into(), partings: Vec::new() },
+            Doubt::NoSecond(why()),
+            Doubt::NotUnoptimized(why()),
+        ];
+        for doubt in doubts {
+            assert_eq!(json!(doubt)["kind"], json!(doubt.kind()));
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod checked;
 mod doubt;
+mod reported;
 mod second;
 
 use std::path::{Path, PathBuf};
@@ -9,7 +10,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use checked::{Checked, Finding};
-pub use doubt::{Doubt, Flawed};
+pub use doubt::{Doubt, DoubtKind, Flawed};
+pub use reported::{
+    DROP_UNSHOWN, LITTLE_QUANTIZED, Reported, ReportedBudget, ReportedDoubt, ReportedOutput, ReportedScore,
+    ReportedSite, ReportedSizes, ReportedTerm, ReportedValidation, ReportedVerdict,
+};
 pub use second::{Figures, Measure, Measured, Opinion, Parting, Second, Unjudged};
 
 use crate::plan::budget::Budgeted;

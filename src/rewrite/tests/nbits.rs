@@ -153,13 +153,13 @@ fn a_plan_that_asks_the_impossible_is_refused() {
             it.terms[0].zero_points = vec![0; 8];
         }),
         ("DOUBLE", |it| it.float = Float::Double),
-        ("input 0", |it| it.reads[0].slot = 0),
+        ("left factor", |it| it.reads[0].slot = 0),
         ("laid out otherwise", |it| {
             it.terms[0].partition = Partition::Channel { axis: 0 };
             it.terms[0].scales = vec![1.0; 16];
             it.terms[0].zero_points = vec![0; 16];
         }),
-        ("every reader", |it| it.reads.clear()),
+        ("others read", |it| it.reads.clear()),
     ];
     let model = product(17, None, (16, 4), None);
     for (expected, change) in cases {

@@ -7,7 +7,7 @@ use tract_onnx::prelude::*;
 use super::flat::{Flat, Scope, Value};
 use crate::onnx::build::node;
 use crate::onnx::proto::{GraphProto, NodeProto};
-use crate::onnx::{attr, int, ints, tensor_i64, tensor_of};
+use crate::onnx::{attr, axis_of, int, ints, tensor_i64, tensor_of};
 
 /// Rounds of one loop.
 const MOST_ROUNDS: i64 = 1024;
@@ -251,11 +251,7 @@ pub(super) fn first_integer(value: &Tensor) -> Result<i64, String> {
 
 /// Counts an axis from the front.
 pub(super) fn place(axis: i64, rank: usize) -> Result<usize, String> {
-    let from_front = if axis < 0 { axis + rank as i64 } else { axis };
-    usize::try_from(from_front)
-        .ok()
-        .filter(|&axis| axis < rank)
-        .ok_or_else(|| format!("there is no axis {axis} of {rank}"))
+    axis_of(axis, rank).ok_or_else(|| format!("there is no axis {axis} of {rank}"))
 }
 
 /// A value that is nothing but its parts.

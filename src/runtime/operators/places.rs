@@ -3,6 +3,8 @@
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
+use crate::onnx::axis_of;
+
 /// For each axis of a tensor of `dims`, how many elements a step along it passes.
 pub(super) fn strides(dims: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; dims.len()];
@@ -89,9 +91,5 @@ fn moved_of<T: Datum + Copy + Default>(
 /// # Errors
 /// Where there is no such axis.
 pub(super) fn axis(axis: i64, rank: usize) -> TractResult<usize> {
-    let found = if axis < 0 { axis + rank as i64 } else { axis };
-    usize::try_from(found)
-        .ok()
-        .filter(|&found| found < rank)
-        .with_context(|| format!("axis {axis} of a tensor of rank {rank}"))
+    axis_of(axis, rank).with_context(|| format!("axis {axis} of a tensor of rank {rank}"))
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::super::random::SplitMix64;
 use crate::onnx::proto::NodeProto;
-use crate::onnx::{Dtype, Index, Model, int};
+use crate::onnx::{Dtype, Index, Model, axis_of, int};
 
 /// What an input is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +63,7 @@ pub(super) fn tables(model: &Model) -> HashMap<String, usize> {
         let data = node.input.get(slot).filter(|name| !name.is_empty())?;
         let dims = &index.constant(data)?.dims;
         let axis = if node.op_type() == "Gather" { int(node, "axis").unwrap_or(0) } else { 0 };
-        let axis = if axis < 0 { axis + dims.len() as i64 } else { axis };
-        usize::try_from(*dims.get(usize::try_from(axis).ok()?)?).ok()
+        usize::try_from(dims[axis_of(axis, dims.len())?]).ok()
     };
     let mut found = HashMap::new();
     for input in model.inputs() {

@@ -2,7 +2,9 @@
 
 use crate::onnx::Index;
 use crate::options::{Container, Granularity, Options, Storage, fits_nbits};
-use crate::plan::{Float, Kernel, Partition, Read, WeightSite, is_depthwise, lies_by_rows};
+use crate::plan::{
+    Kernel, Partition, Read, Reader, WeightSite, fits_nbits_weights, is_depthwise, lie_by_rows,
+};
 
 /// Whether every reader is a product that could be split into several.
 pub(super) fn splits(site: &WeightSite) -> bool {
@@ -11,8 +13,8 @@ pub(super) fn splits(site: &WeightSite) -> bool {
             && read.slot == 1
             && matches!(read.operator.as_str(), "Conv" | "ConvTranspose" | "Gemm" | "MatMul")
     };
-    site.reads.iter().all(linear)
-        && site.chains.iter().all(Vec::is_empty)
+    site.reads().all(linear)
+        && site.readers.iter().all(|reader| reader.chain.is_empty())
         && site.others.is_none()
         && site.scale_float() == site.float
 }
@@ -29,10 +31,10 @@ pub(super) fn saturates(site: &WeightSite, options: &Options, activation: Option
         }
         _ => false,
     };
-    let can = |(read, kernel): (&Read, &Kernel)| {
-        options.target.saturating.contains(&read.operator.as_str()) && !depthwise(kernel)
+    let can = |reader: &Reader| {
+        options.target.saturating.contains(&reader.read.operator.as_str()) && !depthwise(&reader.kernel)
     };
-    eight && site.reads.iter().zip(&site.kernels).any(can)
+    eight && site.readers.iter().any(can)
 }
 
 /// The partition of a site's weights, which can have `blocks` or not, and why it is not the one asked for where it is not.
@@ -78,48 +80,14 @@ pub(super) struct Setting {
 
 /// Whether the weights of `site`, in a model of `opset`, can be written as MatMulNBits; or why not.
 pub(super) fn nbits(site: &WeightSite, index: &Index, opset: i64, setting: Setting) -> Result<(), String> {
-    if let Some(storage) = setting.storage.filter(|storage| storage.bits() != 4) {
-        return Err(format!("{storage} codes"));
-    }
     if setting.container != Container::Packed {
         return Err("codes are stored one to a byte".into());
     }
-    for read in &site.reads {
-        if !matches!(read.operator.as_str(), "MatMul" | "Gemm") {
-            return Err(format!("read by {}", read.operator));
-        }
-        if !read.is_outer() {
-            return Err("read inside another node".into());
-        }
-        if read.slot != 1 {
-            return Err("a left factor".into());
-        }
-    }
-    if site.dims.len() != 2 {
-        return Err(format!("weights of {} axes", site.dims.len()));
-    }
-    if !matches!(site.float, Float::Float | Float::Float16) {
-        return Err(format!("weights of type {}", crate::onnx::dtype_name(site.float.dtype() as i32)));
-    }
+    fits_nbits_weights(setting.storage, site.reads(), &site.dims, site.float)?;
     if setting.activation.is_some() {
         return Err("its input is quantized too".into());
     }
-    if site.chains.iter().any(|chain| !chain.is_empty()) {
-        return Err("laid out by nodes in between".into());
-    }
-    let tensor = site.tensor.as_str();
-    let others = index.consumers(tensor).len() != site.reads.len();
-    if others || index.is_captured(tensor) || index.is_output(tensor) {
-        return Err("others read the weights too".into());
-    }
-    let mut by_rows = None;
-    for read in &site.reads {
-        let node = index.graph().node.get(read.at).ok_or("its reader is gone")?;
-        let found = lies_by_rows(node, index, opset)?;
-        if *by_rows.get_or_insert(found) != found {
-            return Err("its readers take different axes".into());
-        }
-    }
+    lie_by_rows(&site.tensor, site.reads(), index, opset).map_err(|misfit| misfit.why)?;
     match setting.granularity {
         Granularity::Block(size) if !fits_nbits(size) => Err(format!("blocks of {size}")),
         _ => Ok(()),

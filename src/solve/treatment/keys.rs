@@ -26,7 +26,7 @@ impl Matches {
 
     /// The patterns that fit `site`, in their order.
     pub(super) fn of(&self, site: &WeightSite) -> Vec<usize> {
-        let names = std::iter::once(&site.tensor).chain(site.reads.iter().map(|read| &read.node));
+        let names = std::iter::once(&site.tensor).chain(site.reads().map(|read| &read.node));
         let mut found: Vec<usize> = names.flat_map(|name| self.globs.matches(name)).collect();
         found.sort_unstable();
         found.dedup();

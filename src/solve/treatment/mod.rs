@@ -174,7 +174,7 @@ pub(super) fn layers(
     let mut wishes = Vec::new();
     for site in sites {
         let rules = rules.of(site).into_iter().map(|at| &options.layers[at]);
-        let meets = site.inputs.iter().any(|input| available.contains(input.as_str()));
+        let meets = site.inputs().any(|input| available.contains(input));
         wishes.push(Wish::new(site, (index, opset), options, rules, !named.of(site).is_empty(), meets)?);
     }
     let dual_asked = options.dual.keys != Keys::None || wishes.iter().any(|wish| wish.dual == Some(true));

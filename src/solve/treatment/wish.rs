@@ -11,7 +11,7 @@ use crate::options::{
     Case, Compensation, Container, Granularity, Keys, LayerRule, OPSET, Options, Placement, Scales, Spelling,
     Storage,
 };
-use crate::plan::{Partition, Read, Residuals, Saturation, WeightSite};
+use crate::plan::{Partition, Reader, Residuals, Saturation, WeightSite};
 
 /// What the options say of one layer, before any weight is looked at.
 pub(super) struct Wish {
@@ -169,11 +169,11 @@ impl Wish {
             };
             // A Gather reads the table of a product, and has no data that could be rounded.
             let alone = Case { activation: None, activation_zero_point: false, ..case };
-            let of = |(read, input): (&Read, &String)| {
-                let case = if input.is_empty() { alone } else { case };
-                target.obstacle(&Case { operator: &read.operator, ..case })
+            let of = |reader: &Reader| {
+                let case = if reader.operand.is_none() { alone } else { case };
+                target.obstacle(&Case { operator: &reader.read.operator, ..case })
             };
-            site.reads.iter().zip(&site.inputs).find_map(of)
+            site.readers.iter().find_map(of)
         };
         // What cannot be rounded, inside other nodes for one, is met as it is.
         let asked = self.activation.filter(|_| meets);

@@ -10,7 +10,7 @@ use super::Seen;
 use crate::error::{Error, Result};
 use crate::place::{Address, Halt, Object};
 use crate::remote::Remote;
-use crate::zoo::out::Output;
+use crate::zoo::outbox::Output;
 use crate::zoo::store::{self, Digest};
 
 /// What lay there, by name.

@@ -10,15 +10,15 @@ use tempfile::TempDir;
 use crate::error::{Error, Result};
 use crate::place::{Halt, Place};
 use crate::plan::Listener;
-use crate::zoo::out::lock::{Site, lock};
-use crate::zoo::out::{Out, own};
+use crate::zoo::outbox::lock::{Site, lock};
+use crate::zoo::outbox::{Outbox, own};
 use crate::zoo::{Batch, finish, store};
 
 /// The output folder and what goes with it, while other batches are kept off.
 #[derive(Debug)]
 pub struct Ready {
     /// The output folder.
-    pub out: Out,
+    pub out: Outbox,
     /// The folder for what lies here only for a while, where one is needed.
     pub workplace: Option<Workplace>,
     _locks: Vec<File>,
@@ -69,7 +69,7 @@ impl Workplace {
             (None, None) => Some(Self::temporary(batch.keep_work)?),
         };
         let work = workplace.as_ref().map_or(Path::new(""), |workplace| &workplace.path);
-        let out = Out::new(&batch.out, &label, work, Halt::new([stop]))?;
+        let out = Outbox::new(&batch.out, &label, work, Halt::new([stop]))?;
         store::empty(&out.staging)?;
         Ok(Some(Ready { out, workplace, _locks: locks }))
     }

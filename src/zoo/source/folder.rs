@@ -6,7 +6,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::{Entry, Source, is_model};
 use crate::error::{Error, Result};
-use crate::zoo::out::OWN;
+use crate::zoo::outbox::OWN;
 use crate::zoo::{manifest, store};
 
 /// Finds every model below `root`, but not in `out`, and not in what is hidden. Links are followed.

@@ -2,9 +2,9 @@
 
 use super::{Contrib, Form, Target, names};
 use crate::error::{Error, Result};
+use crate::options::nbits::has_nbits;
 use crate::options::{
     Bias, Container, Dual, Granularity, Keys, Opset, Options, Placement, Precision, Spelling, Storage,
-    fits_nbits,
 };
 
 /// What is asked for; `None` leaves it to the target.
@@ -63,11 +63,7 @@ impl Wishes {
         let granularity = self.granularity.unwrap_or(if float { granular_float } else { granular });
         let blocks = self.blocks || matches!(granularity, Granularity::Block(_));
         let opset = self.opset.unwrap_or(Opset::usual(container, blocks));
-        let fits = match granularity {
-            Granularity::Block(size) => fits_nbits(size),
-            Granularity::Channel | Granularity::Tensor => true,
-        };
-        let nbits = target.usual.matmul_nbits && float && fits && container == Container::Packed;
+        let nbits = target.usual.matmul_nbits && float && has_nbits(granularity, container);
         let any = |of: &dyn Fn(&Form) -> bool| target.takes(of);
         let options = Options {
             weights,

@@ -22,7 +22,7 @@ pub const OWN: &str = ".fourbit";
 
 /// The output folder.
 #[derive(Debug)]
-pub struct Out {
+pub struct Outbox {
     home: Home,
     /// The folder for what is not yet complete.
     pub staging: PathBuf,
@@ -34,7 +34,7 @@ enum Home {
     Far(Box<Target>),
 }
 
-impl Out {
+impl Outbox {
     /// The folder `place`. What is not complete lies in a folder `label` in it, or, where `place` is far, in `work`: what works at
     /// the same time has another one. What is far is asked for as long as `halt` is not set.
     ///
@@ -316,7 +316,7 @@ mod tests {
     fn only_what_is_whole_is_done() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("out");
-        let out = Out::near(&root, "test");
+        let out = Outbox::near(&root, "test");
         let stage = |model: &str, side: bool| {
             let staging = tempfile::tempdir_in(folder.path()).unwrap();
             let names = staged("a/m.onnx");
