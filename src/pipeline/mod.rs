@@ -8,15 +8,14 @@ mod check;
 mod coverage;
 mod decide;
 mod feeding;
-mod forms;
 mod inspect;
 mod judge;
-mod limit;
 mod measure;
 mod patterns;
 mod quantize;
 mod samples;
 mod sensitivity;
+mod solved;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -27,7 +26,7 @@ pub use feeding::{Feeding, State};
 pub use inspect::inspect;
 pub use judge::{Comparison, validate};
 pub use quantize::{plan, planned, quantize};
-pub use sensitivity::{Effort, MEASURED_SAMPLES, TRIED_LAYERS, sensitivity};
+pub use sensitivity::{Effort, TRIED_LAYERS, sensitivity};
 
 /// Samples that standard errors take at least.
 pub const FEWEST_SAMPLES: usize = crate::validate::FEWEST;
@@ -44,6 +43,9 @@ use crate::samples::{SampleSet, Samples};
 
 /// Calibration samples used where no number is asked for: more of them change the ranges little.
 pub const CALIBRATION_SAMPLES: usize = 512;
+
+/// Samples that estimates are made on where no number is asked for; conversions are judged on more.
+pub const MEASURED_SAMPLES: usize = 64;
 
 /// One conversion, as asked for.
 #[derive(Clone, Debug)]

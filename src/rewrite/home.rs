@@ -1,15 +1,11 @@
 //! Where dequantized weights are made: in the graph that reads them, so that a branch of an If that is not taken costs nothing.
 //! What the body of a Loop or Scan reads is made before it, once.
 
-use super::patch::{Inside, Patch};
+use super::patch::{Inside, Patch, Way};
 use super::scene::Scene;
 use crate::onnx::proto::GraphProto;
 use crate::onnx::{attribute, bodies, is_standard};
 use crate::plan::WeightDecision;
-
-/// A graph inside others: the position of the outermost node, and for each graph on the way down the attribute that holds it
-/// and the position of the node to come in it.
-pub(super) type Way = (usize, Vec<(String, usize)>);
 
 /// A place in a graph.
 pub(super) struct Home {

@@ -2,11 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::home::Way;
 use super::unfit;
 use crate::error::Result;
 use crate::onnx::Index;
 use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
+
+/// A graph inside others: the position of the outermost node, and for each graph on the way down the attribute that holds it
+/// and the position of the node to come in it.
+pub(super) type Way = (usize, Vec<(String, usize)>);
 
 /// What one decision changes. Positions are those of the graph before any change.
 #[derive(Debug, Default)]

@@ -3,11 +3,11 @@
 
 use rayon::prelude::*;
 
-use super::terms::{Found, Kind, Part, Searches, encode_parts, parts};
+use super::terms::{Form, Found, Part, Searches, encode_parts, parts};
 use crate::error::Result;
 use crate::mmse::{Grid, NotFinite};
 use crate::onnx::Floats;
-use crate::plan::{CodesMut, Float, Groups, Partition, Runs, Tile, WeightTerm, decode_sum};
+use crate::plan::{CodesMut, Float, Groups, Runs, Tile, WeightTerm, decode_sum};
 
 /// Elements of one group up to which all of them are searched for its scale, at some 50 bytes each; of more it is found on
 /// a sample, on which the error of a scale hardly differs.
@@ -24,17 +24,6 @@ const ALONE: usize = 1 << 16;
 const HELD: usize = 32 << 20;
 /// What the system brings into memory around each byte that is read, at most: a huge page.
 const NEIGHBOURS: usize = 2 << 20;
-
-/// How weights are to be written, as far as the search is concerned.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Form {
-    pub kind: Kind,
-    pub partition: Partition,
-    /// How many quantized tensors are added up.
-    pub terms: usize,
-    /// Whether scales are those at which nothing clips.
-    pub min_max: bool,
-}
 
 /// The place of the first value that is NaN or infinite.
 pub(super) fn first_not_finite(values: &Floats) -> Option<usize> {

@@ -1,7 +1,7 @@
 //! What each treatment of one weight tensor would lose, before anything is rounded for good.
 
-use super::pieces::{Form, fit_terms, losses, over_groups};
-use super::terms::{Found, Kind, lost};
+use super::pieces::{fit_terms, losses, over_groups};
+use super::terms::{Form, Found, Kind, lost};
 use crate::error::Result;
 use crate::onnx::{Floats, Index};
 use crate::plan::{Partition, Residuals, WeightSite};

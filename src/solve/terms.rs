@@ -2,10 +2,20 @@
 //! error (paper, section 3: constrained MMSE).
 
 use super::balance::balance;
-use super::pieces::Form;
 use crate::mmse::{Fit, Grid, MultiSearch, NotFinite, Search, Term, encode, encode_multi, fit_min_max};
 use crate::options::{HELD, Storage};
 use crate::plan::Partition;
+
+/// How weights are to be written, as far as the search is concerned.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    pub kind: Kind,
+    pub partition: Partition,
+    /// How many quantized tensors are added up.
+    pub terms: usize,
+    /// Whether scales are those at which nothing clips.
+    pub min_max: bool,
+}
 
 /// A type of codes, whether its zero point is 0 in any case, and whether its range is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

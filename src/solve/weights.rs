@@ -1,7 +1,8 @@
 //! The decision on one weight tensor.
 
 use super::bias;
-use super::pieces::{Form, first_not_finite, fit_terms, is_sampled, losses};
+use super::pieces::{first_not_finite, fit_terms, is_sampled, losses};
+use super::terms::Form;
 use super::treatment::Treatment;
 use crate::error::{Error, Result};
 use crate::onnx::{Floats, Index, dtype_name, floats};

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::manifest;
 use super::outbox::outputs;
 use super::settings::Settings;
 use super::source::Source;
+use super::source::manifest;
 use crate::error::Result;
 use crate::files::Guard;
 use crate::onnx::outline;

@@ -12,7 +12,6 @@ mod far;
 mod finish;
 mod guarded;
 mod key;
-mod manifest;
 mod memory;
 mod outbox;
 mod outcome;
@@ -33,6 +32,9 @@ pub use drive::run;
 pub use finish::{merge, reports};
 pub use settings::{Grammar, Known, Settings};
 pub use shard::Shard;
+
+/// The folder of the output folder that is ours; searches leave out what is hidden.
+const OWN: &str = ".fourbit";
 
 /// How many models the list or manifest `text` names, which lies, or would lie, at `path`.
 ///

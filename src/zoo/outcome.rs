@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
-use super::manifest::Facts;
 use super::outbox::staged;
+use super::source::manifest::Facts;
 use super::store;
 use crate::error::{Error, Result};
 use crate::onnx;

@@ -13,17 +13,16 @@ use again::{Again, pattern};
 use apart::{Apart, apart};
 use judges::{Judges, divide};
 
+use super::MEASURED_SAMPLES;
 use super::bench::Bench;
 use super::measure::{Clock, weight_bits};
-use super::quantize::{Solved, solved};
+use super::solved::{Solved, solved};
 use super::{Job, Ready};
 use crate::error::{Error, Result};
 use crate::plan::{self, Confirmed, Gain, Layer, LayerSensitivity, Plan, Sensitivity};
 use crate::progress::{Progress, Stage};
 use crate::samples::{SampleSet, Samples};
 
-/// Samples that estimates are made on where no number is asked for; conversions are judged on more.
-pub const MEASURED_SAMPLES: usize = 64;
 /// Layers for which a plan is made on fewer samples, where no number is asked for: on measured networks the three that gain
 /// most were among the first six of the first look.
 pub const TRIED_LAYERS: usize = 8;

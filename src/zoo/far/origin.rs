@@ -16,8 +16,9 @@ use crate::place::{Address, Halt, Object, Place};
 use crate::remote::Remote;
 use crate::samples::Samples;
 use crate::zoo::settings::{Grammar, Settings};
+use crate::zoo::source::manifest;
 use crate::zoo::source::{Entry, Source};
-use crate::zoo::{key, manifest, store};
+use crate::zoo::{key, store};
 
 /// Models that lie here beside those that are converted: the next one comes while others are at work.
 const AHEAD: usize = 1;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::place::Object;
-use crate::zoo::outbox::OWN;
+use crate::zoo::OWN;
 use crate::zoo::source::{Entry, Source, is_model};
 
 /// Finds every model below `root`, but not in `out`, a folder there, nor in what is hidden or of another batch.

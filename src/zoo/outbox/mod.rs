@@ -9,16 +9,14 @@ use std::sync::atomic::AtomicBool;
 
 use sha2::{Digest as _, Sha256};
 
+use super::OWN;
 use super::far::{Inputs, Seen, Target};
-use super::manifest::Facts;
+use super::source::manifest::Facts;
 use super::store;
 use crate::error::{Error, Result};
 use crate::place::{Halt, Object, Place};
 use crate::plan::Row;
 pub use record::{Output, Record, State, outputs, staged};
-
-/// The folder of the output folder that is ours; searches leave out what is hidden.
-pub const OWN: &str = ".fourbit";
 
 /// The output folder.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Row;
-use crate::zoo::manifest::Facts;
+use crate::zoo::source::manifest::Facts;
 use crate::zoo::source::stem;
 use crate::zoo::store::Digest;
 

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use walkdir::{DirEntry, WalkDir};
 
-use super::{Entry, Source, is_model};
+use super::{Entry, Source, is_model, manifest};
 use crate::error::{Error, Result};
-use crate::zoo::outbox::OWN;
-use crate::zoo::{manifest, store};
+use crate::zoo::OWN;
+use crate::zoo::store;
 
 /// Finds every model below `root`, but not in `out`, and not in what is hidden. Links are followed.
 pub fn search(root: &Path, out: &Path) -> Result<Source> {

@@ -2,6 +2,7 @@
 
 mod folder;
 mod list;
+pub mod manifest;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::settings::{Grammar, Settings};
-use super::{manifest, store};
+use super::store;
 use crate::error::{Error, Result};
 
 /// One model that is asked for.

@@ -1,9 +1,9 @@
 //! The forms that a tensor may have besides the planned one, and what they are worth.
 
-use super::Ready;
-use super::measure::weight_bits;
 use crate::error::Result;
 use crate::options::{Compensation, Globs, LayerRule, Options, Spelling, Storage};
+use crate::pipeline::Ready;
+use crate::pipeline::measure::weight_bits;
 use crate::plan::{ActivationDecision, Analysis, Decision, Expected, Plan, WeightDecision, WeightSite};
 use crate::solve::{Rung, solve};
 

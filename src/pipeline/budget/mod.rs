@@ -1,14 +1,15 @@
 //! A plan that keeps a budget: single layers get finer forms, those first that gain most for their bytes, until the outputs of
 //! the whole, on samples that were held back, lose no more than is allowed.
 
+mod forms;
+mod limit;
+
 use std::collections::{HashMap, HashSet};
 
-use super::Ready;
 use super::bench::{Bench, Whole};
 use super::decide::{Decided, decide};
-use super::forms::{Form, Others, inputs, weights};
 use super::measure::{Clock, parameters, sizes};
-use super::sensitivity::MEASURED_SAMPLES;
+use super::{MEASURED_SAMPLES, Ready};
 use crate::calibrate::Reach;
 use crate::error::{Error, Result};
 use crate::onnx;
@@ -19,6 +20,8 @@ use crate::rewrite;
 use crate::samples::Samples;
 use crate::solve::{Rung, Step, steps};
 use crate::validate::needed;
+use forms::{Form, Others, inputs, weights};
+pub(super) use limit::{shown, undecided};
 
 /// One of so many samples is held back to judge plans.
 const HELD_BACK: usize = 3;

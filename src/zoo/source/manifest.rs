@@ -6,12 +6,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::source::{Entry, Source, is_model};
-use super::store;
+use super::{Entry, Source, is_model};
 use crate::error::{Error, Result};
 use crate::onnx::proto::{ValueInfoProto, tensor_shape_proto, type_proto};
 use crate::onnx::{Model, dtype_name};
 use crate::plan::Row;
+use crate::zoo::store;
 
 /// What a manifest is called.
 pub const NAME: &str = "ONNX_HUB_MANIFEST.json";
@@ -118,7 +118,7 @@ fn port(value: &ValueInfoProto) -> Value {
 /// The entry of a converted model: what `original` says, as far as it still holds.
 pub fn entry(row: &Row, facts: &Facts, original: Option<&Map<String, Value>>) -> Value {
     let mut entry = original.cloned().unwrap_or_default();
-    let stem = row.model.rsplit('/').next().and_then(super::source::stem).unwrap_or(&row.model);
+    let stem = row.model.rsplit('/').next().and_then(super::stem).unwrap_or(&row.model);
     entry.entry("model").or_insert_with(|| json!(stem));
     entry.insert("model_path".into(), json!(row.model));
     entry.insert("opset_version".into(), json!(facts.opset));

@@ -8,7 +8,11 @@ const TINY: f64 = 1e-9;
 
 /// A warning where the samples do not show that the drop is below `limit`: validation samples that were not calibrated on,
 /// or those held back where there are none.
-pub(super) fn shown(limit: Option<f64>, verdict: &Verdict, budget: Option<&Budgeted>) -> Option<String> {
+pub(in crate::pipeline) fn shown(
+    limit: Option<f64>,
+    verdict: &Verdict,
+    budget: Option<&Budgeted>,
+) -> Option<String> {
     let judged = match verdict {
         Verdict::Validated(validation) if !validation.calibrated_on && !validation.is_meaningless() => {
             validation.scores.as_ref()
@@ -23,7 +27,7 @@ pub(super) fn shown(limit: Option<f64>, verdict: &Verdict, budget: Option<&Budge
 }
 
 /// A warning where the samples held back do not show that the drop is below `limit`.
-pub(super) fn undecided(limit: Option<f64>, budget: Option<&Budgeted>) -> Option<String> {
+pub(in crate::pipeline) fn undecided(limit: Option<f64>, budget: Option<&Budgeted>) -> Option<String> {
     let (limit, budget) = (limit?, budget.filter(|budget| budget.met)?);
     let trial = budget.trials.iter().rev().find(|trial| trial.taken == budget.taken)?;
     let (drop, bound) = (trial.loss.drop_points?, trial.drop_bound?);
