@@ -1,6 +1,6 @@
 //! What in a model could be quantized, and why the rest could not.
 //!
-//! One rule an operator, in the list [`RULES`]; a rule says where the operator keeps its weights
+//! One rule an operator, in the list `RULES`; a rule says where the operator keeps its weights
 //! and how it multiplies with them. Nothing is passed over in silence: every float initializer
 //! ends up in a site or among the skips.
 

@@ -2,7 +2,7 @@
 //!
 //! Linear quantization approximates a value `x` by `scale * q`, `q` an integer code of a [`Grid`]. This module finds the
 //! scale (and, for activations, the integer zero point) of least squared error, the MMSE problem of Choukroun et al.
-//! (arXiv 1902.06822). Weights get the exact optimum ([`fit`], [`fit_best`], [`Search`]); activations are first counted
+//! (arXiv 1902.06822). Weights get the exact optimum ([`fit()`], [`fit_best`], [`Search`]); activations are first counted
 //! in a [`Histogram`] whose state does not depend on the order of what it saw, and fitted from that ([`fit_range`]).
 //! Where one low-precision tensor is too coarse, several add up: weights in [`MultiSearch`], activations in
 //! [`fit_range_multi`].

@@ -7,7 +7,7 @@
 //! `E|w x - v x'|^2 = E|w x|^2 - 2 w C v^T + v H v^T`
 //!
 //! So everything here needs [`Statistics`] only, never the samples: the optimum over real weights ([`Start::targets`]), codes
-//! found one column after another with each rounding error spread over the columns still free ([`compensate`], after GPTQ,
+//! found one column after another with each rounding error spread over the columns still free ([`compensate()`], after GPTQ,
 //! Frantar et al., arXiv 2210.17323), and scales refitted to the codes ([`Normal`], the paper's "OMSE + opt"). No gradient is
 //! propagated.
 //!

@@ -52,7 +52,7 @@ impl Default for Effort {
     }
 }
 
-/// Plans as [`super::quantize`] does, and finds what the outputs gain where single layers are left float, on samples that
+/// Plans as [`super::quantize()`] does, and finds what the outputs gain where single layers are left float, on samples that
 /// calibration did not use. What conversions confirmed comes first, the largest gain first.
 ///
 /// # Errors
