@@ -33,7 +33,8 @@
 //! # let folder = tempfile::tempdir()?;
 //! # let out = folder.path().join("waves.w4a8.onnx");
 //! let wave = |at: usize| (0..128).map(move |t| ((t * (at + 1)) as f32 * 0.1).sin());
-//! let calls = (0..32).map(|at| vec![("signal".to_owned(), Tensor::new(&[1, 1, 128], wave(at)).unwrap())]);
+//! let signal = |at: usize| Tensor::new(&[1, 1, 128], wave(at)).unwrap();
+//! let calls = (0..32).map(|at| vec![("signal".to_owned(), signal(at))]);
 //! let outcome = Quantize::new("models/waves_recurrent/model.onnx")
 //!     .calibration(SampleSet::from_samples(calls))
 //!     .output(&out)
