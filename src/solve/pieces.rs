@@ -248,6 +248,8 @@ pub(super) mod tests {
     use super::*;
     use crate::onnx::tensor_f32;
     use crate::options::Storage;
+    use crate::plan::Partition;
+    use crate::solve::terms::Kind;
 
     /// Bell-shaped values, the same each time, each the sum of `of` uniform ones.
     pub fn bell(count: usize, of: usize) -> Vec<f32> {
