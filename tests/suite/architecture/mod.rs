@@ -2,6 +2,7 @@
 //! outside crate, who may print, how large a file and a folder may grow. Code under `#[cfg(test)]`
 //! is free.
 
+mod circles;
 mod scanner;
 
 use std::collections::BTreeMap;
