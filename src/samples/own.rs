@@ -194,19 +194,17 @@ impl SampleSet {
     /// Samples that lie along the first axis of one array for each input, as in an `.npz` file: of arrays of the inputs' own rank, or
     /// with an axis more.
     pub fn from_arrays<N: Into<String>, T: Into<Tensor>>(arrays: impl IntoIterator<Item = (N, T)>) -> Self {
-        let arrays = arrays.into_iter().map(|(name, array)| (name.into(), array.into())).collect();
-        Self { path: "arrays of the program".into(), own: Some(Own::Rows(Arc::new((arrays, Vec::new())))) }
+        Self::from_labelled_arrays(arrays, [])
     }
 
-    /// The same with class indices, one for each row of the data; only for [`SampleSet::from_arrays`], since other sources have
-    /// labels of their own.
-    #[must_use]
-    pub fn labels(mut self, labels: impl IntoIterator<Item = i64>) -> Self {
-        if let Some(Own::Rows(rows)) = &mut self.own {
-            let arrays = rows.0.clone();
-            *rows = Arc::new((arrays, labels.into_iter().collect()));
-        }
-        self
+    /// The same with class indices, one for each row of the data.
+    pub fn from_labelled_arrays<N: Into<String>, T: Into<Tensor>>(
+        arrays: impl IntoIterator<Item = (N, T)>,
+        labels: impl IntoIterator<Item = i64>,
+    ) -> Self {
+        let arrays = arrays.into_iter().map(|(name, array)| (name.into(), array.into())).collect();
+        let rows = (arrays, labels.into_iter().collect());
+        Self { path: "arrays of the program".into(), own: Some(Own::Rows(Arc::new(rows))) }
     }
 
     /// The file or folder, where they lie in one.

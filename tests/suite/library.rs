@@ -97,6 +97,21 @@ fn samples_of_all_kinds_give_the_same_file() {
 }
 
 #[test]
+fn labels_beside_arrays_are_scored() {
+    let archive = fourbit::SampleSet::from("models/waves_recurrent/validation.npz");
+    let conversion = Quantize::new(WAVES).precision(Precision::W4).max_samples(64);
+    let (outcome, bytes) = conversion.clone().validation(archive).run_to_bytes(&Silent).unwrap();
+    let Verdict::Validated(found) = outcome.verdict else { panic!("not validated") };
+    let of_file = found.scores.unwrap();
+
+    let signals = ndarray::Array3::from_shape_vec((8, 1, 128), (0..8).flat_map(wave).collect()).unwrap();
+    let set = SampleSet::from_labelled_arrays([("signal", signals)], [0; 8]);
+    let verdict = Validate::new(WAVES, Source::from_bytes(bytes)).samples(set).run().unwrap();
+    let Verdict::Validated(found) = verdict else { panic!("not validated") };
+    assert_eq!((of_file.rows, found.scores.unwrap().rows), (2000, 8));
+}
+
+#[test]
 fn samples_that_do_not_fit_are_told_with_what_fits() {
     let told = |set: SampleSet| {
         let error = Quantize::new(WAVES).calibration(set).plan().unwrap_err();
@@ -113,7 +128,7 @@ fn samples_that_do_not_fit_are_told_with_what_fits() {
     assert!(error.contains("float32") && error.contains("int64"), "{error}");
     let error = told(SampleSet::from_source(Waves { count: 4, rows: 1, fails_at: Some(2) }));
     assert!(error.contains("sample 2") && error.contains("the disk is gone"), "{error}");
-    let arrays = SampleSet::from_arrays([("signal", flat(&[4, 1, 128]))]).labels([1, 2]);
+    let arrays = SampleSet::from_labelled_arrays([("signal", flat(&[4, 1, 128]))], [1, 2]);
     assert!(told(arrays).contains("4 labels"));
     assert!(Tensor::new(&[2, 3], vec![1.0_f32; 5]).unwrap_err().to_string().contains("[2, 3]"));
 }
