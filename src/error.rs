@@ -48,8 +48,10 @@ pub enum Error {
         problem: String,
     },
     /// The model breaks a rule of the ONNX format.
-    #[error("{place}: {problem}")]
+    #[error("{}{place}: {problem}", named(file.as_deref()))]
     Invalid {
+        /// The model, where it is known.
+        file: Option<PathBuf>,
         /// Node, tensor or field.
         place: String,
         /// Which rule, with the offending value.
@@ -57,10 +59,13 @@ pub enum Error {
     },
     /// An operator for which the way to a newer opset is not known.
     #[error(
-        "node {node}: {operator} (opset {from}) has no conversion to opset {to}; pass --opset keep, \
-         which leaves the model at opset {from}, or export it at opset {to} or higher"
+        "{}node {node}: {operator} (opset {from}) has no conversion to opset {to}; pass --opset keep, \
+         which leaves the model at opset {from}, or export it at opset {to} or higher",
+        named(file.as_deref())
     )]
     NoConversion {
+        /// The model, where it is known.
+        file: Option<PathBuf>,
         /// Node name, or its first output where it has none.
         node: String,
         /// Operator, with its domain unless it is the standard one.
@@ -193,6 +198,11 @@ pub enum ErrorKind {
     SelfCheck,
 }
 
+/// What a message begins with that is about `file`.
+fn named(file: Option<&Path>) -> String {
+    file.map(|file| format!("{}: ", file.display())).unwrap_or_default()
+}
+
 impl Error {
     /// What it is about.
     pub fn kind(&self) -> ErrorKind {
@@ -226,6 +236,7 @@ impl Error {
             | Self::Samples { path, .. }
             | Self::Plan { path, .. }
             | Self::Onnxruntime { path, .. } => Some(path),
+            Self::Invalid { file, .. } | Self::NoConversion { file, .. } => file.as_deref(),
             _ => None,
         }
     }
@@ -251,7 +262,18 @@ impl Error {
 
     /// A broken rule of the format at `place`.
     pub fn invalid(place: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Invalid { place: place.into(), problem: problem.into() }
+        Self::Invalid { file: None, place: place.into(), problem: problem.into() }
+    }
+
+    /// The same, of the model `path`, where it is about a model and does not say which.
+    #[must_use]
+    pub fn of(mut self, path: &Path) -> Self {
+        if let Self::Invalid { file: file @ None, .. } | Self::NoConversion { file: file @ None, .. } =
+            &mut self
+        {
+            *file = Some(path.to_owned());
+        }
+        self
     }
 
     /// Samples at `place` of `path` that do not fit.
@@ -272,5 +294,23 @@ impl Error {
     /// Options that cannot be followed.
     pub fn options(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Options { problem: problem.into(), remedy: remedy.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_a_model_say_of_which() {
+        let (first, other) = (Path::new("a.onnx"), Path::new("b.onnx"));
+        let error = Error::invalid("node conv_1", "it has no weights").of(first).of(other);
+        assert_eq!(error.to_string(), "a.onnx: node conv_1: it has no weights");
+        assert_eq!(
+            (error.file(), error.node(), error.kind()),
+            (Some(first), Some("conv_1"), ErrorKind::Model)
+        );
+        let error = Error::options("no", "yes").of(first);
+        assert_eq!((error.to_string().as_str(), error.file()), ("no; yes", None));
     }
 }

@@ -97,7 +97,7 @@ impl Apply {
             overwrite: self.overwrite,
             external_data: self.external_data,
         };
-        pipeline::apply(&application, progress)
+        located.told(pipeline::apply(&application, progress))
     }
 }
 

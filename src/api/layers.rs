@@ -72,6 +72,6 @@ impl RankLayers {
     /// As [`RankLayers::run`].
     pub fn run_with(&self, progress: &dyn Progress) -> Result<Sensitivity> {
         let located = self.conversion.source().locate()?;
-        pipeline::sensitivity(&self.conversion.job(&located)?, self.effort, progress)
+        located.told(pipeline::sensitivity(&self.conversion.job(&located)?, self.effort, progress))
     }
 }

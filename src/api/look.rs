@@ -21,7 +21,8 @@ use crate::samples::SampleSet;
 /// # Errors
 /// Of the kind [`crate::ErrorKind::Model`] where it is no model, [`crate::ErrorKind::File`] where it cannot be read.
 pub fn inspect(model: impl Into<Source>) -> Result<Inspection> {
-    pipeline::inspect(model.into().locate()?.path())
+    let located = model.into().locate()?;
+    located.told(pipeline::inspect(located.path()))
 }
 
 /// What `target` does not take of a model, whoever quantized it.
@@ -29,7 +30,8 @@ pub fn inspect(model: impl Into<Source>) -> Result<Inspection> {
 /// # Errors
 /// As [`inspect`].
 pub fn check(model: impl Into<Source>, target: &Target) -> Result<Checked> {
-    pipeline::check(model.into().locate()?.path(), target)
+    let located = model.into().locate()?;
+    located.told(pipeline::check(located.path(), target))
 }
 
 /// A comparison of a quantized model, whoever made it, with its float original.
@@ -144,6 +146,6 @@ impl Validate {
             feeding: &self.feeding,
             cross_check: self.cross_check,
         };
-        pipeline::validate(&comparison, progress)
+        float.told(pipeline::validate(&comparison, progress))
     }
 }

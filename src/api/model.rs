@@ -71,6 +71,11 @@ impl Located {
         &self.path
     }
 
+    /// `result`, whose error says which model it is about; nothing of a model in memory, whose file is nobody's.
+    pub(super) fn told<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| if self.is_temporary() { error } else { error.of(&self.path) })
+    }
+
     /// Whether it goes away with this.
     pub(super) fn is_temporary(&self) -> bool {
         self.folder.is_some()

@@ -251,7 +251,7 @@ impl Quantize {
                 "give the output a path, or take the result with run_to_bytes",
             ));
         }
-        pipeline::quantize(&job, progress)
+        located.told(pipeline::quantize(&job, progress))
     }
 
     /// Converts the model and gives the bytes of the file; [`Quantize::output`] and [`Quantize::external_data`] do not count.
@@ -266,7 +266,7 @@ impl Quantize {
             external_data: false,
             ..self.job(&located)?
         };
-        let outcome = pipeline::quantize(&job, progress)?;
+        let outcome = located.told(pipeline::quantize(&job, progress))?;
         let bytes = std::fs::read(result.path()).map_err(Error::read(result.path()))?;
         Ok((outcome, bytes))
     }
@@ -285,7 +285,8 @@ impl Quantize {
     /// # Errors
     /// As [`Quantize::run`].
     pub fn plan_with(&self, progress: &dyn Progress) -> Result<Plan> {
-        pipeline::planned(&self.job(&self.model.locate()?)?, progress)
+        let located = self.model.locate()?;
+        located.told(pipeline::planned(&self.job(&located)?, progress))
     }
 
     /// Decides on everything, and writes the plan in the place of a model: to [`Quantize::output`], or beside the model.
@@ -293,7 +294,8 @@ impl Quantize {
     /// # Errors
     /// As [`Quantize::run`].
     pub fn write_plan(&self, progress: &dyn Progress) -> Result<Planned> {
-        pipeline::plan(&self.job(&self.model.locate()?)?, progress)
+        let located = self.model.locate()?;
+        located.told(pipeline::plan(&self.job(&located)?, progress))
     }
 
     pub(super) fn guard(&self, job: &Job) -> Guard {

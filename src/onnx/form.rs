@@ -66,8 +66,8 @@ fn function(function: &FunctionProto) -> Result<()> {
     let mut known: HashSet<&str> = function.input.iter().map(String::as_str).collect();
     let outputs = function.output.iter().map(String::as_str);
     let named = |error| match error {
-        Error::Invalid { place, problem } => {
-            Error::Invalid { place: format!("function {}, {place}", function.name()), problem }
+        Error::Invalid { place, problem, .. } => {
+            Error::invalid(format!("function {}, {place}", function.name()), problem)
         }
         other => other,
     };

@@ -23,7 +23,7 @@ pub fn read(path: &Path) -> Result<Model> {
     let file = files::open(path)?;
     let bytes = map_file(&file, path)?;
     let mut model = model(&bytes, Headers::new(&file, bytes.clone())).map_err(|error| match error {
-        Error::Invalid { place, problem } => {
+        Error::Invalid { place, problem, .. } => {
             Error::NotOnnx { path: path.to_owned(), problem: format!("{place}: {problem}") }
         }
         other => other,

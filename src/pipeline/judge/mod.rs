@@ -137,13 +137,13 @@ pub fn validate(files: &Comparison, progress: &dyn Progress) -> Result<Verdict> 
     }
     let model = onnx::read(files.float)?;
     let written = onnx::read(files.quantized)?;
-    loadable(&written, &model)?;
+    loadable(&written, &model).map_err(|error| error.of(files.quantized))?;
     let (model, faults) = runnable(model);
     let mark = calibrated(&written.proto);
     let view = match lower(&written, Dialect::Folded) {
         // The other runtime needs no view.
         Err(error) if files.cross_check => Err(error.to_string()),
-        view => Ok(view?),
+        view => Ok(view.map_err(|error| error.of(files.quantized))?),
     };
     let preprocess = files.preprocess.map(Preprocess::read).transpose()?;
     let beside = files.samples.is_none().then(|| Samples::discover(files.float).validation).flatten();

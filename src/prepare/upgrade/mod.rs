@@ -60,7 +60,7 @@ pub(super) fn upgrade(model: &mut Model, wanted: i64) -> Result<Option<Change>> 
         let way = Way { from, to, floats: FloatTypes::of(model.graph()) };
         if let Some(function) = model.proto.functions.first() {
             let operator = format!("function {}.{}", function.domain(), function.name());
-            return Err(Error::NoConversion { node: function.name().into(), operator, from, to });
+            return Err(Error::NoConversion { file: None, node: function.name().into(), operator, from, to });
         }
         let mut names = super::names(model.graph());
         let count = way.graph(model.graph_mut(), None, &mut names)?;
@@ -124,6 +124,7 @@ impl Way {
     /// Takes one node, and whatever it turns into, through every opset on the way.
     fn node(&self, node: NodeProto, scope: &mut Scope, count: &mut usize) -> Result<Vec<NodeProto>> {
         let refusal = |node: &NodeProto| Error::NoConversion {
+            file: None,
             node: node_label(node).into(),
             operator: operator_label(node),
             from: self.from,
