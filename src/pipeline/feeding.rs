@@ -84,7 +84,7 @@ impl Feeding {
         let slots: Vec<usize> = places.iter().map(|&(_, slot)| slot).collect();
         let samples = Samples::open_stateful(set, model, preprocess, &slots)?;
         let session = Session::new(model, "float", &[])?;
-        let states = self.chained(&session, &samples, &places)?;
+        let states = self.chained(&session, &samples, &places, true)?;
         Ok(samples.replaced(states))
     }
 
@@ -98,7 +98,7 @@ impl Feeding {
         let mut inputs = HashMap::new();
         if !places.is_empty() {
             let all = samples.whole();
-            for (at, states) in self.chained(session, &all, &places)?.into_iter().enumerate() {
+            for (at, states) in self.chained(session, &all, &places, false)?.into_iter().enumerate() {
                 inputs.insert(all.get(at)?.digest(), states);
             }
         }
@@ -123,12 +123,14 @@ impl Feeding {
         Ok(places)
     }
 
-    /// For each sample the states that `session` gives it from the calls before it. A sequence begins with what the samples hold.
+    /// For each sample the states that `session` gives it from the calls before it. A sequence begins with what the samples hold. What cannot
+    /// be run is the samples' fault where `of_samples` says so.
     fn chained(
         &self,
         session: &dyn Runs,
         samples: &Samples,
         places: &[Places],
+        of_samples: bool,
     ) -> Result<Vec<Vec<(usize, TensorProto)>>> {
         let all = samples.len();
         let mut starts: Vec<usize> = samples.starts();
@@ -149,7 +151,14 @@ impl Feeding {
                 });
                 own.iter().for_each(|(slot, value)| sample.inputs[*slot].clone_from(value));
                 if at + 1 < to {
-                    let outputs = session.run(&sample.inputs)?;
+                    let call = |error: Error| match error {
+                        error @ Error::Runtime { .. } if of_samples => {
+                            let expected = "a call that follows those before it, as --state has it";
+                            Error::samples(samples.path(), samples.name(at), expected, error.to_string())
+                        }
+                        other => other,
+                    };
+                    let outputs = session.run(&sample.inputs).map_err(call)?;
                     next = Some(
                         places
                             .iter()

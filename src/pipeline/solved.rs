@@ -154,7 +154,10 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
 fn inside(analysis: &Analysis, plan: &Plan) -> Option<String> {
     let unseen = |tensor: &str| {
         let site = analysis.weights.iter().find(|site| site.tensor == tensor);
-        site.is_some_and(|site| site.inputs().next().is_none())
+        // A table that is looked up in has no such input either, wherever it lies.
+        site.is_some_and(|site| {
+            site.inputs().next().is_none() && site.reads().all(|read| !read.within.is_empty())
+        })
     };
     let done = plan.decisions.iter().filter_map(|decision| match decision {
         Decision::Weight(weight) => Some(&weight.tensor),

@@ -224,6 +224,10 @@ fn wanted(path: &Path, keys: &[String], inputs: &[Input], preprocess: Option<&Pr
         let remedy = match (preprocess.is_some(), others.as_slice()) {
             (false, [other]) if names.len() == 1 => format!("; rename {other} to {missing}"),
             (false, [_, ..]) if names.len() == 1 => format!("; {OTHER_KEYS}"),
+            (false, [_, ..]) if others.iter().all(|key| names.contains(key)) => {
+                "; where outputs feed the others from call to call, --state OUTPUT:INPUT says which"
+                    .to_owned()
+            }
             _ => String::new(),
         };
         return Err(Error::samples(path, place, list(wants.iter().map(String::as_str)), found + &remedy));

@@ -38,7 +38,10 @@ impl Pictures {
     pub(super) fn open(folder: &Path, inputs: &[Input], preprocess: Option<&Preprocess>) -> Result<Self> {
         let Found { files, labels, classes } = find(folder)?;
         if files.is_empty() {
-            let expected = format!("samples: pictures ({}) or folders test_data_set_N", ENDINGS.join(", "));
+            let expected = format!(
+                "samples: .npz or .npy files, pictures ({}), or folders test_data_set_N",
+                ENDINGS.join(", ")
+            );
             return Err(Error::samples(folder, "folder", expected, "none"));
         }
         let Some(preprocess) = preprocess else {
