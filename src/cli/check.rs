@@ -19,6 +19,7 @@ element types, attributes and inputs that each operator may have by its definiti
 runtime has each float operator.
 
 Examples:
+  fourbit check net.w4.onnx
   fourbit check net.w4.onnx --target tensorrt
   fourbit check net.w4a8.onnx --target ort-cpu-int8 --format json
 
@@ -32,7 +33,7 @@ pub struct Args {
     #[arg(value_name = "MODEL")]
     pub input: PathBuf,
     /// The runtime; fourbit targets lists them
-    #[arg(long, value_name = "NAME",
+    #[arg(long, value_name = "NAME", default_value = "generic",
         value_parser = PossibleValuesParser::new(TARGETS.iter().map(|target| target.name))
             .try_map(|name| Target::named(&name)))]
     pub target: &'static Target,
