@@ -88,7 +88,7 @@ fn wrong_samples_are_named_and_leave_no_output() {
     let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/shapes_resnet/validation.npz");
     std::fs::copy(other, path("other.npz")).expect("a copy");
     for (name, words) in [
-        ("nothing", "expected samples: pictures"),
+        ("nothing", "expected samples: .npz or .npy files, pictures"),
         ("empty.npz", "damaged"),
         ("cut.npz", "damaged"),
         ("other.npz", "expected"),
