@@ -63,6 +63,11 @@ def main(program):
     external = model()
     onnx.external_data_helper.set_external_data(external.graph.initializer[0], "m.onnx")
     seed("reader", "external.onnx", external.SerializeToString())
+    # Found by libFuzzer: a value that is not equal to itself.
+    odd = onnx.ModelProto()
+    odd.CopyFrom(external)
+    odd.graph.initializer[0].double_data.append(float("nan"))
+    seed("reader", "nan.onnx", odd.SerializeToString())
     for name, tensor in tensors():
         seed("tensor", name, tensor.SerializeToString())
     with tempfile.TemporaryDirectory() as folder:

@@ -9,7 +9,6 @@ mod operators;
 mod passes;
 mod plain;
 mod plan;
-mod registers;
 mod session;
 mod values;
 mod widened;
