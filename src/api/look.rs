@@ -109,6 +109,12 @@ impl Validate {
         self
     }
 
+    /// Begin anew with the state after so many calls.
+    pub fn sequence_length(mut self, calls: usize) -> Self {
+        self.feeding.calls = Some(calls);
+        self
+    }
+
     /// All of how the models are fed.
     #[doc(hidden)]
     pub fn feeding(mut self, feeding: Feeding) -> Self {
