@@ -1,6 +1,7 @@
 //! What a person can ask for, as plain data with its defaults.
 
 mod budget;
+mod code_type;
 mod dual;
 mod globs;
 mod layers;
@@ -14,13 +15,14 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use budget::Budget;
+pub use code_type::{CodeType, HELD};
 pub use dual::{DUAL_THRESHOLD, Dual, Keys};
 pub use globs::Globs;
 pub use layers::LayerRule;
 pub use nbits::{NBITS_BLOCKS, fits_nbits};
 pub use opset::{LEAST_OPSET, NEWEST_OPSET, OPSET_HALF, Opset};
 pub use placement::{Bias, Placement};
-pub use storage::{Container, HELD, Storage};
+pub use storage::Storage;
 pub use targets::{
     Blocks, Case, Contrib, Form, GENERIC, Scales as ScaleForms, Standing, TARGETS, Target, Usual, Wishes,
     names as target_names,
@@ -82,8 +84,8 @@ pub enum Edges {
 }
 
 impl Edges {
-    /// Storage at an end of the graph for what is stored as `inside` elsewhere; what is float elsewhere stays so.
-    pub fn storage(self, inside: Option<Storage>) -> Option<Storage> {
+    /// Type of codes at an end of the graph where it is `inside` elsewhere; what is float elsewhere stays so.
+    pub fn code_type(self, inside: Option<CodeType>) -> Option<CodeType> {
         let bits = match self {
             Self::Four => 4,
             Self::Eight => 8,
@@ -164,23 +166,23 @@ pub enum Compensation {
 /// The width of weights and activations, as in `w4a8`; `None` leaves them float.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Precision {
-    /// Storage of weights.
-    pub weights: Option<Storage>,
-    /// Storage of activations.
-    pub activations: Option<Storage>,
+    /// Type of the codes of weights.
+    pub weights: Option<CodeType>,
+    /// Type of the codes of activations.
+    pub activations: Option<CodeType>,
 }
 
 impl Precision {
     /// 4-bit weights; activations stay float, so that no samples are needed.
-    pub const W4: Self = Self { weights: Some(Storage::Int4), activations: None };
+    pub const W4: Self = Self { weights: Some(CodeType::Int4), activations: None };
     /// 4-bit weights, 8-bit activations.
-    pub const W4A8: Self = Self { weights: Some(Storage::Int4), activations: Some(Storage::Uint8) };
+    pub const W4A8: Self = Self { weights: Some(CodeType::Int4), activations: Some(CodeType::Uint8) };
     /// 4-bit weights and activations.
-    pub const W4A4: Self = Self { weights: Some(Storage::Int4), activations: Some(Storage::Uint4) };
+    pub const W4A4: Self = Self { weights: Some(CodeType::Int4), activations: Some(CodeType::Uint4) };
     /// 8-bit weights; activations stay float.
-    pub const W8: Self = Self { weights: Some(Storage::Int8), activations: None };
+    pub const W8: Self = Self { weights: Some(CodeType::Int8), activations: None };
     /// 8-bit weights and activations.
-    pub const W8A8: Self = Self { weights: Some(Storage::Int8), activations: Some(Storage::Uint8) };
+    pub const W8A8: Self = Self { weights: Some(CodeType::Int8), activations: Some(CodeType::Uint8) };
 
     /// The names that [`Precision::from_str`] takes.
     pub const NAMES: [&'static str; 5] = ["w4", "w4a8", "w4a4", "w8", "w8a8"];
@@ -212,8 +214,9 @@ impl FromStr for Precision {
 
 impl fmt::Display for Precision {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part =
-            |letter, storage: Option<Storage>| storage.map(|storage| format!("{letter}{}", storage.bits()));
+        let part = |letter, code_type: Option<CodeType>| {
+            code_type.map(|code_type| format!("{letter}{}", code_type.bits()))
+        };
         let name: String =
             [part('w', self.weights), part('a', self.activations)].into_iter().flatten().collect();
         formatter.pad(if name.is_empty() { "float" } else { &name })
@@ -236,14 +239,14 @@ pub const OPSET: i64 = 21;
 /// Everything that shapes a plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// Storage of weights; `None` leaves them float.
-    pub weights: Option<Storage>,
-    /// Storage of activations; `None` leaves them float.
-    pub activations: Option<Storage>,
+    /// Type of the codes of weights; `None` leaves them float.
+    pub weights: Option<CodeType>,
+    /// Type of the codes of activations; `None` leaves them float.
+    pub activations: Option<CodeType>,
     /// To which opset the model is brought.
     pub opset: Opset,
     /// How 4-bit codes are stored.
-    pub container: Container,
+    pub storage: Storage,
     /// Partition of the weights.
     pub granularity: Granularity,
     /// Where activations are quantized.
@@ -300,7 +303,7 @@ impl Options {
             weights: precision.weights,
             activations: precision.activations,
             opset: Opset::default(),
-            container: Container::default(),
+            storage: Storage::default(),
             granularity: Granularity::default(),
             placement: Placement::default(),
             bias: Bias::default(),
@@ -326,7 +329,7 @@ impl Options {
     /// What becomes of first and last layers: as asked, or else 8 bits where activations have 4, at which these layers
     /// lose most; `None` where they are like all others.
     pub fn edges(&self) -> Option<Edges> {
-        let four = self.activations.is_some_and(|storage| storage.bits() == 4);
+        let four = self.activations.is_some_and(|code_type| code_type.bits() == 4);
         self.edges.or(four.then_some(Edges::Eight))
     }
 

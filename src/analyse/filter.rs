@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{element_count, node_label};
-use crate::options::{Globs, Options, Storage};
+use crate::options::{CodeType, Globs, Options};
 use crate::plan::{Float, Keep};
 
 pub(super) struct Filter<'o> {
@@ -46,7 +46,7 @@ impl<'o> Filter<'o> {
     fn saves(&self, tensor: &TensorProto) -> u64 {
         let float = Float::of(tensor.data_type()).unwrap_or_default();
         let elements = element_count(tensor).unwrap_or(0) as u64;
-        let bits = u64::from(self.options.weights.map_or(4, Storage::bits));
+        let bits = u64::from(self.options.weights.map_or(4, CodeType::bits));
         let low = (elements * bits).div_ceil(8) + float.of_scale().bytes();
         (elements * float.bytes()).saturating_sub(low)
     }

@@ -16,7 +16,7 @@ pub use reports::{Report, Reports};
 
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::options::{
-    Budget, Compensation, Granularity, Opset, Options, Precision, Storage, TARGETS, Target, target_names,
+    Budget, CodeType, Compensation, Granularity, Opset, Options, Precision, TARGETS, Target, target_names,
 };
 pub use crate::pipeline::PlanSource;
 pub use crate::plan::{

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{Seen, saturation};
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{CONTRIB, Dtype, Index, axis_of, dtype_name, int, integers, is_linear, is_standard};
-use crate::options::{Bias, Case, Contrib, Granularity, OPSET, Spelling, Storage};
+use crate::options::{Bias, Case, CodeType, Contrib, Granularity, OPSET, Spelling};
 
 /// Reads of one quantized constant that are followed, those of what other nodes make of it included.
 const MOST_MET: usize = 4096;
@@ -25,7 +25,7 @@ pub(super) fn dequantized(node: &NodeProto, index: &Index, seen: &mut Seen) {
         }
         return;
     }
-    let Some(weights) = storage(kind) else {
+    let Some(weights) = code_type(kind) else {
         seen.refuse(node, codes.name(), format!("codes of type {}", dtype_name(codes.data_type())));
         return;
     };
@@ -84,8 +84,8 @@ pub(super) fn rounded(node: &NodeProto, index: &Index, seen: &mut Seen) {
     }
 }
 
-/// Whether the operator may have codes of type `storage` where it stands.
-fn spelled(node: &NodeProto, tensor: &str, storage: Storage, seen: &mut Seen) -> bool {
+/// Whether the operator may have codes of type `code_type` where it stands.
+fn spelled(node: &NodeProto, tensor: &str, code_type: CodeType, seen: &mut Seen) -> bool {
     let contrib = node.domain() == CONTRIB;
     if contrib && seen.target.contrib == Contrib::No {
         // Told with the domain already.
@@ -95,9 +95,9 @@ fn spelled(node: &NodeProto, tensor: &str, storage: Storage, seen: &mut Seen) ->
         seen.refuse(node, tensor, "blocks, which com.microsoft's operator does not know");
         return false;
     }
-    if !contrib && seen.opset < OPSET && (storage.bits() == 4 || storage.bits() == 16) {
+    if !contrib && seen.opset < OPSET && (code_type.bits() == 4 || code_type.bits() == 16) {
         let problem = format!(
-            "{storage} codes, which the standard's operator knows from opset {OPSET} on; this is {}",
+            "{code_type} codes, which the standard's operator knows from opset {OPSET} on; this is {}",
             seen.opset
         );
         seen.refuse(node, tensor, problem);
@@ -148,7 +148,7 @@ fn readers<'g>(
                 let met = codes.filter(|maker| is_linear(maker, "QuantizeLinear"));
                 let (activation, activation_zero_point) = met
                     .and_then(|maker| pair(maker, index))
-                    .map_or((None, false), |(storage, zero)| (Some(storage), zero));
+                    .map_or((None, false), |(code_type, zero)| (Some(code_type), zero));
                 let case = Case { operator, activation, activation_zero_point, ..*case };
                 // What comes out of a DequantizeLinear is float for whoever has no kernel for its codes.
                 let as_float = Case { activation: None, activation_zero_point: false, ..case };
@@ -181,26 +181,26 @@ fn data(reader: &NodeProto, slot: usize) -> Option<&String> {
 }
 
 /// Type and scales of the codes that `node` rounds to, and whether their zero point is not 0.
-fn pair(node: &NodeProto, index: &Index) -> Option<(Storage, bool)> {
+fn pair(node: &NodeProto, index: &Index) -> Option<(CodeType, bool)> {
     let zero = node.input.get(2).filter(|name| !name.is_empty()).and_then(|name| index.constant(name));
     let asked =
         int(node, "output_dtype").filter(|&asked| asked != 0).and_then(|asked| i32::try_from(asked).ok());
     let kind = zero.map(TensorProto::data_type).or(asked).unwrap_or(Dtype::Uint8 as i32);
-    Some((storage(Dtype::try_from(kind).ok()?)?, zero.is_some_and(is_not_zero)))
+    Some((code_type(Dtype::try_from(kind).ok()?)?, zero.is_some_and(is_not_zero)))
 }
 
 fn is_not_zero(tensor: &TensorProto) -> bool {
     integers(tensor).is_ok_and(|values| values.iter().any(|&value| value != 0))
 }
 
-fn storage(kind: Dtype) -> Option<Storage> {
+fn code_type(kind: Dtype) -> Option<CodeType> {
     Some(match kind {
-        Dtype::Int4 => Storage::Int4,
-        Dtype::Uint4 => Storage::Uint4,
-        Dtype::Int8 => Storage::Int8,
-        Dtype::Uint8 => Storage::Uint8,
+        Dtype::Int4 => CodeType::Int4,
+        Dtype::Uint4 => CodeType::Uint4,
+        Dtype::Int8 => CodeType::Int8,
+        Dtype::Uint8 => CodeType::Uint8,
         // Held against the same records: who takes one 16-bit type takes the other.
-        Dtype::Int16 | Dtype::Uint16 => Storage::Int16,
+        Dtype::Int16 | Dtype::Uint16 => CodeType::Int16,
         _ => return None,
     })
 }

@@ -3,13 +3,14 @@
 use super::Seen;
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{Index, int, integers};
-use crate::options::{Case, HELD, Storage};
+use crate::options::{Case, CodeType, HELD};
 use crate::plan::is_depthwise;
 
 /// Notes where two products with codes of the constant `tensor` can leave 16 bits in the kernel that the target has for `reader`.
 /// Which codes it adds in pairs depends on how it lays them out, so the two largest of an output channel are taken.
 pub(super) fn layer(reader: &NodeProto, case: &Case, tensor: &str, index: &Index, seen: &mut Seen) {
-    let eight = case.weights == Storage::Int8 && case.activation.is_some_and(|storage| storage.bits() == 8);
+    let eight =
+        case.weights == CodeType::Int8 && case.activation.is_some_and(|code_type| code_type.bits() == 8);
     if !eight || !seen.target.saturating.contains(&reader.op_type()) {
         return;
     }

@@ -124,7 +124,7 @@ fn run(cli: &Cli, matches: &ArgMatches) -> Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::{DUAL_THRESHOLD, Edges, Granularity, Keys, Options, Spelling, Storage};
+    use crate::options::{CodeType, DUAL_THRESHOLD, Edges, Granularity, Keys, Options, Spelling};
 
     fn parse(line: &str) -> std::result::Result<Cli, clap::Error> {
         Cli::try_parse_from(line.split_whitespace())
@@ -159,15 +159,15 @@ mod tests {
     fn precision_sets_and_widths_override() {
         assert_eq!(options("fourbit quantize m.onnx"), Options::default());
         let w8 = options("fourbit quantize m.onnx --activations float --precision w8a8");
-        assert_eq!((w8.weights, w8.activations), (Some(Storage::Int8), None));
+        assert_eq!((w8.weights, w8.activations), (Some(CodeType::Int8), None));
         assert_eq!(
             options("fourbit sensitivity m.onnx --precision w8"),
             options("fourbit plan m.onnx --precision w8")
         );
         let mixed = options("fourbit plan m.onnx --precision w4 --weights uint4 --activations int8");
-        assert_eq!((mixed.weights, mixed.activations), (Some(Storage::Uint4), Some(Storage::Int8)));
+        assert_eq!((mixed.weights, mixed.activations), (Some(CodeType::Uint4), Some(CodeType::Int8)));
         let float = options("fourbit plan m.onnx --weights float");
-        assert_eq!((float.weights, float.activations), (None, Some(Storage::Uint8)));
+        assert_eq!((float.weights, float.activations), (None, Some(CodeType::Uint8)));
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn forms_of_weights_and_activations() {
         let found = options("fourbit plan m.onnx --precision w4a4 --granularity block:32");
-        assert_eq!((found.activations, found.granularity), (Some(Storage::Uint4), Granularity::Block(32)));
+        assert_eq!((found.activations, found.granularity), (Some(CodeType::Uint4), Granularity::Block(32)));
         assert_eq!((found.edges, found.edges()), (None, Some(Edges::Eight)));
         assert_eq!(options("fourbit plan m.onnx").edges(), None);
         assert!(!found.matmul_nbits && options("fourbit sensitivity --matmul-nbits m.onnx").matmul_nbits);
@@ -195,7 +195,7 @@ mod tests {
         );
         assert!(!asked.matmul_nbits && asked.symmetric_weights);
         let float = options("fourbit plan m.onnx --activations int4 --edges float");
-        assert_eq!((float.activations, float.edges()), (Some(Storage::Int4), Some(Edges::Float)));
+        assert_eq!((float.activations, float.edges()), (Some(CodeType::Int4), Some(Edges::Float)));
 
         let keys = |line: &str| options(&format!("fourbit plan m.onnx {line}")).dual.keys;
         assert_eq!(keys(""), Keys::None);

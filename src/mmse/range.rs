@@ -9,7 +9,7 @@ use super::{Fit, Grid, Histogram, MultiRangeFit, Search};
 pub struct RangeFit {
     /// What one code step is worth, in the values' unit; always a normal number above 0.
     pub scale: f32,
-    /// The unsigned stored code, `0..=2^bits-1`, that means 0. Signed storage takes `2^(bits-1)` off codes and zero point.
+    /// The unsigned stored code, `0..=2^bits-1`, that means 0. Signed codes take `2^(bits-1)` off codes and zero point.
     pub zero_point: i32,
     /// Sum of squared errors over all counted values, each taken to lie at the centre of its bin; zeros cost nothing.
     pub error: f64,

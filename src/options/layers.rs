@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Granularity, Spelling, Storage};
+use super::{CodeType, Granularity, Spelling};
 use crate::error::{Error, Result};
 
 /// What is different for the layers whose weights or nodes match; what is `None` is as for all others.
@@ -16,11 +16,11 @@ pub struct LayerRule {
     #[serde(rename = "match")]
     pub matching: String,
     /// Storage of the weights; `Some(None)` leaves them float.
-    #[serde(default, deserialize_with = "storage")]
-    pub weights: Option<Option<Storage>>,
+    #[serde(default, deserialize_with = "code_type")]
+    pub weights: Option<Option<CodeType>>,
     /// Storage of the activation that the layer reads; `Some(None)` leaves it float.
-    #[serde(default, deserialize_with = "storage")]
-    pub activations: Option<Option<Storage>>,
+    #[serde(default, deserialize_with = "code_type")]
+    pub activations: Option<Option<CodeType>>,
     /// How many weights share a scale.
     #[serde(default, deserialize_with = "parsed")]
     pub granularity: Option<Granularity>,
@@ -65,7 +65,7 @@ impl LayerRule {
             wrong(place, error.message())
         })?;
         for rule in &rules.layer {
-            if rule.weights == Some(Some(Storage::Int16)) {
+            if rule.weights == Some(Some(CodeType::Int16)) {
                 return Err(wrong(format!("layer {:?}", rule.matching), "int16 is a type for activations"));
             }
             if rule.spelling == Some(Spelling::MatMulNBits) {
@@ -91,11 +91,11 @@ fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err = Error>>(
     name.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
-fn storage<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Storage>>, D::Error> {
+fn code_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<CodeType>>, D::Error> {
     let name = String::deserialize(deserializer)?;
     match name.as_str() {
         "float" => Ok(Some(None)),
-        name => name.parse().map(|storage| Some(Some(storage))).map_err(serde::de::Error::custom),
+        name => name.parse().map(|code_type| Some(Some(code_type))).map_err(serde::de::Error::custom),
     }
 }
 
@@ -117,7 +117,7 @@ mod tests {
              [[layer]]\nmatch = 'conv1'\ndual = true\nspelling = 'branches'\nactivation_terms = 2\nfull_range = true\n",
         )
         .unwrap();
-        assert_eq!(rules[0].weights, Some(Some(Storage::Int8)));
+        assert_eq!(rules[0].weights, Some(Some(CodeType::Int8)));
         assert_eq!(rules[0].activations, Some(None));
         assert_eq!((rules[0].granularity, rules[0].dual), (Some(Granularity::Block(32)), None));
         assert_eq!((rules[1].weights, rules[1].dual), (None, Some(true)));

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Container, Granularity, Options};
+use super::{Granularity, Options, Storage};
 use crate::error::{Error, Result};
 
 /// Block sizes for which onnxruntime has kernels: powers of two in this range.
@@ -13,13 +13,13 @@ pub fn fits_nbits(size: usize) -> bool {
     size.is_power_of_two() && NBITS_BLOCKS.contains(&size)
 }
 
-/// Whether MatMulNBits has a form for weights of `granularity` in `container`.
-pub(super) fn has_nbits(granularity: Granularity, container: Container) -> bool {
+/// Whether MatMulNBits has a form for weights of `granularity` in `storage`.
+pub(super) fn has_nbits(granularity: Granularity, storage: Storage) -> bool {
     let blocks = match granularity {
         Granularity::Block(size) => fits_nbits(size),
         Granularity::Channel | Granularity::Tensor => true,
     };
-    blocks && container == Container::Packed
+    blocks && storage == Storage::Packed
 }
 
 impl Options {
@@ -28,10 +28,10 @@ impl Options {
     /// # Errors
     /// [`Error::Options`].
     pub fn check_nbits(&self) -> Result<()> {
-        if !self.matmul_nbits || has_nbits(self.granularity, self.container) {
+        if !self.matmul_nbits || has_nbits(self.granularity, self.storage) {
             return Ok(());
         }
-        if self.container == Container::Int8 {
+        if self.storage == Storage::Int8 {
             return Err(Error::options(
                 "--matmul-nbits packs two codes to a byte, and --storage int8 asks for one",
                 "leave one of the two out",
@@ -50,23 +50,19 @@ mod tests {
 
     #[test]
     fn what_matmulnbits_cannot_have_is_refused_with_what_it_can() {
-        let with = |granularity, container| Options {
-            matmul_nbits: true,
-            granularity,
-            container,
-            ..Options::default()
-        };
+        let with =
+            |granularity, storage| Options { matmul_nbits: true, granularity, storage, ..Options::default() };
         for size in [16, 32, 64, 128, 256] {
-            assert!(with(Granularity::Block(size), Container::Packed).check_nbits().is_ok());
+            assert!(with(Granularity::Block(size), Storage::Packed).check_nbits().is_ok());
         }
-        assert!(with(Granularity::Tensor, Container::Packed).check_nbits().is_ok());
+        assert!(with(Granularity::Tensor, Storage::Packed).check_nbits().is_ok());
         for size in [1, 8, 24, 100, 512] {
-            let options = with(Granularity::Block(size), Container::Packed);
+            let options = with(Granularity::Block(size), Storage::Packed);
             let error = options.check_nbits().unwrap_err().to_string();
             assert!(error.contains(&format!("block:{size}")) && error.contains("block:16"), "{error}");
             assert!(Options { matmul_nbits: false, ..options }.check_nbits().is_ok());
         }
-        let error = with(Granularity::Channel, Container::Int8).check_nbits().unwrap_err().to_string();
+        let error = with(Granularity::Channel, Storage::Int8).check_nbits().unwrap_err().to_string();
         assert!(error.contains("--storage int8"), "{error}");
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Container, OPSET};
+use super::{OPSET, Storage};
 use crate::error::{Error, Result};
 
 /// The newest opset to which the way of every standard operator is known. onnxruntime 1.32 loads models of opset 28, but
@@ -35,17 +35,17 @@ impl Opset {
     pub const KEEP: &'static str = "keep";
 
     /// The opset to raise a model to where nothing is asked for: the oldest that knows the types.
-    pub fn usual(container: Container, blocks: bool) -> Self {
-        Self::AtLeast(if container == Container::Int8 && !blocks { LEAST_OPSET } else { OPSET })
+    pub fn usual(storage: Storage, blocks: bool) -> Self {
+        Self::AtLeast(if storage == Storage::Int8 && !blocks { LEAST_OPSET } else { OPSET })
     }
 
     /// Refuses an opset that has no 4-bit types where these are to be written.
     ///
     /// # Errors
     /// [`Error::Options`].
-    pub fn check(self, container: Container) -> Result<()> {
+    pub fn check(self, storage: Storage) -> Result<()> {
         match self {
-            Self::AtLeast(opset) if opset < OPSET && container == Container::Packed => Err(Error::options(
+            Self::AtLeast(opset) if opset < OPSET && storage == Storage::Packed => Err(Error::options(
                 format!("opset {opset} has no 4-bit types, which came with opset {OPSET}"),
                 format!("choose {OPSET} to {NEWEST_OPSET}, or --storage int8; {KEEP_WORDS}"),
             )),
@@ -133,7 +133,7 @@ mod tests {
             assert!(error.contains("--opset keep"), "{error}");
         }
         let old = "20".parse::<Opset>().unwrap();
-        assert!(old.check(Container::Packed).unwrap_err().to_string().contains("4-bit"));
-        assert!(old.check(Container::Int8).is_ok());
+        assert!(old.check(Storage::Packed).unwrap_err().to_string().contains("4-bit"));
+        assert!(old.check(Storage::Int8).is_ok());
     }
 }

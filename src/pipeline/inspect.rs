@@ -42,7 +42,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
             axis: site.by_kernel.and_then(Partition::axis),
             readers: site.readers.len(),
             bytes: site.bytes(),
-            storage: None,
+            code_type: None,
         })
         .collect();
     let index = Index::new(original.graph());
@@ -56,7 +56,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
             axis: None,
             readers: node.output.first().map_or(0, |output| index.consumers(output).len()),
             bytes: tensor.raw_data.as_ref().map_or(0, |raw| raw.len() as u64),
-            storage: Some(dtype_name(tensor.data_type()).to_lowercase()),
+            code_type: Some(dtype_name(tensor.data_type()).to_lowercase()),
         });
     }
     let fault_lines =

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::onnx::proto::{GraphProto, TensorProto};
 use crate::onnx::{self, Dtype, Model, element_count, tensors};
-use crate::options::{Container, LARGE, LARGE_WITHOUT_SAMPLES, Spelling};
+use crate::options::{LARGE, LARGE_WITHOUT_SAMPLES, Spelling, Storage};
 use crate::plan::{Decision, NBits, Plan, Sizes, WeightDecision};
 
 /// SHA-256 of the model as one message, in hexadecimal.
@@ -103,17 +103,17 @@ pub(super) fn nodes(graph: &GraphProto) -> usize {
 }
 
 /// Bits that the codes, scales and zero points of weights take.
-pub(super) fn weight_bits(weight: &WeightDecision, container: Container) -> u64 {
+pub(super) fn weight_bits(weight: &WeightDecision, storage: Storage) -> u64 {
     if let (Spelling::MatMulNBits, Ok(form)) = (weight.spelling, NBits::of(weight)) {
         let zero_points = if form.has_zero_points(weight) { form.zero_bytes() } else { 0 };
         let scales = form.blocks() as u64 * weight.scale_float().bytes();
         return 8 * form.rows as u64 * ((form.row_bytes() + zero_points) as u64 + scales);
     }
     let bits = weight.terms.iter().map(|term| {
-        let wide = container == Container::Int8;
+        let wide = storage == Storage::Int8;
         let written = !wide && term.zero_points.iter().any(|&zero| zero != 0);
         let zero_points = if written { term.zero_points.len() as u64 } else { 0 };
-        let width = u64::from(term.storage.bits()).max(if wide { 8 } else { 0 });
+        let width = u64::from(term.code_type.bits()).max(if wide { 8 } else { 0 });
         let scale = 8 * weight.scale_float().bytes();
         width * (term.codes.len() as u64 + zero_points) + scale * term.scales.len() as u64
     });
@@ -137,7 +137,7 @@ pub(super) fn sizes(before: u64, after: u64, prepared: &Model, written: &Model, 
     let (mut macs, mut extra) = (Some(0u64), Some(0u64));
     for decision in &plan.decisions {
         let Decision::Weight(weight) = decision else { continue };
-        bits += weight_bits(weight, plan.container);
+        bits += weight_bits(weight, plan.storage);
         elements += weight.dims.iter().product::<i64>().unsigned_abs();
         let add = |sum: Option<u64>, times: usize| sum?.checked_add(weight.macs?.checked_mul(times as u64)?);
         macs = add(macs, 1);

@@ -1,7 +1,7 @@
 //! Whether a decision is consistent in itself.
 
 use super::{ActivationDecision, ActivationTerm, Decision, NBits, Saturation, WeightDecision, WeightTerm};
-use crate::options::{Spelling, Storage};
+use crate::options::{CodeType, Spelling};
 
 /// More terms than this are no use to anybody: each costs a product of its own.
 const MOST_TERMS: usize = 8;
@@ -54,13 +54,13 @@ impl WeightTerm {
         };
         let (bits, signed) = (self.codes.bits(), self.codes.is_signed());
         // Of the right width and sign no code is out of range.
-        let right = bits == self.storage.bits() && signed == self.storage.is_signed();
+        let right = bits == self.code_type.bits() && signed == self.code_type.is_signed();
         if !right || self.codes.len() != groups.elements() {
             let sign = if signed { "signed " } else { "" };
             return Some(format!(
                 "{} {sign}codes of {bits} bits for {} {dims:?}",
                 self.codes.len(),
-                self.storage
+                self.code_type
             ));
         }
         if scales != groups.count() || zeros != scales {
@@ -73,7 +73,7 @@ impl WeightTerm {
         if let Some(problem) = self.scales.iter().find_map(|&scale| not_positive(scale)) {
             return Some(problem);
         }
-        self.zero_points.iter().find_map(|&code| stray("code", code, self.storage))
+        self.zero_points.iter().find_map(|&code| stray("code", code, self.code_type))
     }
 }
 
@@ -84,7 +84,7 @@ impl ActivationDecision {
             return Some(problem);
         }
         let problem = |term: &ActivationTerm| {
-            not_positive(term.scale).or_else(|| stray("zero point", term.zero_point, term.storage))
+            not_positive(term.scale).or_else(|| stray("zero point", term.zero_point, term.code_type))
         };
         let terms = self.terms.iter().enumerate();
         let found = terms.filter_map(|(at, term)| Some((at, problem(term)?))).next();
@@ -105,10 +105,10 @@ fn not_positive(scale: f32) -> Option<String> {
     (!(scale.is_finite() && scale > 0.0)).then(|| format!("scale {scale} is not above zero and finite"))
 }
 
-fn stray(what: &str, code: i16, storage: Storage) -> Option<String> {
-    let (lowest, highest) = storage.range();
+fn stray(what: &str, code: i16, code_type: CodeType) -> Option<String> {
+    let (lowest, highest) = code_type.range();
     let outside = !(lowest..=highest).contains(&i32::from(code));
-    outside.then(|| format!("{what} {code} is no {storage} code"))
+    outside.then(|| format!("{what} {code} is no {code_type} code"))
 }
 
 #[cfg(test)]
@@ -118,11 +118,11 @@ mod tests {
 
     fn weight() -> WeightDecision {
         let term = WeightTerm {
-            storage: Storage::Int4,
+            code_type: CodeType::Int4,
             partition: Partition::Block { axis: 1, size: 2 },
             scales: vec![0.5, 1.0, 2.0, 4.0],
             zero_points: vec![0, 0, -1, 0],
-            codes: Codes::new(Storage::Int4, &[1, 2, 3, -8, 7, 0]),
+            codes: Codes::new(CodeType::Int4, &[1, 2, 3, -8, 7, 0]),
         };
         WeightDecision {
             tensor: "w".into(),
@@ -156,8 +156,8 @@ mod tests {
         let cases: [(&str, Change); 10] = [
             ("0 terms", |it| it.terms.clear()),
             ("9 terms", |it| it.terms = vec![it.terms[0].clone(); 9]),
-            ("term 1: 5 signed codes", |it| it.terms[1].codes = Codes::new(Storage::Int4, &[0; 5])),
-            ("of 8 bits", |it| it.terms[0].codes = Codes::new(Storage::Int8, &[0; 6])),
+            ("term 1: 5 signed codes", |it| it.terms[1].codes = Codes::new(CodeType::Int4, &[0; 5])),
+            ("of 8 bits", |it| it.terms[0].codes = Codes::new(CodeType::Int8, &[0; 6])),
             ("3 scales and 4 zero points", |it| it.terms[0].scales.truncate(3)),
             ("which has 4 groups", |it| it.terms[0].zero_points.truncate(3)),
             ("axis: 2", |it| it.terms[0].partition = Partition::Channel { axis: 2 }),
@@ -178,9 +178,9 @@ mod tests {
         let with = |code: i16, saturation| {
             let mut weight = weight();
             weight.terms.truncate(1);
-            weight.terms[0].storage = Storage::Int8;
+            weight.terms[0].code_type = CodeType::Int8;
             weight.terms[0].zero_points = vec![0; 4];
-            weight.terms[0].codes = Codes::new(Storage::Int8, &[1, code, 3, -64, 7, 64]);
+            weight.terms[0].codes = Codes::new(CodeType::Int8, &[1, code, 3, -64, 7, 64]);
             weight.saturation = saturation;
             weight.problem()
         };
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn inconsistent_activations_are_told_apart() {
-        let term = ActivationTerm { storage: Storage::Uint4, scale: 1.0, zero_point: 15 };
+        let term = ActivationTerm { code_type: CodeType::Uint4, scale: 1.0, zero_point: 15 };
         let with = |terms: Vec<ActivationTerm>| {
             let decision = ActivationDecision {
                 tensor: "x".into(),

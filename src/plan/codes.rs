@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::onnx::{let_go, spooled};
-use crate::options::Storage;
+use crate::options::CodeType;
 
 /// Stored codes (zero point not subtracted) in the tensor's element order.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -20,9 +20,9 @@ pub struct Codes {
 }
 
 impl Codes {
-    /// `values`, each within the range of `storage`.
-    pub fn new(storage: Storage, values: &[i16]) -> Self {
-        let mut codes = CodesMut::zeros(storage, values.len());
+    /// `values`, each within the range of `code_type`.
+    pub fn new(code_type: CodeType, values: &[i16]) -> Self {
+        let mut codes = CodesMut::zeros(code_type, values.len());
         values.iter().enumerate().for_each(|(at, &value)| codes.set(at, value));
         codes.in_memory()
     }
@@ -77,7 +77,7 @@ impl Codes {
         let_go(&self.bytes[byte(range.start)..byte(range.end)]);
     }
 
-    /// With the codes of a signed storage type brought back from two's complement.
+    /// With the codes of a signed type brought back from two's complement.
     pub fn sign_extended(self) -> Self {
         Self { signed: true, ..self }
     }
@@ -93,14 +93,14 @@ pub struct CodesMut {
 }
 
 impl CodesMut {
-    /// `count` codes for `storage`, all zero.
-    pub fn zeros(storage: Storage, count: usize) -> Self {
-        let bits = storage.bits();
+    /// `count` codes for `code_type`, all zero.
+    pub fn zeros(code_type: CodeType, count: usize) -> Self {
+        let bits = code_type.bits();
         let bytes = vec![0; (count * bits as usize).div_ceil(8)];
-        Self { bits, signed: storage.is_signed(), count, bytes }
+        Self { bits, signed: code_type.is_signed(), count, bytes }
     }
 
-    /// Replaces the code at `at`, which exists, by `code`, which is within the range of the storage type.
+    /// Replaces the code at `at`, which exists, by `code`, which is within the range of the code type.
     pub fn set(&mut self, at: usize, code: i16) {
         match self.bits {
             4 => {
@@ -153,16 +153,16 @@ impl<'de> Deserialize<'de> for Codes {
         let text = String::deserialize(deserializer)?;
         let wrong = |what: &str| serde::de::Error::custom(format!("codes: {what}"));
         let (bits, digits) = text.split_once(':').ok_or_else(|| wrong("expected BITS:HEXDIGITS"))?;
-        let storage = match bits {
-            "4" => Storage::Uint4,
-            "8" => Storage::Uint8,
+        let code_type = match bits {
+            "4" => CodeType::Uint4,
+            "8" => CodeType::Uint8,
             _ => return Err(wrong("4 or 8 bits")),
         };
-        let width = storage.bits() as usize / 4;
+        let width = code_type.bits() as usize / 4;
         if !digits.len().is_multiple_of(width) {
             return Err(wrong("an odd number of digits"));
         }
-        let mut codes = CodesMut::zeros(storage, digits.len() / width);
+        let mut codes = CodesMut::zeros(code_type, digits.len() / width);
         for (at, digits) in digits.as_bytes().chunks(width).enumerate() {
             let digit = |digit: &u8| char::from(*digit).to_digit(16);
             let code = digits.iter().try_fold(0, |code, next| Some(code << 4 | digit(next)?));
@@ -178,11 +178,11 @@ mod tests {
 
     #[test]
     fn codes_return_from_text() {
-        let four = Codes::new(Storage::Int4, &[-8, -1, 0, 7, -3]);
+        let four = Codes::new(CodeType::Int4, &[-8, -1, 0, 7, -3]);
         let text = serde_json::to_string(&four).unwrap();
         assert_eq!(text, "\"4:8f07d\"");
         assert_eq!(serde_json::from_str::<Codes>(&text).unwrap().sign_extended(), four);
-        let eight = Codes::new(Storage::Uint8, &[0, 127, 255]);
+        let eight = Codes::new(CodeType::Uint8, &[0, 127, 255]);
         assert_eq!(serde_json::from_str::<Codes>(&serde_json::to_string(&eight).unwrap()).unwrap(), eight);
     }
 
@@ -196,17 +196,17 @@ mod tests {
     #[test]
     fn codes_lie_as_a_model_has_them() {
         let values: Vec<i16> = vec![1, -2, 7];
-        for (storage, bytes) in [
-            (Storage::Int4, vec![0xe1, 0x07]),
-            (Storage::Int8, vec![1, 0xfe, 7]),
-            (Storage::Int16, vec![1, 0, 0xfe, 0xff, 7, 0]),
+        for (code_type, bytes) in [
+            (CodeType::Int4, vec![0xe1, 0x07]),
+            (CodeType::Int8, vec![1, 0xfe, 7]),
+            (CodeType::Int16, vec![1, 0, 0xfe, 0xff, 7, 0]),
         ] {
-            let codes = Codes::new(storage, &values);
+            let codes = Codes::new(code_type, &values);
             assert_eq!(codes.bytes()[..], bytes[..]);
             assert_eq!(codes.iter().collect::<Vec<_>>(), values);
         }
-        let mut codes = CodesMut::zeros(Storage::Uint4, 2);
+        let mut codes = CodesMut::zeros(CodeType::Uint4, 2);
         [(1, 15), (0, 9), (1, 3)].into_iter().for_each(|(at, code)| codes.set(at, code));
-        assert_eq!(codes.finish().unwrap(), Codes::new(Storage::Uint4, &[9, 3]));
+        assert_eq!(codes.finish().unwrap(), Codes::new(CodeType::Uint4, &[9, 3]));
     }
 }

@@ -12,7 +12,7 @@ use super::codes::Codes;
 use super::float::Float;
 use super::partition::{Groups, Partition};
 use super::site::{Read, Skip};
-use crate::options::{Bias, Container, HELD, Opset, Spelling, Storage};
+use crate::options::{Bias, CodeType, HELD, Opset, Spelling, Storage};
 
 /// The version of the plan's form. Raised when a reader of the old form could be misled.
 pub const VERSION: u32 = 2;
@@ -34,8 +34,8 @@ pub struct Plan {
     #[serde(default)]
     pub opset: Opset,
     /// How 4-bit codes are stored.
-    #[serde(default)]
-    pub container: Container,
+    #[serde(default, rename = "container")]
+    pub storage: Storage,
     /// How biases beside quantized inputs are stored.
     #[serde(default)]
     pub bias: Bias,
@@ -133,7 +133,7 @@ impl WeightDecision {
     /// The smallest and the largest code that its terms may have.
     pub fn code_range(&self) -> Option<(i32, i32)> {
         let held = self.saturation == Some(Saturation::Avoided);
-        self.terms.first().map(|term| if held { HELD } else { term.storage.range() })
+        self.terms.first().map(|term| if held { HELD } else { term.code_type.range() })
     }
 
     /// The values that the weights stand for: terms decoded and added in order, as ONNX does it, in the type of the scales, and
@@ -194,12 +194,13 @@ pub struct Residuals {
 #[serde(deny_unknown_fields)]
 pub struct WeightTerm {
     /// Type of the codes.
-    pub storage: Storage,
+    #[serde(rename = "storage")]
+    pub code_type: CodeType,
     /// Which elements share a scale.
     pub partition: Partition,
     /// The scales, one a group.
     pub scales: Vec<f32>,
-    /// The zero points, as many as scales; in the range of the storage type.
+    /// The zero points, as many as scales; in the range of the code type.
     pub zero_points: Vec<i16>,
     /// The codes.
     pub codes: Codes,

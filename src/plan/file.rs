@@ -51,7 +51,7 @@ pub fn read(path: &Path) -> Result<Plan> {
         serde_json::from_str(&text).map_err(|error| wrong("JSON".into(), error.to_string()))?;
     for decision in &mut plan.decisions {
         if let Decision::Weight(weight) = decision {
-            for term in weight.terms.iter_mut().filter(|term| term.storage.is_signed()) {
+            for term in weight.terms.iter_mut().filter(|term| term.code_type.is_signed()) {
                 term.codes = std::mem::take(&mut term.codes).sign_extended();
             }
         }

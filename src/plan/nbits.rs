@@ -4,7 +4,7 @@ use super::float::Float;
 use super::{Partition, Read, WeightDecision, WeightTerm};
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{Index, dtype_name, float, int, is_standard, operator_label};
-use crate::options::{NBITS_BLOCKS, Storage, fits_nbits};
+use crate::options::{CodeType, NBITS_BLOCKS, fits_nbits};
 
 /// The opset from which Add takes operands of any shapes.
 const OPSET_BROADCAST: i64 = 7;
@@ -33,7 +33,7 @@ impl NBits {
     /// The reason, in words.
     pub fn of(decision: &WeightDecision) -> Result<Self, String> {
         let [term] = decision.terms.as_slice() else { return Err(format!("{} terms", decision.terms.len())) };
-        fits_nbits_weights(Some(term.storage), decision.reads.iter(), &decision.dims, decision.float)?;
+        fits_nbits_weights(Some(term.code_type), decision.reads.iter(), &decision.dims, decision.float)?;
         let &[first, second] = decision.dims.as_slice() else { return Err("no matrix".into()) };
         let (by_rows, size) = match term.partition {
             Partition::Channel { axis } => (axis == 0, None),
@@ -104,7 +104,7 @@ impl NBits {
 
 /// What makes the codes of `term` unsigned when it is added.
 fn offset(term: &WeightTerm) -> i16 {
-    -term.storage.range().0 as i16
+    -term.code_type.range().0 as i16
 }
 
 fn wrong_block(size: usize) -> String {
@@ -112,19 +112,19 @@ fn wrong_block(size: usize) -> String {
     format!("blocks of {size}, which is no power of two from {least} to {most}")
 }
 
-/// Whether MatMulNBits has a form for weights with `storage`, where that is known, `dims` and the element type `float`, at all of
+/// Whether MatMulNBits has a form for weights with `code_type`, where that is known, `dims` and the element type `float`, at all of
 /// their `reads`.
 ///
 /// # Errors
 /// Why not, in words.
 pub fn fits_nbits_weights<'r>(
-    storage: Option<Storage>,
+    code_type: Option<CodeType>,
     reads: impl Iterator<Item = &'r Read>,
     dims: &[i64],
     float: Float,
 ) -> Result<(), String> {
-    if let Some(storage) = storage.filter(|storage| storage.bits() != 4) {
-        return Err(format!("{storage} codes"));
+    if let Some(code_type) = code_type.filter(|code_type| code_type.bits() != 4) {
+        return Err(format!("{code_type} codes"));
     }
     for read in reads {
         if !matches!(read.operator.as_str(), "MatMul" | "Gemm") {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::options::Container;
+use crate::options::Storage;
 
 use super::decision::{Decision, Plan, WeightDecision};
 use super::outcome::Doubt;
@@ -52,8 +52,8 @@ impl<'p> Layer<'p> {
     }
 
     /// How 4-bit codes are stored.
-    pub fn container(&self) -> Container {
-        self.plan.container
+    pub fn storage(&self) -> Storage {
+        self.plan.storage
     }
 
     /// The plan with the decisions on this layer alone.
@@ -84,7 +84,7 @@ impl<'p> Layer<'p> {
             subject: self.plan.subject.clone(),
             precision: self.plan.precision.clone(),
             opset: self.plan.opset,
-            container: self.plan.container,
+            storage: self.plan.storage,
             bias: self.plan.bias,
             explicit_zero_points: self.plan.explicit_zero_points,
             shapes: self.plan.shapes.clone(),

@@ -1,6 +1,6 @@
 //! A small conversion that the tests of the reports render.
 
-use crate::options::{Budget, Opset, Spelling, Storage};
+use crate::options::{Budget, CodeType, Opset, Spelling};
 use crate::plan::{
     ActivationDecision, ActivationTerm, BiasChange, Budgeted, Change, Codes, Confirmed, Decision, Float,
     Gain, Inspection, Judges, Keep, LayerSensitivity, Loss, Outcome, OutputError, Partition, Plan, Prepared,
@@ -25,11 +25,11 @@ pub fn outcome() -> Outcome {
         dims: vec![16, 3, 3, 3],
         reads: vec![read(1)],
         terms: vec![WeightTerm {
-            storage: Storage::Int4,
+            code_type: CodeType::Int4,
             partition: Partition::Channel { axis: 0 },
             scales: vec![0.5; 16],
             zero_points: vec![0; 16],
-            codes: Codes::new(Storage::Int4, &[3; 432]),
+            codes: Codes::new(CodeType::Int4, &[3; 432]),
         }],
         spelling: Spelling::Sum,
         saturation: None,
@@ -55,7 +55,7 @@ pub fn outcome() -> Outcome {
         tensor: "input".into(),
         reads: vec![read(0)],
         returned: false,
-        terms: vec![ActivationTerm { storage: Storage::Uint8, scale: 0.024, zero_point: 0 }],
+        terms: vec![ActivationTerm { code_type: CodeType::Uint8, scale: 0.024, zero_point: 0 }],
         range: (0.0, 6.125),
         sqnr_db: None,
         reason: "least squared error".into(),
@@ -66,7 +66,7 @@ pub fn outcome() -> Outcome {
         subject: Subject { file: "net.onnx".into(), sha256: "00".into() },
         precision: "w4a8".into(),
         opset: Opset::default(),
-        container: crate::options::Container::Packed,
+        storage: crate::options::Storage::Packed,
         bias: crate::options::Bias::Float,
         explicit_zero_points: false,
         shapes: Vec::new(),
@@ -192,7 +192,7 @@ pub fn inspection() -> Inspection {
             axis: Some(0),
             readers: 1,
             bytes: 1728,
-            storage: None,
+            code_type: None,
         }],
         skips: vec![skip("layer1.conv.bias", Keep::Bias)],
         faults: vec!["node boxes: NonMaxSuppression is not supported".into()],

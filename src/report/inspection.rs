@@ -48,7 +48,7 @@ fn row(site: &SiteRow, layout: Layout) -> Vec<String> {
         site.axis.map_or_else(|| "none".into(), |axis| axis.to_string()),
         words::count(site.readers as u64),
         words::bytes(site.bytes),
-        site.storage.clone().unwrap_or_else(|| "float".into()),
+        site.code_type.clone().unwrap_or_else(|| "float".into()),
     ]
 }
 

@@ -153,7 +153,7 @@ fn weight_row(weight: &WeightDecision) -> Value {
         "operator": operators(&weight.reads),
         "nodes": nodes(&weight.reads),
         "dims": weight.dims,
-        "bits": weight.terms.iter().map(|term| term.storage.bits()).sum::<u32>(),
+        "bits": weight.terms.iter().map(|term| term.code_type.bits()).sum::<u32>(),
         "code_range": weight.code_range(),
         "saturation": weight.saturation,
         "terms": weight.terms.iter().map(weight_term).collect::<Vec<_>>(),
@@ -172,7 +172,7 @@ fn weight_term(term: &WeightTerm) -> Value {
         Partition::Tensor | Partition::Channel { .. } => None,
     };
     json!({
-        "storage": term.storage,
+        "storage": term.code_type,
         "granularity": term.partition.name(),
         "axis": term.partition.axis(),
         "block": block,
@@ -186,7 +186,7 @@ fn activation_row(activation: &ActivationDecision) -> Value {
         "tensor": activation.tensor,
         "operator": operators(&activation.reads),
         "nodes": nodes(&activation.reads),
-        "bits": activation.terms.iter().map(|term| term.storage.bits()).sum::<u32>(),
+        "bits": activation.terms.iter().map(|term| term.code_type.bits()).sum::<u32>(),
         "terms": activation.terms,
         "range": activation.range,
         "sqnr_db": activation.sqnr_db,
@@ -218,7 +218,7 @@ fn stages(seconds: &[(String, f64)]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Storage;
+    use crate::options::CodeType;
     use crate::plan::{
         Doubt, DoubtKind, Reported, ReportedBudget, ReportedDoubt, ReportedOutput, ReportedScore,
         ReportedSite, ReportedSizes, ReportedTerm, ReportedValidation, ReportedVerdict,
@@ -259,7 +259,7 @@ mod tests {
         let expected = Reported {
             precision: whole.plan.precision.clone(),
             sites: vec![
-                ReportedSite::Weight { terms: vec![ReportedTerm { storage: Storage::Int4 }] },
+                ReportedSite::Weight { terms: vec![ReportedTerm { code_type: CodeType::Int4 }] },
                 ReportedSite::Activation,
             ],
             sizes: ReportedSizes {

@@ -83,19 +83,19 @@ impl Layout {
     fn weight(&self, weight: &WeightDecision) -> Vec<String> {
         let bias = if weight.biases.is_empty() { "" } else { " + bias" };
         let scales = weight.terms.first().map_or_else(String::new, scales);
-        let mut storage = joined(weight.terms.iter().map(|term| term.storage.to_string()));
+        let mut stored = joined(weight.terms.iter().map(|term| term.code_type.to_string()));
         if weight.terms.len() > 1 && weight.spelling == Spelling::Branches {
-            storage += " branches";
+            stored += " branches";
         }
         if weight.spelling == Spelling::MatMulNBits {
-            storage += " MatMulNBits";
+            stored += " MatMulNBits";
         }
         let mut row = vec![
             words::name(&weight.tensor, self.name_limit()),
             operators(&weight.reads),
             words::shape(&weight.dims),
-            format!("{storage}{bias}"),
-            joined(weight.terms.iter().map(|term| term.storage.bits().to_string())),
+            format!("{stored}{bias}"),
+            joined(weight.terms.iter().map(|term| term.code_type.bits().to_string())),
             scales,
             words::decibel(weight.sqnr_db),
         ];
@@ -108,8 +108,8 @@ impl Layout {
         let mut row = vec![
             words::name(&activation.tensor, self.name_limit()),
             operators(&activation.reads),
-            joined(activation.terms.iter().map(|term| term.storage.to_string())),
-            joined(activation.terms.iter().map(|term| term.storage.bits().to_string())),
+            joined(activation.terms.iter().map(|term| term.code_type.to_string())),
+            joined(activation.terms.iter().map(|term| term.code_type.bits().to_string())),
             format!("{} to {}", words::short(low.into()), words::short(high.into())),
             joined(activation.terms.iter().map(|term| words::short(term.scale.into()))),
             joined(activation.terms.iter().map(|term| term.zero_point.to_string())),

@@ -34,7 +34,7 @@ pub fn targets(layout: Layout) -> String {
         vec![
             target.name.to_owned(),
             standing(target).to_owned(),
-            either(target.usual.containers.0.name(), target.usual.containers.1.name()),
+            either(target.usual.storages.0.name(), target.usual.storages.1.name()),
             either(&target.usual.granularities.0.to_string(), &target.usual.granularities.1.to_string()),
             target.usual.activations.to_string(),
             eight_bit_codes(target),
@@ -73,7 +73,7 @@ pub fn data() -> String {
     let form = |form: &Form| {
         json!({
             "operators": form.operators,
-            "weights": form.weights.iter().map(|storage| storage.name()).collect::<Vec<_>>(),
+            "weights": form.weights.iter().map(|code_type| code_type.name()).collect::<Vec<_>>(),
             "scales": {
                 "tensor": form.scales.tensor,
                 "channel": form.scales.channel,
@@ -85,7 +85,7 @@ pub fn data() -> String {
                 })),
             },
             "zero_points": form.zero_points,
-            "activations": form.activations.iter().map(|storage| storage.map_or("float", |it| it.name())).collect::<Vec<_>>(),
+            "activations": form.activations.iter().map(|code_type| code_type.map_or("float", |it| it.name())).collect::<Vec<_>>(),
             "activation_zero_points": form.activation_zero_points,
         })
     };
@@ -108,7 +108,7 @@ pub fn data() -> String {
             "opsets": [target.opsets.0, target.opsets.1],
             "biases": target.biases.iter().map(|bias| bias.name()).collect::<Vec<_>>(),
             "usual": {
-                "storage": [target.usual.containers.0.name(), target.usual.containers.1.name()],
+                "storage": [target.usual.storages.0.name(), target.usual.storages.1.name()],
                 "granularity": [target.usual.granularities.0.to_string(), target.usual.granularities.1.to_string()],
                 "activations": target.usual.activations.name(),
                 "placement": target.usual.placement.name(),

@@ -14,7 +14,7 @@ use crate::onnx::Names;
 use crate::error::Result;
 use crate::onnx::build::node;
 use crate::onnx::{attr, tensor_of};
-use crate::options::Container;
+use crate::options::Storage;
 use crate::plan::{ActivationDecision, ActivationTerm, Float};
 
 /// What `decision` changes.
@@ -43,7 +43,7 @@ pub(super) fn patch(decision: &ActivationDecision, scene: &Scene, names: &mut Na
     let wide = widened(x, decision, at, names, &mut patch);
     let value = wide.as_str();
     let back = match decision.terms.as_slice() {
-        [term] if scene.stored.container == Container::Int8 || stands_behind_clip_or_pool(x, scene) => {
+        [term] if scene.stored.storage == Storage::Int8 || stands_behind_clip_or_pool(x, scene) => {
             let (held, wide) = clipped(value, term, float, at, scene.opset, names, &mut patch);
             pair(&held, x, &format!("{x}_dequantized"), &wide, float, at, names, &mut patch)
         }
@@ -78,7 +78,7 @@ fn returned(decision: &ActivationDecision, scene: &Scene, names: &mut Names) -> 
     let at = producer + 1;
     let float = decision.scale_float();
     let value = widened(&value, decision, at, names, &mut patch);
-    let (held, wide) = match scene.stored.container == Container::Int8 {
+    let (held, wide) = match scene.stored.storage == Storage::Int8 {
         true => clipped(&value, term, float, at, scene.opset, names, &mut patch),
         false => (value, *term),
     };
@@ -145,14 +145,14 @@ fn clipped(
     names: &mut Names,
     patch: &mut Patch,
 ) -> (String, ActivationTerm) {
-    let storage = term.storage.with_bits(term.storage.bits().max(8));
-    let wide = ActivationTerm { storage, ..*term };
-    if storage == term.storage {
+    let code_type = term.code_type.with_bits(term.code_type.bits().max(8));
+    let wide = ActivationTerm { code_type, ..*term };
+    if code_type == term.code_type {
         return (x.to_owned(), wide);
     }
     let held = names.fresh(format!("{x}_clipped"));
     let label = names.fresh(format!("{x}_Clip"));
-    let (lowest, highest) = term.storage.range();
+    let (lowest, highest) = term.code_type.range();
     let value = |code: i32| (code - i32::from(term.zero_point)) as f32 * term.scale;
     if opset < OPSET_BOUNDS {
         let bounds = [attr::float("min", value(lowest)), attr::float("max", value(highest))];
@@ -189,9 +189,9 @@ fn dual(
             rest = left;
         }
         let stem = format!("{x}_term_{}", number + 1);
-        let (held, wide) = match scene.stored.container {
-            Container::Int8 => clipped(&rest, term, float, at, scene.opset, names, patch),
-            Container::Packed => (rest.clone(), *term),
+        let (held, wide) = match scene.stored.storage {
+            Storage::Int8 => clipped(&rest, term, float, at, scene.opset, names, patch),
+            Storage::Packed => (rest.clone(), *term),
         };
         values.push(pair(&held, &stem, &format!("{stem}_dequantized"), &wide, float, at, names, patch));
     }
@@ -220,7 +220,7 @@ fn pair(
     let quantize = names.fresh(format!("{stem}_QuantizeLinear"));
     let dequantize = names.fresh(format!("{stem}_DequantizeLinear"));
     patch.added.push(tensor_of(&scale, float.dtype(), &[], &[term.scale]));
-    patch.added.push(code_tensor(&zero, term.storage, &[], &[term.zero_point]));
+    patch.added.push(code_tensor(&zero, term.code_type, &[], &[term.zero_point]));
     let nodes = [
         node("QuantizeLinear", &quantize, &[value, &scale, &zero], &[&codes], &[]),
         node("DequantizeLinear", &dequantize, &[&codes, &scale, &zero], &[&back], &[]),

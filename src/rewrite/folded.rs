@@ -1,8 +1,8 @@
 //! What tract runs: everything quantized in the float values that it stands for. Here DequantizeLinear of constants, computed.
 
-mod container;
 mod nbits;
 mod rounded;
+mod storage;
 mod sums;
 
 use std::collections::HashSet;
@@ -21,7 +21,7 @@ pub(super) fn spell(graph: &mut GraphProto, opset: i64) -> Result<()> {
     nbits::unfold(graph, opset)?;
     sums::fold(graph)?;
     rounded::spell(graph, opset)?;
-    container::widen(graph)
+    storage::widen(graph)
 }
 
 /// Replaces every DequantizeLinear whose inputs are constants of its own graph by its value, in

@@ -27,7 +27,7 @@ use crate::onnx::Model;
 use crate::onnx::Names;
 use crate::onnx::proto::{ModelProto, OperatorSetIdProto};
 use crate::onnx::{CONTRIB, is_linear};
-use crate::options::{Container, OPSET, OPSET_HALF, Spelling, Storage};
+use crate::options::{CodeType, OPSET, OPSET_HALF, Spelling, Storage};
 use crate::plan::{Decision, Float, Partition, Plan, WeightDecision};
 use patch::Patch;
 use scene::Scene;
@@ -60,13 +60,13 @@ pub fn apply(model: &Model, plan: &Plan, first: Option<usize>) -> Result<Model> 
         if let Decision::Weight(weight) = decision {
             refuse_old_blocks(model.opset(), weight)?;
         }
-        least = least.max(opset_of(decision, plan.container));
+        least = least.max(opset_of(decision, plan.storage));
         patches.push(match decision {
             Decision::Weight(weight) => weight::patch(weight, &scene, &mut names)?,
             Decision::Activation(activation) => activation::patch(activation, &scene, &mut names)?,
         });
     }
-    let four_bits = plan.container == Container::Packed
+    let four_bits = plan.storage == Storage::Packed
         && plan.decisions.iter().take(first.unwrap_or(usize::MAX)).any(has_four_bits);
     let mut proto = model.proto.clone();
     if model.opset() < least {
@@ -99,15 +99,15 @@ fn has_four_bits(decision: &Decision) -> bool {
     match decision {
         // Bytes hold the codes of MatMulNBits.
         Decision::Weight(weight) if weight.spelling == Spelling::MatMulNBits => false,
-        Decision::Weight(weight) => weight.terms.iter().any(|term| term.storage.bits() == 4),
-        Decision::Activation(activation) => activation.terms.iter().any(|term| term.storage.bits() == 4),
+        Decision::Weight(weight) => weight.terms.iter().any(|term| term.code_type.bits() == 4),
+        Decision::Activation(activation) => activation.terms.iter().any(|term| term.code_type.bits() == 4),
     }
 }
 
 /// The opset from which the standard's QuantizeLinear and DequantizeLinear know the form of `decision`.
-fn opset_of(decision: &Decision, container: Container) -> i64 {
-    let of = |storage: Storage, float: Float| match (storage.bits(), container) {
-        (4, Container::Packed) | (16, _) => OPSET,
+fn opset_of(decision: &Decision, storage: Storage) -> i64 {
+    let of = |code_type: CodeType, float: Float| match (code_type.bits(), storage) {
+        (4, Storage::Packed) | (16, _) => OPSET,
         _ if float != Float::Float => OPSET_HALF,
         _ => OPSET_QDQ,
     };
@@ -120,10 +120,12 @@ fn opset_of(decision: &Decision, container: Container) -> i64 {
         Decision::Weight(weight) if weight.spelling == Spelling::MatMulNBits => Vec::new(),
         Decision::Weight(weight) => {
             let terms = weight.terms.iter();
-            terms.map(|term| of(term.storage, weight.scale_float()).max(partition(term.partition))).collect()
+            terms
+                .map(|term| of(term.code_type, weight.scale_float()).max(partition(term.partition)))
+                .collect()
         }
         Decision::Activation(activation) => {
-            activation.terms.iter().map(|term| of(term.storage, activation.scale_float())).collect()
+            activation.terms.iter().map(|term| of(term.code_type, activation.scale_float())).collect()
         }
     };
     each.into_iter().max().unwrap_or(1)

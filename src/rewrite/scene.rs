@@ -6,7 +6,7 @@ use super::unfit;
 use crate::error::Result;
 use crate::onnx::proto::{GraphProto, NodeProto};
 use crate::onnx::{Index, attribute, bodies, dtype_name, int, node_label, operator_label, outer_names};
-use crate::options::{Bias, Container};
+use crate::options::{Bias, Storage};
 use crate::plan::{ActivationDecision, Decision, Float, Plan, Read};
 
 /// Casts, each as what it makes and what it reads.
@@ -22,7 +22,7 @@ const MOST_VALUES: usize = 1024;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stored {
     /// How many bits 4-bit codes take.
-    pub(super) container: Container,
+    pub(super) storage: Storage,
     /// Whether zero points are written even where all of them are 0.
     pub(super) explicit_zero_points: bool,
 }
@@ -54,7 +54,7 @@ impl<'g> Scene<'g> {
         }
         let mut mentions = HashMap::new();
         graph.node.iter().flat_map(bodies).for_each(|body| count(body, &mut mentions));
-        let stored = Stored { container: plan.container, explicit_zero_points: plan.explicit_zero_points };
+        let stored = Stored { storage: plan.storage, explicit_zero_points: plan.explicit_zero_points };
         let low = (plan.bias == Bias::Int32).then(|| {
             let activation = |decision: &'g Decision| match decision {
                 Decision::Activation(activation) => Some((activation.tensor.as_str(), activation)),

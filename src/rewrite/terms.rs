@@ -10,7 +10,7 @@ use crate::onnx::Names;
 use crate::onnx::build::node;
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{Dtype, Scratch, attr, tensor, tensor_of};
-use crate::options::{Container, Storage};
+use crate::options::{CodeType, Storage};
 use crate::plan::{Codes, Partition, WeightDecision, WeightTerm};
 
 /// What the name of codes has behind that of the weights.
@@ -31,10 +31,10 @@ pub(super) fn dequantized(
     };
     let codes = names.fresh(format!("{stem}{QUANTIZED}"));
     let scale = names.fresh(format!("{stem}_scale"));
-    let wide = stored.container == Container::Int8 && term.storage.bits() == 4;
+    let wide = stored.storage == Storage::Int8 && term.code_type.bits() == 4;
     let (kind, raw) = match wide {
         true => (Dtype::Int8, widened(term, &decision.dims)?),
-        false => (dtype(term.storage), term.codes.bytes().clone()),
+        false => (dtype(term.code_type), term.codes.bytes().clone()),
     };
     patch.added.push(tensor(&*codes, kind, &decision.dims, raw));
     let float = decision.scale_float().dtype();
@@ -44,8 +44,8 @@ pub(super) fn dequantized(
     if any || stored.explicit_zero_points {
         let zero = names.fresh(format!("{stem}_zero_point"));
         patch.added.push(match wide {
-            true => code_tensor(&zero, Storage::Int8, &dims, &vec![0; term.zero_points.len()]),
-            false => code_tensor(&zero, term.storage, &dims, &term.zero_points),
+            true => code_tensor(&zero, CodeType::Int8, &dims, &vec![0; term.zero_points.len()]),
+            false => code_tensor(&zero, term.code_type, &dims, &term.zero_points),
         });
         inputs.push(zero);
     }
@@ -95,16 +95,16 @@ pub(super) fn added(values: &[String], output: &str, stem: &str, names: &mut Nam
 }
 
 /// Codes as an initializer, two to a byte where they have four bits.
-pub(super) fn code_tensor(name: &str, storage: Storage, dims: &[i64], codes: &[i16]) -> TensorProto {
-    tensor(name, dtype(storage), dims, Codes::new(storage, codes).bytes().clone())
+pub(super) fn code_tensor(name: &str, code_type: CodeType, dims: &[i64], codes: &[i16]) -> TensorProto {
+    tensor(name, dtype(code_type), dims, Codes::new(code_type, codes).bytes().clone())
 }
 
-fn dtype(storage: Storage) -> Dtype {
-    match storage {
-        Storage::Int4 => Dtype::Int4,
-        Storage::Uint4 => Dtype::Uint4,
-        Storage::Int8 => Dtype::Int8,
-        Storage::Uint8 => Dtype::Uint8,
-        Storage::Int16 => Dtype::Int16,
+fn dtype(code_type: CodeType) -> Dtype {
+    match code_type {
+        CodeType::Int4 => Dtype::Int4,
+        CodeType::Uint4 => Dtype::Uint4,
+        CodeType::Int8 => Dtype::Int8,
+        CodeType::Uint8 => Dtype::Uint8,
+        CodeType::Int16 => Dtype::Int16,
     }
 }

@@ -6,7 +6,7 @@ use super::{Solver, expect, weights};
 use crate::error::Result;
 use crate::mmse::{Histogram, MultiRangeFit, fit_range_min_max, fit_range_multi, fit_range_symmetric};
 use crate::onnx::{Index, floats};
-use crate::options::{Placement, Scales, Spelling, Storage};
+use crate::options::{CodeType, Placement, Scales, Spelling};
 use crate::plan::{
     ActivationDecision, ActivationSite, ActivationTerm, Decision, Float, Keep, Kernel, Layout, Origin, Read,
     WeightSite,
@@ -24,7 +24,7 @@ impl Solver<'_> {
         for read in &site.reads {
             if let Some(at) = self.layer_of(read) {
                 let layer = &self.layers[at];
-                if layer.activation.is_none_or(|storage| storage.bits() > 4) {
+                if layer.activation.is_none_or(|code_type| code_type.bits() > 4) {
                     return Ok(None);
                 }
                 sites.push((&self.analysis.weights[at], read.at));
@@ -105,12 +105,13 @@ impl Solver<'_> {
                 _ => None,
             })
         };
-        let storage = |decision: &ActivationDecision| decision.terms.first().map(|term| term.storage);
+        let code_type = |decision: &ActivationDecision| decision.terms.first().map(|term| term.code_type);
         Ok(match &site.origin {
             Origin::Any => Made::Float,
             Origin::Moved(source) => low(source).map_or(Made::Float, Made::Moved),
             Origin::Operator(inputs) => {
-                let all = inputs.iter().map(|input| low(input).and_then(storage)).collect::<Option<Vec<_>>>();
+                let all =
+                    inputs.iter().map(|input| low(input).and_then(code_type)).collect::<Option<Vec<_>>>();
                 all.and_then(|all| all.first().copied()).map_or(Made::Float, Made::Low)
             }
             Origin::Layer(at) => {
@@ -143,7 +144,7 @@ pub(super) enum Made<'d> {
     /// In float, or by whatever.
     Float,
     /// In integers: it may be low-bit even where no layer asks for it, with these codes.
-    Low(Storage),
+    Low(CodeType),
     /// Moved from another, whose decision this is.
     Moved(&'d ActivationDecision),
 }
@@ -163,15 +164,15 @@ pub(super) fn solve(
     // Where weights were meant to be float, activations alone are low-bit; where they had to stay so, neither is.
     let taken: Vec<_> =
         asked.into_iter().filter(|(_, layer, met, _)| *met || layer.weights.is_none()).collect();
-    let asked = widest(taken.iter().map(|&(_, _, _, storage)| storage));
+    let asked = widest(taken.iter().map(|&(_, _, _, code_type)| code_type));
     let mut reason = String::new();
-    let storage = match (asked, made) {
-        (Some(storage), _) => storage,
-        (None, Made::Low(storage)) => {
+    let code_type = match (asked, made) {
+        (Some(code_type), _) => code_type,
+        (None, Made::Low(code_type)) => {
             reason += ", between integer operators";
-            storage.with_bits(storage.bits().max(8))
+            code_type.with_bits(code_type.bits().max(8))
         }
-        (None, Made::Moved(source)) => source.terms.first().map_or(Storage::Uint8, |term| term.storage),
+        (None, Made::Moved(source)) => source.terms.first().map_or(CodeType::Uint8, |term| term.code_type),
         (None, Made::Float) if readers.is_empty() => return Err(Keep::MadeInFloat),
         (None, Made::Float) if none_asks => {
             let why = readers.iter().find_map(|(_, layer, _)| layer.activation_why.clone());
@@ -182,23 +183,23 @@ pub(super) fn solve(
     let histogram = seen.histogram.filter(|histogram| histogram.count() > 0).ok_or(Keep::NoStatistics)?;
     let weighted = seen.weighted.filter(|weighted| weighted.count() > 0);
     // 16 bits leave nothing for a second term.
-    let fine = storage.bits() > 8 || seen.min_max || seen.symmetric;
+    let fine = code_type.bits() > 8 || seen.min_max || seen.symmetric;
     let count = taken.iter().map(|(_, layer, _, _)| layer.activation_terms).max().unwrap_or(1);
     let count = if fine { 1 } else { count };
     let fit = match (seen.min_max, seen.symmetric) {
-        (true, symmetric) => fit_range_min_max(histogram, storage.bits(), symmetric),
+        (true, symmetric) => fit_range_min_max(histogram, code_type.bits(), symmetric),
         (false, true) => {
-            let fit = fit_range_symmetric(weighted.unwrap_or(histogram), storage.bits());
+            let fit = fit_range_symmetric(weighted.unwrap_or(histogram), code_type.bits());
             MultiRangeFit { terms: vec![(fit.scale, fit.zero_point)], error: fit.error, energy: fit.energy }
         }
-        (false, false) => fit_range_multi(weighted.unwrap_or(histogram), storage.bits(), count),
+        (false, false) => fit_range_multi(weighted.unwrap_or(histogram), code_type.bits(), count),
     };
-    let (lowest, _) = storage.range();
+    let (lowest, _) = code_type.range();
     let lost = !fit.terms.iter().all(|&(scale, _)| site.float.holds(scale));
     let mut wide_scales = site.wide_scales || lost;
     let float = if wide_scales { Float::Float } else { site.float };
     let term = |&(scale, zero_point): &(f32, i32)| ActivationTerm {
-        storage,
+        code_type,
         scale: float.round_scale(scale),
         zero_point: (zero_point + lowest) as i16,
     };
@@ -209,7 +210,8 @@ pub(super) fn solve(
         reason += ", within what the Clip before it lets through";
     }
     let mut sqnr_db = (fit.error > 0.0 && fit.energy > 0.0).then(|| 10.0 * (fit.energy / fit.error).log10());
-    let same = |source: &&ActivationDecision| matches!(source.terms[..], [term] if term.storage == storage);
+    let same =
+        |source: &&ActivationDecision| matches!(source.terms[..], [term] if term.code_type == code_type);
     reason = match made {
         Made::Moved(source) if count == 1 && same(source) => {
             terms.clone_from(&source.terms);
@@ -229,17 +231,17 @@ pub(super) fn solve(
     if count > 1 {
         reason += ", two terms as asked";
     }
-    if taken.iter().any(|&(_, _, _, other)| other != storage) {
+    if taken.iter().any(|&(_, _, _, other)| other != code_type) {
         reason += ", the widest that its readers ask for";
     }
     if let Some(why) = taken.iter().find_map(|(_, layer, ..)| layer.activation_why.as_ref()) {
-        reason += &format!(", {storage} {why}");
+        reason += &format!(", {code_type} {why}");
     }
     if lost {
         reason += ", scale in FLOAT, as half precision cannot hold it";
     }
     // Four bits are for layers that were chosen with them in mind, unless the values are such codes already.
-    let all = count == 1 && (storage.bits() > 4 || asked.is_none());
+    let all = count == 1 && (code_type.bits() > 4 || asked.is_none());
     let followers = site.followers.iter().filter(|_| all);
     // Where integers come out there is no float value left to be read.
     let others = site.reads.iter().filter(|_| all && !matches!(made, Made::Float));
@@ -267,7 +269,7 @@ pub(super) fn solve(
 /// Makes the scale small enough for all codes to lie within `bounds`, so that saturation does what a Clip to these does. Whether
 /// that changed it.
 fn hold(term: &mut ActivationTerm, float: Float, (lo, hi): (f64, f64)) -> bool {
-    let (lowest, highest) = term.storage.range();
+    let (lowest, highest) = term.code_type.range();
     let steps = |code: i32| (code - i32::from(term.zero_point)) as f32;
     let (below, above) = (steps(lowest), steps(highest));
     let fits = |scale: f32| f64::from(below * scale) >= lo && f64::from(above * scale) <= hi;
@@ -335,8 +337,8 @@ pub(super) fn worth_of_channels(
 }
 
 /// The first of those with the most bits: one form serves all readers.
-fn widest(storages: impl Iterator<Item = Storage>) -> Option<Storage> {
-    storages.reduce(|widest, storage| if storage.bits() > widest.bits() { storage } else { widest })
+fn widest(code_types: impl Iterator<Item = CodeType>) -> Option<CodeType> {
+    code_types.reduce(|widest, code_type| if code_type.bits() > widest.bits() { code_type } else { widest })
 }
 
 #[cfg(test)]
@@ -345,7 +347,7 @@ mod tests {
 
     #[test]
     fn codes_are_held_within_a_clip() {
-        let term = ActivationTerm { storage: Storage::Uint8, scale: 0.0237, zero_point: 0 };
+        let term = ActivationTerm { code_type: CodeType::Uint8, scale: 0.0237, zero_point: 0 };
         let held = |scale: f32, zero_point: i16, bounds: (f64, f64), float: Float| {
             let mut term = ActivationTerm { scale, zero_point, ..term };
             hold(&mut term, float, bounds).then_some(term.scale)

@@ -71,7 +71,7 @@ pub(super) fn solve(
 
     let kind = treatment.kind();
     let (scales, zero_points) = (vec![1.0; groups.count()], vec![0; groups.count()]);
-    let empty = (scales, zero_points, CodesMut::zeros(treatment.storage, values.len()));
+    let empty = (scales, zero_points, CodesMut::zeros(treatment.code_type, values.len()));
     let mut terms = vec![empty; treatment.terms];
     for (unit, solution) in units.iter().zip(&solutions) {
         for (local, &group) in unit.scales.iter().enumerate() {
@@ -90,8 +90,8 @@ pub(super) fn solve(
         }
     }
     let terms = terms.into_iter().map(|(scales, zero_points, codes)| {
-        let (storage, partition) = (treatment.storage, treatment.partition);
-        Ok(WeightTerm { storage, partition, scales, zero_points, codes: codes.finish()? })
+        let (code_type, partition) = (treatment.code_type, treatment.partition);
+        Ok(WeightTerm { code_type, partition, scales, zero_points, codes: codes.finish()? })
     });
     let mut decision = decision(site, treatment, terms.collect::<Result<Vec<WeightTerm>>>()?);
     let decoded = decision.decode();

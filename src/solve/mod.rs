@@ -258,7 +258,7 @@ impl<'s> Solver<'s> {
             subject,
             precision: self.options.precision().to_string(),
             opset: self.options.opset,
-            container: self.options.container,
+            storage: self.options.storage,
             bias: self.options.bias,
             explicit_zero_points: self.options.target.explicit_zero_points,
             shapes: Vec::new(),

@@ -76,7 +76,7 @@ pub(super) fn fit_terms(
     let lowest = form.kind.lowest();
     let mut scales = vec![Vec::with_capacity(groups.count()); form.terms];
     let mut zero_points = vec![Vec::with_capacity(groups.count()); form.terms];
-    let mut codes = vec![CodesMut::zeros(form.kind.storage, values.len()); form.terms];
+    let mut codes = vec![CodesMut::zeros(form.kind.code_type, values.len()); form.terms];
     let each = |group: usize, kernel: &[f32], searches: &mut Searches| {
         let plane = plane.filter(|_| groups.runs(group).elements() <= MOST_SEARCHED);
         parts(kernel, form, plane, found.and_then(|found| found.of(group, form)), searches)
@@ -97,8 +97,8 @@ pub(super) fn fit_terms(
         return Ok(Err(fault));
     }
     let terms = scales.into_iter().zip(zero_points).zip(codes).map(|((scales, zero_points), codes)| {
-        let (storage, partition) = (form.kind.storage, form.partition);
-        Ok(WeightTerm { storage, partition, scales, zero_points, codes: codes.finish()? })
+        let (code_type, partition) = (form.kind.code_type, form.partition);
+        Ok(WeightTerm { code_type, partition, scales, zero_points, codes: codes.finish()? })
     });
     terms.collect::<Result<Vec<_>>>().map(Ok)
 }
@@ -247,7 +247,7 @@ fn encode_all(values: &Floats, runs: Runs, parts: &[Part], lowest: i32, codes: &
 pub(super) mod tests {
     use super::*;
     use crate::onnx::tensor_f32;
-    use crate::options::Storage;
+    use crate::options::CodeType;
     use crate::plan::Partition;
     use crate::solve::terms::Kind;
 
@@ -273,7 +273,7 @@ pub(super) mod tests {
             let groups = partition.groups(&dims).unwrap();
             assert!(groups.tiles(READ).len() > 1);
             let form = Form {
-                kind: Kind { storage: Storage::Uint4, symmetric: false, held: false },
+                kind: Kind { code_type: CodeType::Uint4, symmetric: false, held: false },
                 partition,
                 terms: 1,
                 min_max: true,
@@ -306,7 +306,7 @@ pub(super) mod tests {
         assert!(is_sampled(&groups));
         for terms in [1, 2] {
             let form = Form {
-                kind: Kind { storage: Storage::Int4, symmetric: false, held: false },
+                kind: Kind { code_type: CodeType::Int4, symmetric: false, held: false },
                 partition,
                 terms,
                 min_max: false,
@@ -317,7 +317,7 @@ pub(super) mod tests {
             assert!(if terms == 1 { (0.008..0.012).contains(&lost) } else { lost < 0.0005 }, "{lost}");
         }
         let form = Form {
-            kind: Kind { storage: Storage::Int4, symmetric: false, held: false },
+            kind: Kind { code_type: CodeType::Int4, symmetric: false, held: false },
             partition,
             terms: 1,
             min_max: true,

@@ -3,7 +3,7 @@
 
 use super::balance::balance;
 use crate::mmse::{Fit, Grid, MultiSearch, NotFinite, Search, Term, encode, encode_multi, fit_min_max};
-use crate::options::{HELD, Storage};
+use crate::options::{CodeType, HELD};
 use crate::plan::Partition;
 
 /// How weights are to be written, as far as the search is concerned.
@@ -20,7 +20,7 @@ pub(super) struct Form {
 /// A type of codes, whether its zero point is 0 in any case, and whether its range is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Kind {
-    pub storage: Storage,
+    pub code_type: CodeType,
     pub symmetric: bool,
     /// Whether codes keep within [`HELD`], which is for signed 8-bit ones.
     pub held: bool,
@@ -29,7 +29,7 @@ pub(super) struct Kind {
 impl Kind {
     /// The smallest code of the plain grid, whose zero point is 0 or, of unsigned codes, in the middle.
     pub fn lowest(self) -> i32 {
-        if self.held { HELD.0 } else { self.storage.range().0 }
+        if self.held { HELD.0 } else { self.code_type.range().0 }
     }
 
     /// The zero point, as it is stored, of codes of `grid`.
@@ -40,20 +40,20 @@ impl Kind {
 
 /// The grids that a type offers by its zero point, the plain one first.
 pub(super) fn grids(kind: Kind) -> Vec<Grid> {
-    let bits = kind.storage.bits();
+    let bits = kind.code_type.bits();
     if let (true, Some(grid)) = (kind.held, Grid::new(HELD.0, HELD.1)) {
         return vec![grid];
     }
-    match kind.storage {
+    match kind.code_type {
         _ if kind.symmetric => vec![Grid::signed(bits)],
-        Storage::Int4 => vec![Grid::signed(bits), Grid::flipped(bits)],
-        Storage::Uint4 => {
+        CodeType::Int4 => vec![Grid::signed(bits), Grid::flipped(bits)],
+        CodeType::Uint4 => {
             // From the middle outwards: among equals the nearest to symmetric wins.
             let mut zero_points: Vec<i32> = (0..16).collect();
             zero_points.sort_by_key(|&zero_point| (zero_point - 8).abs());
             zero_points.into_iter().map(|zero_point| Grid::offset(bits, zero_point)).collect()
         }
-        Storage::Int8 | Storage::Uint8 | Storage::Int16 => vec![Grid::signed(bits)],
+        CodeType::Int8 | CodeType::Uint8 | CodeType::Int16 => vec![Grid::signed(bits)],
     }
 }
 
@@ -212,7 +212,7 @@ mod tests {
         let tensor = tensor_f32("w", dims, values);
         let values = Floats::of(&tensor).unwrap();
         let form = Form {
-            kind: Kind { storage: Storage::Int4, symmetric: false, held: false },
+            kind: Kind { code_type: CodeType::Int4, symmetric: false, held: false },
             partition,
             terms: count,
             min_max: false,
@@ -241,7 +241,7 @@ mod tests {
         let partition = Partition::Channel { axis: 0 };
         let groups = partition.groups(&[16, 64]).unwrap();
         let fitted = |held: bool, min_max: bool| {
-            let kind = Kind { storage: Storage::Int8, symmetric: false, held };
+            let kind = Kind { code_type: CodeType::Int8, symmetric: false, held };
             let form = Form { kind, partition, terms: 1, min_max };
             let mut terms = fit_terms(&values, &groups, form, Some(1), None).unwrap().unwrap();
             let term = terms.remove(0);

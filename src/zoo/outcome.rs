@@ -22,7 +22,7 @@ pub fn read(staging: &Path, model: &str, digest: &store::Digest) -> Result<(Row,
     let [_, _, report, _, file] = staged(model);
     let reported = reported(&staging.join(report))?;
     let written = onnx::read(&staging.join(file))?;
-    Ok((row(model, &reported, digest), Facts::of(&written, storage(&reported))))
+    Ok((row(model, &reported, digest), Facts::of(&written, code_types(&reported))))
 }
 
 fn reported(path: &Path) -> Result<Reported> {
@@ -30,13 +30,13 @@ fn reported(path: &Path) -> Result<Reported> {
     serde_json::from_slice(&text).map_err(|error| Error::read(path)(error.into()))
 }
 
-/// How weights are stored.
-fn storage(report: &Reported) -> BTreeSet<String> {
+/// The types of codes that weights have.
+fn code_types(report: &Reported) -> BTreeSet<String> {
     let terms = report.sites.iter().flat_map(|site| match site {
         ReportedSite::Weight { terms } => terms.as_slice(),
         ReportedSite::Activation => &[],
     });
-    terms.map(|term| term.storage.name().to_owned()).collect()
+    terms.map(|term| term.code_type.name().to_owned()).collect()
 }
 
 /// The SQNR of the worst output.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fourbit::options::{Budget, LayerRule, Options, Storage};
+use fourbit::options::{Budget, CodeType, LayerRule, Options};
 use fourbit::pipeline::{Job, quantize};
 use fourbit::plan::{Decision, Outcome, Verdict};
 use fourbit::progress::Silent;
@@ -72,10 +72,11 @@ fn sizes_are_kept_or_the_best_is_told_apart() {
 fn rules_of_a_person_stand() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let limit = Budget { min_sqnr_db: Some(45.0), ..Budget::default() };
-    let rule = LayerRule { matching: "*".into(), weights: Some(Some(Storage::Int8)), ..LayerRule::default() };
+    let rule =
+        LayerRule { matching: "*".into(), weights: Some(Some(CodeType::Int8)), ..LayerRule::default() };
     let ruled = convert(folder.path(), limit, |options| options.layers = vec![rule]).expect("it converts");
     let eight = |decision: &Decision| match decision {
-        Decision::Weight(weight) => weight.terms[0].storage == Storage::Int8 && weight.terms.len() == 1,
+        Decision::Weight(weight) => weight.terms[0].code_type == CodeType::Int8 && weight.terms.len() == 1,
         Decision::Activation(_) => true,
     };
     assert!(ruled.plan.decisions.iter().all(eight));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fourbit::Apply;
-use fourbit::options::{Compensation, Options, Precision, Storage};
+use fourbit::options::{CodeType, Compensation, Options, Precision};
 use fourbit::pipeline::{Job, plan, quantize};
 use fourbit::plan::{Decision, Outcome, Verdict};
 use fourbit::progress::Silent;
@@ -151,7 +151,7 @@ fn unsigned_codes_choose_among_sixteen_zero_points() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let model = models().remove(0);
     let mut job = job(&model, &folder.path().join("u.json"), "w4");
-    job.options.weights = Some(Storage::Uint4);
+    job.options.weights = Some(CodeType::Uint4);
     let plan = plan(&job, &Silent).expect("a plan").plan;
     let mut zeros = std::collections::BTreeSet::new();
     for decision in &plan.decisions {

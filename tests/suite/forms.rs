@@ -10,7 +10,7 @@ use fourbit::mmse::Histogram;
 use fourbit::onnx::build::GraphBuilder;
 use fourbit::onnx::{Model, attr, read, tensor_f32, write};
 use fourbit::options::{
-    Container, Edges, Granularity, Keys, LayerRule, Options, Precision, Spelling, Storage,
+    CodeType, Edges, Granularity, Keys, LayerRule, Options, Precision, Spelling, Storage,
 };
 use fourbit::pipeline::{Job, plan, quantize};
 use fourbit::plan::{Decision, Expected, Observations, Partition, Plan, Subject, Verdict, WeightDecision};
@@ -92,8 +92,8 @@ fn forms() -> Vec<(&'static str, Options)> {
         ("blocks of one", block(1)),
         ("blocks that do not divide", block(4)),
         ("blocks as large as all", block(512)),
-        ("blocks of unsigned codes", Options { weights: Some(Storage::Uint4), ..block(2) }),
-        ("blocks of 8 bits", Options { weights: Some(Storage::Int8), ..block(3) }),
+        ("blocks of unsigned codes", Options { weights: Some(CodeType::Uint4), ..block(2) }),
+        ("blocks of 8 bits", Options { weights: Some(CodeType::Int8), ..block(3) }),
         ("sums", dual(Keys::All, Spelling::Sum)),
         ("branches", dual(Keys::All, Spelling::Branches)),
         ("some sums", dual(Keys::Share(0.5), Spelling::Sum)),
@@ -102,21 +102,21 @@ fn forms() -> Vec<(&'static str, Options)> {
             "branches of unsigned blocks",
             Options {
                 granularity: Granularity::Block(3),
-                weights: Some(Storage::Uint4),
+                weights: Some(CodeType::Uint4),
                 ..dual(Keys::All, Spelling::Branches)
             },
         ),
-        ("8-bit storage", options(|it| it.container = Container::Int8)),
+        ("8-bit storage", options(|it| it.storage = Storage::Int8)),
         (
             "unsigned codes in 8-bit storage",
             options(|it| {
-                it.container = Container::Int8;
-                it.weights = Some(Storage::Uint4);
+                it.storage = Storage::Int8;
+                it.weights = Some(CodeType::Uint4);
             }),
         ),
         (
             "branches in 8-bit storage",
-            Options { container: Container::Int8, ..dual(Keys::All, Spelling::Branches) },
+            Options { storage: Storage::Int8, ..dual(Keys::All, Spelling::Branches) },
         ),
         ("8-bit ends", options(|it| it.edges = Some(Edges::Eight))),
         ("float ends", options(|it| it.edges = Some(Edges::Float))),
@@ -249,24 +249,27 @@ fn with_activations(model: &Model, options: &Options, low: f32, high: f32) -> Pl
 fn every_form_of_activations_says_the_same_in_onnxruntime_and_in_its_view() {
     let model = model();
     let rule = LayerRule { matching: "*".into(), activation_terms: Some(2), ..LayerRule::default() };
-    let base = options(|it| it.activations = Some(Storage::Uint4));
+    let base = options(|it| it.activations = Some(CodeType::Uint4));
     let cases = [
         ("uint4", base.clone()),
-        ("int4", Options { activations: Some(Storage::Int4), edges: Some(Edges::Four), ..base.clone() }),
-        ("int16", Options { activations: Some(Storage::Int16), ..base.clone() }),
+        ("int4", Options { activations: Some(CodeType::Int4), edges: Some(Edges::Four), ..base.clone() }),
+        ("int16", Options { activations: Some(CodeType::Int16), ..base.clone() }),
         ("two terms", Options { layers: vec![rule], ..base.clone() }),
     ];
     let cases = cases.into_iter().map(|(name, options)| (name, &model, options));
     let pooled = pooled();
-    let four = |storage| Options {
-        activations: Some(storage),
+    let four = |code_type| Options {
+        activations: Some(code_type),
         edges: Some(Edges::Four),
         ..options(|it| it.dual.keys = Keys::None)
     };
     let twice = LayerRule { matching: "*".into(), activation_terms: Some(2), ..LayerRule::default() };
-    let two = Options { layers: vec![twice], ..four(Storage::Uint4) };
-    let behind_pools =
-        [("pooled uint4", four(Storage::Uint4)), ("pooled int4", four(Storage::Int4)), ("pooled twice", two)];
+    let two = Options { layers: vec![twice], ..four(CodeType::Uint4) };
+    let behind_pools = [
+        ("pooled uint4", four(CodeType::Uint4)),
+        ("pooled int4", four(CodeType::Int4)),
+        ("pooled twice", two),
+    ];
     let behind_pools = behind_pools.into_iter().map(|(name, options)| (name, &pooled, options));
     let mut pairs = Vec::new();
     for (name, model, options) in cases.chain(behind_pools) {
@@ -287,14 +290,14 @@ fn the_ends_keep_eight_bits_where_activations_have_four() {
     for decision in &plan.decisions {
         match decision {
             Decision::Weight(weight) => {
-                let expected = if ends(&weight.tensor) { Storage::Int8 } else { Storage::Int4 };
-                assert_eq!(weight.terms[0].storage, expected, "{}", weight.tensor);
+                let expected = if ends(&weight.tensor) { CodeType::Int8 } else { CodeType::Int4 };
+                assert_eq!(weight.terms[0].code_type, expected, "{}", weight.tensor);
             }
             Decision::Activation(activation) => {
                 let first = activation.reads[0].at == 0;
                 let last = activation.tensor.starts_with("gemm");
-                let expected = if first || last { Storage::Uint8 } else { Storage::Uint4 };
-                assert_eq!(activation.terms[0].storage, expected, "{}", activation.tensor);
+                let expected = if first || last { CodeType::Uint8 } else { CodeType::Uint4 };
+                assert_eq!(activation.terms[0].code_type, expected, "{}", activation.tensor);
                 assert_eq!(activation.terms[0].zero_point, 0, "no value is negative");
             }
         }
@@ -306,25 +309,25 @@ fn the_ends_keep_eight_bits_where_activations_have_four() {
 fn rules_change_single_layers() {
     let rule = |matching: &str| LayerRule { matching: matching.into(), ..LayerRule::default() };
     let options = options(|it| {
-        it.activations = Some(Storage::Uint8);
+        it.activations = Some(CodeType::Uint8);
         it.layers = vec![
             LayerRule { weights: Some(None), ..rule("a") },
             LayerRule { granularity: Some(Granularity::Tensor), activations: Some(None), ..rule("c") },
             LayerRule { dual: Some(true), spelling: Some(Spelling::Branches), ..rule("[ef]") },
-            LayerRule { dual: Some(false), weights: Some(Some(Storage::Int8)), ..rule("f") },
+            LayerRule { dual: Some(false), weights: Some(Some(CodeType::Int8)), ..rule("f") },
         ];
     });
     let plan = with_activations(&model(), &options, -1.0, 1.0);
     let found: Vec<_> = weights(&plan)
         .into_iter()
-        .map(|weight| (weight.tensor.as_str(), weight.terms.len(), weight.terms[0].storage))
+        .map(|weight| (weight.tensor.as_str(), weight.terms.len(), weight.terms[0].code_type))
         .collect();
     let expected = [
-        ("b", 1, Storage::Int4),
-        ("c", 1, Storage::Int4),
-        ("d", 1, Storage::Int4),
-        ("e", 2, Storage::Int4),
-        ("f", 1, Storage::Int8),
+        ("b", 1, CodeType::Int4),
+        ("c", 1, CodeType::Int4),
+        ("d", 1, CodeType::Int4),
+        ("e", 2, CodeType::Int4),
+        ("f", 1, CodeType::Int8),
     ];
     assert_eq!(found, expected);
     let c = weights(&plan).into_iter().find(|weight| weight.tensor == "c").expect("c").terms[0].partition;
@@ -349,7 +352,7 @@ fn wishes_that_cannot_be_are_named() {
     assert!(refused(&|it| it.layers = vec![rule("*"), rule("nowhere*")]).contains("\"nowhere*\""));
     assert!(refused(&|it| it.dual.layers = vec!["bias".into()]).contains("\"bias\""));
     assert!(refused(&|it| it.dual.layers = vec!["[".into()]).contains("no glob"));
-    let wide = LayerRule { dual: Some(true), weights: Some(Some(Storage::Int8)), ..rule("c") };
+    let wide = LayerRule { dual: Some(true), weights: Some(Some(CodeType::Int8)), ..rule("c") };
     assert!(refused(&|it| it.layers = vec![wide.clone()]).contains("c is to be dual, but its weights int8"));
 }
 

@@ -8,7 +8,7 @@ use fourbit::error::Error;
 use fourbit::onnx::build::{GraphBuilder, value};
 use fourbit::onnx::proto::TensorProto;
 use fourbit::onnx::{Dtype, Model, attr, floats, read, tensor_of, write};
-use fourbit::options::{Granularity, Keys, Opset, Options, Precision, Spelling, Storage};
+use fourbit::options::{CodeType, Granularity, Keys, Opset, Options, Precision, Spelling};
 use fourbit::pipeline::{Job, quantize};
 use fourbit::plan::{Decision, Outcome, Verdict};
 use fourbit::progress::Silent;
@@ -74,7 +74,7 @@ fn values(name: &str, dims: &[i64]) -> Vec<f32> {
     floats(&found.expect("weights")).expect("floats")
 }
 
-fn options(granularity: Granularity, weights: Storage, opset: Opset) -> Options {
+fn options(granularity: Granularity, weights: CodeType, opset: Opset) -> Options {
     let base = Options::new("w4".parse::<Precision>().expect("a precision"));
     Options { granularity, weights: Some(weights), opset, matmul_nbits: true, ..base }
 }
@@ -105,11 +105,11 @@ fn matmulnbits_says_the_same_at_any_opset() {
         let before = model(own, dtype);
         write(&before, &input, true).expect("it can be written");
         for granularity in granularities {
-            for storage in [Storage::Int4, Storage::Uint4] {
-                let name = format!("{own}-{opset}-{}-{granularity}-{storage}", dtype.as_str_name());
+            for code_type in [CodeType::Int4, CodeType::Uint4] {
+                let name = format!("{own}-{opset}-{}-{granularity}-{code_type}", dtype.as_str_name());
                 let path = |end: &str| folder.path().join(format!("{}.{end}", name.replace(':', "")));
                 let output = path("onnx");
-                let outcome = converted(&input, output.clone(), options(granularity, storage, opset));
+                let outcome = converted(&input, output.clone(), options(granularity, code_type, opset));
                 let Verdict::Validated(validation) = &outcome.verdict else {
                     panic!("{name}: {:?}", outcome.verdict)
                 };
@@ -174,7 +174,7 @@ fn a_model_that_needs_no_4_bit_types_keeps_its_versions() {
     graph.output(&y);
     let input = folder.path().join("m.onnx");
     write(&graph.model(), &input, false).expect("it can be written");
-    let blocks = options(Granularity::Block(32), Storage::Int4, Opset::Keep);
+    let blocks = options(Granularity::Block(32), CodeType::Int4, Opset::Keep);
     let outcome = converted(&input, folder.path().join("q.onnx"), blocks.clone());
     let after = read(&outcome.output).expect("the file");
     assert_eq!((after.opset(), after.proto.ir_version(), products(&after)), (13, 7, 1));
@@ -213,7 +213,7 @@ fn what_does_not_fit_is_written_as_ever_and_says_why() {
     let input = folder.path().join("m.onnx");
     write(&graph.model(), &input, false).expect("it can be written");
     for opset in [Opset::Keep, Opset::AtLeast(21)] {
-        let mut options = options(Granularity::Block(16), Storage::Int4, opset);
+        let mut options = options(Granularity::Block(16), CodeType::Int4, opset);
         options.dual.layers = vec!["two".into()];
         options.dual.keys = Keys::None;
         let outcome = converted(&input, folder.path().join(format!("{opset}.onnx")), options);
@@ -240,7 +240,7 @@ fn a_file_with_other_codes_is_found_out() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let input = folder.path().join("m.onnx");
     write(&model(17, Dtype::Float), &input, false).expect("it can be written");
-    let blocks = options(Granularity::Block(16), Storage::Uint4, Opset::Keep);
+    let blocks = options(Granularity::Block(16), CodeType::Uint4, Opset::Keep);
     let outcome = converted(&input, folder.path().join("q.onnx"), blocks);
     let written = read(&outcome.output).expect("the file");
     assert_eq!(prove(&outcome.plan, None, &written).expect("a proof"), WEIGHTS);

@@ -7,7 +7,7 @@ use fourbit::Apply;
 use fourbit::onnx::build::GraphBuilder;
 use fourbit::onnx::{Model, attr, read, tensor_f32, tensor_i64, write};
 use fourbit::options::{
-    Edges, Granularity, Keys, LayerRule, NEWEST_OPSET, Opset, Options, Precision, Spelling, Storage,
+    CodeType, Edges, Granularity, Keys, LayerRule, NEWEST_OPSET, Opset, Options, Precision, Spelling,
 };
 use fourbit::pipeline::{Job, quantize};
 use fourbit::plan::Verdict;
@@ -89,12 +89,12 @@ fn forms(opset: Opset) -> Vec<(&'static str, Options)> {
     vec![
         ("one scale a tensor", Options { granularity: Granularity::Tensor, ..of("w4") }),
         ("one scale a channel", of("w4")),
-        ("unsigned", Options { weights: Some(Storage::Uint4), ..of("w4") }),
+        ("unsigned", Options { weights: Some(CodeType::Uint4), ..of("w4") }),
         ("8 bits", of("w8a8")),
         ("sums", dual(Spelling::Sum)),
         ("branches", dual(Spelling::Branches)),
         ("4-bit activations", Options { edges: Some(Edges::Four), ..of("w4a4") }),
-        ("16-bit activations", Options { activations: Some(Storage::Int16), ..of("w4a8") }),
+        ("16-bit activations", Options { activations: Some(CodeType::Int16), ..of("w4a8") }),
         ("two terms of activations", Options { layers: vec![twice], ..of("w4a4") }),
     ]
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use fourbit::onnx::build::{GraphBuilder, node, value};
 use fourbit::onnx::proto::GraphProto;
 use fourbit::onnx::{Dtype, Model, attr, tensor, tensor_f32, tensor_i64};
-use fourbit::options::{Dual, Keys, Options, Placement, Spelling, Storage, Target, Wishes};
+use fourbit::options::{CodeType, Dual, Keys, Options, Placement, Spelling, Target, Wishes};
 use fourbit::pipeline::{Job, quantize};
 use fourbit::plan::Verdict;
 use fourbit::progress::Silent;
@@ -120,14 +120,14 @@ fn awkward_graphs_run_with_pairs_everywhere() {
         it.dual = Dual { keys: Keys::All, spelling: Spelling::Branches, ..Dual::default() };
     };
     let twice = |it: &mut Wishes| {
-        it.container = Some(fourbit::options::Container::Int8);
-        it.activations = Some(Some(Storage::Uint4));
+        it.storage = Some(fourbit::options::Storage::Int8);
+        it.activations = Some(Some(CodeType::Uint4));
         it.dual.activations = true;
     };
     let settings = [
         ("int8", wishes("ort-cpu-int8", |_| {})),
         ("everywhere", wishes("qnn-htp", |_| {})),
-        ("joins", wishes("tensorrt", |it| it.activations = Some(Some(Storage::Int8)))),
+        ("joins", wishes("tensorrt", |it| it.activations = Some(Some(CodeType::Int8)))),
         ("branches everywhere", wishes("generic", branches)),
         ("twice in eight bits", wishes("generic", twice)),
     ];

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use fourbit::error::Error;
 use fourbit::onnx::proto::GraphProto;
 use fourbit::onnx::{Dtype, Model, bodies, element_count, write};
-use fourbit::options::{Granularity, Keys, Opset, Options, Precision, Spelling, Storage};
+use fourbit::options::{CodeType, Granularity, Keys, Opset, Options, Precision, Spelling};
 use fourbit::pipeline::{Job, quantize};
 use fourbit::plan::{Decision, Outcome, Verdict};
 use fourbit::prepare::prepare;
@@ -62,7 +62,7 @@ fn forms(seed: u64) -> Vec<Form> {
     let size = 1 + (seed / 7) as usize % 9;
     forms.push(match seed % 7 {
         0 => ("blocks".into(), Options { granularity: Granularity::Block(size), ..options("w4") }, 9.0),
-        1 => ("uint4".into(), Options { weights: Some(Storage::Uint4), ..options("w4") }, 9.0),
+        1 => ("uint4".into(), Options { weights: Some(CodeType::Uint4), ..options("w4") }, 9.0),
         2 => ("sums".into(), spelled(Spelling::Sum), 30.0),
         3 => ("branches".into(), spelled(Spelling::Branches), 30.0),
         4 => ("kept".into(), Options { opset: Opset::Keep, ..options("w4a8") }, 8.0),

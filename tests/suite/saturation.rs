@@ -5,7 +5,7 @@ use std::path::Path;
 use fourbit::check::check;
 use fourbit::onnx::build::GraphBuilder;
 use fourbit::onnx::{Dtype, Model, attr, floats, read, tensor_f32, write};
-use fourbit::options::{HELD, LayerRule, Options, Precision, Storage, TARGETS, Target, Wishes};
+use fourbit::options::{CodeType, HELD, LayerRule, Options, Precision, TARGETS, Target, Wishes};
 use fourbit::pipeline::{Job, quantize};
 use fourbit::plan::{Decision, Outcome, Saturation, Verdict, WeightDecision};
 use fourbit::progress::Silent;
@@ -147,7 +147,7 @@ fn the_full_range_is_given_back_and_told() {
 fn single_layers_of_8_bits_are_held_beside_those_of_4() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let rule =
-        LayerRule { matching: "full".into(), weights: Some(Some(Storage::Int8)), ..LayerRule::default() };
+        LayerRule { matching: "full".into(), weights: Some(Some(CodeType::Int8)), ..LayerRule::default() };
     for target in ["generic", "ort-cpu-int8"] {
         let mixed = Options { layers: vec![rule.clone()], ..options(target, "w4a8") };
         let (outcome, _) = converted(folder.path(), &format!("mixed-{target}"), mixed);

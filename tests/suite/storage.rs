@@ -2,7 +2,7 @@
 
 use fourbit::onnx::Dtype;
 use fourbit::onnx::build::GraphBuilder;
-use fourbit::options::{Container, Opset, Options, Precision};
+use fourbit::options::{Opset, Options, Precision, Storage};
 use fourbit::pipeline::{Job, quantize};
 use fourbit::progress::Silent;
 
@@ -17,8 +17,8 @@ fn eight_bit_storage_knows_no_four_bit_types_and_leaves_the_opset() {
     graph.output(&y);
     fourbit::onnx::write(&graph.model(), &input, false).expect("it is written");
     let wished = Options {
-        container: Container::Int8,
-        opset: Opset::usual(Container::Int8, false),
+        storage: Storage::Int8,
+        opset: Opset::usual(Storage::Int8, false),
         ..Options::new("w4".parse::<Precision>().expect("a precision"))
     };
     let job = Job { output: Some(output.clone()), ..Job::new(&input, wished) };

@@ -10,7 +10,7 @@ use fourbit::mmse::Histogram;
 use fourbit::onnx::build::GraphBuilder;
 use fourbit::onnx::{Dtype, Model, attr, tensor, tensor_f32, write};
 use fourbit::options::{
-    Container, Contrib, Dual, Form, Granularity, Keys, LayerRule, Opset, Options, Placement, Standing,
+    CodeType, Contrib, Dual, Form, Granularity, Keys, LayerRule, Opset, Options, Placement, Standing,
     Storage, TARGETS, Target, Wishes,
 };
 use fourbit::plan::{Decision, Expected, Observations, Plan, Subject};
@@ -151,13 +151,13 @@ fn others(target: &'static Target, form: &Form, operator: &str) -> Vec<Try> {
         found.push(Try { name: format!("{} {operator} {what}", target.name), opset, options, rounded });
     };
     let float = Wishes { activations: Some(None), matmul_nbits: Some(false), ..Wishes::default() };
-    let packed = target.usual.containers.0 == Container::Packed && form.activations.contains(&None);
+    let packed = target.usual.storages.0 == Storage::Packed && form.activations.contains(&None);
     // DeformConv came with opset 19, QuantizeLinear of com.microsoft is for those below 21.
     if target.contrib != Contrib::No && packed && operator != "DeformConv" {
         let kept = Wishes { opset: Some(Opset::Keep), ..float.clone() };
         add("4 bits at opset 17".into(), 17, kept.clone());
-        if form.activations.contains(&Some(Storage::Uint8)) {
-            let wishes = Wishes { activations: Some(Some(Storage::Uint8)), ..kept };
+        if form.activations.contains(&Some(CodeType::Uint8)) {
+            let wishes = Wishes { activations: Some(Some(CodeType::Uint8)), ..kept };
             add("4 bits and rounded at opset 17".into(), 17, wishes);
         }
     }
@@ -168,7 +168,7 @@ fn others(target: &'static Target, form: &Form, operator: &str) -> Vec<Try> {
         }
     }
     if ["Conv", "ConvTranspose", "Gemm"].contains(&operator)
-        && form.activations.contains(&Some(Storage::Uint8))
+        && form.activations.contains(&Some(CodeType::Uint8))
     {
         for &bias in target.biases {
             add(format!("{} bias", bias.name()), 21, Wishes { bias: Some(bias), ..Wishes::default() });
@@ -186,34 +186,34 @@ fn tries(target: &'static Target, form: &Form, operator: &str) -> Vec<Try> {
         granularities.extend([Some(32), odd].into_iter().flatten().map(Granularity::Block));
     }
     let mut found = Vec::new();
-    let mut add = |stored: Storage, granularity: Granularity, activation: Option<Storage>| {
+    let mut add = |stored: CodeType, granularity: Granularity, activation: Option<CodeType>| {
         // Only 4-bit codes are stored as other than what they are.
-        let containers: &[Container] = match (stored, target.usual.containers.0) {
-            (Storage::Int8, Container::Int8) => &[Container::Int8],
-            (Storage::Int8, Container::Packed) => &[Container::Packed, Container::Int8],
-            (Storage::Uint8, Container::Int8) => return,
-            _ => &[Container::Packed],
+        let storages: &[Storage] = match (stored, target.usual.storages.0) {
+            (CodeType::Int8, Storage::Int8) => &[Storage::Int8],
+            (CodeType::Int8, Storage::Packed) => &[Storage::Packed, Storage::Int8],
+            (CodeType::Uint8, Storage::Int8) => return,
+            _ => &[Storage::Packed],
         };
-        for &container in containers {
-            let four = if container == Container::Int8 { Storage::Int4 } else { stored };
+        for &storage in storages {
+            let four = if storage == Storage::Int8 { CodeType::Int4 } else { stored };
             let wishes = Wishes {
-                weights: Some(Some(if stored == Storage::Uint8 { Storage::Int8 } else { four })),
+                weights: Some(Some(if stored == CodeType::Uint8 { CodeType::Int8 } else { four })),
                 activations: Some(activation),
                 granularity: Some(granularity),
-                container: Some(container),
+                storage: Some(storage),
                 ..Wishes::default()
             };
             let name = format!(
                 "{} {operator} {stored} by {granularity} in {} with {}",
                 target.name,
-                container.name(),
-                activation.map_or("float", Storage::name)
+                storage.name(),
+                activation.map_or("float", CodeType::name)
             );
             let mut options = match wishes.options(target) {
                 Ok(options) => options,
                 Err(error) => panic!("{name}: {error}"),
             };
-            if stored == Storage::Uint8 {
+            if stored == CodeType::Uint8 {
                 let rule =
                     LayerRule { matching: "*".into(), weights: Some(Some(stored)), ..LayerRule::default() };
                 options.layers.push(rule);
@@ -363,11 +363,11 @@ fn what_a_target_does_not_take_is_an_error_before_the_work() {
         change(&mut wishes);
         wishes
     };
-    refused("tensorrt", with(|it| it.activations = Some(Some(Storage::Uint8))), "uint8 activations");
+    refused("tensorrt", with(|it| it.activations = Some(Some(CodeType::Uint8))), "uint8 activations");
     refused("tensorrt", with(|it| it.granularity = Some(Granularity::Block(32))), "scales by block:32");
     refused("qnn-htp", with(|it| it.activations = Some(None)), "float activations");
     refused("webgpu", with(|it| it.precision = "w4a8".parse().ok()), "uint8 activations");
-    refused("tract", with(|it| it.container = Some(Container::Packed)), "int4 weights");
+    refused("tract", with(|it| it.storage = Some(Storage::Packed)), "int4 weights");
     refused("qnn-htp", with(|it| it.symmetric_weights = Some(false)), "zero points of weights");
     let usual =
         |name: &str| Wishes::default().options(Target::named(name).expect("a target")).expect("options");
@@ -375,7 +375,7 @@ fn what_a_target_does_not_take_is_an_error_before_the_work() {
     assert_eq!((usual("webgpu").activations, usual("webgpu").matmul_nbits), (None, true));
     assert_eq!(usual("ort-cpu-int8").placement, Placement::Outputs);
     assert_eq!(
-        (usual("tensorrt").activations, usual("tensorrt").container),
-        (Some(Storage::Int8), Container::Int8)
+        (usual("tensorrt").activations, usual("tensorrt").storage),
+        (Some(CodeType::Int8), Storage::Int8)
     );
 }

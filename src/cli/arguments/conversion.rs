@@ -11,7 +11,7 @@ use super::feeding::Feeding;
 use super::values::{at_least_one, shape};
 use crate::api::{Quantize, Result};
 use crate::options::{
-    self, Container, Edges, Granularity, LayerRule, Opset, Options, Precision, Storage, TARGETS, Target,
+    self, CodeType, Edges, Granularity, LayerRule, Opset, Options, Precision, Storage, TARGETS, Target,
     Wishes,
 };
 
@@ -245,23 +245,23 @@ impl Choices {
         let wishes = Wishes {
             precision: self.precision,
             weights: self.weights.map(|weights| match weights {
-                Weights::Int4 => Some(Storage::Int4),
-                Weights::Uint4 => Some(Storage::Uint4),
-                Weights::Int8 => Some(Storage::Int8),
+                Weights::Int4 => Some(CodeType::Int4),
+                Weights::Uint4 => Some(CodeType::Uint4),
+                Weights::Int8 => Some(CodeType::Int8),
                 Weights::Float => None,
             }),
             activations: self.activations.map(|activations| match activations {
-                Activations::Uint8 => Some(Storage::Uint8),
-                Activations::Int8 => Some(Storage::Int8),
-                Activations::Uint4 => Some(Storage::Uint4),
-                Activations::Int4 => Some(Storage::Int4),
-                Activations::Int16 => Some(Storage::Int16),
+                Activations::Uint8 => Some(CodeType::Uint8),
+                Activations::Int8 => Some(CodeType::Int8),
+                Activations::Uint4 => Some(CodeType::Uint4),
+                Activations::Int4 => Some(CodeType::Int4),
+                Activations::Int16 => Some(CodeType::Int16),
                 Activations::Float => None,
             }),
             granularity: self.granularity,
-            container: self.storage.map(|storage| match storage {
-                StorageArg::Packed => Container::Packed,
-                StorageArg::Int8 => Container::Int8,
+            storage: self.storage.map(|storage| match storage {
+                StorageArg::Packed => Storage::Packed,
+                StorageArg::Int8 => Storage::Int8,
             }),
             opset: self.opset,
             placement: self.placement.map(|placement| match placement {

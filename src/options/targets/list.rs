@@ -1,7 +1,7 @@
 //! The runtimes that are known: one record each, with where it is from. A new one is a record and a word in [`TARGETS`].
 
 use super::{Blocks, Contrib, Form, Scales, Standing, Target, Usual};
-use crate::options::{Bias, Container, Granularity, NEWEST_OPSET, Placement, Spelling, Storage};
+use crate::options::{Bias, CodeType, Granularity, NEWEST_OPSET, Placement, Spelling, Storage};
 
 /// All of them, in the order in which they are listed.
 pub const TARGETS: &[&Target] =
@@ -25,24 +25,24 @@ const FUSED: &[&str] = &[
 ];
 const RECURRENT: &[&str] = &["LSTM", "GRU", "RNN"];
 const UNRECURRENT: &[&str] = &["Conv", "ConvTranspose", "Gemm", "MatMul", "Gather", "Einsum"];
-const FOUR_OR_EIGHT: &[Storage] = &[Storage::Int4, Storage::Uint4, Storage::Int8, Storage::Uint8];
+const FOUR_OR_EIGHT: &[CodeType] = &[CodeType::Int4, CodeType::Uint4, CodeType::Int8, CodeType::Uint8];
 /// Operators of which onnxruntime's CPU provider makes integer kernels.
 const INTEGER: &[&str] = &["Conv", "Gemm", "MatMul"];
 /// Operators of which OpenVINO's CPU plugin does.
 const INTEGER_OPENVINO: &[&str] = &["Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum"];
-const EIGHT: &[Storage] = &[Storage::Int8, Storage::Uint8];
-const FLOAT: &[Option<Storage>] = &[None];
-const ROUNDED: &[Option<Storage>] = &[
-    Some(Storage::Uint8),
-    Some(Storage::Int8),
-    Some(Storage::Uint4),
-    Some(Storage::Int4),
-    Some(Storage::Int16),
+const EIGHT: &[CodeType] = &[CodeType::Int8, CodeType::Uint8];
+const FLOAT: &[Option<CodeType>] = &[None];
+const ROUNDED: &[Option<CodeType>] = &[
+    Some(CodeType::Uint8),
+    Some(CodeType::Int8),
+    Some(CodeType::Uint4),
+    Some(CodeType::Int4),
+    Some(CodeType::Int16),
 ];
 /// The same without the 16-bit type.
-const SHORT: &[Option<Storage>] =
-    &[Some(Storage::Uint8), Some(Storage::Int8), Some(Storage::Uint4), Some(Storage::Int4)];
-const EIGHT_BITS: &[Option<Storage>] = &[Some(Storage::Uint8), Some(Storage::Int8)];
+const SHORT: &[Option<CodeType>] =
+    &[Some(CodeType::Uint8), Some(CodeType::Int8), Some(CodeType::Uint4), Some(CodeType::Int4)];
+const EIGHT_BITS: &[Option<CodeType>] = &[Some(CodeType::Uint8), Some(CodeType::Int8)];
 
 const ANY_BLOCKS: Option<Blocks> =
     Some(Blocks { sizes: (1, usize::MAX), powers_of_two: false, divides: false });
@@ -65,7 +65,7 @@ const FLOATING: Form = Form {
 };
 /// Packed weights beside rounded activations.
 const PACKED: Form = Form {
-    weights: &[Storage::Int4, Storage::Uint4],
+    weights: &[CodeType::Int4, CodeType::Uint4],
     activations: ROUNDED,
     activation_zero_points: true,
     ..FLOATING
@@ -75,9 +75,9 @@ const PACKED: Form = Form {
 const WIDE: Form = Form { weights: EIGHT, scales: NO_BLOCKS, ..PACKED };
 
 const PLAIN: Usual = Usual {
-    containers: (Container::Packed, Container::Packed),
+    storages: (Storage::Packed, Storage::Packed),
     granularities: (Granularity::Channel, Granularity::Channel),
-    activations: Storage::Uint8,
+    activations: CodeType::Uint8,
     placement: Placement::Inputs,
     matmul_nbits: false,
 };
@@ -130,10 +130,10 @@ const ORT_CPU_INT8: Target = Target {
             weights: EIGHT,
             scales: NO_BLOCKS,
             zero_points: true,
-            activations: &[Some(Storage::Uint8)],
+            activations: &[Some(CodeType::Uint8)],
             activation_zero_points: true,
         },
-        Form { operators: PRODUCTS, activations: &[Some(Storage::Int8)], ..WIDE },
+        Form { operators: PRODUCTS, activations: &[Some(CodeType::Int8)], ..WIDE },
         Form {
             operators: &["ConvTranspose", "Gather", "LSTM", "GRU", "RNN", "Einsum", "DeformConv"],
             weights: EIGHT,
@@ -148,7 +148,7 @@ const ORT_CPU_INT8: Target = Target {
     in_float: Some(&ORT_CPU),
     opsets: (11, NEWEST_OPSET),
     biases: &[Bias::Int32, Bias::Float],
-    usual: Usual { containers: (Container::Int8, Container::Int8), placement: Placement::Outputs, ..PLAIN },
+    usual: Usual { storages: (Storage::Int8, Storage::Int8), placement: Placement::Outputs, ..PLAIN },
     ..GENERIC
 };
 
@@ -163,7 +163,7 @@ const OPENVINO: Target = Target {
         Form { operators: UNRECURRENT, scales: DIVIDING, ..FLOATING },
         Form {
             operators: RECURRENT,
-            weights: &[Storage::Int4, Storage::Uint4],
+            weights: &[CodeType::Int4, CodeType::Uint4],
             scales: DIVIDING,
             ..FLOATING
         },
@@ -172,7 +172,7 @@ const OPENVINO: Target = Target {
     ],
     contrib: Contrib::Linear,
     saturating: INTEGER_OPENVINO,
-    usual: Usual { containers: (Container::Packed, Container::Int8), ..PLAIN },
+    usual: Usual { storages: (Storage::Packed, Storage::Int8), ..PLAIN },
     ..GENERIC
 };
 
@@ -186,7 +186,7 @@ const TENSORRT: Target = Target {
     forms: &[
         Form {
             operators: PRODUCTS,
-            weights: &[Storage::Int4],
+            weights: &[CodeType::Int4],
             scales: Scales {
                 tensor: false,
                 channel: false,
@@ -198,10 +198,10 @@ const TENSORRT: Target = Target {
         },
         Form {
             operators: LAYERS,
-            weights: &[Storage::Int8],
+            weights: &[CodeType::Int8],
             scales: NO_BLOCKS,
             zero_points: false,
-            activations: &[Some(Storage::Int8)],
+            activations: &[Some(CodeType::Int8)],
             activation_zero_points: false,
         },
     ],
@@ -212,9 +212,9 @@ const TENSORRT: Target = Target {
     opsets: (13, NEWEST_OPSET),
     biases: &[Bias::Float],
     usual: Usual {
-        containers: (Container::Packed, Container::Int8),
+        storages: (Storage::Packed, Storage::Int8),
         granularities: (Granularity::Block(128), Granularity::Channel),
-        activations: Storage::Int8,
+        activations: CodeType::Int8,
         placement: Placement::Joins,
         matmul_nbits: false,
     },
@@ -230,10 +230,10 @@ const QNN_HTP: Target = Target {
     standing: Standing::Documented,
     forms: &[Form {
         operators: LAYERS,
-        weights: &[Storage::Int4, Storage::Int8],
+        weights: &[CodeType::Int4, CodeType::Int8],
         scales: NO_BLOCKS,
         zero_points: false,
-        activations: &[Some(Storage::Uint8)],
+        activations: &[Some(CodeType::Uint8)],
         activation_zero_points: true,
     }],
     matmul_nbits: false,
@@ -284,14 +284,14 @@ const TRACT: Target = Target {
         weights: EIGHT,
         scales: NO_BLOCKS,
         zero_points: true,
-        activations: &[None, Some(Storage::Uint8), Some(Storage::Int8)],
+        activations: &[None, Some(CodeType::Uint8), Some(CodeType::Int8)],
         activation_zero_points: true,
     }],
     own_runtime: true,
     matmul_nbits: false,
     contrib: Contrib::No,
     opsets: (1, NEWEST_OPSET),
-    usual: Usual { containers: (Container::Int8, Container::Int8), ..PLAIN },
+    usual: Usual { storages: (Storage::Int8, Storage::Int8), ..PLAIN },
     saturating: &[],
     ..GENERIC
 };

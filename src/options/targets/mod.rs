@@ -8,7 +8,7 @@ use std::fmt;
 pub use list::{GENERIC, TARGETS};
 pub use wishes::Wishes;
 
-use super::{Bias, Container, Granularity, Placement, Spelling, Storage};
+use super::{Bias, CodeType, Granularity, Placement, Spelling, Storage};
 use crate::error::{Error, Result};
 
 /// A runtime, and the forms of quantized models that it takes.
@@ -74,13 +74,13 @@ pub struct Form {
     /// The operators.
     pub operators: &'static [&'static str],
     /// Types of weights, as the file stores them.
-    pub weights: &'static [Storage],
+    pub weights: &'static [CodeType],
     /// Which weights may share a scale.
     pub scales: Scales,
     /// Whether weights may have zero points other than 0.
     pub zero_points: bool,
     /// Types of the activation that the weights meet; `None` stands for float.
-    pub activations: &'static [Option<Storage>],
+    pub activations: &'static [Option<CodeType>],
     /// The same of that activation.
     pub activation_zero_points: bool,
 }
@@ -111,11 +111,11 @@ pub struct Blocks {
 #[derive(Debug)]
 pub struct Usual {
     /// Storage of 4-bit codes, with float activations and with quantized ones.
-    pub containers: (Container, Container),
+    pub storages: (Storage, Storage),
     /// How many weights share a scale, likewise.
     pub granularities: (Granularity, Granularity),
     /// Type of 8-bit activations.
-    pub activations: Storage,
+    pub activations: CodeType,
     /// Where activations are quantized.
     pub placement: Placement,
     /// Whether products are written as MatMulNBits where they can be, if activations are float.
@@ -128,7 +128,7 @@ pub struct Case<'c> {
     /// The operator.
     pub operator: &'c str,
     /// Type of the weights.
-    pub weights: Storage,
+    pub weights: CodeType,
     /// How many weights share a scale.
     pub granularity: Granularity,
     /// Length of the axis along which blocks lie.
@@ -136,7 +136,7 @@ pub struct Case<'c> {
     /// Whether a zero point of the weights is not 0.
     pub zero_points: bool,
     /// Type of the activation; `None` for float.
-    pub activation: Option<Storage>,
+    pub activation: Option<CodeType>,
     /// Whether its zero point is not 0.
     pub activation_zero_point: bool,
 }
@@ -167,7 +167,7 @@ impl Target {
     }
 
     /// Whether layers of `operator` may have weights that the file stores as `weights`, with an activation of type `activation`.
-    pub fn has(&self, operator: &str, weights: Storage, activation: Option<Storage>) -> bool {
+    pub fn has(&self, operator: &str, weights: CodeType, activation: Option<CodeType>) -> bool {
         let fits = |form: &Form| {
             form.operators.contains(&operator)
                 && form.weights.contains(&weights)
@@ -177,7 +177,7 @@ impl Target {
     }
 
     /// Whether activations of any layer may be of this type.
-    pub fn rounds(&self, activation: Storage) -> bool {
+    pub fn rounds(&self, activation: CodeType) -> bool {
         self.takes(|form| form.activations.contains(&Some(activation)))
     }
 
@@ -214,7 +214,7 @@ impl Form {
 
     /// The types of activations in words.
     pub fn activations(&self) -> String {
-        let name = |storage: &Option<Storage>| storage.map_or("float", Storage::name);
+        let name = |code_type: &Option<CodeType>| code_type.map_or("float", CodeType::name);
         join(self.activations.iter().map(name))
     }
 }
@@ -261,8 +261,8 @@ impl fmt::Display for Scales {
 }
 
 /// Names of types, in words.
-pub fn names(storages: &[Storage]) -> String {
-    join(storages.iter().map(|storage| storage.name()))
+pub fn names(code_types: &[CodeType]) -> String {
+    join(code_types.iter().map(|code_type| code_type.name()))
 }
 
 fn join<'n>(names: impl Iterator<Item = &'n str>) -> String {

@@ -4,7 +4,7 @@ use super::{Contrib, Form, Target, names};
 use crate::error::{Error, Result};
 use crate::options::nbits::has_nbits;
 use crate::options::{
-    Bias, Container, Dual, Granularity, Keys, Opset, Options, Placement, Precision, Spelling, Storage,
+    Bias, CodeType, Dual, Granularity, Keys, Opset, Options, Placement, Precision, Spelling, Storage,
 };
 
 /// What is asked for; `None` leaves it to the target.
@@ -13,13 +13,13 @@ pub struct Wishes {
     /// Widths of weights and activations.
     pub precision: Option<Precision>,
     /// Type of weights, whatever the precision says; `Some(None)` leaves them float.
-    pub weights: Option<Option<Storage>>,
+    pub weights: Option<Option<CodeType>>,
     /// The same of activations.
-    pub activations: Option<Option<Storage>>,
+    pub activations: Option<Option<CodeType>>,
     /// How many weights share a scale.
     pub granularity: Option<Granularity>,
     /// How 4-bit codes are stored.
-    pub container: Option<Container>,
+    pub storage: Option<Storage>,
     /// To which opset the model is brought.
     pub opset: Option<Opset>,
     /// Where activations are quantized.
@@ -52,31 +52,32 @@ impl Wishes {
         };
         let precision = self.precision.unwrap_or(usual);
         let weights = self.weights.unwrap_or(precision.weights);
-        let eight = |storage: Storage| target.usual.activations.with_bits(storage.bits());
-        let usual =
-            precision.activations.map(|storage| if storage.bits() <= 8 { eight(storage) } else { storage });
+        let eight = |code_type: CodeType| target.usual.activations.with_bits(code_type.bits());
+        let usual = precision
+            .activations
+            .map(|code_type| if code_type.bits() <= 8 { eight(code_type) } else { code_type });
         let activations = self.activations.unwrap_or(usual);
         let float = activations.is_none();
-        let choose = |pair: (Container, Container)| if float { pair.0 } else { pair.1 };
-        let container = self.container.unwrap_or(choose(target.usual.containers));
+        let choose = |pair: (Storage, Storage)| if float { pair.0 } else { pair.1 };
+        let storage = self.storage.unwrap_or(choose(target.usual.storages));
         let (granular_float, granular) = target.usual.granularities;
         let granularity = self.granularity.unwrap_or(if float { granular_float } else { granular });
         let blocks = self.blocks || matches!(granularity, Granularity::Block(_));
-        let opset = self.opset.unwrap_or(Opset::usual(container, blocks));
-        let nbits = target.usual.matmul_nbits && float && has_nbits(granularity, container);
+        let opset = self.opset.unwrap_or(Opset::usual(storage, blocks));
+        let nbits = target.usual.matmul_nbits && float && has_nbits(granularity, storage);
         let any = |of: &dyn Fn(&Form) -> bool| target.takes(of);
         let options = Options {
             weights,
             activations,
             opset,
-            container,
+            storage,
             granularity,
             placement: self.placement.unwrap_or(target.usual.placement),
             bias: self.bias.unwrap_or(target.biases.first().copied().unwrap_or_default()),
             // 8-bit storage has room for codes less their zero points.
             symmetric_weights: self
                 .symmetric_weights
-                .unwrap_or(container == Container::Packed && !any(&|form| form.zero_points)),
+                .unwrap_or(storage == Storage::Packed && !any(&|form| form.zero_points)),
             symmetric_activations: self
                 .symmetric_activations
                 .unwrap_or(!float && !any(&|form| form.activation_zero_points)),
@@ -98,10 +99,10 @@ impl Wishes {
                 format!("it takes {takes}; fourbit targets shows all that each target takes"),
             ))
         };
-        options.opset.check(options.container)?;
-        let stored = options.weights.map(|storage| options.container.of_weights(storage));
-        let stored_activation = options.activations.map(|storage| options.container.of_activation(storage));
-        let of_weights = |form: &Form| stored.is_none_or(|storage| form.weights.contains(&storage));
+        options.opset.check(options.storage)?;
+        let stored = options.weights.map(|code_type| options.storage.of_weights(code_type));
+        let stored_activation = options.activations.map(|code_type| options.storage.of_activation(code_type));
+        let of_weights = |form: &Form| stored.is_none_or(|code_type| form.weights.contains(&code_type));
         let of_both = |form: &Form| of_weights(form) && form.activations.contains(&stored_activation);
         let scales = |form: &Form| match options.granularity {
             Granularity::Tensor => form.scales.tensor,
@@ -112,11 +113,11 @@ impl Wishes {
             }),
         };
         if !target.takes(of_weights) {
-            let mut all: Vec<Storage> = target.forms.iter().flat_map(|form| form.weights).copied().collect();
-            all.sort_by_key(|storage| storage.name());
+            let mut all: Vec<CodeType> = target.forms.iter().flat_map(|form| form.weights).copied().collect();
+            all.sort_by_key(|code_type| code_type.name());
             all.dedup();
-            let packed = if options.container == Container::Packed { " packed" } else { "" };
-            let asked = format!("{} weights{packed}", stored.map_or("float", Storage::name));
+            let packed = if options.storage == Storage::Packed { " packed" } else { "" };
+            let asked = format!("{} weights{packed}", stored.map_or("float", CodeType::name));
             return refuse(asked, names(&all));
         }
         let described = |forms: Vec<&Form>| {
@@ -133,8 +134,8 @@ impl Wishes {
         if !target.takes(of_both) {
             let asked = format!(
                 "{} weights with {} activations",
-                stored.map_or("float", Storage::name),
-                stored_activation.map_or("float", Storage::name)
+                stored.map_or("float", CodeType::name),
+                stored_activation.map_or("float", CodeType::name)
             );
             return refuse(asked, described(target.forms.iter().collect()));
         }
@@ -180,7 +181,7 @@ impl Wishes {
             Opset::AtLeast(opset) if !(least..=most).contains(&opset) => {
                 return refuse(format!("opset {opset}"), format!("opsets {least} to {most}"));
             }
-            Opset::Keep if target.contrib == Contrib::No && options.container == Container::Packed => {
+            Opset::Keep if target.contrib == Contrib::No && options.storage == Storage::Packed => {
                 return refuse(
                     "onnxruntime's own operators, which --opset keep may need".into(),
                     "opset 21".into(),
@@ -188,14 +189,14 @@ impl Wishes {
             }
             _ => {}
         }
-        let unsigned = options.weights.is_some_and(|storage| !storage.is_signed());
+        let unsigned = options.weights.is_some_and(|code_type| !code_type.is_signed());
         if options.symmetric_weights && unsigned {
             return Err(Error::options(
                 "unsigned weights have zero points other than 0",
                 "choose --weights int4, or leave --symmetric-weights out",
             ));
         }
-        let unsigned = options.activations.is_some_and(|storage| !storage.is_signed());
+        let unsigned = options.activations.is_some_and(|code_type| !code_type.is_signed());
         if options.symmetric_activations && (unsigned || self.dual.activations) {
             let what = if unsigned { "unsigned activations" } else { "two terms of activations" };
             return Err(Error::options(

@@ -1,7 +1,7 @@
 //! The forms that a tensor may have besides the planned one, and what they are worth.
 
 use crate::error::Result;
-use crate::options::{Compensation, Globs, LayerRule, Options, Spelling, Storage};
+use crate::options::{CodeType, Compensation, Globs, LayerRule, Options, Spelling};
 use crate::pipeline::Ready;
 use crate::pipeline::measure::weight_bits;
 use crate::plan::{ActivationDecision, Analysis, Decision, Expected, Plan, WeightDecision, WeightSite};
@@ -49,18 +49,18 @@ impl Others {
         };
         let plain = solved(Vec::new())?;
         let wide =
-            LayerRule { weights: Some(Some(Storage::Int8)), dual: Some(false), ..LayerRule::default() };
+            LayerRule { weights: Some(Some(CodeType::Int8)), dual: Some(false), ..LayerRule::default() };
         let dual = LayerRule { dual: Some(true), ..LayerRule::default() };
         let mut all = Vec::new();
         for (words, rule, four) in [("int8", wide, false), ("two 4-bit tensors", dual, true)] {
             // Two terms are a form of 4-bit weights only.
             let takes = |site: &&WeightSite| {
                 let narrow =
-                    |weight: &WeightDecision| weight.terms.iter().all(|term| term.storage.bits() == 4);
+                    |weight: &WeightDecision| weight.terms.iter().all(|term| term.code_type.bits() == 4);
                 // Where sums are not taken it depends on the layer whether it can be dual at all.
                 let taken = match four {
                     true => options.target.dual.contains(&Spelling::Sum),
-                    false => has(options, site, Storage::Int8, options.activations),
+                    false => has(options, site, CodeType::Int8, options.activations),
                 };
                 Ok(taken
                     && of(&plain, &site.tensor).is_some_and(|weight| !four || narrow(weight))
@@ -79,9 +79,9 @@ impl Others {
 }
 
 /// Whether the target takes all readers of `site` with such weights and activations.
-fn has(options: &Options, site: &WeightSite, weights: Storage, activation: Option<Storage>) -> bool {
-    let weights = options.container.of_weights(weights);
-    let activation = activation.map(|storage| options.container.of_activation(storage));
+fn has(options: &Options, site: &WeightSite, weights: CodeType, activation: Option<CodeType>) -> bool {
+    let weights = options.storage.of_weights(weights);
+    let activation = activation.map(|code_type| options.storage.of_activation(code_type));
     site.reads().all(|read| {
         let float = options.target.has(&read.operator, weights, None);
         float || options.target.has(&read.operator, weights, activation)
@@ -130,13 +130,13 @@ pub(super) fn weights(
         let form = Form { tensor: site.tensor.clone(), words: words.into(), stored: bytes, rules };
         (form, Rung { bytes, noise, macs })
     };
-    let bytes = |weight: &WeightDecision| weight_bits(weight, options.container) as f64 / 8.0;
-    let storage = weight.terms.first().map_or("", |term| term.storage.name());
-    let mut rungs = vec![rung(storage, bytes(weight), 1.0, 0, None)];
+    let bytes = |weight: &WeightDecision| weight_bits(weight, options.storage) as f64 / 8.0;
+    let code_type = weight.terms.first().map_or("", |term| term.code_type.name());
+    let mut rungs = vec![rung(code_type, bytes(weight), 1.0, 0, None)];
     let first = of(&others.plain, &site.tensor).map_or(0.0, error);
     for (words, rule, plan) in &others.all {
         if let Some(other) = of(plan, &site.tensor).filter(|_| first > 0.0) {
-            if other.terms == weight.terms || (other.terms.len(), storage) == (weight.terms.len(), *words) {
+            if other.terms == weight.terms || (other.terms.len(), code_type) == (weight.terms.len(), *words) {
                 continue;
             }
             let extra = site.macs.unwrap_or(0) * (other.terms.len() as u64 - 1);
@@ -169,12 +169,12 @@ pub(super) fn inputs(
         return Ok(Vec::new());
     }
     let elements = site.and_then(|site| site.elements).unwrap_or(1) as f64;
-    let bits = term.storage.bits() * activation.terms.len() as u32;
+    let bits = term.code_type.bits() * activation.terms.len() as u32;
     let mut rungs = Vec::new();
-    let mut add = |words: &str, width: u32, noise: f64, to: Option<Option<Storage>>| {
-        let rule = |storage, site: &WeightSite| LayerRule {
+    let mut add = |words: &str, width: u32, noise: f64, to: Option<Option<CodeType>>| {
+        let rule = |code_type, site: &WeightSite| LayerRule {
             matching: Globs::literal(&site.tensor),
-            activations: Some(storage),
+            activations: Some(code_type),
             activation_terms: Some(1),
             ..LayerRule::default()
         };
@@ -182,25 +182,25 @@ pub(super) fn inputs(
         let form = Form { tensor: activation.tensor.clone(), words: words.into(), stored: 0.0, rules };
         rungs.push((form, Rung { bytes: elements * f64::from(width) / 8.0, noise, macs: 0 }));
     };
-    add(term.storage.name(), bits, 1.0, None);
+    add(term.code_type.name(), bits, 1.0, None);
     // Who reads it without a layer of its own takes what layers ask for.
     if readers.is_empty() {
         return Ok(Vec::new());
     }
-    let weights = options.weights.unwrap_or(Storage::Int8);
-    let takes = |activation: Option<Storage>| {
-        let weights = options.container.of_weights(weights);
-        let activation = activation.map(|storage| options.container.of_activation(storage));
+    let weights = options.weights.unwrap_or(CodeType::Int8);
+    let takes = |activation: Option<CodeType>| {
+        let weights = options.storage.of_weights(weights);
+        let activation = activation.map(|code_type| options.storage.of_activation(code_type));
         let mut reads = readers.iter().flat_map(|site| site.reads()).filter(|read| reads(read.at));
         reads.all(|read| options.target.has(&read.operator, weights, activation))
     };
     let wider = [8, 16].into_iter().filter(|&wider| wider > bits);
-    for (wider, storage) in wider.map(|wider| (wider, term.storage.with_bits(wider))) {
-        if !takes(Some(storage)) {
+    for (wider, code_type) in wider.map(|wider| (wider, term.code_type.with_bits(wider))) {
+        if !takes(Some(code_type)) {
             continue;
         }
         let noise = NOISE_A_BIT.powi((wider - bits) as i32);
-        add(storage.name(), wider, noise, Some(Some(storage)));
+        add(code_type.name(), wider, noise, Some(Some(code_type)));
     }
     if takes(None) {
         add("float", 32, 0.0, Some(None));

@@ -339,7 +339,7 @@ impl Way {
         // Of two inputs of shared weights the finer form holds for both: rules that come later win.
         rules.sort_by_key(|rule| match rule.activations {
             None => 0,
-            Some(Some(storage)) => storage.bits(),
+            Some(Some(code_type)) => code_type.bits(),
             Some(None) => u32::MAX,
         });
         Options {

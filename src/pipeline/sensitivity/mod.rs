@@ -269,7 +269,7 @@ fn row(layer: &Layer) -> LayerSensitivity {
         bytes_float: 4 * weights,
         bytes_low: layer
             .weights
-            .map_or(4 * weights, |weights| weight_bits(weights, layer.container()).div_ceil(8)),
+            .map_or(4 * weights, |weights| weight_bits(weights, layer.storage()).div_ceil(8)),
         first_look: None,
         estimate: None,
         confirmed: None,

@@ -2,7 +2,7 @@ use super::*;
 use crate::analyse::analyse;
 use crate::onnx::build::GraphBuilder;
 use crate::onnx::{Model, tensor_f32};
-use crate::options::{Compensation, LayerRule, Options, Precision, Storage};
+use crate::options::{CodeType, Compensation, LayerRule, Options, Precision};
 use crate::pipeline::ready;
 use crate::progress::Silent;
 
@@ -40,7 +40,7 @@ fn model() -> Model {
 
 fn options(compensation: Compensation) -> Options {
     let rule =
-        LayerRule { matching: "second".into(), weights: Some(Some(Storage::Int8)), ..LayerRule::default() };
+        LayerRule { matching: "second".into(), weights: Some(Some(CodeType::Int8)), ..LayerRule::default() };
     let options = Options::new("w4".parse::<Precision>().unwrap());
     Options { layers: vec![rule], compensation, ..options }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::options::Storage;
+use crate::options::CodeType;
 use crate::plan::float::Float;
 use crate::plan::site::Read;
 
@@ -40,10 +40,11 @@ pub struct ActivationDecision {
 #[serde(deny_unknown_fields)]
 pub struct ActivationTerm {
     /// Type of the codes.
-    pub storage: Storage,
+    #[serde(rename = "storage")]
+    pub code_type: CodeType,
     /// The scale.
     pub scale: f32,
-    /// The zero point, in the range of the storage type.
+    /// The zero point, in the range of the code type.
     pub zero_point: i16,
 }
 
@@ -81,7 +82,7 @@ impl ActivationDecision {
 impl ActivationTerm {
     /// The scale, and the smallest and largest multiple of it.
     fn step(&self) -> (f32, f32, f32) {
-        let (lowest, highest) = self.storage.range();
+        let (lowest, highest) = self.code_type.range();
         let zero = f32::from(self.zero_point);
         (self.scale, lowest as f32 - zero, highest as f32 - zero)
     }
@@ -104,8 +105,8 @@ mod tests {
 
     #[test]
     fn activations_are_rounded_as_quantize_linear_does() {
-        for (storage, zero_point) in [(Storage::Uint8, 0), (Storage::Uint8, 131), (Storage::Int8, -3)] {
-            let term = ActivationTerm { storage, scale: 0.1, zero_point };
+        for (code_type, zero_point) in [(CodeType::Uint8, 0), (CodeType::Uint8, 131), (CodeType::Int8, -3)] {
+            let term = ActivationTerm { code_type, scale: 0.1, zero_point };
             let decision = ActivationDecision {
                 tensor: "x".into(),
                 float: Float::Float,
@@ -132,13 +133,17 @@ mod tests {
             let values: Vec<f32> = (-4000..4000).map(|at| at as f32 * 0.0125).chain(special).collect();
             let mut rounded = values.clone();
             decision.round(&mut rounded);
-            let (lowest, highest) = storage.range();
+            let (lowest, highest) = code_type.range();
             for (value, rounded) in values.iter().zip(rounded) {
                 let zero = f32::from(zero_point);
                 let code =
                     ((value / 0.1).round_ties_even() + zero).clamp(lowest as f32, highest as f32) - zero;
                 let expected = if code.is_nan() { 0.0 } else { code * 0.1 };
-                assert_eq!(rounded.to_bits(), (expected + 0.0).to_bits(), "{value} {storage:?} {zero_point}");
+                assert_eq!(
+                    rounded.to_bits(),
+                    (expected + 0.0).to_bits(),
+                    "{value} {code_type:?} {zero_point}"
+                );
             }
         }
     }

@@ -278,8 +278,9 @@ pub struct SiteRow {
     pub readers: usize,
     /// Bytes it takes in the file.
     pub bytes: u64,
-    /// How it is stored, where it is low-bit already.
-    pub storage: Option<String>,
+    /// The type of its codes, where it is quantized already.
+    #[serde(rename = "storage")]
+    pub code_type: Option<String>,
 }
 
 /// What is inside a model.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::doubt::DoubtKind;
-use crate::options::Storage;
+use crate::options::CodeType;
 
 /// How a warning begins that little was quantized. A batch repeats such warnings as remarks.
 pub const LITTLE_QUANTIZED: &str = "only";
@@ -49,7 +49,8 @@ pub enum ReportedSite {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReportedTerm {
     /// The type of its codes.
-    pub storage: Storage,
+    #[serde(rename = "storage")]
+    pub code_type: CodeType,
 }
 
 /// Sizes before and after, in bytes, side files included.

@@ -10,7 +10,7 @@ fn weights(decisions: Vec<WeightDecision>) -> Plan {
 #[test]
 fn conv_by_channel_with_its_bias_in_place() {
     let model = conv();
-    let mut decision = weight(&model, "w", Storage::Int4, Some(0), &[(0, 1)]);
+    let mut decision = weight(&model, "w", CodeType::Int4, Some(0), &[(0, 1)]);
     decision.biases = vec![bias(&model, 0, 2, Some("b"), &[1.5, 2.5])];
     golden("conv", &apply(&model, &weights(vec![decision]), None).unwrap());
 }
@@ -23,7 +23,7 @@ fn conv_transpose_on_axis_1_gets_a_bias_and_zero_points() {
     let y = graph.node("ConvTranspose", &[&x, &w], &[]);
     graph.output(&y);
     let model = graph.model();
-    let mut decision = weight(&model, "w", Storage::Uint4, Some(1), &[(0, 1)]);
+    let mut decision = weight(&model, "w", CodeType::Uint4, Some(1), &[(0, 1)]);
     decision.terms[0].zero_points = vec![0, 7, 15];
     decision.biases = vec![bias(&model, 0, 2, None, &[1.0, 2.0, 3.0])];
     golden("conv_transpose", &apply(&model, &weights(vec![decision]), None).unwrap());
@@ -40,9 +40,9 @@ fn gemm_both_ways_with_one_bias_for_two() {
     let z = graph.node("Gemm", &[&y, &w, &b], &[]);
     graph.output(&z);
     let model = graph.model();
-    let mut first = weight(&model, "v", Storage::Int4, Some(0), &[(0, 1)]);
+    let mut first = weight(&model, "v", CodeType::Int4, Some(0), &[(0, 1)]);
     first.biases = vec![bias(&model, 0, 2, Some("b"), &[1.0, 2.0])];
-    let mut second = weight(&model, "w", Storage::Int8, Some(1), &[(1, 1)]);
+    let mut second = weight(&model, "w", CodeType::Int8, Some(1), &[(1, 1)]);
     second.biases = vec![bias(&model, 1, 2, Some("b"), &[3.0, 4.0])];
     golden("gemm", &apply(&model, &weights(vec![first, second]), None).unwrap());
 }
@@ -50,7 +50,7 @@ fn gemm_both_ways_with_one_bias_for_two() {
 #[test]
 fn shared_weights_keep_their_readers() {
     let model = shared();
-    let decision = weight(&model, "w", Storage::Int4, None, &[(0, 1), (1, 1)]);
+    let decision = weight(&model, "w", CodeType::Int4, None, &[(0, 1), (1, 1)]);
     let out = apply(&model, &weights(vec![decision]), None).unwrap();
     golden("shared", &out);
     assert_eq!(out.graph().node[1..], model.graph().node);
@@ -59,7 +59,7 @@ fn shared_weights_keep_their_readers() {
 #[test]
 fn a_capturing_if_counts_as_reader() {
     let model = captured();
-    let decision = weight(&model, "w", Storage::Int4, None, &[(2, 1)]);
+    let decision = weight(&model, "w", CodeType::Int4, None, &[(2, 1)]);
     let out = apply(&model, &weights(vec![decision]), None).unwrap();
     golden("captured", &out);
     assert_eq!(out.graph().node[2..], model.graph().node[1..]);
@@ -82,7 +82,7 @@ fn branching() -> Model {
 fn an_activation_is_shared_by_the_listed_reads_alone() {
     let model = branching();
     let decisions = vec![
-        Decision::Weight(weight(&model, "w", Storage::Int4, Some(1), &[(1, 1), (2, 1)])),
+        Decision::Weight(weight(&model, "w", CodeType::Int4, Some(1), &[(1, 1), (2, 1)])),
         Decision::Activation(activation(&model, "relu_0", &[(1, 0), (2, 0)])),
         Decision::Activation(activation(&model, "x", &[(0, 0)])),
     ];
@@ -111,7 +111,7 @@ fn clashing_names_are_numbered() {
     graph.output("n");
     let model = graph.model();
     let decisions = vec![
-        Decision::Weight(weight(&model, "w", Storage::Int4, None, &[(0, 1)])),
+        Decision::Weight(weight(&model, "w", CodeType::Int4, None, &[(0, 1)])),
         Decision::Activation(activation(&model, "x", &[(0, 0)])),
     ];
     golden("clash", &apply(&model, &plan(decisions), None).unwrap());
@@ -129,7 +129,7 @@ fn metadata_is_replaced_and_types_of_the_gone_are_dropped() {
     graph.value_info = vec![value("w", Dtype::Float, &[2, 1, 1, 2]), value("conv_0", Dtype::Float, &[])];
     graph.quantization_annotation =
         vec![crate::onnx::proto::TensorAnnotation { tensor_name: Some("w".into()), ..Default::default() }];
-    let decision = weight(&model, "w", Storage::Int8, None, &[(0, 1)]);
+    let decision = weight(&model, "w", CodeType::Int8, None, &[(0, 1)]);
     let out = apply(&model, &weights(vec![decision]), None).unwrap();
     assert!(dump(&out).starts_with(
         "ir 9 opset 21\nauthor old\nfourbit.version *\nfourbit.precision w4a8\nfourbit.source_sha256 00ff\n"

@@ -9,9 +9,9 @@ use crate::rewrite::{Dialect, apply, lower};
 fn with_terms(mut decision: WeightDecision, count: usize, spelling: Spelling) -> WeightDecision {
     for number in 1..count as i16 {
         let mut term = decision.terms[0].clone();
-        let (lowest, highest) = term.storage.range();
+        let (lowest, highest) = term.code_type.range();
         let turn = |code: i16| i32::from(code + number).clamp(lowest, highest) as i16;
-        term.codes = Codes::new(term.storage, &term.codes.iter().map(turn).collect::<Vec<_>>());
+        term.codes = Codes::new(term.code_type, &term.codes.iter().map(turn).collect::<Vec<_>>());
         term.scales.iter_mut().for_each(|scale| *scale /= 10.0 * f32::from(number));
         decision.terms.push(term);
     }
@@ -65,16 +65,16 @@ fn blocks_that_divide_the_axis_and_that_do_not() {
     let z = graph.node("MatMul", &[&y, &v], &[]);
     graph.output(&z);
     let model = graph.model();
-    let mut first = in_blocks(weight(&model, "w", Storage::Int4, None, &[(0, 1)]), 1, 2);
+    let mut first = in_blocks(weight(&model, "w", CodeType::Int4, None, &[(0, 1)]), 1, 2);
     first.terms[0].zero_points[3] = -1;
-    let second = in_blocks(weight(&model, "v", Storage::Int8, None, &[(1, 1)]), 0, 1);
+    let second = in_blocks(weight(&model, "v", CodeType::Int8, None, &[(1, 1)]), 0, 1);
     spelled("blocks", &model, vec![Decision::Weight(first), Decision::Weight(second)]);
 }
 
 #[test]
 fn a_sum_keeps_the_weights_name_for_all_who_read_it() {
     let model = captured();
-    let decision = with_terms(weight(&model, "w", Storage::Int4, Some(0), &[(2, 1)]), 3, Spelling::Sum);
+    let decision = with_terms(weight(&model, "w", CodeType::Int4, Some(0), &[(2, 1)]), 3, Spelling::Sum);
     spelled("sum", &model, vec![Decision::Weight(decision)]);
 }
 
@@ -82,7 +82,7 @@ fn a_sum_keeps_the_weights_name_for_all_who_read_it() {
 fn branches_repeat_a_conv_with_its_bias_once() {
     let model = conv();
     let mut decision =
-        with_terms(weight(&model, "w", Storage::Int4, Some(0), &[(0, 1)]), 2, Spelling::Branches);
+        with_terms(weight(&model, "w", CodeType::Int4, Some(0), &[(0, 1)]), 2, Spelling::Branches);
     decision.biases = vec![bias(&model, 0, 2, Some("b"), &[1.5, 2.5])];
     let low = activation(&model, "x", &[(0, 0)]);
     let low_out = activation(&model, "conv_0", &[(1, 0)]);
@@ -96,7 +96,7 @@ fn branches_repeat_a_conv_with_its_bias_once() {
 fn branches_of_shared_weights_split_every_reader() {
     let model = shared();
     let decision =
-        with_terms(weight(&model, "w", Storage::Uint4, None, &[(0, 1), (1, 1)]), 3, Spelling::Branches);
+        with_terms(weight(&model, "w", CodeType::Uint4, None, &[(0, 1), (1, 1)]), 3, Spelling::Branches);
     spelled("branches_shared", &model, vec![Decision::Weight(decision)]);
 }
 
@@ -109,7 +109,7 @@ fn branches_of_a_gemm_keep_its_attributes_and_a_new_bias() {
     graph.output(&y);
     let model = graph.model();
     let mut decision =
-        with_terms(weight(&model, "w", Storage::Int4, Some(0), &[(0, 1)]), 2, Spelling::Branches);
+        with_terms(weight(&model, "w", CodeType::Int4, Some(0), &[(0, 1)]), 2, Spelling::Branches);
     decision.biases = vec![bias(&model, 0, 2, None, &[1.0, 2.0])];
     spelled("branches_gemm", &model, vec![Decision::Weight(decision)]);
 }
@@ -117,7 +117,7 @@ fn branches_of_a_gemm_keep_its_attributes_and_a_new_bias() {
 #[test]
 fn branches_that_cannot_be_are_refused() {
     let refusal = |model: &Model, reads: &[(usize, usize)], tensor: &str| {
-        let decision = with_terms(weight(model, tensor, Storage::Int4, None, reads), 2, Spelling::Branches);
+        let decision = with_terms(weight(model, tensor, CodeType::Int4, None, reads), 2, Spelling::Branches);
         apply(model, &plan(vec![Decision::Weight(decision)]), None).unwrap_err().to_string()
     };
     assert!(refusal(&captured(), &[(2, 1)], "w").contains("has others"));
@@ -132,8 +132,8 @@ fn branches_that_cannot_be_are_refused() {
     assert!(refusal(&model, &[(0, 1), (1, 0)], "w").contains("no factor that can be split"));
 }
 
-fn four_bits(term: ActivationTerm, storage: Storage) -> ActivationTerm {
-    ActivationTerm { storage, zero_point: if storage.is_signed() { -3 } else { 5 }, ..term }
+fn four_bits(term: ActivationTerm, code_type: CodeType) -> ActivationTerm {
+    ActivationTerm { code_type, zero_point: if code_type.is_signed() { -3 } else { 5 }, ..term }
 }
 
 #[test]
@@ -141,9 +141,9 @@ fn activations_of_four_bits_and_of_two_terms() {
     let mut model = conv();
     model.set_opset(21);
     let mut input = activation(&model, "x", &[(0, 0)]);
-    input.terms[0] = four_bits(input.terms[0], Storage::Uint4);
+    input.terms[0] = four_bits(input.terms[0], CodeType::Uint4);
     let mut inner = activation(&model, "conv_0", &[(1, 0)]);
-    let first = four_bits(inner.terms[0], Storage::Int4);
+    let first = four_bits(inner.terms[0], CodeType::Int4);
     inner.terms = vec![first, ActivationTerm { scale: first.scale / 16.0, zero_point: 0, ..first }];
     let plan = plan(vec![Decision::Activation(input), Decision::Activation(inner)]);
     golden("activations", &apply(&model, &plan, None).unwrap());
@@ -161,11 +161,11 @@ fn sums_of_the_model_itself_are_left_alone() {
     graph.output(&wide);
     let model = graph.model();
     let one = |tensor: &str, slot| {
-        let decision = weight(&model, tensor, Storage::Int4, None, &[(slot, usize::from(tensor != "w"))]);
+        let decision = weight(&model, tensor, CodeType::Int4, None, &[(slot, usize::from(tensor != "w"))]);
         Decision::Weight(decision)
     };
     // Of `w + c` both are dequantized, but their shapes differ; of `w + b` only one is.
-    let mut first = weight(&model, "w", Storage::Int4, None, &[(0, 0), (1, 0)]);
+    let mut first = weight(&model, "w", CodeType::Int4, None, &[(0, 0), (1, 0)]);
     first.biases.clear();
     let shipped = apply(&model, &plan(vec![Decision::Weight(first), one("c", 1)]), None).unwrap();
     let view = lower(&shipped, Dialect::Folded).unwrap();

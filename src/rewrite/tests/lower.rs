@@ -2,7 +2,7 @@ use super::dump::golden;
 use super::*;
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{floats, integers, tensor};
-use crate::options::Container;
+use crate::options::Storage;
 use crate::rewrite::{Dialect, apply, lower};
 
 fn initializer<'m>(model: &'m Model, name: &str) -> &'m TensorProto {
@@ -11,10 +11,10 @@ fn initializer<'m>(model: &'m Model, name: &str) -> &'m TensorProto {
 
 #[test]
 fn every_storage_folds_to_the_planned_weights() {
-    for storage in [Storage::Int4, Storage::Uint4, Storage::Int8, Storage::Uint8] {
+    for code_type in [CodeType::Int4, CodeType::Uint4, CodeType::Int8, CodeType::Uint8] {
         for axis in [None, Some(0), Some(3)] {
             let model = conv();
-            let mut decision = weight(&model, "w", storage, axis, &[(0, 1)]);
+            let mut decision = weight(&model, "w", code_type, axis, &[(0, 1)]);
             decision.terms[0].zero_points.iter_mut().enumerate().for_each(|(at, zero)| *zero = at as i16 + 2);
             decision.terms[0].scales.iter_mut().for_each(|scale| *scale *= 0.3);
             let group = |at: usize| match axis {
@@ -32,12 +32,12 @@ fn every_storage_folds_to_the_planned_weights() {
             let plan = plan(vec![Decision::Weight(decision)]);
             let shipped = apply(&model, &plan, None).unwrap();
             assert_eq!(lower(&shipped, Dialect::Int4).unwrap(), shipped);
-            let wide = apply(&model, &Plan { container: Container::Int8, ..plan }, None).unwrap();
+            let wide = apply(&model, &Plan { storage: Storage::Int8, ..plan }, None).unwrap();
             for form in [&shipped, &wide] {
                 let folded = lower(form, Dialect::Folded).unwrap();
                 let bits: Vec<u32> =
                     floats(initializer(&folded, "w")).unwrap().into_iter().map(f32::to_bits).collect();
-                assert_eq!(bits, expected, "{storage} {axis:?}");
+                assert_eq!(bits, expected, "{code_type} {axis:?}");
                 assert_eq!(folded.graph().node, model.graph().node);
                 assert_eq!(folded.graph().initializer.len(), 2, "nothing dead");
             }
@@ -48,10 +48,10 @@ fn every_storage_folds_to_the_planned_weights() {
 #[test]
 fn captured_weights_in_every_dialect() {
     let model = captured();
-    let decision = weight(&model, "w", Storage::Int4, Some(0), &[(2, 1)]);
+    let decision = weight(&model, "w", CodeType::Int4, Some(0), &[(2, 1)]);
     let plan = plan(vec![Decision::Weight(decision)]);
     let shipped = apply(&model, &plan, None).unwrap();
-    golden("captured_int8", &apply(&model, &Plan { container: Container::Int8, ..plan }, None).unwrap());
+    golden("captured_int8", &apply(&model, &Plan { storage: Storage::Int8, ..plan }, None).unwrap());
     golden("captured_folded", &lower(&shipped, Dialect::Folded).unwrap());
 }
 

@@ -9,7 +9,7 @@ mod refusals;
 
 use crate::onnx::build::{GraphBuilder, node};
 use crate::onnx::{Dtype, Model, attr, tensor_f32};
-use crate::options::{Opset, Spelling, Storage};
+use crate::options::{CodeType, Opset, Spelling};
 use crate::plan::{
     ActivationDecision, ActivationTerm, BiasChange, Codes, Decision, Float, Partition, Plan, Read, Subject,
     VERSION, WeightDecision, WeightTerm,
@@ -22,7 +22,7 @@ fn plan(decisions: Vec<Decision>) -> Plan {
         subject: Subject { file: "m.onnx".into(), sha256: "00ff".into() },
         precision: "w4a8".into(),
         opset: Opset::default(),
-        container: crate::options::Container::Packed,
+        storage: crate::options::Storage::Packed,
         bias: crate::options::Bias::Float,
         explicit_zero_points: false,
         shapes: Vec::new(),
@@ -37,28 +37,28 @@ fn read(model: &Model, at: usize, slot: usize) -> Read {
     Read::new(node, at, slot)
 }
 
-/// Codes that run through all values of `storage`, with scales 0.5, 1, 1.5 ...
+/// Codes that run through all values of `code_type`, with scales 0.5, 1, 1.5 ...
 fn weight(
     model: &Model,
     tensor: &str,
-    storage: Storage,
+    code_type: CodeType,
     axis: Option<usize>,
     reads: &[(usize, usize)],
 ) -> WeightDecision {
     let old = model.graph().initializer.iter().find(|old| old.name() == tensor).unwrap();
     let dims = old.dims.clone();
-    let (lowest, highest) = storage.range();
+    let (lowest, highest) = code_type.range();
     let scales = axis.map_or(1, |axis| dims[axis]);
     let codes = (0..dims.iter().product::<i64>() as i32).map(|at| lowest + at * 3 % (highest - lowest + 1));
     WeightDecision {
         tensor: tensor.into(),
         reads: reads.iter().map(|&(at, slot)| read(model, at, slot)).collect(),
         terms: vec![WeightTerm {
-            storage,
+            code_type,
             partition: axis.map_or(Partition::Tensor, |axis| Partition::Channel { axis }),
             scales: (1..=scales).map(|at| at as f32 * 0.5).collect(),
             zero_points: vec![0; scales as usize],
-            codes: Codes::new(storage, &codes.map(|code| code as i16).collect::<Vec<_>>()),
+            codes: Codes::new(code_type, &codes.map(|code| code as i16).collect::<Vec<_>>()),
         }],
         spelling: Spelling::Sum,
         saturation: None,
@@ -80,7 +80,7 @@ fn activation(model: &Model, tensor: &str, reads: &[(usize, usize)]) -> Activati
         float: Float::Float,
         wide_scales: false,
         reads: reads.iter().map(|&(at, slot)| read(model, at, slot)).collect(),
-        terms: vec![ActivationTerm { storage: Storage::Uint8, scale: 0.25, zero_point: 128 }],
+        terms: vec![ActivationTerm { code_type: CodeType::Uint8, scale: 0.25, zero_point: 128 }],
         range: (-1.0, 1.0),
         sqnr_db: None,
         reason: "test".into(),

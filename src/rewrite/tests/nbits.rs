@@ -28,16 +28,16 @@ fn product(opset: i64, by_rows: Option<bool>, (depth, rows): (i64, i64), bias: O
 }
 
 /// Weights as MatMulNBits in blocks of `size`, or with one scale a channel, and zero points of all sorts.
-fn decision(model: &Model, storage: Storage, by_rows: bool, size: Option<usize>) -> WeightDecision {
+fn decision(model: &Model, code_type: CodeType, by_rows: bool, size: Option<usize>) -> WeightDecision {
     let axis = if by_rows { 0 } else { 1 };
-    let mut decision = weight(model, "w", storage, Some(axis), &[(0, 1)]);
+    let mut decision = weight(model, "w", code_type, Some(axis), &[(0, 1)]);
     let term = &mut decision.terms[0];
     if let Some(size) = size {
         term.partition = Partition::Block { axis: 1 - axis, size };
     }
     let groups = term.groups(&decision.dims).unwrap().count();
     term.scales = (1..=groups).map(|at| at as f32 * 0.125).collect();
-    let (lowest, _) = storage.range();
+    let (lowest, _) = code_type.range();
     term.zero_points = (0..groups).map(|at| (lowest + (at * 5 % 16) as i32) as i16).collect();
     decision.spelling = Spelling::MatMulNBits;
     decision
@@ -45,13 +45,13 @@ fn decision(model: &Model, storage: Storage, by_rows: bool, size: Option<usize>)
 
 #[test]
 fn codes_lie_by_rows_in_whole_blocks_filled_up_with_zeros() {
-    for storage in [Storage::Int4, Storage::Uint4] {
+    for code_type in [CodeType::Int4, CodeType::Uint4] {
         for by_rows in [false, true] {
             for (depth, size, block) in
                 [(37, Some(16), 16), (32, Some(32), 32), (5, Some(64), 16), (20, None, 32), (600, None, 256)]
             {
                 let model = product(17, Some(by_rows), (depth as i64, 3), None);
-                let decision = decision(&model, storage, by_rows, size);
+                let decision = decision(&model, code_type, by_rows, size);
                 let out = apply(&model, &plan(vec![Decision::Weight(decision.clone())]), None).unwrap();
                 let blocks = (depth as usize).div_ceil(block);
                 let codes = held(&out, "w_quantized");
@@ -71,7 +71,7 @@ fn codes_lie_by_rows_in_whole_blocks_filled_up_with_zeros() {
                         let found = (code - zero) * scales[row * blocks + group];
                         let at = if by_rows { row * depth as usize + input } else { input * 3 + row };
                         let wanted = if input < depth as usize { wanted[at] } else { 0.0 };
-                        assert_eq!(found, wanted, "{storage} {by_rows} {depth} {size:?}: {row} {input}");
+                        assert_eq!(found, wanted, "{code_type} {by_rows} {depth} {size:?}: {row} {input}");
                     }
                 }
                 let view = lower(&out, Dialect::Folded).unwrap();
@@ -90,7 +90,7 @@ fn codes_lie_by_rows_in_whole_blocks_filled_up_with_zeros() {
 #[test]
 fn zero_points_in_the_middle_are_left_out_and_versions_stay() {
     let model = product(13, None, (16, 4), None);
-    let mut decision = decision(&model, Storage::Int4, false, Some(16));
+    let mut decision = decision(&model, CodeType::Int4, false, Some(16));
     decision.terms[0].zero_points.fill(0);
     let out = apply(&model, &plan(vec![Decision::Weight(decision)]), None).unwrap();
     let node = &out.graph().node[0];
@@ -108,7 +108,7 @@ fn zero_points_in_the_middle_are_left_out_and_versions_stay() {
 fn biases_that_are_rows_go_in_and_others_behind() {
     let of = |dims: &[i64], change: bool| {
         let model = product(17, Some(true), (16, 4), Some(dims));
-        let mut decision = decision(&model, Storage::Int4, true, None);
+        let mut decision = decision(&model, CodeType::Int4, true, None);
         if change {
             decision.biases = vec![super::bias(&model, 0, 2, Some("c"), &[1.0, 2.0, 3.0, 4.0])];
         }
@@ -163,14 +163,14 @@ fn a_plan_that_asks_the_impossible_is_refused() {
     ];
     let model = product(17, None, (16, 4), None);
     for (expected, change) in cases {
-        let mut decision = decision(&model, Storage::Int4, false, None);
+        let mut decision = decision(&model, CodeType::Int4, false, None);
         change(&mut decision);
         let found = apply(&model, &plan(vec![Decision::Weight(decision)]), None).unwrap_err().to_string();
         assert!(found.contains("decision on w") && found.contains(expected), "{expected}: {found}");
     }
     let mut model = product(17, Some(false), (16, 4), None);
     model.graph_mut().node[0].attribute.push(attr::float("alpha", 0.5));
-    let decision = decision(&model, Storage::Int4, false, None);
+    let decision = decision(&model, CodeType::Int4, false, None);
     let found = apply(&model, &plan(vec![Decision::Weight(decision)]), None).unwrap_err().to_string();
     assert!(found.contains("alpha 0.5"), "{found}");
 }

@@ -7,7 +7,7 @@ fn problem(model: &Model, decisions: Vec<Decision>) -> String {
 
 fn changed(change: impl FnOnce(&mut WeightDecision)) -> String {
     let model = conv();
-    let mut decision = weight(&model, "w", Storage::Int4, Some(0), &[(0, 1)]);
+    let mut decision = weight(&model, "w", CodeType::Int4, Some(0), &[(0, 1)]);
     decision.biases = vec![bias(&model, 0, 2, Some("b"), &[1.5, 2.5])];
     change(&mut decision);
     problem(&model, vec![Decision::Weight(decision)])
@@ -18,7 +18,7 @@ fn weights_that_do_not_fit() {
     let cases: [(&str, String); 9] = [
         ("no such initializer", changed(|it| it.tensor = "v".into())),
         ("FLOAT [2, 1, 2, 1]", changed(|it| it.dims = vec![2, 1, 2, 1])),
-        ("codes of 4 bits", changed(|it| it.terms[0].codes = Codes::new(Storage::Int4, &[0]))),
+        ("codes of 4 bits", changed(|it| it.terms[0].codes = Codes::new(CodeType::Int4, &[0]))),
         ("ends before", changed(|it| it.reads[0].at = usize::MAX)),
         ("has Conv conv_0_node there", changed(|it| it.reads[0].operator = "Gemm".into())),
         ("input 0 is \"x\"", changed(|it| it.reads[0].slot = 0)),
@@ -35,7 +35,7 @@ fn weights_that_do_not_fit() {
 fn a_callers_default_is_no_constant() {
     let mut model = conv();
     model.graph_mut().input.push(crate::onnx::build::value("w", Dtype::Float, &[2, 1, 1, 2]));
-    let decision = weight(&model, "w", Storage::Int4, None, &[(0, 1)]);
+    let decision = weight(&model, "w", CodeType::Int4, None, &[(0, 1)]);
     assert!(problem(&model, vec![Decision::Weight(decision)]).contains("caller"));
 }
 
@@ -64,12 +64,12 @@ fn activations_that_do_not_fit() {
 
 #[test]
 fn below_opset_21_the_runtimes_own_operators_are_written_and_blocks_refused() {
-    for (opset, storage, axis) in
-        [(7, Storage::Int4, Some(0)), (20, Storage::Int4, None), (12, Storage::Int8, Some(0))]
+    for (opset, code_type, axis) in
+        [(7, CodeType::Int4, Some(0)), (20, CodeType::Int4, None), (12, CodeType::Int8, Some(0))]
     {
         let mut model = conv();
         model.set_opset(opset);
-        let decision = weight(&model, "w", storage, axis, &[(0, 1)]);
+        let decision = weight(&model, "w", code_type, axis, &[(0, 1)]);
         let mut blocks = decision.clone();
         blocks.terms[0].partition = Partition::Block { axis: 0, size: 1 };
         let out = apply(&model, &plan(vec![Decision::Weight(decision)]), None).unwrap();

@@ -1,7 +1,7 @@
 //! Which elements share a scale, and in what form a site's weights can be written.
 
 use crate::onnx::Index;
-use crate::options::{Container, Granularity, Options, Storage, fits_nbits};
+use crate::options::{CodeType, Granularity, Options, Storage, fits_nbits};
 use crate::plan::{
     Kernel, Partition, Read, Reader, WeightSite, fits_nbits_weights, is_depthwise, lie_by_rows,
 };
@@ -20,10 +20,11 @@ pub(super) fn splits(site: &WeightSite) -> bool {
 }
 
 /// Whether sums of products of INT8 weights at `site` with `activation` can saturate in some reader's kernel on the target.
-pub(super) fn saturates(site: &WeightSite, options: &Options, activation: Option<Storage>) -> bool {
+pub(super) fn saturates(site: &WeightSite, options: &Options, activation: Option<CodeType>) -> bool {
     // Codes of sixteen unsigned values stay below 16 in 8-bit storage too; signed ones are shifted by 128.
-    let wide =
-        |storage: Storage| storage != Storage::Uint4 && options.container.of_activation(storage).bits() == 8;
+    let wide = |code_type: CodeType| {
+        code_type != CodeType::Uint4 && options.storage.of_activation(code_type).bits() == 8
+    };
     let eight = activation.is_some_and(wide);
     let depthwise = |kernel: &Kernel| match kernel {
         Kernel::Conv(spatial) | Kernel::ConvTranspose(spatial) => {
@@ -72,18 +73,18 @@ pub(super) fn partition(
 /// What is asked of one layer, as far as its form depends on it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Setting {
-    pub storage: Option<Storage>,
-    pub activation: Option<Storage>,
+    pub code_type: Option<CodeType>,
+    pub activation: Option<CodeType>,
     pub granularity: Granularity,
-    pub container: Container,
+    pub storage: Storage,
 }
 
 /// Whether the weights of `site`, in a model of `opset`, can be written as MatMulNBits; or why not.
 pub(super) fn nbits(site: &WeightSite, index: &Index, opset: i64, setting: Setting) -> Result<(), String> {
-    if setting.container != Container::Packed {
+    if setting.storage != Storage::Packed {
         return Err("codes are stored one to a byte".into());
     }
-    fits_nbits_weights(setting.storage, site.reads(), &site.dims, site.float)?;
+    fits_nbits_weights(setting.code_type, site.reads(), &site.dims, site.float)?;
     if setting.activation.is_some() {
         return Err("its input is quantized too".into());
     }

@@ -44,7 +44,7 @@ pub(super) fn keys(
     let elements = |site: &WeightSite| site.dims.iter().product::<i64>().unsigned_abs();
     let single = |at: usize| residuals[at].as_ref().map_or(0.0, |residuals| residuals.single);
     let free = |at: &usize| {
-        wishes[*at].dual.is_none() && wishes[*at].weights.is_some_and(|storage| storage.bits() == 4)
+        wishes[*at].dual.is_none() && wishes[*at].weights.is_some_and(|code_type| code_type.bits() == 4)
     };
     let mut found: Vec<Option<String>> = wishes
         .iter()

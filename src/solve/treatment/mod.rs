@@ -13,7 +13,7 @@ use wish::Wish;
 
 use crate::error::Result;
 use crate::onnx::Index;
-use crate::options::{Compensation, Keys, Options, Spelling, Storage};
+use crate::options::{CodeType, Compensation, Keys, Options, Spelling};
 use crate::plan::{Analysis, Keep, Partition, Residuals, Saturation};
 
 use std::collections::HashSet;
@@ -25,7 +25,7 @@ pub(super) struct Layer {
     /// What becomes of its weights; `None` leaves them float.
     pub weights: Option<Treatment>,
     /// Storage of the activation that it reads; `None` leaves it float.
-    pub activation: Option<Storage>,
+    pub activation: Option<CodeType>,
     /// One QuantizeLinear/DequantizeLinear pair on it, or two.
     pub activation_terms: usize,
     /// Why that storage, where it is not what was asked for all.
@@ -44,7 +44,7 @@ impl Layer {
 /// How one weight tensor is to be quantized.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Treatment {
-    pub storage: Storage,
+    pub code_type: CodeType,
     pub partition: Partition,
     /// Whether zero points are all 0.
     pub symmetric: bool,
@@ -86,7 +86,7 @@ impl Treatment {
     /// The type of its codes.
     pub fn kind(&self) -> Kind {
         Kind {
-            storage: self.storage,
+            code_type: self.code_type,
             symmetric: self.symmetric,
             held: self.saturation == Some(Saturation::Avoided),
         }
@@ -110,18 +110,19 @@ impl Treatment {
     /// what is usual, whose means are no ground to correct biases on. `None` where that is not to be made use of.
     pub fn foreseen(&self, normalised: bool) -> Option<Self> {
         // With more codes, or sixteen zero points to choose from, a rough guess gains nothing.
-        let wanted = self.compensate && self.correct_biases && (normalised || self.storage == Storage::Int4);
+        let wanted =
+            self.compensate && self.correct_biases && (normalised || self.code_type == CodeType::Int4);
         let inputs = if normalised { Inputs::Normalised } else { Inputs::Usual };
         wanted.then(|| Self { correct_biases: normalised, inputs, ..self.clone() })
     }
 
     /// All of it in words.
     pub fn reason(&self) -> String {
-        let zero = match self.storage {
+        let zero = match self.code_type {
             _ if self.symmetric => "",
-            Storage::Int4 => ", odd code on the better side",
-            Storage::Uint4 => ", best of 16 zero points",
-            Storage::Int8 | Storage::Uint8 | Storage::Int16 => "",
+            CodeType::Int4 => ", odd code on the better side",
+            CodeType::Uint4 => ", best of 16 zero points",
+            CodeType::Int8 | CodeType::Uint8 | CodeType::Int16 => "",
         };
         let share = if matches!(self.partition, Partition::Block { .. }) { "block" } else { "kernel" };
         let rest = match (self.compensate, self.compensation) {
@@ -183,10 +184,10 @@ pub(super) fn layers(
         &all,
         |at| memory(&sites[at]),
         |at| match wishes[at].weights {
-            Some(storage) => measure(
+            Some(code_type) => measure(
                 &sites[at],
                 index,
-                wishes[at].kind(storage, options),
+                wishes[at].kind(code_type, options),
                 wishes[at].partition,
                 dual_asked,
             ),

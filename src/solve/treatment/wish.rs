@@ -8,14 +8,14 @@ use super::{Inputs, Layer, Treatment};
 use crate::error::{Error, Result};
 use crate::onnx::Index;
 use crate::options::{
-    Case, Compensation, Container, Granularity, Keys, LayerRule, OPSET, Options, Placement, Scales, Spelling,
+    Case, CodeType, Compensation, Granularity, Keys, LayerRule, OPSET, Options, Placement, Scales, Spelling,
     Storage,
 };
 use crate::plan::{Partition, Reader, Residuals, Saturation, WeightSite};
 
 /// What the options say of one layer, before any weight is looked at.
 pub(super) struct Wish {
-    pub weights: Option<Storage>,
+    pub weights: Option<CodeType>,
     pub partition: Partition,
     /// What becomes of products that could saturate on the target.
     pub saturation: Option<Saturation>,
@@ -25,7 +25,7 @@ pub(super) struct Wish {
     pub spelling: Spelling,
     /// Whether a single one can be MatMulNBits, or why not, where that is asked for.
     pub nbits: Option<Result<(), String>>,
-    pub activation: Option<Storage>,
+    pub activation: Option<CodeType>,
     pub activation_terms: usize,
     pub activation_why: Option<String>,
     pub reasons: Vec<String>,
@@ -57,19 +57,19 @@ impl Wish {
             rule.activations_why = later.activations_why.clone().or(rule.activations_why);
         }
         let edges = options.edges().filter(|_| site.place.is_edge());
-        let at_edge = |inside: Option<Storage>| edges.map_or(inside, |edges| edges.storage(inside));
+        let at_edge = |inside: Option<CodeType>| edges.map_or(inside, |edges| edges.code_type(inside));
         // Signed codes mean the same at 8 bits, where every runtime takes them for weights.
         let at_edge_weights = at_edge(options.weights)
-            .map(|storage| if storage == Storage::Uint8 { Storage::Int8 } else { storage });
+            .map(|code_type| if code_type == CodeType::Uint8 { CodeType::Int8 } else { code_type });
         let mut weights = rule.weights.unwrap_or(at_edge_weights);
         let mut reasons = Vec::new();
         let dual = rule.dual.or(named.then_some(true));
         if dual == Some(true) {
-            let wide = rule.weights.flatten().is_some_and(|storage| storage.bits() != 4);
+            let wide = rule.weights.flatten().is_some_and(|code_type| code_type.bits() != 4);
             weights = match weights {
-                Some(storage) if !wide => Some(storage.with_bits(4)),
+                Some(code_type) if !wide => Some(code_type.with_bits(4)),
                 _ => {
-                    let kept = weights.map_or("float", Storage::name);
+                    let kept = weights.map_or("float", CodeType::name);
                     return Err(Error::options(
                         format!("{} is to be dual, but its weights {kept}", site.tensor),
                         "dual weights are two 4-bit tensors: choose int4 or uint4",
@@ -78,10 +78,10 @@ impl Wish {
             };
         } else if weights != options.weights && rule.weights.is_some() {
             let why = rule.weights_why.as_deref().unwrap_or("as its rule says");
-            reasons.push(format!("{} {why}", weights.map_or("float", Storage::name)));
+            reasons.push(format!("{} {why}", weights.map_or("float", CodeType::name)));
         } else if weights != options.weights {
             let end = if site.place.first { "first" } else { "last" };
-            reasons.push(format!("{} as a {end} layer", weights.map_or("float", Storage::name)));
+            reasons.push(format!("{} as a {end} layer", weights.map_or("float", CodeType::name)));
         }
         let activation = match rule.activations {
             Some(asked) => asked,
@@ -90,7 +90,7 @@ impl Wish {
             None => at_edge(options.activations),
         };
         let granularity = rule.granularity.unwrap_or(options.granularity);
-        let setting = Setting { storage: weights, activation, granularity, container: options.container };
+        let setting = Setting { code_type: weights, activation, granularity, storage: options.storage };
         let nbits = options.matmul_nbits.then(|| nbits(site, index, opset, setting));
         // Two terms are written as ever, and which layers get them is not known yet.
         let single = dual == Some(false) || dual.is_none() && options.dual.keys == Keys::None;
@@ -121,7 +121,7 @@ impl Wish {
         // Where pairs are put between integer operators, a layer that asks for a float input may meet a rounded one.
         let around = options.activations.filter(|_| options.placement != Placement::Inputs);
         let activation = wish.activation.or(around).filter(|_| meets);
-        if wish.weights == Some(Storage::Int8) && saturates(site, options, activation) {
+        if wish.weights == Some(CodeType::Int8) && saturates(site, options, activation) {
             let full = rule.full_range.unwrap_or(options.full_range);
             wish.saturation = Some(if full { Saturation::Possible } else { Saturation::Avoided });
         }
@@ -131,8 +131,8 @@ impl Wish {
     /// Takes the nearest form that the target has for the layer; without one it stays float.
     fn keep_to_target(&mut self, site: &WeightSite, options: &Options, meets: bool) -> Result<()> {
         let target = options.target;
-        let Some(storage) = self.weights else {
-            let asked = self.activation.map(|storage| options.container.of_activation(storage));
+        let Some(code_type) = self.weights else {
+            let asked = self.activation.map(|code_type| options.storage.of_activation(code_type));
             if let Some(asked) = asked.filter(|&asked| !target.rounds(asked)) {
                 (self.activation, self.activation_why) =
                     (None, Some(format!("as {} takes no {asked} activations", target.name)));
@@ -149,7 +149,7 @@ impl Wish {
                 "fourbit targets shows what each target takes",
             ));
         }
-        let obstacle = |partition: Partition, activation: Option<Storage>| {
+        let obstacle = |partition: Partition, activation: Option<CodeType>| {
             let (granularity, axis) = match partition {
                 Partition::Tensor => (Granularity::Tensor, 0),
                 Partition::Channel { .. } => (Granularity::Channel, 0),
@@ -157,14 +157,14 @@ impl Wish {
                     (Granularity::Block(size), site.dims.get(axis).copied().unwrap_or(0))
                 }
             };
-            let packed = options.container == Container::Packed;
+            let packed = options.storage == Storage::Packed;
             let case = Case {
                 operator: "",
-                weights: options.container.of_weights(storage),
+                weights: options.storage.of_weights(code_type),
                 granularity,
                 axis: axis.unsigned_abs() as usize,
-                zero_points: packed && !options.symmetric_weights && storage.bits() == 4,
-                activation: activation.map(|storage| options.container.of_activation(storage)),
+                zero_points: packed && !options.symmetric_weights && code_type.bits() == 4,
+                activation: activation.map(|code_type| options.storage.of_activation(code_type)),
                 activation_zero_point: activation.is_some() && !options.symmetric_activations,
             };
             // A Gather reads the table of a product, and has no data that could be rounded.
@@ -239,10 +239,10 @@ impl Wish {
         Ok(())
     }
 
-    /// The kind of codes for weights of type `storage`.
-    pub fn kind(&self, storage: Storage, options: &Options) -> Kind {
+    /// The kind of codes for weights of type `code_type`.
+    pub fn kind(&self, code_type: CodeType, options: &Options) -> Kind {
         let held = self.saturation == Some(Saturation::Avoided);
-        Kind { storage, symmetric: options.symmetric_weights, held }
+        Kind { code_type, symmetric: options.symmetric_weights, held }
     }
 
     pub fn layer(
@@ -260,8 +260,8 @@ impl Wish {
             Some(Err(why)) => (self.spelling, format!(", not as MatMulNBits: {why}")),
         };
         let why: Vec<String> = self.reasons.iter().cloned().chain(key).collect();
-        let weights = self.weights.map(|storage| Treatment {
-            storage,
+        let weights = self.weights.map(|code_type| Treatment {
+            code_type,
             partition: self.partition,
             symmetric: options.symmetric_weights,
             saturation: self.saturation,

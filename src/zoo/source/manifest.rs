@@ -79,15 +79,16 @@ pub fn rows(path: &Path, text: Vec<u8>) -> BTreeMap<String, Map<String, Value>> 
 pub struct Facts {
     /// Version of the standard operators.
     pub opset: i64,
-    /// Storage of its weights.
-    pub storage: BTreeSet<String>,
+    /// The types of codes that its weights have.
+    #[serde(rename = "storage")]
+    pub code_types: BTreeSet<String>,
     /// The inputs and outputs.
     pub io_ports: Value,
 }
 
 impl Facts {
-    /// What is to be said of `model`, with weights stored as `storage`.
-    pub fn of(model: &Model, storage: BTreeSet<String>) -> Self {
+    /// What is to be said of `model`, with weights of these types of codes.
+    pub fn of(model: &Model, code_types: BTreeSet<String>) -> Self {
         let graph = model.graph();
         let weights: BTreeSet<&str> = graph.initializer.iter().map(|tensor| tensor.name()).collect();
         let inputs = graph.input.iter().filter(|input| !weights.contains(input.name()));
@@ -95,7 +96,7 @@ impl Facts {
             "inputs": inputs.map(port).collect::<Vec<_>>(),
             "outputs": graph.output.iter().map(port).collect::<Vec<_>>(),
         });
-        Self { opset: model.opset(), storage, io_ports }
+        Self { opset: model.opset(), code_types, io_ports }
     }
 }
 
@@ -135,7 +136,7 @@ pub fn entry(row: &Row, facts: &Facts, original: Option<&Map<String, Value>>) ->
         Some(Value::Array(tags)) => tags,
         _ => Vec::new(),
     };
-    let more = [written.precision.as_str()].into_iter().chain(facts.storage.iter().map(String::as_str));
+    let more = [written.precision.as_str()].into_iter().chain(facts.code_types.iter().map(String::as_str));
     for tag in more.chain(["fourbit"]).map(|tag| json!(tag)) {
         if !tags.contains(&tag) {
             tags.push(tag);
