@@ -13,10 +13,10 @@ use crate::samples::{Preprocess, Samples};
 use crate::zoo::{self, Grammar, Known};
 
 /// What is done with bytes, and with a folder for files of its own.
-type Target = fn(&[u8], &Path);
+type FuzzTarget = fn(&[u8], &Path);
 
 /// The targets by name, which is also that of the folder of seeds.
-const TARGETS: &[(&str, Target)] = &[
+const TARGETS: &[(&str, FuzzTarget)] = &[
     ("reader", reader),
     ("tensor", tensor),
     ("npy", |bytes, folder| samples("x.npy", bytes, folder)),

@@ -32,7 +32,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// How many weights share one scale.
+/// How many weights share one scale, as asked for; what a tensor gets of it, on an axis of its own, is a
+/// [`Partition`](crate::plan::Partition).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Granularity {
     /// The whole tensor.

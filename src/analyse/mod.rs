@@ -67,7 +67,7 @@ pub fn analyse(model: &Model, options: &Options) -> Result<Analysis> {
     let index = Index::new(model.graph());
     let inner = Inner::of(model.graph());
     let filter = Filter::new(options, operators())?;
-    let mut search = Search {
+    let mut finder = SiteFinder {
         index: &index,
         opset: model.opset(),
         filter,
@@ -76,12 +76,12 @@ pub fn analyse(model: &Model, options: &Options) -> Result<Analysis> {
         skips: Vec::new(),
     };
     for (at, node) in model.graph().node.iter().enumerate() {
-        search.node(node, &(at, Vec::new()), &Local::default());
+        finder.node(node, &(at, Vec::new()), &Local::default());
     }
     for (spot, node, local) in &inner.nodes {
-        search.node(node, spot, local);
+        finder.node(node, spot, local);
     }
-    let Search { sites, mut skips, .. } = search;
+    let SiteFinder { sites, mut skips, .. } = finder;
     let skipped: BTreeSet<String> = skips.iter().map(|skip: &Skip| skip.name.clone()).collect();
     let mut weights = Vec::new();
     for site in sites.into_values() {
@@ -127,7 +127,7 @@ fn computes_in_integers(read: &Read) -> bool {
 }
 
 /// What is found, node by node.
-struct Search<'s, 'g> {
+struct SiteFinder<'s, 'g> {
     index: &'s Index<'g>,
     opset: i64,
     filter: Filter<'s>,
@@ -137,7 +137,7 @@ struct Search<'s, 'g> {
     skips: Vec<Skip>,
 }
 
-impl<'g> Search<'_, 'g> {
+impl<'g> SiteFinder<'_, 'g> {
     /// Looks at a node at `spot`; `local` are the names that the graphs around it make themselves.
     fn node(&mut self, node: &'g NodeProto, spot: &Spot, local: &Local) {
         let is_its = |rule: &&Rule| {

@@ -16,14 +16,15 @@ pub use reports::{Report, Reports};
 
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::options::{
-    Budget, CodeType, Compensation, Granularity, Opset, Options, Precision, TARGETS, Target, target_names,
+    Budget, CodeType, Compensation, Granularity, Opset, Options, Precision, Storage, TARGETS, Target,
+    target_names,
 };
 pub use crate::pipeline::PlanSource;
 pub use crate::plan::{
     Applied, Checked, Decision, Inspection, Outcome, Plan, Planned, Sensitivity, Validation, Verdict,
 };
 pub use crate::progress::{Progress, Silent};
-pub use crate::report::{Detail, Layout};
+pub use crate::report::{Detail, TextStyle};
 pub use crate::samples::{Element, Inputs, SampleSet, SampleSource, Tensor};
 
 /// The parts of results.

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::files::{Guard, Sink};
 use crate::plan::{self, Applied, Checked, Inspection, Outcome, Plan, Planned, Sensitivity, Verdict};
-use crate::report::{Layout, data, plain};
+use crate::report::{TextStyle, data, plain};
 
 /// A result that can be told.
 pub trait Report {
     /// Sentences and tables for people.
-    fn to_text(&self, layout: Layout) -> String;
+    fn to_text(&self, style: TextStyle) -> String;
 
     /// One JSON object with its `schema` and `version`, for programs.
     fn to_json(&self) -> String;
@@ -20,8 +20,8 @@ pub trait Report {
 macro_rules! reports {
     ($($kind:ty => $name:ident),*) => {$(
         impl Report for $kind {
-            fn to_text(&self, layout: Layout) -> String {
-                plain::$name(self, layout)
+            fn to_text(&self, style: TextStyle) -> String {
+                plain::$name(self, style)
             }
             fn to_json(&self) -> String {
                 data::$name(self)
@@ -37,12 +37,12 @@ reports!(
 
 /// Files for reports, opened before the work and filled after it.
 pub struct Reports {
-    reports: Vec<(Sink, Form)>,
+    reports: Vec<(Sink, Format)>,
     plan: Option<Sink>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum Format {
     Text,
     Json,
 }
@@ -59,9 +59,9 @@ impl Reports {
             Sink::create(path, overwrite, guard)
         };
         let sinks = reports.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
-        let forms = reports.iter().map(|path| form(path)).collect::<Result<Vec<_>>>()?;
+        let formats = reports.iter().map(|path| format(path)).collect::<Result<Vec<_>>>()?;
         let plan = plan.map(open).transpose()?;
-        Ok(Self { reports: sinks.into_iter().zip(forms).collect(), plan })
+        Ok(Self { reports: sinks.into_iter().zip(formats).collect(), plan })
     }
 
     /// Writes `told` into each file.
@@ -69,10 +69,10 @@ impl Reports {
     /// # Errors
     /// Of the kind [`crate::ErrorKind::File`].
     pub fn write(self, told: &impl Report) -> Result<()> {
-        for (mut sink, form) in self.reports {
-            let text = match form {
-                Form::Text => told.to_text(Layout::default()),
-                Form::Json => told.to_json(),
+        for (mut sink, format) in self.reports {
+            let text = match format {
+                Format::Text => told.to_text(TextStyle::default()),
+                Format::Json => told.to_json(),
             };
             let written = sink.write_all(text.as_bytes());
             written.map_err(Error::write(sink.path()))?;
@@ -93,11 +93,11 @@ impl Reports {
 }
 
 /// The form that a file's name asks for.
-fn form(path: &Path) -> Result<Form> {
+fn format(path: &Path) -> Result<Format> {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
     match ending.as_deref() {
-        Some("txt") => Ok(Form::Text),
-        Some("json") | None => Ok(Form::Json),
+        Some("txt") => Ok(Format::Text),
+        Some("json") | None => Ok(Format::Json),
         Some(other) => Err(Error::options(
             format!("--report {}: there is no report of the kind .{other}", path.display()),
             "end the name in .json or .txt",

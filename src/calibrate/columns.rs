@@ -21,10 +21,10 @@ struct AxisMap {
 /// The output positions of one input, and what is met there.
 pub(super) struct Field {
     positions: usize,
-    form: Form,
+    geometry: Geometry,
 }
 
-enum Form {
+enum Geometry {
     Sliding {
         axes: Vec<AxisMap>,
         channels: usize,
@@ -64,13 +64,13 @@ impl Columns {
             Kernel::ConvTranspose(spatial) => self.sliding(spatial, dims, true),
             Kernel::Matrix { input_transposed: true, .. } => {
                 let &[.., features, run] = dims else { return None };
-                let form = Form::Matrix { features, feature: run, position: 1, run };
-                (features == self.features).then_some(Field { positions: count / features, form })
+                let geometry = Geometry::Matrix { features, feature: run, position: 1, run };
+                (features == self.features).then_some(Field { positions: count / features, geometry })
             }
             Kernel::Matrix { .. } => {
                 let features = *dims.last()?;
-                let form = Form::Matrix { features, feature: 1, position: features, run: 1 };
-                (features == self.features).then_some(Field { positions: count / features, form })
+                let geometry = Geometry::Matrix { features, feature: 1, position: features, run: 1 };
+                (features == self.features).then_some(Field { positions: count / features, geometry })
             }
             Kernel::Other(_) => None,
         }
@@ -91,8 +91,8 @@ impl Columns {
         let outputs: usize = axes.iter().map(|axis| axis.outputs).product();
         let sizes = dims[2..].to_vec();
         let plane = sizes.iter().product();
-        let form = Form::Sliding { axes, channels, plane, sizes, batch: dims[0] };
-        Some(Field { positions: dims[0] * outputs, form })
+        let geometry = Geometry::Sliding { axes, channels, plane, sizes, batch: dims[0] };
+        Some(Field { positions: dims[0] * outputs, geometry })
     }
 }
 
@@ -113,12 +113,12 @@ impl Field {
 
     /// Where in the input each kernel offset meets each of `positions`; the same for all channels and groups.
     pub fn places(&self, positions: &[usize]) -> Places {
-        let places = match &self.form {
-            Form::Matrix { features, position, run, .. } => {
+        let places = match &self.geometry {
+            Geometry::Matrix { features, position, run, .. } => {
                 let place = |&at: &usize| at / run * features * run + at % run * position;
                 positions.iter().map(place).collect()
             }
-            Form::Sliding { axes, channels, plane, sizes, batch } => {
+            Geometry::Sliding { axes, channels, plane, sizes, batch } => {
                 let outputs = axes.iter().map(|axis| axis.outputs).product::<usize>().max(1);
                 let offsets: usize = axes.iter().map(|axis| axis.offsets).product();
                 let mut places = Vec::with_capacity(offsets * positions.len());
@@ -143,11 +143,11 @@ impl Field {
             let values = values.get(from..).unwrap_or_default();
             filled.extend(places.iter().map(|&place| values.get(place).copied().map_or(0.0, finite)));
         };
-        match &self.form {
-            Form::Matrix { features, feature, .. } => {
+        match &self.geometry {
+            Geometry::Matrix { features, feature, .. } => {
                 (0..*features).for_each(|at| gather(at * feature, &places.places))
             }
-            Form::Sliding { axes, plane, .. } => {
+            Geometry::Sliding { axes, plane, .. } => {
                 let offsets: usize = axes.iter().map(|axis| axis.offsets).product();
                 let per_group = columns.features / offsets.max(1);
                 for channel in group * per_group..(group + 1) * per_group {

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use super::progress::Bar;
 use super::terminal::visible;
 use crate::api::program::terminal_width;
-use crate::api::{Detail, Error, Layout, Report, Result};
+use crate::api::{Detail, Error, Report, Result, TextStyle};
 
 /// Flags that every subcommand takes.
 #[derive(Debug, Args)]
@@ -67,7 +67,7 @@ impl CrossCheck {
 pub struct Context {
     /// Who hears what the work is at.
     pub progress: Bar,
-    layout: Layout,
+    style: TextStyle,
     format: Format,
 }
 
@@ -88,8 +88,8 @@ impl Context {
             (_, true) => Detail::Full,
             _ => Detail::Normal,
         };
-        let layout = Layout { width: terminal_width(), detail };
-        Ok(Self { progress: Bar::new(bars, !common.quiet), layout, format: common.format })
+        let style = TextStyle { width: terminal_width(), detail };
+        Ok(Self { progress: Bar::new(bars, !common.quiet), style, format: common.format })
     }
 
     /// Prints a result in the format asked for.
@@ -97,16 +97,16 @@ impl Context {
     /// # Errors
     /// As [`Context::print`].
     pub fn show(&self, told: &impl Report) -> Result<()> {
-        self.print(|layout| told.to_text(layout), || told.to_json())
+        self.print(|style| told.to_text(style), || told.to_json())
     }
 
     /// Prints words or data, whichever the format asks for.
     ///
     /// # Errors
     /// [`Error::Write`], except where the reader has gone away: it has seen what it wanted.
-    pub fn print(&self, text: impl FnOnce(Layout) -> String, json: impl FnOnce() -> String) -> Result<()> {
+    pub fn print(&self, text: impl FnOnce(TextStyle) -> String, json: impl FnOnce() -> String) -> Result<()> {
         let output = match self.format {
-            Format::Text => text(self.layout),
+            Format::Text => text(self.style),
             Format::Json => json(),
         };
         let output = visible(&output);

@@ -21,7 +21,7 @@ pub struct Dequantized<'g> {
     pub dtype: Dtype,
     count: usize,
     codes: Codes<'g>,
-    layout: Layout,
+    map: ScaleMap,
     scales: Vec<f32>,
     zeros: Option<Vec<i64>>,
 }
@@ -61,7 +61,7 @@ impl<'g> Dequantized<'g> {
         if !integral || !same || !matches!(dtype, Dtype::Float | Dtype::Float16) {
             return Ok(None);
         }
-        let layout = Layout::new(node, codes, scale)?;
+        let map = ScaleMap::new(node, codes, scale)?;
         if let Some(zero) = zero {
             let scalars = element_count(zero)? == 1 && element_count(scale)? == 1;
             if zero.data_type() != codes.data_type() || (zero.dims != scale.dims && !scalars) {
@@ -75,7 +75,7 @@ impl<'g> Dequantized<'g> {
             dtype,
             count: element_count(codes)?,
             codes: Codes::of(codes, kind)?,
-            layout,
+            map,
             scales: floats(scale)?,
             zeros: zero.map(integers).transpose()?,
         }))
@@ -95,7 +95,7 @@ impl<'g> Dequantized<'g> {
     pub fn read(&self, start: usize, out: &mut [f32]) {
         let mut done = 0;
         while done < out.len() {
-            let (group, step, run) = self.layout.run(start + done);
+            let (group, step, run) = self.map.run(start + done);
             let run = run.min(out.len() - done);
             let value = |code: i64, group: usize| {
                 let zero = self.zeros.as_ref().map_or(0, |zeros| zeros[group]);
@@ -158,14 +158,14 @@ impl<'g> Codes<'g> {
 /// Which scale belongs to which element: the codes as `[outer, length, inner]`, the scales as
 /// `[outer or 1, groups, inner or 1]`.
 #[derive(Debug)]
-enum Layout {
+enum ScaleMap {
     Tensor,
     Axis { length: usize, inner: usize },
     Blocks { length: usize, inner: usize, groups: usize, block: usize },
 }
 
-impl Layout {
-    /// Checks the shapes: every group that [`Layout::run`] gives has a scale.
+impl ScaleMap {
+    /// Checks the shapes: every group that [`ScaleMap::run`] gives has a scale.
     fn new(node: &NodeProto, codes: &TensorProto, scale: &TensorProto) -> Result<Self> {
         let (elements, scales) = (element_count(codes)?, element_count(scale)?);
         let block = int(node, "block_size").unwrap_or(0);

@@ -15,10 +15,10 @@ pub struct LayerRule {
     /// A glob over tensor and node names.
     #[serde(rename = "match")]
     pub matching: String,
-    /// Storage of the weights; `Some(None)` leaves them float.
+    /// Type of the codes of the weights; `Some(None)` leaves them float.
     #[serde(default, deserialize_with = "code_type")]
     pub weights: Option<Option<CodeType>>,
-    /// Storage of the activation that the layer reads; `Some(None)` leaves it float.
+    /// Type of the codes of the activation that the layer reads; `Some(None)` leaves it float.
     #[serde(default, deserialize_with = "code_type")]
     pub activations: Option<Option<CodeType>>,
     /// How many weights share a scale.

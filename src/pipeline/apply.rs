@@ -68,7 +68,7 @@ pub fn apply(application: &Application, progress: &dyn Progress) -> Result<Appli
         );
         return Err(Error::Plan { path: path.to_owned(), place: "subject".into(), problem });
     }
-    for warning in &ready.warnings {
+    for warning in &ready.opened.warnings {
         progress.note(warning);
     }
     let of = plan.decisions.len();
@@ -79,15 +79,15 @@ pub fn apply(application: &Application, progress: &dyn Progress) -> Result<Appli
         });
     }
     plan.decisions.truncate(first.unwrap_or(of));
-    let rewritten = rewrite::apply(&ready.model, &plan, None).map_err(|error| match error {
+    let rewritten = rewrite::apply(&ready.opened.model, &plan, None).map_err(|error| match error {
         Error::Plan { place, problem, .. } => Error::Plan { path: path.to_owned(), place, problem },
         other => other,
     })?;
     let after = onnx::write_to(&rewritten, &mut draft, external_data)?;
     let back = onnx::read(&draft.place())?;
-    sound(&back, &ready.float)?;
+    sound(&back, &ready.opened.float)?;
     prove(&plan, None, &back)?;
     draft.commit()?;
-    let sizes = sizes(ready.float.bytes_on_disk, after, &ready.model, &back, &plan);
+    let sizes = sizes(ready.opened.float.bytes_on_disk, after, &ready.opened.model, &back, &plan);
     Ok(Applied { output, decisions: plan.decisions.len(), of, sizes })
 }

@@ -33,7 +33,7 @@ pub(super) fn decide(
     clock: &mut Clock,
     progress: &dyn Progress,
 ) -> Result<Decided> {
-    let (model, mut warnings) = (&ready.model, Vec::new());
+    let (model, mut warnings) = (&ready.opened.model, Vec::new());
     let wanted = options.compensation != Compensation::None && options.quantizes_weights();
     if let Some(samples) = samples.filter(|_| wanted) {
         let mut walk = walked(options, ready, analysis, &reach, samples, clock, progress);
@@ -75,8 +75,14 @@ pub(super) fn decide(
     };
     clock.add("calibrate");
     warnings.extend(unseen(model, analysis, &reach).filter(|_| observations.is_some()));
-    let plan =
-        solve(model, analysis, observations.as_ref(), options, &ready.expected, ready.subject.clone())?;
+    let plan = solve(
+        model,
+        analysis,
+        observations.as_ref(),
+        options,
+        &ready.opened.expected,
+        ready.subject.clone(),
+    )?;
     clock.add("solve");
     Ok(Decided { plan, calibrated: observations.is_some(), warnings })
 }
@@ -111,14 +117,14 @@ fn walked(
     clock: &mut Clock,
     progress: &dyn Progress,
 ) -> Result<Plan> {
-    let model = &ready.model;
+    let model = &ready.opened.model;
     let analysis = &reach.narrowed(model, analysis);
     let seen = reach.seen(model, analysis);
     let hidden: Vec<usize> = (0..analysis.weights.len()).filter(|at| !seen.contains(at)).collect();
     let feed = |at: usize| Ok(samples.get(at)?.inputs);
     let sequential = matches!(options.compensation, Compensation::Scales | Compensation::Sequential);
     let mut walk = Walk::new(model, analysis, seen, samples.len(), &feed, sequential, progress)?;
-    let mut solver = Solver::new(model, analysis, options)?.expecting(ready.expected.clone());
+    let mut solver = Solver::new(model, analysis, options)?.expecting(ready.opened.expected.clone());
     let mut decided = HashSet::new();
     loop {
         let Stop { activations, weights: sites } = walk.advance()?;

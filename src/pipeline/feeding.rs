@@ -9,7 +9,7 @@ use crate::onnx::proto::TensorProto;
 use crate::onnx::{Dtype, Model, tensor_of};
 use crate::runtime::{Output, Session};
 use crate::samples::{Preprocess, Sample, SampleSet, Samples};
-use crate::validate::Runs;
+use crate::validate::Runner;
 
 /// An output that is the next call's input, as in `--state OUTPUT:INPUT`; a `*` in both names stands for the same part of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +93,12 @@ impl Feeding {
     ///
     /// # Errors
     /// As [`Feeding::open`].
-    pub(super) fn own<'s>(&self, session: &'s dyn Runs, model: &Model, samples: &Samples) -> Result<Own<'s>> {
+    pub(super) fn own<'s>(
+        &self,
+        session: &'s dyn Runner,
+        model: &Model,
+        samples: &Samples,
+    ) -> Result<Own<'s>> {
         let places = self.places(model)?;
         let mut inputs = HashMap::new();
         if !places.is_empty() {
@@ -127,7 +132,7 @@ impl Feeding {
     /// be run is the samples' fault where `of_samples` says so.
     fn chained(
         &self,
-        session: &dyn Runs,
+        session: &dyn Runner,
         samples: &Samples,
         places: &[Places],
         of_samples: bool,
@@ -190,12 +195,12 @@ fn fed_back(sample: &Sample, slot: usize, output: Option<&Output>) -> Result<Ten
 
 /// A model whose states are its own.
 pub(super) struct Own<'s> {
-    session: &'s dyn Runs,
+    session: &'s dyn Runner,
     /// By the digests of samples.
     inputs: HashMap<u64, Vec<(usize, TensorProto)>>,
 }
 
-impl Runs for Own<'_> {
+impl Runner for Own<'_> {
     fn run(&self, inputs: &[TensorProto]) -> Result<Vec<Output>> {
         if self.inputs.is_empty() {
             return self.session.run(inputs);

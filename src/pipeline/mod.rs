@@ -165,14 +165,9 @@ impl Opened {
     }
 }
 
-/// A model ready to be converted: [`Opened`], and what identifies it.
+/// A model ready to be converted, and what identifies it.
 pub(crate) struct Ready {
-    pub model: Model,
-    pub prepared: Vec<Prepared>,
-    pub expected: Expected,
-    pub opset: i64,
-    pub warnings: Vec<String>,
-    pub float: Model,
+    pub opened: Opened,
     pub subject: Subject,
     /// Found when they are first asked for.
     faults: OnceLock<Vec<Fault>>,
@@ -181,7 +176,7 @@ pub(crate) struct Ready {
 impl Ready {
     /// What tract cannot run of the prepared model, or runs wrongly.
     pub fn faults(&self) -> &[Fault] {
-        self.faults.get_or_init(|| faults(&self.model))
+        self.faults.get_or_init(|| faults(&self.opened.model))
     }
 
     /// The first of these faults, in words.
@@ -195,8 +190,7 @@ pub(crate) fn ready(path: &Path, wanted: Opset, shapes: &[(String, Vec<i64>)]) -
     let float = onnx::read(path)?;
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let subject = Subject { file, sha256: measure::sha256(&float) };
-    let Opened { model, prepared, expected, opset, warnings, float } = Opened::new(float, wanted, shapes)?;
-    Ok(Ready { model, prepared, expected, opset, warnings, float, subject, faults: OnceLock::new() })
+    Ok(Ready { opened: Opened::new(float, wanted, shapes)?, subject, faults: OnceLock::new() })
 }
 
 /// The first of `faults`, in words.

@@ -34,20 +34,20 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
     }
     let Solved { mut ready, plan, budget, calibration, digests, preprocess, validation, mut clock, .. } =
         solved(job, &mut chosen(job), progress)?;
-    let rewritten = rewrite::apply(&ready.model, &plan, None)?;
+    let rewritten = rewrite::apply(&ready.opened.model, &plan, None)?;
     let after = onnx::write_to(&rewritten, &mut draft, job.external_data)?;
     let place = draft.place();
     drop(rewritten);
     clock.lap("rewrite");
-    let of_float = faults(&ready.float);
+    let of_float = faults(&ready.opened.float);
     let problem = first(&of_float).filter(|_| ready.faults().is_empty());
     if let Some(problem) = &problem {
         let stands = "so its prepared form, which says the same, is what the result is compared with";
-        ready.warnings.push(format!("{problem}: the input cannot be run as it is, {stands}"));
+        ready.opened.warnings.push(format!("{problem}: the input cannot be run as it is, {stands}"));
     }
     let (float, faults) = match problem {
-        Some(_) => (&ready.model, ready.faults()),
-        None => (&ready.float, of_float.as_slice()),
+        Some(_) => (&ready.opened.model, ready.faults()),
+        None => (&ready.opened.float, of_float.as_slice()),
     };
     let judged = Judged {
         float,
@@ -71,20 +71,20 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
     draft.commit()?;
     clock.lap("validate");
     if let Verdict::Validated(validation) = &verdict {
-        ready.warnings.extend(noisy(validation, &job.options));
+        ready.opened.warnings.extend(noisy(validation, &job.options));
     }
-    ready.warnings.extend(shown(job.options.budget.max_drop, &verdict, budget.as_ref()));
+    ready.opened.warnings.extend(shown(job.options.budget.max_drop, &verdict, budget.as_ref()));
     Ok(Outcome {
         input: job.input.clone(),
-        opsets: (ready.opset, written.opset()),
-        sizes: sizes(ready.float.bytes_on_disk, after, &ready.model, &written, &plan),
+        opsets: (ready.opened.opset, written.opset()),
+        sizes: sizes(ready.opened.float.bytes_on_disk, after, &ready.opened.model, &written, &plan),
         output,
-        prepared: ready.prepared,
+        prepared: ready.opened.prepared,
         plan,
         calibration,
         verdict,
         budget,
-        warnings: ready.warnings,
+        warnings: ready.opened.warnings,
         next: Vec::new(),
         seconds: clock.seconds,
         peak_memory: peak_memory(),
@@ -101,7 +101,7 @@ pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
     let Solved { ready, plan, budget, mut clock, .. } = solved(job, &mut chosen(job), progress)?;
     plan::write_to(&plan, sink)?;
     clock.lap("write");
-    let mut warnings = ready.warnings;
+    let mut warnings = ready.opened.warnings;
     warnings.extend(undecided(job.options.budget.max_drop, budget.as_ref()));
     Ok(Planned { plan, path, budget, warnings, seconds: clock.seconds })
 }

@@ -27,9 +27,9 @@ pub(super) fn calibration_samples(
     preprocess: Option<&Preprocess>,
     choose: &mut Choose,
 ) -> Result<Samples> {
-    let samples = job.feeding.open(set, &ready.model, preprocess)?;
-    let samples = choose(&ready.model, samples, preprocess)?;
-    without_flawed(samples, "calibration", &mut ready.warnings)
+    let samples = job.feeding.open(set, &ready.opened.model, preprocess)?;
+    let samples = choose(&ready.opened.model, samples, preprocess)?;
+    without_flawed(samples, "calibration", &mut ready.opened.warnings)
 }
 
 /// `samples` without those that hold NaN, or infinite values where none belong; these are named in `warnings`. They are left out

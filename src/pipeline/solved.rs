@@ -39,14 +39,14 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
     let mut clock = Clock::start();
     job.options.check_nbits()?;
     let mut ready = ready(&job.input, job.options.opset, &job.shapes)?;
-    refuse_opset(&job.options, &ready.model)?;
-    match unmatched(&job.options, &[&ready.float, &ready.model])? {
-        Some(error) if job.one_of_many => ready.warnings.push(error.to_string()),
+    refuse_opset(&job.options, &ready.opened.model)?;
+    match unmatched(&job.options, &[&ready.opened.float, &ready.opened.model])? {
+        Some(error) if job.one_of_many => ready.opened.warnings.push(error.to_string()),
         Some(error) => return Err(error),
         None => {}
     }
     clock.lap("prepare");
-    let mut analysis = analyse(&ready.model, &job.options)?;
+    let mut analysis = analyse(&ready.opened.model, &job.options)?;
     let beside = Samples::discover(&job.input);
     let preprocess = job.preprocess.clone().or_else(|| {
         // A file that lies there by itself is meant for pictures, not for model-ready arrays.
@@ -57,16 +57,20 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
     let preprocess = preprocess.map(|path| Preprocess::read(&path)).transpose()?;
     if let Some(set) = job.validation.as_ref().filter(|_| job.feeding.states.is_empty()) {
         // Told before the work, as far as the model says what it gives.
-        check_declared(&Samples::open_set(set, &ready.float, preprocess.as_ref())?, &ready.float)?;
+        check_declared(
+            &Samples::open_set(set, &ready.opened.float, preprocess.as_ref())?,
+            &ready.opened.float,
+        )?;
     }
     // Samples that lie there by themselves are no wish to run a model that hardly fits into memory.
-    let found =
-        beside.calibration.filter(|_| job.options.quantizes_activations() || !is_large(&ready.float, true));
+    let found = beside
+        .calibration
+        .filter(|_| job.options.quantizes_activations() || !is_large(&ready.opened.float, true));
     let source = job.calibration.clone().or(found.map(SampleSet::from));
     clock.lap("analyse");
-    let reach = Reach::of(&ready.model, ready.faults());
+    let reach = Reach::of(&ready.opened.model, ready.faults());
     let samples: Option<Samples> = match source {
-        Some(_) if !reach.is_worthwhile(&ready.model, &analysis) => {
+        Some(_) if !reach.is_worthwhile(&ready.opened.model, &analysis) => {
             unable(&job.options, ready.first_fault().unwrap_or_default()).map(|()| None)?
         }
         Some(set) => Some(calibration_samples(job, &mut ready, &set, preprocess.as_ref(), choose)?),
@@ -130,12 +134,12 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
     let digests = digests.into_iter().flatten().collect();
     clock.add("samples");
     let calibration = samples.as_ref().map(|samples| (samples.path().display().to_string(), samples.len()));
-    ready.warnings.extend(decided.warnings);
+    ready.opened.warnings.extend(decided.warnings);
     let plan = decided.plan;
-    ready.warnings.extend(saturating(&plan));
-    ready.warnings.extend(inside(&analysis, &plan).filter(|_| samples.is_some()));
+    ready.opened.warnings.extend(saturating(&plan));
+    ready.opened.warnings.extend(inside(&analysis, &plan).filter(|_| samples.is_some()));
     let stored = analysis.weights.iter().map(|site| (site.tensor.as_str(), site.bytes())).collect();
-    ready.warnings.extend(coverage(&plan, &stored, &job.options)?);
+    ready.opened.warnings.extend(coverage(&plan, &stored, &job.options)?);
     Ok(Solved {
         ready,
         analysis,
@@ -187,20 +191,20 @@ fn saturating(plan: &Plan) -> Option<String> {
 
 /// Notes how much each layer computes and reads, where tract can run the model on a sample, or on a made-up one.
 fn count_work(job: &Job, ready: &Ready, analysis: &mut Analysis, samples: Option<&Samples>) -> Result<()> {
-    let too_large = samples.is_none() && is_large(&ready.model, false);
+    let too_large = samples.is_none() && is_large(&ready.opened.model, false);
     if analysis.weights.is_empty() || too_large || !ready.faults().is_empty() {
         return Ok(());
     }
     let inputs = match samples {
         Some(samples) => samples.get(0)?.inputs,
-        None => match Samples::synthetic(&ready.model, &job.feeding.shapes, 1, job.seed)
+        None => match Samples::synthetic(&ready.opened.model, &job.feeding.shapes, 1, job.seed)
             .and_then(|samples| samples.get(0))
         {
             Ok(sample) => sample.inputs,
             Err(_) => return Ok(()),
         },
     };
-    match count(&ready.model, analysis, &inputs) {
+    match count(&ready.opened.model, analysis, &inputs) {
         // Counts are told where they can be had; whether the model runs is told where it matters.
         Err(Error::Runtime { .. }) => Ok(()),
         other => other,

@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-/// How many elements share one scale and zero point.
+/// Which elements of a tensor share a scale and a zero point: a granularity on the axes of a tensor, as DequantizeLinear says it.
+///
+/// [`Granularity`](crate::options::Granularity) is what is asked for; a partition is what one tensor gets, with the axis that its
+/// readers take as output channels or inputs. Dimensions make [`Groups`] of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Partition {
@@ -77,32 +80,33 @@ impl Partition {
         };
         let (elements, count) = (product(dims)?, product(&self.scale_dims(dims)?)?);
         let (axis, size) = match self {
-            Self::Tensor => return Some(Groups { elements, count, form: Form::Whole }),
+            Self::Tensor => return Some(Groups { elements, count, map: GroupMap::Whole }),
             Self::Channel { axis } => (axis, 1),
             Self::Block { axis, size } => (axis, size),
         };
         // Where there are no elements nothing is asked of the form, and no size may be zero.
         let length = (*dims.get(axis)? as usize).max(1);
         let inner = product(&dims[axis + 1..])?.max(1);
-        let form = match self {
-            Self::Block { .. } => Form::Blocks { length, inner, size, groups: length.div_ceil(size) },
-            _ => Form::Axis { length, inner },
+        let map = match self {
+            Self::Block { .. } => GroupMap::Blocks { length, inner, size, groups: length.div_ceil(size) },
+            _ => GroupMap::Axis { length, inner },
         };
-        Some(Groups { elements, count, form })
+        Some(Groups { elements, count, map })
     }
 }
 
-/// The groups of one tensor: a number for each element, in row-major order of the scales.
+/// A [`Partition`] of a tensor of known dimensions: from an element to the number of its group, in row-major order of the scales, and
+/// back to the elements, as [`Runs`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Groups {
     elements: usize,
     count: usize,
-    form: Form,
+    map: GroupMap,
 }
 
-/// The elements as `[outer, length, inner]`, the scales as `[outer or 1, groups, inner or 1]`.
+/// Which group an element belongs to: the elements as `[outer, length, inner]`, the scales as `[outer or 1, groups, inner or 1]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum GroupMap {
     Whole,
     Axis { length: usize, inner: usize },
     Blocks { length: usize, inner: usize, size: usize, groups: usize },
@@ -121,10 +125,10 @@ impl Groups {
 
     /// The group of the element at `at` in row-major order, below [`Groups::count`] for an element of the tensor.
     pub fn of(&self, at: usize) -> usize {
-        match self.form {
-            Form::Whole => 0,
-            Form::Axis { length, inner } => at / inner % length,
-            Form::Blocks { length, inner, size, groups } => {
+        match self.map {
+            GroupMap::Whole => 0,
+            GroupMap::Axis { length, inner } => at / inner % length,
+            GroupMap::Blocks { length, inner, size, groups } => {
                 let (line, place) = (at / inner, at % inner);
                 (line / length * groups + line % length / size) * inner + place
             }
@@ -135,29 +139,29 @@ impl Groups {
     /// elements that holds.
     pub fn run(&self, at: usize) -> (usize, usize, usize) {
         let group = self.of(at);
-        match self.form {
-            Form::Whole => (group, 0, self.elements - at),
-            Form::Axis { length, inner: 1 } => (group, 1, length - at % length),
-            Form::Axis { inner, .. } => (group, 0, inner - at % inner),
-            Form::Blocks { length, inner: 1, size, .. } => {
+        match self.map {
+            GroupMap::Whole => (group, 0, self.elements - at),
+            GroupMap::Axis { length, inner: 1 } => (group, 1, length - at % length),
+            GroupMap::Axis { inner, .. } => (group, 0, inner - at % inner),
+            GroupMap::Blocks { length, inner: 1, size, .. } => {
                 let column = at % length;
                 (group, 0, (size - column % size).min(length - column))
             }
-            Form::Blocks { inner, .. } => (group, 1, inner - at % inner),
+            GroupMap::Blocks { inner, .. } => (group, 1, inner - at % inner),
         }
     }
 
     /// Where the elements of `group` are.
     pub fn runs(&self, group: usize) -> Runs {
-        match self.form {
-            Form::Whole => Runs { start: 0, step: self.elements, count: 1, length: self.elements },
-            Form::Axis { length, inner } => Runs {
+        match self.map {
+            GroupMap::Whole => Runs { start: 0, step: self.elements, count: 1, length: self.elements },
+            GroupMap::Axis { length, inner } => Runs {
                 start: group * inner,
                 step: length * inner,
                 count: self.elements / (length * inner),
                 length: inner,
             },
-            Form::Blocks { length, inner, size, groups } => {
+            GroupMap::Blocks { length, inner, size, groups } => {
                 let (row, place) = (group / inner, group % inner);
                 let (outer, block) = (row / groups, row % groups);
                 let start = (outer * length + block * size) * inner + place;
@@ -174,20 +178,20 @@ impl Groups {
         while first < self.count && self.elements > 0 {
             let runs = self.runs(first);
             let many = |size: usize| (most / size.max(1)).max(1);
-            let tile = match self.form {
-                Form::Whole => Tile { groups: 0..1, runs },
-                Form::Axis { length, inner } => {
+            let tile = match self.map {
+                GroupMap::Whole => Tile { groups: 0..1, runs },
+                GroupMap::Axis { length, inner } => {
                     let end = length.min(first + many(runs.count * inner));
                     Tile { groups: first..end, runs: Runs { length: (end - first) * inner, ..runs } }
                 }
                 // Whole rows of blocks lie one behind another; a row that is too long is cut.
-                Form::Blocks { inner, size, .. } if inner.saturating_mul(size) <= most => {
+                GroupMap::Blocks { inner, size, .. } if inner.saturating_mul(size) <= most => {
                     let end = self.count.min(first + many(inner * size) * inner);
                     let stop = if end < self.count { self.runs(end).start } else { self.elements };
                     let length = stop - runs.start;
                     Tile { groups: first..end, runs: Runs { count: 1, step: length, length, ..runs } }
                 }
-                Form::Blocks { inner, .. } => {
+                GroupMap::Blocks { inner, .. } => {
                     let end = first + (inner - first % inner).min(many(runs.count));
                     Tile { groups: first..end, runs: Runs { length: end - first, ..runs } }
                 }
@@ -199,8 +203,8 @@ impl Groups {
     }
 }
 
-/// Elements at equal distances: `count` runs of `length` neighbours each, the first at `start` and each `step` behind the
-/// one before.
+/// Where the elements of a group, or of a [`Tile`], are: `count` runs of `length` neighbours each, the first at `start` and each
+/// `step` behind the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Runs {
     /// The first element.
@@ -227,7 +231,8 @@ impl Runs {
     }
 }
 
-/// Neighbouring groups, and where all of their elements are.
+/// Neighbouring groups that are worked on at once, and where all of their elements are: groups say which elements share a scale, tiles
+/// how much of a tensor is in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tile {
     /// The groups.

@@ -1,6 +1,6 @@
 //! What each treatment of the weights loses: what a finer partition or a second term buys.
 
-use super::{Layout, words};
+use super::{TextStyle, words};
 use crate::plan::{Decision, Plan, Residuals, WeightDecision};
 
 /// More layers than this are not listed, unless everything is to be told: those that lose most come first.
@@ -18,7 +18,7 @@ pub(super) fn ranked(plan: &Plan) -> Vec<(&WeightDecision, Residuals)> {
     ranked
 }
 
-impl Layout {
+impl TextStyle {
     /// Relative squared errors by partition and number of terms.
     pub(super) fn errors(&self, plan: &Plan) -> String {
         let ranked = ranked(plan);
@@ -64,11 +64,11 @@ mod tests {
                 other.residuals.map(|it| Residuals { single: 0.1 * f64::from(at), dual: None, ..it });
             plan.decisions.push(Decision::Weight(other));
         }
-        let text = Layout::default().errors(&plan);
+        let text = TextStyle::default().errors(&plan);
         let place = |word: &str| text.find(word).unwrap_or_else(|| panic!("{word} in\n{text}"));
         assert!(place("other9") < place("other2") && place("2 terms") < place("2.1e-2"), "{text}");
         assert!(text.contains("of 11 weight tensors") && !text.contains("Block"), "{text}");
-        let full = Layout { width: None, detail: Detail::Full }.errors(&plan);
+        let full = TextStyle { width: None, detail: Detail::Full }.errors(&plan);
         assert!(full.contains("layer1.conv.weight") && full.contains("1.2e-4"), "{full}");
     }
 }

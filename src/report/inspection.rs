@@ -1,10 +1,10 @@
 //! What is inside a model, in words.
 
-use super::{Layout, words};
+use super::{TextStyle, words};
 use crate::plan::{Inspection, SiteRow};
 
 /// The report of `inspect`.
-pub fn inspection(inspection: &Inspection, layout: Layout) -> String {
+pub fn inspection(inspection: &Inspection, style: TextStyle) -> String {
     let lines = |label: &str, lines: &[String]| -> Vec<(String, String)> {
         lines.iter().map(|line| (label.to_owned(), line.clone())).collect()
     };
@@ -22,27 +22,27 @@ pub fn inspection(inspection: &Inspection, layout: Layout) -> String {
         inspection.operators.iter().map(|(operator, count)| format!("{operator} {count}")).collect();
     pairs.push(("Operators".into(), operators.join(", ")));
     pairs.push(("Can be quantized".into(), words::things(inspection.sites.len(), "weight tensor")));
-    let mut text = format!("{}\n", layout.pairs(&pairs));
+    let mut text = format!("{}\n", style.pairs(&pairs));
 
-    let rows = inspection.sites.iter().map(|site| row(site, layout)).collect();
-    text += &layout.table(
+    let rows = inspection.sites.iter().map(|site| row(site, style)).collect();
+    text += &style.table(
         &["Weights", "Operator", "Shape", "Channel axis", "Readers", "Size", "Stored as"],
         &[3, 4, 5],
         rows,
     );
-    text += &layout.kept(&inspection.skips);
+    text += &style.kept(&inspection.skips);
     if !inspection.faults.is_empty() {
-        text += &format!("{}\n", layout.pairs(&lines("tract cannot run", &inspection.faults)));
+        text += &format!("{}\n", style.pairs(&lines("tract cannot run", &inspection.faults)));
     }
-    text += &layout.warnings(&inspection.warnings);
+    text += &style.warnings(&inspection.warnings);
     text.truncate(text.trim_end().len());
     text.push('\n');
     text
 }
 
-fn row(site: &SiteRow, layout: Layout) -> Vec<String> {
+fn row(site: &SiteRow, style: TextStyle) -> Vec<String> {
     vec![
-        words::name(&site.tensor, layout.name_limit()),
+        words::name(&site.tensor, style.name_limit()),
         site.operator.clone(),
         words::shape(&site.dims),
         site.axis.map_or_else(|| "none".into(), |axis| axis.to_string()),
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn an_inspection_contains_what_matters() {
-        let text = inspection(&example::inspection(), Layout::default());
+        let text = inspection(&example::inspection(), TextStyle::default());
         for part in [
             "IR 8, opset 17",
             "input float32 [N,3,32,32]",

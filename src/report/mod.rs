@@ -61,7 +61,7 @@ pub enum Detail {
 
 /// How to lay a report out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Layout {
+pub struct TextStyle {
     /// Columns of the terminal; `None` where there is none, and lines may be of any length.
     pub width: Option<u16>,
     /// How much to tell.

@@ -1,23 +1,23 @@
 //! The report of `sensitivity`, for people.
 
 use super::verdict::doubt;
-use super::{Detail, Layout, words};
+use super::{Detail, TextStyle, words};
 use crate::plan::{Change, Gain, LayerSensitivity, Loss, Sensitivity};
 
 /// A table of the layers, the largest gain first, a summary, and at the end the commands that leave a layer float.
-pub fn sensitivity(sensitivity: &Sensitivity, layout: Layout) -> String {
+pub fn sensitivity(sensitivity: &Sensitivity, style: TextStyle) -> String {
     let mut text = String::new();
-    if layout.detail != Detail::Brief {
+    if style.detail != Detail::Brief {
         let header =
             ["Layer", "Operator", "Float", "Low-bit", "SQNR gain, dB", "Top-1 gain, points", "Known by"];
-        let shown = |layer: &&LayerSensitivity| layout.full() || is_known(layer);
-        let rows = sensitivity.layers.iter().filter(shown).map(|layer| row(layer, layout)).collect();
-        text += &layout.table(&header, &[2, 3, 4, 5], rows);
-        text += &layout.pairs(&summary(sensitivity));
+        let shown = |layer: &&LayerSensitivity| style.full() || is_known(layer);
+        let rows = sensitivity.layers.iter().filter(shown).map(|layer| row(layer, style)).collect();
+        text += &style.table(&header, &[2, 3, 4, 5], rows);
+        text += &style.pairs(&summary(sensitivity));
         text.push('\n');
     }
-    text += &layout.warnings(&sensitivity.doubts.iter().map(doubt).collect::<Vec<_>>());
-    text += &layout.warnings(&sensitivity.warnings);
+    text += &style.warnings(&sensitivity.doubts.iter().map(doubt).collect::<Vec<_>>());
+    text += &style.warnings(&sensitivity.warnings);
     let better: Vec<&LayerSensitivity> =
         sensitivity.layers.iter().filter(|layer| !layer.command.is_empty()).collect();
     if better.is_empty() {
@@ -33,7 +33,7 @@ fn is_known(layer: &LayerSensitivity) -> bool {
     layer.known().is_some() || layer.refused.is_some()
 }
 
-fn row(layer: &LayerSensitivity, layout: Layout) -> Vec<String> {
+fn row(layer: &LayerSensitivity, style: TextStyle) -> Vec<String> {
     let known = layer.known();
     let gain = known.map(|(gain, _)| gain);
     let by = match (known, &layer.refused) {
@@ -44,7 +44,7 @@ fn row(layer: &LayerSensitivity, layout: Layout) -> Vec<String> {
         (None, None) => "not tried".into(),
     };
     vec![
-        words::name(&layer.tensor, layout.name_limit()),
+        words::name(&layer.tensor, style.name_limit()),
         layer.operator.clone(),
         words::bytes(layer.bytes_float),
         words::bytes(layer.bytes_low),
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_conversions_show_is_told_and_the_rest_is_not_told_as_a_fact() {
-        let text = sensitivity(&example::sensitivity(), Layout::default());
+        let text = sensitivity(&example::sensitivity(), TextStyle::default());
         for part in [
             "layer2.weight",
             "Gemm",
@@ -198,9 +198,9 @@ mod tests {
         let advice = "With layer2.weight in float: output SQNR 11.0 -> 14.0 dB, top-1 +1.50 ± 0.50 points; 3.44 kB more\n  \
                       fourbit quantize net.onnx --exclude layer2.weight -o 'my net.onnx'\n";
         assert!(text.ends_with(advice), "{text}");
-        let brief = sensitivity(&example::sensitivity(), Layout { width: None, detail: Detail::Brief });
+        let brief = sensitivity(&example::sensitivity(), TextStyle { width: None, detail: Detail::Brief });
         assert_eq!(brief, advice);
-        let full = Layout { width: None, detail: Detail::Full };
+        let full = TextStyle { width: None, detail: Detail::Full };
         assert!(sensitivity(&example::sensitivity(), full).contains("not tried"));
     }
 
@@ -208,20 +208,20 @@ mod tests {
     fn where_nothing_gains_no_command_is_given() {
         let mut found = example::sensitivity();
         found.layers[0].command.clear();
-        let text = sensitivity(&found, Layout::default());
+        let text = sensitivity(&found, TextStyle::default());
         assert!(
             text.contains("No single layer left float") && !text.contains("fourbit quantize net"),
             "{text}"
         );
         found.layers.clear();
-        assert!(sensitivity(&found, Layout::default()).ends_with("Nothing in this model was quantized\n"));
+        assert!(sensitivity(&found, TextStyle::default()).ends_with("Nothing in this model was quantized\n"));
     }
 
     #[test]
     fn the_table_fits_a_terminal() {
         for width in [80, 120] {
-            let layout = Layout { width: Some(width), detail: Detail::Normal };
-            let text = sensitivity(&example::sensitivity(), layout);
+            let style = TextStyle { width: Some(width), detail: Detail::Normal };
+            let text = sensitivity(&example::sensitivity(), style);
             let lines = text.lines().take_while(|line| !line.starts_with("With "));
             assert!(lines.clone().count() > 5);
             assert!(lines.clone().all(|line| line.chars().count() <= usize::from(width)), "{width}\n{text}");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Detail, Layout, words};
+use super::{Detail, TextStyle, words};
 use crate::options::Spelling;
 use crate::plan::{
     ActivationDecision, Decision, Keep, Partition, Plan, Read, Skip, WeightDecision, WeightTerm,
@@ -55,7 +55,7 @@ fn heading(skip: &Skip) -> String {
     }
 }
 
-impl Layout {
+impl TextStyle {
     /// Every decision of a plan, weights first.
     pub(super) fn decisions(&self, plan: &Plan) -> String {
         let (mut weights, mut activations) = (Vec::new(), Vec::new());

@@ -2,19 +2,19 @@
 
 use serde_json::json;
 
-use super::{Detail, Layout, json as data, words};
+use super::{Detail, TextStyle, json as data, words};
 use crate::plan::{Event, Row, Summary, Written};
 
 /// Columns of the table of a summary.
 const COLUMNS: [&str; 7] = ["Model", "Result", "Before", "After", "Bits", "Accuracy", "Remark"];
 
 /// The report of a batch, for people.
-pub fn summary(summary: &Summary, layout: Layout) -> String {
+pub fn summary(summary: &Summary, style: TextStyle) -> String {
     let totals = summary.totals();
     let mut text = String::new();
-    if layout.detail != Detail::Brief {
-        let rows = summary.worst_first().into_iter().map(|row| line(row, &layout)).collect();
-        text += &layout.table(&COLUMNS, &[2, 3, 4], rows);
+    if style.detail != Detail::Brief {
+        let rows = summary.worst_first().into_iter().map(|row| line(row, &style)).collect();
+        text += &style.table(&COLUMNS, &[2, 3, 4], rows);
     }
     let counted = [(totals.poor, "poor"), (totals.remarked, "with a remark")];
     let counted = counted.into_iter().filter(|&(count, _)| count > 0);
@@ -38,11 +38,11 @@ pub fn summary(summary: &Summary, layout: Layout) -> String {
     text
 }
 
-fn line(row: &Row, layout: &Layout) -> Vec<String> {
+fn line(row: &Row, style: &TextStyle) -> Vec<String> {
     let written = row.written.as_ref();
     let remark = row.reason.as_deref().unwrap_or_default();
     vec![
-        words::name(&row.model, layout.name_limit()),
+        words::name(&row.model, style.name_limit()),
         row.status.name().to_owned(),
         row.bytes_before.map_or_else(String::new, words::bytes),
         written.map_or_else(String::new, |written| words::bytes(written.bytes_after)),
@@ -50,7 +50,7 @@ fn line(row: &Row, layout: &Layout) -> Vec<String> {
             .and_then(|written| written.effective_bits)
             .map_or_else(String::new, |bits| format!("{bits:.2}")),
         written.map_or_else(String::new, accuracy),
-        words::name(remark, if layout.full() { usize::MAX } else { 120 }),
+        words::name(remark, if style.full() { usize::MAX } else { 120 }),
     ]
 }
 
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn all_rows_are_told() {
         let found = example::summary();
-        let text = summary(&found, Layout::default());
+        let text = summary(&found, TextStyle::default());
         for part in [
             "a/net.onnx",
             "91.25 % -> 90.75 % (drop 0.50)",

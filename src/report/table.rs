@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
 
-use super::{Layout, words};
+use super::{TextStyle, words};
 
 /// Names are never longer than this, however wide the terminal.
 const LONGEST_NAME: usize = 56;
@@ -20,7 +20,7 @@ pub fn terminal_width() -> Option<u16> {
     Table::new().width()
 }
 
-impl Layout {
+impl TextStyle {
     /// How long a name may be in the widest column of a table.
     pub(super) fn name_limit(&self) -> usize {
         let room = |width: u16| (usize::from(width) * 2 / 5).clamp(SHORTEST_NAME, LONGEST_NAME);
@@ -106,20 +106,20 @@ mod tests {
 
     #[test]
     fn tables_fit_the_terminal() {
-        let layout = Layout { width: Some(40), detail: Detail::Normal };
+        let style = TextStyle { width: Some(40), detail: Detail::Normal };
         let row =
-            vec![words::name(&"n".repeat(200), layout.name_limit()), "a few words here".into(), "12".into()];
-        let text = layout.table(&["Name", "Words", "Count"], &[2], vec![row]);
+            vec![words::name(&"n".repeat(200), style.name_limit()), "a few words here".into(), "12".into()];
+        let text = style.table(&["Name", "Words", "Count"], &[2], vec![row]);
         assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
         assert!(text.contains('…') && text.contains("12"), "{text}");
-        assert_eq!(layout.table(&["Name"], &[], Vec::new()), "");
+        assert_eq!(style.table(&["Name"], &[], Vec::new()), "");
     }
 
     #[test]
     fn values_wrap_in_their_column() {
-        let layout = Layout { width: Some(30), detail: Detail::Normal };
+        let style = TextStyle { width: Some(30), detail: Detail::Normal };
         let text =
-            layout.pairs(&[("A".into(), "one two three four five six".into()), ("Long".into(), "x".into())]);
+            style.pairs(&[("A".into(), "one two three four five six".into()), ("Long".into(), "x".into())]);
         assert_eq!(text, " A     one two three four\n       five six\n Long  x\n");
     }
 }

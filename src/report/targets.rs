@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Layout, words};
+use super::{TextStyle, words};
 use crate::options::{Contrib, Form, HELD, Standing, TARGETS, Target, target_names};
 use crate::plan::Checked;
 
@@ -10,7 +10,7 @@ use crate::plan::Checked;
 const SHOWN: usize = 4;
 
 /// The targets as tables: what each takes of a layer, and what is written where nothing else is asked for.
-pub fn targets(layout: Layout) -> String {
+pub fn targets(style: TextStyle) -> String {
     let mut forms = Vec::new();
     for target in TARGETS {
         for (at, form) in target.forms.iter().enumerate() {
@@ -29,7 +29,7 @@ pub fn targets(layout: Layout) -> String {
         }
     }
     let header = ["Target", "Operators", "Weights", "Scales by", "Zero points", "Activations", "Zero points"];
-    let takes = layout.table(&header, &[], forms);
+    let takes = style.table(&header, &[], forms);
     let usual = TARGETS.iter().map(|target| {
         vec![
             target.name.to_owned(),
@@ -58,13 +58,13 @@ pub fn targets(layout: Layout) -> String {
         "Opsets",
         "MatMulNBits",
     ];
-    let usual = layout.table(&header, &[], usual.collect());
+    let usual = style.table(&header, &[], usual.collect());
     let runtimes: Vec<(String, String)> =
         TARGETS.iter().map(|target| (target.name.to_owned(), target.runtime.to_owned())).collect();
     format!(
         "What each takes of a layer:\n\n{takes}What is written where nothing else is asked for (first with float activations, then with \
          quantized ones, where these differ):\n\n{usual}{}",
-        layout.pairs(&runtimes)
+        style.pairs(&runtimes)
     )
 }
 
@@ -121,8 +121,8 @@ pub fn data() -> String {
 }
 
 /// What a target will not take of a model.
-pub fn checked(checked: &Checked, layout: Layout) -> String {
-    let limit = layout.name_limit();
+pub fn checked(checked: &Checked, style: TextStyle) -> String {
+    let limit = style.name_limit();
     let rows = checked.findings.iter().map(|finding| {
         let node = if finding.node.is_empty() { "the model" } else { &finding.node };
         vec![
@@ -138,7 +138,7 @@ pub fn checked(checked: &Checked, layout: Layout) -> String {
             finding.problem.clone(),
         ]
     });
-    let table = layout.table(&["Node", "Operator", "Tensor", "", "Why"], &[], rows.collect());
+    let table = style.table(&["Node", "Operator", "Tensor", "", "Why"], &[], rows.collect());
     let refused = checked.findings.iter().filter(|finding| finding.refused).count();
     let saturating = checked.findings.iter().filter(|finding| finding.saturates).count();
     let slow = checked.findings.len() - refused - saturating;
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn every_target_is_listed() {
-        let text = targets(Layout { width: None, detail: Detail::Normal });
+        let text = targets(TextStyle { width: None, detail: Detail::Normal });
         let json = data();
         for target in TARGETS {
             assert!(text.contains(target.name) && text.contains(target.runtime), "{text}");

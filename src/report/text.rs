@@ -2,32 +2,32 @@
 
 use super::budget::budgeted;
 use super::verdict::doubts;
-use super::{Detail, Layout, words};
+use super::{Detail, TextStyle, words};
 use crate::plan::{Applied, Decision, Outcome, Plan, Planned, Saturation, Sizes, Verdict};
 
 /// The report of a whole conversion: tables, a summary, and in the last line the file.
-pub fn outcome(outcome: &Outcome, layout: Layout) -> String {
+pub fn outcome(outcome: &Outcome, style: TextStyle) -> String {
     let mut text = String::new();
-    if layout.detail != Detail::Brief {
-        if layout.full() {
+    if style.detail != Detail::Brief {
+        if style.full() {
             let row = |change: &crate::plan::Prepared| {
                 vec![change.pass.clone(), words::count(change.count as u64), change.detail.clone()]
             };
             let rows = outcome.prepared.iter().map(row).collect();
-            text += &layout.table(&["Prepared by", "Count", "What it did"], &[1], rows);
+            text += &style.table(&["Prepared by", "Count", "What it did"], &[1], rows);
         }
-        text += &layout.decisions(&outcome.plan);
-        text += &layout.errors(&outcome.plan);
-        text += &layout.kept(&outcome.plan.skips);
-        text += &layout.warnings(&doubts(&outcome.verdict));
-        text += &layout.pairs(&summary(outcome, layout));
+        text += &style.decisions(&outcome.plan);
+        text += &style.errors(&outcome.plan);
+        text += &style.kept(&outcome.plan.skips);
+        text += &style.warnings(&doubts(&outcome.verdict));
+        text += &style.pairs(&summary(outcome, style));
         text.push('\n');
     } else if let Verdict::NotValidated { reason } = &outcome.verdict {
-        text += &layout.warnings(&[format!("not validated: {reason}")]);
+        text += &style.warnings(&[format!("not validated: {reason}")]);
     } else {
-        text += &layout.warnings(&doubts(&outcome.verdict));
+        text += &style.warnings(&doubts(&outcome.verdict));
     }
-    text += &layout.warnings(&outcome.warnings);
+    text += &style.warnings(&outcome.warnings);
     if !outcome.next.is_empty() {
         text += &format!("To find the layers to leave float:\n  {}\n\n", words::command(&outcome.next));
     }
@@ -35,7 +35,7 @@ pub fn outcome(outcome: &Outcome, layout: Layout) -> String {
     text
 }
 
-fn summary(outcome: &Outcome, layout: Layout) -> Vec<(String, String)> {
+fn summary(outcome: &Outcome, style: TextStyle) -> Vec<(String, String)> {
     let mut pairs =
         vec![("Precision".into(), format!("{}, {}", outcome.plan.precision, totals(&outcome.plan)))];
     pairs.extend(held(&outcome.plan));
@@ -47,7 +47,7 @@ fn summary(outcome: &Outcome, layout: Layout) -> Vec<(String, String)> {
     if let Some((source, samples)) = &outcome.calibration {
         pairs.push(("Calibration".into(), format!("{} from {source}", words::things(*samples, "sample"))));
     }
-    pairs.extend(layout.judgement(&outcome.verdict));
+    pairs.extend(style.judgement(&outcome.verdict));
     pairs.extend(outcome.budget.iter().flat_map(budgeted));
     pairs.extend(words::time(&outcome.seconds));
     if let Some(bytes) = outcome.peak_memory {
@@ -57,34 +57,34 @@ fn summary(outcome: &Outcome, layout: Layout) -> Vec<(String, String)> {
 }
 
 /// The report of a plan that was only made.
-pub fn planned(planned: &Planned, layout: Layout) -> String {
+pub fn planned(planned: &Planned, style: TextStyle) -> String {
     let mut text = String::new();
-    if layout.detail != Detail::Brief {
-        text += &layout.decisions(&planned.plan);
-        text += &layout.errors(&planned.plan);
-        text += &layout.kept(&planned.plan.skips);
+    if style.detail != Detail::Brief {
+        text += &style.decisions(&planned.plan);
+        text += &style.errors(&planned.plan);
+        text += &style.kept(&planned.plan.skips);
         let precision = format!("{}, {}", planned.plan.precision, totals(&planned.plan));
         let mut pairs = vec![("Precision".into(), precision)];
         pairs.extend(held(&planned.plan));
         pairs.extend(planned.budget.iter().flat_map(budgeted));
         pairs.extend(words::time(&planned.seconds));
-        text += &layout.pairs(&pairs);
+        text += &style.pairs(&pairs);
         text.push('\n');
     }
-    text += &layout.warnings(&planned.warnings);
+    text += &style.warnings(&planned.warnings);
     text += &format!("Wrote {}\n", planned.path.display());
     text
 }
 
 /// The report of a plan that was applied.
-pub fn applied(applied: &Applied, layout: Layout) -> String {
+pub fn applied(applied: &Applied, style: TextStyle) -> String {
     let mut text = String::new();
-    if layout.detail != Detail::Brief {
+    if style.detail != Detail::Brief {
         let applied_count = words::count(applied.decisions as u64);
         let mut pairs =
             vec![("Applied".into(), format!("{applied_count} of {}", words::things(applied.of, "decision")))];
         sizes(&applied.sizes, &mut pairs);
-        text += &layout.pairs(&pairs);
+        text += &style.pairs(&pairs);
         text.push('\n');
     }
     text += &format!("Wrote {}\n", applied.output.display());
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn the_report_contains_what_matters() {
-        let text = super::outcome(&example::outcome(), Layout::default());
+        let text = super::outcome(&example::outcome(), TextStyle::default());
         for part in [
             "layer1.conv.weight",
             "16x3x3x3",
@@ -179,18 +179,18 @@ mod tests {
         let mut outcome = example::outcome();
         let Some(Decision::Weight(weight)) = outcome.plan.decisions.first_mut() else { panic!("weights") };
         weight.saturation = Some(Saturation::Avoided);
-        let text = super::outcome(&outcome, Layout::default());
+        let text = super::outcome(&outcome, TextStyle::default());
         assert!(text.contains("-64 to 64 in 1 tensor,") && text.contains("--full-range"), "{text}");
     }
 
     #[test]
     fn more_and_less_detail() {
-        let full = Layout { width: None, detail: Detail::Full };
+        let full = TextStyle { width: None, detail: Detail::Full };
         let text = super::outcome(&example::outcome(), full);
         for part in ["layer1.conv.bias", "fold_batch_norm", "least squared error"] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
-        let brief = Layout { width: None, detail: Detail::Brief };
+        let brief = TextStyle { width: None, detail: Detail::Brief };
         let text = super::outcome(&example::outcome(), brief);
         assert_eq!(text.lines().last(), Some("Wrote out/net.w4a8.onnx"));
         assert!(text.contains("narrow range") && !text.contains("Weights"), "{text}");
@@ -200,7 +200,7 @@ mod tests {
     fn the_report_fits_a_terminal() {
         for width in [60, 80, 120] {
             let text =
-                super::outcome(&example::outcome(), Layout { width: Some(width), detail: Detail::Normal });
+                super::outcome(&example::outcome(), TextStyle { width: Some(width), detail: Detail::Normal });
             assert!(text.lines().all(|line| line.chars().count() <= usize::from(width)), "{width}\n{text}");
         }
     }
@@ -210,10 +210,10 @@ mod tests {
         let Outcome { plan, sizes, .. } = example::outcome();
         let made =
             Planned { plan, path: "p.json".into(), budget: None, warnings: Vec::new(), seconds: Vec::new() };
-        let text = planned(&made, Layout::default());
+        let text = planned(&made, TextStyle::default());
         assert!(text.contains("layer1.conv.weight") && text.ends_with("Wrote p.json\n"), "{text}");
         let done = Applied { output: "o.onnx".into(), decisions: 1, of: 2, sizes };
-        let text = applied(&done, Layout::default());
+        let text = applied(&done, TextStyle::default());
         assert!(text.contains("1 of 2 decisions") && text.ends_with("Wrote o.onnx\n"), "{text}");
     }
 }

@@ -39,19 +39,20 @@ pub struct Fault {
 /// The faults that running `model` with tract would meet, bodies of If and Scan included. None
 /// found is no promise that it runs.
 pub fn faults(model: &Model) -> Vec<Fault> {
-    let mut search = Search { tract: &TRACT, model: &model.proto, opset: model.opset(), found: Vec::new() };
-    search.graph(model.graph(), None);
-    search.found
+    let mut finder =
+        FaultFinder { tract: &TRACT, model: &model.proto, opset: model.opset(), found: Vec::new() };
+    finder.graph(model.graph(), None);
+    finder.found
 }
 
-struct Search<'m> {
+struct FaultFinder<'m> {
     tract: &'m Onnx,
     model: &'m ModelProto,
     opset: i64,
     found: Vec<Fault>,
 }
 
-impl Search<'_> {
+impl FaultFinder<'_> {
     fn add(&mut self, node: &str, operator: &str, problem: String, at: Option<usize>) {
         self.found.push(Fault { node: node.into(), operator: operator.into(), problem, at });
     }

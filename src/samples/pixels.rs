@@ -3,7 +3,7 @@
 use super::element;
 use super::geometry::{Picture, crop_check, scaled};
 use super::misfit::{Fit, Misfit, shape_text};
-use super::preprocess::{Layout, ModelLayout, Order, Preprocess};
+use super::preprocess::{ModelLayout, Order, PixelLayout, Preprocess};
 use crate::onnx::Dtype;
 
 impl Preprocess {
@@ -28,9 +28,9 @@ impl Preprocess {
     /// Height, width and channels of one stored picture, from an array's shape.
     pub(super) fn stored(&self, shape: &[usize]) -> Fit<[usize; 3]> {
         match (self.keys.layout, shape) {
-            (Layout::Nhwc, &[_, height, width, channels]) => Ok([height, width, channels]),
-            (Layout::Nchw, &[_, channels, height, width]) => Ok([height, width, channels]),
-            (Layout::Nhw, &[_, height, width]) => Ok([height, width, 1]),
+            (PixelLayout::Nhwc, &[_, height, width, channels]) => Ok([height, width, channels]),
+            (PixelLayout::Nchw, &[_, channels, height, width]) => Ok([height, width, channels]),
+            (PixelLayout::Nhw, &[_, height, width]) => Ok([height, width, 1]),
             (layout, _) => {
                 let layout = format!("{layout:?}").to_uppercase();
                 Err(Misfit::new(format!("an array with the axes of layout {layout}"), shape_text(shape)))
@@ -85,8 +85,8 @@ impl Preprocess {
     pub(super) fn picture(&self, row: &[u8], [height, width, channels]: [usize; 3]) -> Picture {
         let plane = height * width;
         let pixels = match self.keys.layout {
-            Layout::Nhwc | Layout::Nhw => row.to_vec(),
-            Layout::Nchw => {
+            PixelLayout::Nhwc | PixelLayout::Nhw => row.to_vec(),
+            PixelLayout::Nchw => {
                 let mut pixels = vec![0; row.len()];
                 for (channel, values) in row.chunks_exact(plane.max(1)).enumerate() {
                     let places = pixels.iter_mut().skip(channel).step_by(channels.max(1));

@@ -26,7 +26,7 @@ pub(super) struct Keys {
     pub(super) labels: Option<String>,
     /// The axis of the model's inputs along which labels are counted; for arrays that are ready for the model.
     pub(super) batch_axis: Option<usize>,
-    pub(super) layout: Layout,
+    pub(super) layout: PixelLayout,
     pub(super) channel_order: Option<Order>,
     pub(super) divide_by: f32,
     pub(super) mean: Vec<f32>,
@@ -43,7 +43,7 @@ impl Default for Keys {
             array: None,
             labels: None,
             batch_axis: None,
-            layout: Layout::Nhwc,
+            layout: PixelLayout::Nhwc,
             channel_order: None,
             divide_by: 1.0,
             mean: Vec::new(),
@@ -59,7 +59,7 @@ impl Default for Keys {
 /// The axes of a stored array.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "UPPERCASE")]
-pub(super) enum Layout {
+pub(super) enum PixelLayout {
     Nhwc,
     Nchw,
     Nhw,

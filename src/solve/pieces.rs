@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::terms::{Form, Found, Part, Searches, encode_parts, parts};
+use super::terms::{Found, Part, Scheme, SearchBuffers, encode_parts, parts};
 use crate::error::Result;
 use crate::mmse::{Grid, NotFinite};
 use crate::onnx::Floats;
@@ -59,7 +59,7 @@ pub(super) fn is_sampled(groups: &Groups) -> bool {
     groups.count() > 0 && groups.runs(0).elements() > MOST_SEARCHED
 }
 
-/// Quantized tensors in `form` whose sum approximates `values`, in `groups`, which are those of the form's partition. With
+/// Quantized tensors in `scheme` whose sum approximates `values`, in `groups`, which are those of the scheme's partition. With
 /// a `plane`, the rounding errors that are left in each group are made to cancel: `plane` is the number of neighbours that
 /// meet the same input. What was `found` before is not searched again.
 ///
@@ -69,23 +69,23 @@ pub(super) fn is_sampled(groups: &Groups) -> bool {
 pub(super) fn fit_terms(
     values: &Floats,
     groups: &Groups,
-    form: Form,
+    scheme: Scheme,
     plane: Option<usize>,
     found: Option<&Found>,
 ) -> Result<Result<Vec<WeightTerm>, NotFinite>> {
-    let lowest = form.kind.lowest();
-    let mut scales = vec![Vec::with_capacity(groups.count()); form.terms];
-    let mut zero_points = vec![Vec::with_capacity(groups.count()); form.terms];
-    let mut codes = vec![CodesMut::zeros(form.kind.code_type, values.len()); form.terms];
-    let each = |group: usize, kernel: &[f32], searches: &mut Searches| {
+    let lowest = scheme.kind.lowest();
+    let mut scales = vec![Vec::with_capacity(groups.count()); scheme.terms];
+    let mut zero_points = vec![Vec::with_capacity(groups.count()); scheme.terms];
+    let mut codes = vec![CodesMut::zeros(scheme.kind.code_type, values.len()); scheme.terms];
+    let each = |group: usize, kernel: &[f32], buffers: &mut SearchBuffers| {
         let plane = plane.filter(|_| groups.runs(group).elements() <= MOST_SEARCHED);
-        parts(kernel, form, plane, found.and_then(|found| found.of(group, form)), searches)
+        parts(kernel, scheme, plane, found.and_then(|found| found.of(group, scheme)), buffers)
     };
     let taken = over_groups(values, groups, each, |tile, found| {
         for parts in &found {
             for (at, part) in parts.iter().enumerate() {
                 scales[at].push(part.scale);
-                zero_points[at].push(form.kind.zero_point(part.grid));
+                zero_points[at].push(scheme.kind.zero_point(part.grid));
             }
         }
         match (tile.runs.elements() > MOST_SEARCHED, found.first()) {
@@ -97,7 +97,7 @@ pub(super) fn fit_terms(
         return Ok(Err(fault));
     }
     let terms = scales.into_iter().zip(zero_points).zip(codes).map(|((scales, zero_points), codes)| {
-        let (code_type, partition) = (form.kind.code_type, form.partition);
+        let (code_type, partition) = (scheme.kind.code_type, scheme.partition);
         Ok(WeightTerm { code_type, partition, scales, zero_points, codes: codes.finish()? })
     });
     terms.collect::<Result<Vec<_>>>().map(Ok)
@@ -111,37 +111,38 @@ pub(super) fn fit_terms(
 pub(super) fn over_groups<T: Send>(
     values: &Floats,
     groups: &Groups,
-    each: impl Fn(usize, &[f32], &mut Searches) -> Result<T, NotFinite> + Sync,
+    each: impl Fn(usize, &[f32], &mut SearchBuffers) -> Result<T, NotFinite> + Sync,
     mut take: impl FnMut(&Tile, Vec<T>),
 ) -> Result<(), NotFinite> {
     let mut elements = Vec::new();
-    let mut searches = Searches::default();
+    let mut buffers = SearchBuffers::default();
     for tile in groups.tiles(READ) {
         if tile.runs.elements() > MOST_SEARCHED {
             let sample = sample(values, tile.runs);
-            take(&tile, vec![each(tile.groups.start, &sample, &mut searches)?]);
+            take(&tile, vec![each(tile.groups.start, &sample, &mut buffers)?]);
             continue;
         }
         gather(values, tile.runs, &mut elements);
-        let one = |group: usize, searches: &mut Searches| {
-            let mut kernel = std::mem::take(&mut searches.kernel);
+        let one = |group: usize, buffers: &mut SearchBuffers| {
+            let mut kernel = std::mem::take(&mut buffers.kernel);
             kernel.clear();
             let runs = tile.inside(groups.runs(group)).ranges();
             runs.for_each(|run| kernel.extend_from_slice(&elements[run]));
-            let found = each(group, &kernel, searches);
-            searches.kernel = kernel;
+            let found = each(group, &kernel, buffers);
+            buffers.kernel = kernel;
             found
         };
         let mut found = Vec::with_capacity(tile.groups.len());
         if elements.len() < ALONE {
             for group in tile.groups.clone() {
-                found.push(one(group, &mut searches)?);
+                found.push(one(group, &mut buffers)?);
             }
         } else {
             let many = (TOGETHER * tile.groups.len() / elements.len()).max(1);
             for start in tile.groups.clone().step_by(many) {
                 let some = start..tile.groups.end.min(start + many);
-                let some = some.into_par_iter().map_init(Searches::default, |searches, at| one(at, searches));
+                let some =
+                    some.into_par_iter().map_init(SearchBuffers::default, |buffers, at| one(at, buffers));
                 for solved in some.collect::<Vec<_>>() {
                     found.push(solved?);
                 }
@@ -272,19 +273,19 @@ pub(super) mod tests {
         for partition in channels.into_iter().chain(blocks) {
             let groups = partition.groups(&dims).unwrap();
             assert!(groups.tiles(READ).len() > 1);
-            let form = Form {
+            let scheme = Scheme {
                 kind: Kind { code_type: CodeType::Uint4, symmetric: false, held: false },
                 partition,
                 terms: 1,
                 min_max: true,
             };
-            let terms = fit_terms(&values, &groups, form, Some(1), None).unwrap().unwrap();
+            let terms = fit_terms(&values, &groups, scheme, Some(1), None).unwrap().unwrap();
             let [term] = &terms[..] else { panic!("one term") };
             assert_eq!((term.scales.len(), term.codes.len()), (groups.count(), weights.len()));
             for group in [0, groups.count() / 2, groups.count() - 1] {
                 let places: Vec<usize> = groups.runs(group).ranges().flatten().collect();
                 let kernel: Vec<f32> = places.iter().map(|&at| weights[at]).collect();
-                let found = parts(&kernel, form, Some(1), None, &mut Searches::default()).unwrap();
+                let found = parts(&kernel, scheme, Some(1), None, &mut SearchBuffers::default()).unwrap();
                 let codes: Vec<i32> = places.iter().map(|&at| i32::from(term.codes.get(at))).collect();
                 let zero = i32::from(term.zero_points[group]);
                 let expected: Vec<i32> = found[0].codes.iter().map(|code| code + zero).collect();
@@ -305,24 +306,24 @@ pub(super) mod tests {
         let groups = partition.groups(&dims).unwrap();
         assert!(is_sampled(&groups));
         for terms in [1, 2] {
-            let form = Form {
+            let scheme = Scheme {
                 kind: Kind { code_type: CodeType::Int4, symmetric: false, held: false },
                 partition,
                 terms,
                 min_max: false,
             };
-            let found = fit_terms(&values, &groups, form, Some(1), None).unwrap().unwrap();
+            let found = fit_terms(&values, &groups, scheme, Some(1), None).unwrap().unwrap();
             let (error, energy) = losses(&values, &found, &dims);
             let lost = error / energy;
             assert!(if terms == 1 { (0.008..0.012).contains(&lost) } else { lost < 0.0005 }, "{lost}");
         }
-        let form = Form {
+        let scheme = Scheme {
             kind: Kind { code_type: CodeType::Int4, symmetric: false, held: false },
             partition,
             terms: 1,
             min_max: true,
         };
-        let found = fit_terms(&values, &groups, form, None, None).unwrap().unwrap();
+        let found = fit_terms(&values, &groups, scheme, None, None).unwrap().unwrap();
         assert!(found[0].scales[0] >= 9.0 / 8.0, "the largest is in every sample");
     }
 }

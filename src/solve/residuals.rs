@@ -1,7 +1,7 @@
 //! What each treatment of one weight tensor would lose, before anything is rounded for good.
 
 use super::pieces::{fit_terms, losses, over_groups};
-use super::terms::{Form, Found, Kind, lost};
+use super::terms::{Found, Kind, Scheme, lost};
 use crate::error::Result;
 use crate::onnx::{Floats, Index};
 use crate::plan::{Partition, Residuals, WeightSite};
@@ -61,8 +61,8 @@ fn relative(
     let Some(groups) = groups else { return Ok(None) };
     let mut found = Found { kind, partition, scales: Vec::new(), zero_points: Vec::new() };
     let (error, energy) = if values.len() <= WRITTEN {
-        let form = Form { kind, partition, terms, min_max: false };
-        let Ok(mut terms) = fit_terms(values, &groups, form, None, None)? else { return Ok(None) };
+        let scheme = Scheme { kind, partition, terms, min_max: false };
+        let Ok(mut terms) = fit_terms(values, &groups, scheme, None, None)? else { return Ok(None) };
         let sums = losses(values, &terms, &site.dims);
         if let Some(first) = terms.first_mut() {
             (found.scales, found.zero_points) =
@@ -71,7 +71,7 @@ fn relative(
         sums
     } else {
         let mut sums = (0.0, 0.0);
-        let each = |_: usize, kernel: &[f32], searches: &mut _| lost(kernel, kind, terms, searches);
+        let each = |_: usize, kernel: &[f32], buffers: &mut _| lost(kernel, kind, terms, buffers);
         let taken = over_groups(values, &groups, each, |_, groups| {
             for group in groups {
                 sums = (sums.0 + group.error, sums.1 + group.energy);

@@ -8,7 +8,7 @@ use crate::plan::Partition;
 
 /// How weights are to be written, as far as the search is concerned.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Form {
+pub(super) struct Scheme {
     pub kind: Kind,
     pub partition: Partition,
     /// How many quantized tensors are added up.
@@ -59,7 +59,7 @@ pub(super) fn grids(kind: Kind) -> Vec<Grid> {
 
 /// Buffers of searches, kept from one group to the next.
 #[derive(Debug, Default)]
-pub(super) struct Searches {
+pub(super) struct SearchBuffers {
     pub one: Search,
     several: MultiSearch,
     /// The values of one group.
@@ -76,35 +76,35 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// What is known of `group` where this is of the same `form`.
-    pub fn of(&self, group: usize, form: Form) -> Option<(f32, Grid)> {
-        let same = self.kind == form.kind && self.partition == form.partition;
-        if !same || form.terms != 1 || form.min_max {
+    /// What is known of `group` where this is of the same `scheme`.
+    pub fn of(&self, group: usize, scheme: Scheme) -> Option<(f32, Grid)> {
+        let same = self.kind == scheme.kind && self.partition == scheme.partition;
+        if !same || scheme.terms != 1 || scheme.min_max {
             return None;
         }
         let (&scale, &zero_point) = (self.scales.get(group)?, self.zero_points.get(group)?);
-        let lowest = form.kind.lowest() - i32::from(zero_point);
-        Some((scale, grids(form.kind).into_iter().find(|grid| grid.lo() == lowest)?))
+        let lowest = scheme.kind.lowest() - i32::from(zero_point);
+        Some((scale, grids(scheme.kind).into_iter().find(|grid| grid.lo() == lowest)?))
     }
 }
 
-/// The terms of one group in `form`, whose scale may be `known`; with a `plane`, the rounding errors that are left are made
+/// The terms of one group in `scheme`, whose scale may be `known`; with a `plane`, the rounding errors that are left are made
 /// to cancel: `plane` is the number of neighbours that meet the same input.
 pub(super) fn parts(
     kernel: &[f32],
-    form: Form,
+    scheme: Scheme,
     plane: Option<usize>,
     known: Option<(f32, Grid)>,
-    searches: &mut Searches,
+    buffers: &mut SearchBuffers,
 ) -> Result<Vec<Part>, NotFinite> {
     if let Some((scale, grid)) = known {
         return Ok(vec![part(kernel, scale, grid, plane)]);
     }
-    let grids = grids(form.kind);
-    let fit = match form.terms {
-        1 if form.min_max => least_of_min_max(kernel, &grids)?,
-        1 => searches.one.fit_best(kernel, None, &grids)?,
-        count => return several(kernel, &mut searches.several, &grids, count, plane),
+    let grids = grids(scheme.kind);
+    let fit = match scheme.terms {
+        1 if scheme.min_max => least_of_min_max(kernel, &grids)?,
+        1 => buffers.one.fit_best(kernel, None, &grids)?,
+        count => return several(kernel, &mut buffers.several, &grids, count, plane),
     };
     Ok(vec![part(kernel, fit.scale, fit.grid, plane)])
 }
@@ -114,14 +114,14 @@ pub(super) fn lost(
     kernel: &[f32],
     kind: Kind,
     terms: usize,
-    searches: &mut Searches,
+    buffers: &mut SearchBuffers,
 ) -> Result<Lost, NotFinite> {
     let grids = grids(kind);
     if terms == 1 {
-        let Fit { scale, grid, error, energy } = searches.one.fit_best(kernel, None, &grids)?;
+        let Fit { scale, grid, error, energy } = buffers.one.fit_best(kernel, None, &grids)?;
         return Ok(Lost { error, energy, scale, zero_point: kind.zero_point(grid) });
     }
-    let fit = searches.several.fit(kernel, None, &grids, terms)?;
+    let fit = buffers.several.fit(kernel, None, &grids, terms)?;
     Ok(Lost { error: fit.error, energy: fit.energy, scale: 1.0, zero_point: 0 })
 }
 
@@ -211,13 +211,13 @@ mod tests {
         let groups = partition.groups(dims).unwrap();
         let tensor = tensor_f32("w", dims, values);
         let values = Floats::of(&tensor).unwrap();
-        let form = Form {
+        let scheme = Scheme {
             kind: Kind { code_type: CodeType::Int4, symmetric: false, held: false },
             partition,
             terms: count,
             min_max: false,
         };
-        let terms = fit_terms(&values, &groups, form, None, None).unwrap().unwrap();
+        let terms = fit_terms(&values, &groups, scheme, None, None).unwrap().unwrap();
         assert_eq!(terms.len(), count);
         let (error, energy) = losses(&values, &terms, dims);
         error / energy
@@ -242,15 +242,15 @@ mod tests {
         let groups = partition.groups(&[16, 64]).unwrap();
         let fitted = |held: bool, min_max: bool| {
             let kind = Kind { code_type: CodeType::Int8, symmetric: false, held };
-            let form = Form { kind, partition, terms: 1, min_max };
-            let mut terms = fit_terms(&values, &groups, form, Some(1), None).unwrap().unwrap();
+            let scheme = Scheme { kind, partition, terms: 1, min_max };
+            let mut terms = fit_terms(&values, &groups, scheme, Some(1), None).unwrap().unwrap();
             let term = terms.remove(0);
             assert!(term.zero_points.iter().all(|&zero| zero == 0));
             let most = term.codes.iter().map(|code| i32::from(code).abs()).max().unwrap();
             let (error, energy) = losses(&values, std::slice::from_ref(&term), &[16, 64]);
             let found =
                 Found { kind, partition, scales: term.scales.clone(), zero_points: term.zero_points.clone() };
-            let again = fit_terms(&values, &groups, form, Some(1), Some(&found)).unwrap().unwrap();
+            let again = fit_terms(&values, &groups, scheme, Some(1), Some(&found)).unwrap().unwrap();
             assert_eq!(again[0].scales, term.scales);
             (most, error / energy)
         };

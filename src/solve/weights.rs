@@ -2,7 +2,7 @@
 
 use super::bias;
 use super::pieces::{first_not_finite, fit_terms, is_sampled, losses};
-use super::terms::Form;
+use super::terms::Scheme;
 use super::treatment::Treatment;
 use crate::error::{Error, Result};
 use crate::onnx::{Floats, Index, dtype_name, floats};
@@ -107,8 +107,9 @@ pub(super) fn solve(
         )
     })?;
     let plane = treatment.correct_biases.then(|| plane(site, partition));
-    let form = Form { kind: treatment.kind(), partition, terms: treatment.terms, min_max: treatment.min_max };
-    let terms = match fit_terms(&values, &groups, form, plane, treatment.found.as_deref())? {
+    let scheme =
+        Scheme { kind: treatment.kind(), partition, terms: treatment.terms, min_max: treatment.min_max };
+    let terms = match fit_terms(&values, &groups, scheme, plane, treatment.found.as_deref())? {
         Ok(terms) => terms,
         Err(fault) => return Ok(Err(skip(site, Keep::NotFinite(fault.index)))),
     };

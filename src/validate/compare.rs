@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use rayon::prelude::*;
 
-use super::runs::Runs;
+use super::runner::Runner;
 use super::scores::{Tally, check_labels};
 use crate::error::{Error, Result};
 use crate::plan::{Doubt, Flawed, Loss, OutputError, Score, Validation};
@@ -136,8 +136,8 @@ impl Differences {
 /// # Errors
 /// Whatever reading samples or running a model gives.
 pub fn compare(
-    float: &dyn Runs,
-    quantized: &dyn Runs,
+    float: &dyn Runner,
+    quantized: &dyn Runner,
     samples: &Samples,
     view: &str,
     progress: &dyn Progress,
@@ -151,8 +151,8 @@ pub fn compare(
 /// # Errors
 /// As [`compare`].
 pub fn compare_each<const N: usize>(
-    float: &dyn Runs,
-    quantized: [&dyn Runs; N],
+    float: &dyn Runner,
+    quantized: [&dyn Runner; N],
     samples: &Samples,
     view: &str,
     stage: &'static str,

@@ -8,7 +8,7 @@ mod expected;
 mod paired;
 mod parting;
 mod proof;
-mod runs;
+mod runner;
 mod scores;
 mod sound;
 
@@ -18,6 +18,6 @@ pub use expected::expected_drop;
 pub use paired::{FEWEST, Paired};
 pub use parting::partings;
 pub use proof::prove;
-pub use runs::Runs;
+pub use runner::Runner;
 pub use scores::{check_declared, check_labels};
 pub use sound::{loadable, sound};

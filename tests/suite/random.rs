@@ -40,7 +40,7 @@ fn seeds() -> std::ops::Range<u64> {
 }
 
 /// Options by name, and the least SQNR of outputs that they should reach, in dB.
-type Form = (String, Options, f64);
+type Configuration = (String, Options, f64);
 
 fn options(precision: &str) -> Options {
     Options::new(precision.parse::<Precision>().expect("a precision"))
@@ -48,8 +48,8 @@ fn options(precision: &str) -> Options {
 
 /// Bell-shaped weights have an SQNR of about 20 dB at 4 bits and 44 dB at 8. Layers in a row add their noise, and some make small
 /// differences large: what is demanded is what a few dozen models had at least, not what a good model has.
-fn forms(seed: u64) -> Vec<Form> {
-    let mut forms: Vec<Form> = [("w8", 28.0), ("w4", 9.0), ("w8a8", 25.0), ("w4a8", 8.0)]
+fn configurations(seed: u64) -> Vec<Configuration> {
+    let mut configurations: Vec<Configuration> = [("w8", 28.0), ("w4", 9.0), ("w8a8", 25.0), ("w4a8", 8.0)]
         .map(|(precision, least)| (precision.to_owned(), options(precision), least))
         .to_vec();
     let mut dual = options("w4");
@@ -60,7 +60,7 @@ fn forms(seed: u64) -> Vec<Form> {
         dual
     };
     let size = 1 + (seed / 7) as usize % 9;
-    forms.push(match seed % 7 {
+    configurations.push(match seed % 7 {
         0 => ("blocks".into(), Options { granularity: Granularity::Block(size), ..options("w4") }, 9.0),
         1 => ("uint4".into(), Options { weights: Some(CodeType::Uint4), ..options("w4") }, 9.0),
         2 => ("sums".into(), spelled(Spelling::Sum), 30.0),
@@ -73,9 +73,9 @@ fn forms(seed: u64) -> Vec<Form> {
         let granularity = if seed.is_multiple_of(2) { Granularity::Block(16) } else { Granularity::Channel };
         let opset = if seed.is_multiple_of(3) { Opset::Keep } else { Opset::default() };
         let nbits = Options { matmul_nbits: true, granularity, opset, ..options("w4") };
-        forms.push(("matmul-nbits".into(), nbits, 9.0));
+        configurations.push(("matmul-nbits".into(), nbits, 9.0));
     }
-    forms
+    configurations
 }
 
 /// Bytes of the float constants in `graph` and in the graphs inside its nodes.
@@ -143,7 +143,7 @@ impl Case<'_> {
         }
     }
 
-    fn near(&self, (name, options, least): &Form) -> Result<Option<Near>, String> {
+    fn near(&self, (name, options, least): &Configuration) -> Result<Option<Near>, String> {
         let Some((quantized, outcome)) = self.convert(name, options, false)? else { return Ok(None) };
         self.accounts(options, &outcome)?;
         if *name == "w4a8" {
@@ -179,10 +179,10 @@ fn tried(seed: u64, folder: &Path) -> (Vec<Near>, Vec<String>) {
     samples::write(&samples, &made.inputs, COUNT, &mut Chance::new(!seed));
     let case = Case { seed, model: &made.model, input: &input, samples: &samples };
     let (mut pairs, mut problems) = (Vec::new(), Vec::new());
-    for form in forms(seed) {
-        match case.near(&form) {
+    for configuration in configurations(seed) {
+        match case.near(&configuration) {
             Ok(near) => pairs.extend(near),
-            Err(problem) => problems.push(format!("{seed} {}: {problem}", form.0)),
+            Err(problem) => problems.push(format!("{seed} {}: {problem}", configuration.0)),
         }
     }
     (pairs, problems)

@@ -213,7 +213,7 @@ fn ended(
 ) -> Result<ExitCode> {
     let totals = summary.totals();
     match common.format {
-        Format::Text => context.print(|layout| plain::summary(summary, layout), String::new)?,
+        Format::Text => context.print(|style| plain::summary(summary, style), String::new)?,
         Format::Json => voice.summary(totals),
     }
     Ok(match (totals.converted, totals.failed) {

@@ -14,9 +14,9 @@ const OPSET_PER_AXIS: i64 = 13;
 
 /// What is wrong with the scales of `model`, as far as they are constants.
 pub(super) fn check(model: &Model) -> Vec<Breach> {
-    let mut search = Search { opset: model.opset(), found: Vec::new() };
-    search.graph(model.graph(), &Known::default());
-    search.found
+    let mut check = ScaleCheck { opset: model.opset(), found: Vec::new() };
+    check.graph(model.graph(), &Known::default());
+    check.found
 }
 
 /// Constants and dimensions of the values of a graph and of those around it.
@@ -26,7 +26,7 @@ struct Known<'g> {
     dims: HashMap<&'g str, Vec<Option<i64>>>,
 }
 
-struct Search {
+struct ScaleCheck {
     opset: i64,
     found: Vec<Breach>,
 }
@@ -43,7 +43,7 @@ fn slots(node: &NodeProto) -> &'static [usize] {
     }
 }
 
-impl Search {
+impl ScaleCheck {
     fn graph<'g>(&mut self, graph: &'g GraphProto, outer: &Known<'g>) {
         let inner = graph.node.iter().any(|node| bodies(node).next().is_some() || !slots(node).is_empty());
         if !inner {

@@ -1,7 +1,7 @@
 //! A plan that keeps a budget: single layers get finer forms, those first that gain most for their bytes, until the outputs of
 //! the whole, on samples that were held back, lose no more than is allowed.
 
-mod forms;
+mod alternatives;
 mod limit;
 
 use std::collections::{HashMap, HashSet};
@@ -20,7 +20,7 @@ use crate::rewrite;
 use crate::samples::Samples;
 use crate::solve::{Rung, Step, steps};
 use crate::validate::needed;
-use forms::{Form, Others, inputs, weights};
+use alternatives::{Alternative, Others, inputs, weights};
 pub(super) use limit::{shown, undecided};
 
 /// One of so many samples is held back to judge plans.
@@ -72,9 +72,9 @@ pub(super) fn keep(task: &Task, clock: &mut Clock, progress: &dyn Progress) -> R
         ),
         other => other,
     };
-    let bench = Bench::new(&task.ready.model, &held).map_err(run)?;
+    let bench = Bench::new(&task.ready.opened.model, &held).map_err(run)?;
     clock.add("budget");
-    let mut search = Search {
+    let mut planner = Planner {
         task,
         bench,
         held: held.len(),
@@ -86,10 +86,10 @@ pub(super) fn keep(task: &Task, clock: &mut Clock, progress: &dyn Progress) -> R
         clock,
         progress,
     };
-    search.run().map_err(run)
+    planner.run().map_err(run)
 }
 
-struct Search<'s> {
+struct Planner<'s> {
     task: &'s Task<'s>,
     bench: Bench<'s>,
     held: usize,
@@ -107,12 +107,12 @@ struct Search<'s> {
 /// Tensors that can have finer forms, and the way through these.
 #[derive(Default)]
 struct Way {
-    forms: Vec<Vec<Form>>,
+    alternatives: Vec<Vec<Alternative>>,
     ladders: Vec<Vec<Rung>>,
     steps: Vec<Step>,
 }
 
-impl Search<'_> {
+impl Planner<'_> {
     fn run(&mut self) -> Result<(Decided, Budgeted)> {
         let budget = self.task.options.budget;
         let mut way = Way::default();
@@ -231,16 +231,16 @@ impl Search<'_> {
 
     /// Bytes of the file that `plan` makes, and bits a float parameter in it.
     fn size(&self, plan: &Plan) -> Result<(u64, f64)> {
-        let ready = self.task.ready;
-        let written = rewrite::apply(&ready.model, plan, None)?;
+        let opened = &self.task.ready.opened;
+        let written = rewrite::apply(&opened.model, plan, None)?;
         let bytes = onnx::encoded_len(&written) as u64;
-        Ok((bytes, sizes(ready.float.bytes_on_disk, bytes, &ready.model, &written, plan).effective_bits))
+        Ok((bytes, sizes(opened.float.bytes_on_disk, bytes, &opened.model, &written, plan).effective_bits))
     }
 
     /// How many steps the file may take.
     fn affordable(&self, way: &Way, start: &Trial) -> usize {
         let budget = self.task.options.budget;
-        let parameters = parameters(&self.task.ready.model).max(1) as f64;
+        let parameters = parameters(&self.task.ready.opened.model).max(1) as f64;
         let (mut bytes, mut bits) = (start.bytes as f64, start.effective_bits);
         let fits = |bytes: f64, bits: f64| {
             budget.max_bytes.is_none_or(|most| bytes <= most as f64)
@@ -249,8 +249,8 @@ impl Search<'_> {
         let mut at = vec![0; way.ladders.len()];
         let mut count = 0;
         for (taken, step) in (1..).zip(&way.steps) {
-            let forms = &way.forms[step.ladder];
-            let more = forms[step.rung].stored - forms[at[step.ladder]].stored;
+            let alternatives = &way.alternatives[step.ladder];
+            let more = alternatives[step.rung].stored - alternatives[at[step.ladder]].stored;
             at[step.ladder] = step.rung;
             (bytes, bits) = (bytes + more, bits + 8.0 * more / parameters);
             if fits(bytes, bits) {
@@ -273,7 +273,7 @@ impl Search<'_> {
             decide(&alone, ready, analysis, Reach::default(), Some(&self.fit), self.clock, self.progress)?
                 .plan;
         let few = (*samples).clone().choose(Some(MEASURED_SAMPLES), *seed);
-        let losses = Bench::new(&ready.model, &few)?.alone(&plan, self.progress)?;
+        let losses = Bench::new(&ready.opened.model, &few)?.alone(&plan, self.progress)?;
         let others = Others::new(options, ready, analysis)?;
         let mut way = Way::default();
         for (decision, loss) in plan.decisions.iter().zip(losses) {
@@ -283,17 +283,17 @@ impl Search<'_> {
             };
             if rungs.len() > 1 {
                 let noise = noise(&loss);
-                let words = |rung: &(Form, Rung)| rung.0.words.clone();
+                let words = |rung: &(Alternative, Rung)| rung.0.words.clone();
                 let from = words(&rungs[0]);
-                let (mut forms, mut ladder) = (Vec::new(), Vec::new());
-                for (form, rung) in rungs {
+                let (mut alternatives, mut ladder) = (Vec::new(), Vec::new());
+                for (alternative, rung) in rungs {
                     let why = format!(
                         "for the budget, since {from} alone brings {noise:.1e} of the outputs' energy"
                     );
-                    forms.push(form.because(&why));
+                    alternatives.push(alternative.because(&why));
                     ladder.push(Rung { noise: rung.noise * noise, ..rung });
                 }
-                way.forms.push(forms);
+                way.alternatives.push(alternatives);
                 way.ladders.push(ladder);
             }
         }
@@ -328,7 +328,7 @@ impl Way {
         }
         let mut lifted: Vec<(usize, usize)> = at.into_iter().collect();
         lifted.sort_unstable();
-        let rules = lifted.iter().flat_map(|&(ladder, rung)| &self.forms[ladder][rung].rules);
+        let rules = lifted.iter().flat_map(|&(ladder, rung)| &self.alternatives[ladder][rung].rules);
         // A layer whose weights are float reads float.
         let is_float = |rule: &&LayerRule| rule.weights == Some(None);
         let float: HashSet<&str> =
@@ -358,8 +358,8 @@ impl Way {
         all.sort_by(|one, other| other.2.total_cmp(&one.2));
         let named = all.into_iter().filter(|one| one.2 > 0.0).take(NAMED);
         let name = |(ladder, rung, noise): (usize, usize, f64)| {
-            let form: &Form = &self.forms[ladder][rung];
-            (format!("{} as {}", form.tensor, form.words), noise / whole)
+            let alternative: &Alternative = &self.alternatives[ladder][rung];
+            (format!("{} as {}", alternative.tensor, alternative.words), noise / whole)
         };
         named.map(name).collect()
     }

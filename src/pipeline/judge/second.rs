@@ -9,7 +9,7 @@ use crate::pipeline::feeding::Feeding;
 use crate::plan::{Doubt, Figures, Measured, Opinion, Second, Unjudged};
 use crate::progress::Progress;
 use crate::samples::Samples;
-use crate::validate::{Compared, Runs, compare_each, partings};
+use crate::validate::{Compared, Runner, compare_each, partings};
 
 /// What onnxruntime runs.
 const VIEW: &str = "both files as they are";
@@ -81,7 +81,7 @@ fn ran(
     let written = feeding.own(&written, model, samples)?;
     let plain = Session::load(files.written, Optimizations::Off).and_then(|plain| {
         let plain = feeding.own(&plain, model, samples)?;
-        compare_each(&float, [&written as &dyn Runs, &plain], samples, VIEW, STAGE, progress)
+        compare_each(&float, [&written as &dyn Runner, &plain], samples, VIEW, STAGE, progress)
     });
     let problem = match plain {
         Ok([compared, plain]) => {

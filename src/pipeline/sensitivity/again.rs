@@ -28,7 +28,7 @@ impl Again<'_> {
     pub fn plan(&self, exclude: Option<&str>, samples: Option<&Samples>) -> Result<Plan> {
         let mut options = self.options.clone();
         options.exclude.extend(exclude.map(str::to_owned));
-        let analysis = analyse(&self.ready.model, &options)?;
+        let analysis = analyse(&self.ready.opened.model, &options)?;
         let reach = Reach::default();
         let mut clock = Clock::start();
         Ok(decide(&options, self.ready, &analysis, reach, samples, &mut clock, &Unheard(self.progress))?.plan)

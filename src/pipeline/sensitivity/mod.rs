@@ -17,7 +17,7 @@ use super::MEASURED_SAMPLES;
 use super::bench::Bench;
 use super::measure::{Clock, weight_bits};
 use super::solved::{Solved, solved};
-use super::{Job, Ready};
+use super::Job;
 use crate::error::{Error, Result};
 use crate::plan::{self, Confirmed, Gain, Layer, LayerSensitivity, Plan, Sensitivity};
 use crate::progress::{Progress, Stage};
@@ -86,9 +86,10 @@ pub fn sensitivity(job: &Job, effort: Effort, progress: &dyn Progress) -> Result
     }
     let judges = match (divided, &validation) {
         (Some(judges), _) => judges,
-        (None, Some(set)) => {
-            Judges::given(job, job.feeding.open(set, &solved.ready.model, solved.preprocess.as_ref())?)?
-        }
+        (None, Some(set)) => Judges::given(
+            job,
+            job.feeding.open(set, &solved.ready.opened.model, solved.preprocess.as_ref())?,
+        )?,
         (None, None) => {
             return Err(Error::options(
                 "sensitivity needs samples, and those beside the model are not used, since it is large",
@@ -118,10 +119,10 @@ fn found(
 ) -> Result<Sensitivity> {
     let Solved { ready, analysis, plan, calibration, samples, mut clock, .. } = solved;
     let few = judges.samples.clone().choose(Some(effort.samples), job.seed);
-    let bench = Bench::new(&ready.model, &few)?;
+    let bench = Bench::new(&ready.opened.model, &few)?;
     let most = (MOST_VALUES / bench.values().max(1)).max(few.len());
     let all = judges.samples.choose(Some(most), job.seed);
-    let search = Search {
+    let estimator = Estimator {
         again: Again { options: &job.options, ready: &ready, progress },
         calibration: samples.as_ref().filter(|_| calibration.is_some()),
         plan: &plan,
@@ -130,16 +131,16 @@ fn found(
         seed: job.seed,
         progress,
     };
-    let mut rows: Vec<LayerSensitivity> = search.layers.iter().map(row).collect();
+    let mut rows: Vec<LayerSensitivity> = estimator.layers.iter().map(row).collect();
     let mut warnings = judges.warnings;
-    let solved_on = search.estimate(&bench, effort.layers, &mut rows, (&mut clock, &mut warnings))?;
+    let solved_on = estimator.estimate(&bench, effort.layers, &mut rows, (&mut clock, &mut warnings))?;
     let doubts = bench.whole(&plan)?.doubts;
     drop(bench);
-    let bench = Bench::new(&ready.model, &all)?;
-    let whole = search.confirm(&bench, &mut rows)?;
+    let bench = Bench::new(&ready.opened.model, &all)?;
+    let whole = estimator.confirm(&bench, &mut rows)?;
     clock.lap("confirm");
     rows.sort_by(LayerSensitivity::order);
-    let Ready { warnings: mut of_model, .. } = ready;
+    let mut of_model = ready.opened.warnings;
     of_model.extend(warnings);
     of_model.extend(rows.iter().filter(|row| row.is_contradicted()).map(contradicted));
     Ok(Sensitivity {
@@ -163,7 +164,7 @@ fn found(
 }
 
 /// What layers are looked at with.
-struct Search<'s> {
+struct Estimator<'s> {
     again: Again<'s>,
     calibration: Option<&'s Samples>,
     plan: &'s Plan,
@@ -173,7 +174,7 @@ struct Search<'s> {
     progress: &'s dyn Progress,
 }
 
-impl Search<'_> {
+impl Estimator<'_> {
     /// Fills in first looks and estimates. Gives the number of samples that plans were made on for these; `None` where the
     /// finished plan without a layer is what a conversion without it gives.
     fn estimate(

@@ -51,12 +51,12 @@ fn rows(model: &Model, options: &Options, tried: usize) -> (Vec<LayerSensitivity
     let path = folder.path().join("m.onnx");
     std::fs::write(&path, crate::onnx::encode(model)).unwrap();
     let ready = ready(&path, options.opset, &[]).unwrap();
-    let [fit, judges] =
-        [(100, 1), (80, 2)].map(|(count, seed)| Samples::synthetic(&ready.model, &[], count, seed).unwrap());
+    let [fit, judges] = [(100, 1), (80, 2)]
+        .map(|(count, seed)| Samples::synthetic(&ready.opened.model, &[], count, seed).unwrap());
     let again = Again { options, ready: &ready, progress: &Silent };
-    let analysis = analyse(&ready.model, options).unwrap();
+    let analysis = analyse(&ready.opened.model, options).unwrap();
     let plan = again.plan(None, Some(&fit)).unwrap();
-    let search = Search {
+    let estimator = Estimator {
         again,
         calibration: Some(&fit),
         plan: &plan,
@@ -65,12 +65,13 @@ fn rows(model: &Model, options: &Options, tried: usize) -> (Vec<LayerSensitivity
         seed: 0,
         progress: &Silent,
     };
-    let mut rows: Vec<LayerSensitivity> = search.layers.iter().map(row).collect();
-    let bench = Bench::new(&ready.model, &judges).unwrap();
+    let mut rows: Vec<LayerSensitivity> = estimator.layers.iter().map(row).collect();
+    let bench = Bench::new(&ready.opened.model, &judges).unwrap();
     let mut warnings = Vec::new();
-    let solved_on = search.estimate(&bench, tried, &mut rows, (&mut Clock::start(), &mut warnings)).unwrap();
+    let solved_on =
+        estimator.estimate(&bench, tried, &mut rows, (&mut Clock::start(), &mut warnings)).unwrap();
     assert!(warnings.is_empty(), "{warnings:?}");
-    search.confirm(&bench, &mut rows).unwrap();
+    estimator.confirm(&bench, &mut rows).unwrap();
     rows.sort_by(LayerSensitivity::order);
     (rows, solved_on)
 }

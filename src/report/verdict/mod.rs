@@ -5,18 +5,18 @@ mod second;
 
 pub(super) use doubt::{doubt, doubts};
 
-use super::{Layout, words};
+use super::{TextStyle, words};
 use crate::plan::{OutputError, Score, Validation, Verdict};
 
 /// More outputs than this are not listed one by one, unless everything is to be told.
 const OUTPUTS: usize = 4;
 
 /// The report of `validate`.
-pub fn verdict(verdict: &Verdict, layout: Layout) -> String {
-    layout.warnings(&doubts(verdict)) + &layout.pairs(&layout.judgement(verdict))
+pub fn verdict(verdict: &Verdict, style: TextStyle) -> String {
+    style.warnings(&doubts(verdict)) + &style.pairs(&style.judgement(verdict))
 }
 
-impl Layout {
+impl TextStyle {
     /// The judgement as labelled lines.
     pub(super) fn judgement(&self, verdict: &Verdict) -> Vec<(String, String)> {
         match verdict {
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_verdict_says_what_was_compared() {
-        let text = verdict(&example::outcome().verdict, Layout::default());
+        let text = verdict(&example::outcome().verdict, TextStyle::default());
         for part in [
             "91.25 % -> 90.75 %",
             "drop 0.50 ± 0.35 points, at most 1.34 at 95 %",
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_missing_verdict_says_why() {
         let missing = Verdict::NotValidated { reason: "no samples".into() };
-        assert!(verdict(&missing, Layout::default()).contains("no samples"));
+        assert!(verdict(&missing, TextStyle::default()).contains("no samples"));
     }
 
     #[test]

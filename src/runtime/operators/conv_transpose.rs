@@ -7,7 +7,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
-use super::kernel::{Form, Kernel, Known};
+use super::kernel::{Kernel, Known, OutputFact};
 use super::numbers::{floats, made};
 use super::places::{each, strides};
 
@@ -107,7 +107,7 @@ impl Kernel for ConvTranspose {
         "ConvTranspose"
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let [Some(x), Some(w), ..] = inputs else { bail!("ConvTranspose takes values and weights") };
         let along = self.along(&x.dims, &w.dims)?;
         let mut dims = vec![x.dims[0], w.dims[1] * self.groups];

@@ -6,7 +6,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
-use super::kernel::{Form, Kernel, Known};
+use super::kernel::{Kernel, Known, OutputFact};
 use super::numbers::{floats, made};
 use super::places::strides;
 
@@ -118,7 +118,7 @@ impl Kernel for GridSample {
         "GridSample"
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let [Some(x), Some(grid)] = inputs else { bail!("GridSample takes two inputs") };
         let rank = x.dims.len();
         if rank < 3 || grid.dims.len() != rank || grid.dims[rank - 1] != rank - 2 || grid.dims[0] != x.dims[0]
@@ -135,7 +135,7 @@ impl Kernel for GridSample {
         let known = |tensor: &Tensor| {
             Some(Known { dtype: tensor.datum_type(), dims: tensor.shape().to_vec(), value: None })
         };
-        let (dtype, dims) = self.forms(&[known(x), known(grid)])?.remove(0);
+        let (dtype, dims) = self.facts(&[known(x), known(grid)])?.remove(0);
         let own = x.shape();
         let (values, places) = (floats(x)?, floats(grid)?);
         let axes = own.len() - 2;

@@ -11,7 +11,7 @@ use tract_onnx::tract_hir::internal::*;
 const MOST_ELEMENTS: usize = 1 << 30;
 
 /// The element type and dimensions of an output.
-pub(super) type Form = (DatumType, Vec<usize>);
+pub(super) type OutputFact = (DatumType, Vec<usize>);
 
 /// What is known of an input when the outputs' forms are asked for.
 #[derive(Clone, Debug)]
@@ -38,14 +38,14 @@ pub(super) trait Kernel: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// Where the inputs do not fit the operator.
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>>;
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>>;
 
-    /// Outputs and axes of theirs whose lengths are known only while the node runs: [`Kernel::forms`] says anything of these.
+    /// Outputs and axes of theirs whose lengths are known only while the node runs: [`Kernel::facts`] says anything of these.
     fn open(&self, _: &[Option<Known>]) -> Vec<(usize, usize)> {
         Vec::new()
     }
 
-    /// The outputs, in ONNX's slots and of the forms that [`Kernel::forms`] gives.
+    /// The outputs, in ONNX's slots and of the forms that [`Kernel::facts`] gives.
     ///
     /// # Errors
     /// Where an input cannot be read as what the operator takes.
@@ -87,16 +87,16 @@ impl Node {
         open.filter_map(|(slot, axis)| Some((place(slot)?, axis))).collect()
     }
 
-    fn forms(&self, given: &[Known]) -> TractResult<Vec<Form>> {
+    fn facts(&self, given: &[Known]) -> TractResult<Vec<OutputFact>> {
         let inputs = self.inputs(given);
-        let forms = self.kernel.forms(&inputs)?;
-        if let Some((_, dims)) = forms.iter().find(|(_, dims)| !is_held(dims)) {
+        let facts = self.kernel.facts(&inputs)?;
+        if let Some((_, dims)) = facts.iter().find(|(_, dims)| !is_held(dims)) {
             bail!("{}: a value of {dims:?} is too large to run", self.name());
         }
         self.wanted
             .iter()
             .map(|&slot| {
-                forms.get(slot).cloned().with_context(|| format!("{} has no output {slot}", self.name()))
+                facts.get(slot).cloned().with_context(|| format!("{} has no output {slot}", self.name()))
             })
             .collect()
     }
@@ -146,7 +146,7 @@ impl Expansion for Node {
                         known[at].value = Some(value);
                     }
                     let open = self.open(&known);
-                    for (at, (output, (dtype, dims))) in outputs.iter().zip(self.forms(&known)?).enumerate() {
+                    for (at, (output, (dtype, dims))) in outputs.iter().zip(self.facts(&known)?).enumerate() {
                         solver.equals(&output.datum_type, dtype)?;
                         solver.equals(&output.rank, dims.len() as i64)?;
                         for (axis, dim) in
@@ -178,7 +178,7 @@ impl Expansion for Node {
             bail!("{prefix}: an input that decides dimensions is not constant");
         }
         let mut facts: Vec<(DatumType, TVec<TDim>)> = self
-            .forms(&known)?
+            .facts(&known)?
             .into_iter()
             .map(|(dtype, dims)| (dtype, dims.iter().map(|dim| dim.to_dim()).collect()))
             .collect();

@@ -6,7 +6,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
-use super::kernel::{Form, Kernel, Known};
+use super::kernel::{Kernel, Known, OutputFact};
 use super::numbers::{integers, made};
 use super::places::{axis, moved, strides};
 
@@ -104,7 +104,7 @@ impl Kernel for Pad {
         if self.pads.is_some() { &[] } else { &[1, 3] }
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let value =
             |slot: usize| inputs.get(slot).and_then(Option::as_ref).and_then(|known| known.value.as_deref());
         let Some(Some(data)) = inputs.first() else { bail!("there is nothing to pad") };

@@ -8,7 +8,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
 use super::activation::softplus;
-use super::kernel::{Form, Kernel, Known};
+use super::kernel::{Kernel, Known, OutputFact};
 use super::numbers::{floats, integers, made};
 use super::places::{broadcast, spread};
 
@@ -50,7 +50,7 @@ impl Kernel for Unary {
         self.name
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let [Some(x)] = inputs else { bail!("{} takes one input", self.name) };
         Ok(vec![(x.dtype, x.dims.clone())])
     }
@@ -122,7 +122,7 @@ impl Kernel for Binary {
         self.name
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let [Some(a), Some(b)] = inputs else { bail!("{} takes two inputs", self.name) };
         Ok(vec![(a.dtype, broadcast(&a.dims, &b.dims)?)])
     }

@@ -6,7 +6,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
-use super::kernel::{Form, Kernel, Known};
+use super::kernel::{Kernel, Known, OutputFact};
 use super::numbers::{floats, made};
 use super::places::{each, strides};
 
@@ -172,7 +172,7 @@ impl Kernel for AveragePool {
         "AveragePool"
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let [Some(x)] = inputs else { bail!("AveragePool takes one input") };
         Ok(vec![(x.dtype, self.window.pooled(&x.dims)?)])
     }
@@ -211,7 +211,7 @@ impl Kernel for LpPool {
         if self.window.is_some() { "LpPool" } else { "GlobalLpPool" }
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let [Some(x)] = inputs else { bail!("{} takes one input", self.name()) };
         let dims = match &self.window {
             Some(window) => window.pooled(&x.dims)?,
@@ -224,7 +224,7 @@ impl Kernel for LpPool {
     fn eval(&self, inputs: &[Option<&Tensor>]) -> TractResult<Vec<Tensor>> {
         let [Some(x)] = inputs else { bail!("{} takes one input", self.name()) };
         let known = Known { dtype: x.datum_type(), dims: x.shape().to_vec(), value: None };
-        let (dtype, dims) = self.forms(&[Some(known)])?.remove(0);
+        let (dtype, dims) = self.facts(&[Some(known)])?.remove(0);
         let norm = |values: &[f64]| {
             values.iter().map(|value| value.abs().powf(self.p)).sum::<f64>().powf(1.0 / self.p)
         };

@@ -11,7 +11,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
 use super::activation::Activation;
-use super::kernel::{Form, Kernel, Known};
+use super::kernel::{Kernel, Known, OutputFact};
 use super::numbers::{integers, made, singles};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -191,7 +191,7 @@ impl Kernel for Recurrent {
         }
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let [Some(x), Some(w), Some(r)] = &inputs[..3.min(inputs.len())] else {
             bail!("X, W and R are needed")
         };

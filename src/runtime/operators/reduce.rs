@@ -7,7 +7,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
-use super::kernel::{Form, Kernel, Known};
+use super::kernel::{Kernel, Known, OutputFact};
 use super::numbers::{floats, integers, made};
 use super::places::{axis, spread};
 
@@ -38,7 +38,7 @@ impl Kernel for LogSoftmax {
         "LogSoftmax"
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let [Some(x)] = inputs else { bail!("LogSoftmax takes one input") };
         Ok(vec![(x.dtype, x.dims.clone())])
     }
@@ -159,7 +159,7 @@ impl Kernel for Reduce {
         &[1]
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let Some(Some(x)) = inputs.first() else { bail!("there is nothing to reduce") };
         let axes = inputs.get(1).and_then(Option::as_ref).and_then(|axes| axes.value.as_deref());
         let reduced = self.reduced(x.dims.len(), axes)?;
@@ -242,7 +242,7 @@ impl Kernel for CumProd {
         "CumProd"
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let [Some(x), Some(_)] = inputs else { bail!("CumProd takes two inputs") };
         Ok(vec![(x.dtype, x.dims.clone())])
     }

@@ -7,7 +7,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
-use super::kernel::{Form, Kernel, Known};
+use super::kernel::{Kernel, Known, OutputFact};
 use super::numbers::{floats, integers, made};
 use super::places::axis;
 
@@ -290,7 +290,7 @@ impl Kernel for Resize {
         self.slots.deciding
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let Some(Some(data)) = inputs.first() else { bail!("there is nothing to resize") };
         let value = |slot: usize| inputs.get(slot)?.as_ref()?.value.as_deref().cloned();
         let along = self.plan(&data.dims, &value)?;

@@ -1,4 +1,4 @@
-//! What becomes of each layer, decided before any code is: storage, partition and number of terms, from the options and
+//! What becomes of each layer, decided before any code is: type of codes, partition and number of terms, from the options and
 //! what analysis found. Whoever solves a layer reads its treatment and asks nothing else.
 
 mod form;
@@ -24,11 +24,11 @@ use std::sync::Arc;
 pub(super) struct Layer {
     /// What becomes of its weights; `None` leaves them float.
     pub weights: Option<Treatment>,
-    /// Storage of the activation that it reads; `None` leaves it float.
+    /// Type of the codes of the activation that it reads; `None` leaves it float.
     pub activation: Option<CodeType>,
     /// One QuantizeLinear/DequantizeLinear pair on it, or two.
     pub activation_terms: usize,
-    /// Why that storage, where it is not what was asked for all.
+    /// Why that type, where it is not what was asked for all.
     pub activation_why: Option<String>,
     /// The same of float weights.
     weights_why: Option<String>,

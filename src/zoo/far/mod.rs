@@ -3,18 +3,18 @@
 //! Everything that decides on a result is computed from bytes that were fetched. What is seen of objects from afar, their lengths and
 //! tags, only says that they are still those: it is kept beside the records and not in them, which are the same wherever a batch runs.
 
+mod destination;
 mod origin;
 mod search;
 mod slots;
-mod target;
 mod workplace;
 
 use serde::{Deserialize, Serialize};
 
 use crate::place::Object;
 
+pub use destination::Destination;
 pub use origin::{Fetched, Origin};
-pub use target::Target;
 pub use workplace::Workplace;
 
 const SCHEMA: &str = "fourbit.seen";

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use sha2::{Digest as _, Sha256};
 
 use super::OWN;
-use super::far::{Inputs, Seen, Target};
+use super::far::{Destination, Inputs, Seen};
 use super::source::manifest::Facts;
 use super::store;
 use crate::error::{Error, Result};
@@ -29,7 +29,7 @@ pub struct Outbox {
 #[derive(Debug)]
 enum Home {
     Near(PathBuf),
-    Far(Box<Target>),
+    Far(Box<Destination>),
 }
 
 impl Outbox {
@@ -42,7 +42,7 @@ impl Outbox {
         Ok(match place {
             Place::Near(root) => Self::near(root, label),
             Place::Far(address) => Self {
-                home: Home::Far(Box::new(Target::open(address, halt)?)),
+                home: Home::Far(Box::new(Destination::open(address, halt)?)),
                 staging: work.join("staging"),
             },
         })
@@ -65,7 +65,7 @@ impl Outbox {
     pub fn shown(&self, name: &str) -> PathBuf {
         match &self.home {
             Home::Near(root) => root.join(name),
-            Home::Far(target) => target.shown(name),
+            Home::Far(destination) => destination.shown(name),
         }
     }
 
@@ -76,7 +76,7 @@ impl Outbox {
     pub fn put(&self, name: &str, content: &[u8]) -> Result<()> {
         match &self.home {
             Home::Near(root) => store::put(&root.join(name), content, &self.staging),
-            Home::Far(target) => target.put(name, content),
+            Home::Far(destination) => destination.put(name, content),
         }
     }
 
@@ -87,7 +87,7 @@ impl Outbox {
     pub fn get(&self, name: &str) -> Result<Option<Vec<u8>>> {
         match &self.home {
             Home::Near(root) => store::get(&root.join(name)),
-            Home::Far(target) => target.get(name),
+            Home::Far(destination) => destination.get(name),
         }
     }
 
@@ -98,7 +98,7 @@ impl Outbox {
     pub fn has(&self, name: &str) -> Result<bool> {
         match &self.home {
             Home::Near(root) => Ok(store::exists(&root.join(name))),
-            Home::Far(target) => target.has(name),
+            Home::Far(destination) => destination.has(name),
         }
     }
 
@@ -109,7 +109,7 @@ impl Outbox {
     pub fn remove(&self, name: &str) -> Result<()> {
         match &self.home {
             Home::Near(root) => store::remove(&root.join(name)),
-            Home::Far(target) => target.remove(name),
+            Home::Far(destination) => destination.remove(name),
         }
     }
 
@@ -120,7 +120,7 @@ impl Outbox {
     pub fn own(&self, folder: &str) -> Result<Vec<String>> {
         let folder = own(folder);
         let mut names: Vec<String> = match &self.home {
-            Home::Far(target) => target.below(&folder)?,
+            Home::Far(destination) => destination.below(&folder)?,
             Home::Near(root) => match std::fs::read_dir(root.join(&folder)) {
                 Ok(entries) => {
                     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
@@ -204,7 +204,9 @@ impl Outbox {
                 };
                 Ok(record.outputs.iter().all(same).then(Vec::new))
             }
-            Home::Far(target) => target.whole(&record.outputs, seen.filter(|seen| seen.key == record.key)),
+            Home::Far(destination) => {
+                destination.whole(&record.outputs, seen.filter(|seen| seen.key == record.key))
+            }
         }
     }
 
@@ -237,7 +239,7 @@ impl Outbox {
         for (staged, output) in &files {
             match &self.home {
                 Home::Near(root) => store::place(staged, &root.join(&output.file))?,
-                Home::Far(target) => seen.outputs.push(target.send(staged, output)?),
+                Home::Far(destination) => seen.outputs.push(destination.send(staged, output)?),
             }
         }
         // What an earlier conversion gave and this one does not.

@@ -7,7 +7,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
-use super::super::kernel::{Form, Kernel, Known};
+use super::super::kernel::{Kernel, Known, OutputFact};
 use super::super::numbers::{integers, made, singles};
 use super::bias::Bias;
 use super::rotary::Angles;
@@ -131,7 +131,7 @@ impl Kernel for Grouped {
         "GroupQueryAttention"
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let query = given(inputs, 0).context("GroupQueryAttention takes a query")?;
         let [batch, length, size] = self.sizes(&query.dims, given(inputs, 1).is_none())?;
         let past = given(inputs, PAST[0]).and_then(|past| past.dims.get(2)).copied().unwrap_or(0);

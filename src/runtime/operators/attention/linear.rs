@@ -8,7 +8,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
-use super::super::kernel::{Form, Kernel, Known};
+use super::super::kernel::{Kernel, Known, OutputFact};
 use super::super::numbers::{made, singles};
 use super::{at, by_head, cache, given, heads_of, joined};
 
@@ -44,7 +44,7 @@ impl Kernel for Linear {
         "LinearAttention"
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let [Some(q), Some(_), Some(v), ..] = inputs else { bail!("LinearAttention takes three inputs") };
         let [batch, _, length, size] = by_head(&q.dims, self.heads)?;
         let [_, _, _, width] = by_head(&v.dims, self.few)?;
@@ -153,7 +153,7 @@ impl Kernel for CausalConv {
         "CausalConvWithState"
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let [Some(x), Some(w), ..] = inputs else { bail!("CausalConvWithState takes two inputs") };
         match (&x.dims[..], &w.dims[..]) {
             (&[batch, channels, _], &[own, 1, size]) if own == channels && size > 0 => {

@@ -7,7 +7,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
-use super::super::kernel::{Form, Kernel, Known};
+use super::super::kernel::{Kernel, Known, OutputFact};
 use super::super::numbers::{made, singles};
 use super::bias::Bias;
 use super::packed::Mask;
@@ -84,7 +84,7 @@ impl Kernel for MultiHead {
         "MultiHeadAttention"
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let q = given(inputs, 0).context("MultiHeadAttention takes a query")?;
         let dims = |slot: usize| given(inputs, slot).map(|known| &known.dims[..]);
         let [[batch, heads, length, size], [_, _, new, _], [_, _, _, width]] =

@@ -8,7 +8,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
-use super::super::kernel::{Form, Kernel, Known};
+use super::super::kernel::{Kernel, Known, OutputFact};
 use super::super::numbers::{integers, made, singles};
 use super::bias::Bias;
 use super::{Rule, at, attend, behind, given, joined, split};
@@ -119,7 +119,7 @@ impl Kernel for Packed {
         "Attention"
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let [Some(x), Some(w), ..] = inputs else { bail!("Attention takes values and weights") };
         let (&[batch, length, _], &[_, columns]) = (&x.dims[..], &w.dims[..]) else {
             bail!("values of {:?} and weights of {:?}", x.dims, w.dims)

@@ -8,7 +8,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
-use super::super::kernel::{Form, Kernel, Known};
+use super::super::kernel::{Kernel, Known, OutputFact};
 use super::super::numbers::{integers, made, singles};
 use super::{at, by_head, heads_of, joined};
 
@@ -107,7 +107,7 @@ impl Kernel for Rotary {
         "RotaryEmbedding"
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let [Some(x), ..] = inputs else { bail!("RotaryEmbedding takes values") };
         Ok(vec![(x.dtype, x.dims.clone())])
     }

@@ -6,7 +6,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
-use super::super::kernel::{Form, Kernel, Known};
+use super::super::kernel::{Kernel, Known, OutputFact};
 use super::super::numbers::integers;
 use super::super::places;
 use super::at;
@@ -31,7 +31,7 @@ impl Kernel for Scatter {
         "TensorScatter"
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let [Some(cache), Some(_), ..] = inputs else { bail!("TensorScatter takes a cache and an update") };
         Ok(vec![(cache.dtype, cache.dims.clone())])
     }

@@ -6,7 +6,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
-use super::super::kernel::{Form, Kernel, Known};
+use super::super::kernel::{Kernel, Known, OutputFact};
 use super::super::numbers::{integers, made};
 use super::bias::Bias;
 use super::{Rule, Stage, at, attend, behind, by_head, given, heads_of, joined};
@@ -54,7 +54,7 @@ impl Kernel for Attention {
         "Attention"
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let [Some(q), Some(k), Some(v), ..] = inputs else { bail!("Attention takes Q, K and V") };
         let [batch, heads, length, _] = by_head(&q.dims, self.query_heads)?;
         let ([_, few, new, size], [_, _, _, width]) =

@@ -7,7 +7,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
-use super::super::kernel::{Form, Kernel, Known};
+use super::super::kernel::{Kernel, Known, OutputFact};
 use super::super::numbers::{made, singles};
 use super::super::places::{broadcast, spread};
 
@@ -101,7 +101,7 @@ impl Kernel for FusedMatMul {
         "FusedMatMul"
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let [Some(a), Some(b)] = inputs else { bail!("FusedMatMul takes two inputs") };
         Ok(vec![(a.dtype, self.shapes(&a.dims, &b.dims)?.out)])
     }

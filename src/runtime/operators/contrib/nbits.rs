@@ -8,7 +8,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
-use super::super::kernel::{Form, Kernel, Known};
+use super::super::kernel::{Kernel, Known, OutputFact};
 use super::super::numbers::{integers, made, singles};
 
 #[derive(Clone, Debug)]
@@ -93,7 +93,7 @@ impl Kernel for MatMulNBits {
         "MatMulNBits"
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let [Some(x), ..] = inputs else { bail!("MatMulNBits takes values") };
         let mut dims = x.dims.clone();
         match dims.last_mut() {

@@ -7,7 +7,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
-use super::super::kernel::{Form, Kernel, Known};
+use super::super::kernel::{Kernel, Known, OutputFact};
 use super::super::numbers::{integers, made, singles};
 
 /// Normalizes rows.
@@ -74,7 +74,7 @@ impl Kernel for Skip {
         if self.0.is_centred { "SkipLayerNormalization" } else { "SkipSimplifiedLayerNormalization" }
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let [Some(x), Some(_), Some(_), ..] = inputs else { bail!("{} takes three inputs", self.name()) };
         let mut rows = x.dims.clone();
         *rows.last_mut().context("values without axes")? = 1;
@@ -137,7 +137,7 @@ impl Kernel for Embed {
         "EmbedLayerNormalization"
     }
 
-    fn forms(&self, inputs: &[Option<Known>]) -> TractResult<Vec<Form>> {
+    fn facts(&self, inputs: &[Option<Known>]) -> TractResult<Vec<OutputFact>> {
         let (Some(Some(ids)), Some(Some(words))) = (inputs.first(), inputs.get(2)) else {
             bail!("EmbedLayerNormalization takes ids and embeddings")
         };

@@ -18,13 +18,13 @@ type Listing = Arc<BTreeMap<String, Object>>;
 
 /// The folder.
 #[derive(Debug)]
-pub struct Target {
+pub struct Destination {
     remote: Remote,
     /// As it was when it was first asked for. What this process writes afterwards it knows.
     listing: Mutex<Option<Listing>>,
 }
 
-impl Target {
+impl Destination {
     /// The folder at `address`, of which nothing is asked yet.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ const NOISE_A_BIT: f64 = 0.25;
 
 /// One form of one tensor.
 #[derive(Clone)]
-pub(super) struct Form {
+pub(super) struct Alternative {
     pub tensor: String,
     pub words: String,
     /// Bytes in the file.
@@ -20,7 +20,7 @@ pub(super) struct Form {
     pub rules: Vec<LayerRule>,
 }
 
-impl Form {
+impl Alternative {
     /// The same with the reason that its rules give.
     pub fn because(mut self, why: &str) -> Self {
         for rule in &mut self.rules {
@@ -45,7 +45,7 @@ impl Others {
         let solved = |rules: Vec<LayerRule>| {
             let layers = rules.into_iter().chain(options.layers.iter().cloned()).collect();
             let alone = Options { compensation: Compensation::None, layers, ..options.clone() };
-            solve(&ready.model, analysis, None, &alone, &Expected::new(), ready.subject.clone())
+            solve(&ready.opened.model, analysis, None, &alone, &Expected::new(), ready.subject.clone())
         };
         let plain = solved(Vec::new())?;
         let wide =
@@ -116,7 +116,7 @@ pub(super) fn weights(
     others: &Others,
     options: &Options,
     analysis: &Analysis,
-) -> Result<Vec<(Form, Rung)>> {
+) -> Result<Vec<(Alternative, Rung)>> {
     let Some(site) = analysis.weights.iter().find(|site| site.tensor == weight.tensor) else {
         return Ok(Vec::new());
     };
@@ -127,8 +127,9 @@ pub(super) fn weights(
     let matching = Globs::literal(&site.tensor);
     let rung = |words: &str, bytes: f64, noise: f64, macs: u64, rule: Option<LayerRule>| {
         let rules = rule.into_iter().map(|rule| LayerRule { matching: matching.clone(), ..rule }).collect();
-        let form = Form { tensor: site.tensor.clone(), words: words.into(), stored: bytes, rules };
-        (form, Rung { bytes, noise, macs })
+        let alternative =
+            Alternative { tensor: site.tensor.clone(), words: words.into(), stored: bytes, rules };
+        (alternative, Rung { bytes, noise, macs })
     };
     let bytes = |weight: &WeightDecision| weight_bits(weight, options.storage) as f64 / 8.0;
     let code_type = weight.terms.first().map_or("", |term| term.code_type.name());
@@ -154,7 +155,7 @@ pub(super) fn inputs(
     activation: &ActivationDecision,
     options: &Options,
     analysis: &Analysis,
-) -> Result<Vec<(Form, Rung)>> {
+) -> Result<Vec<(Alternative, Rung)>> {
     let Some(term) = activation.terms.first() else { return Ok(Vec::new()) };
     let site = analysis.activations.iter().find(|site| site.tensor == activation.tensor);
     let reads = |at: usize| activation.reads.iter().any(|read| read.at == at);
@@ -179,8 +180,9 @@ pub(super) fn inputs(
             ..LayerRule::default()
         };
         let rules = to.into_iter().flat_map(|to| readers.iter().map(move |site| rule(to, site))).collect();
-        let form = Form { tensor: activation.tensor.clone(), words: words.into(), stored: 0.0, rules };
-        rungs.push((form, Rung { bytes: elements * f64::from(width) / 8.0, noise, macs: 0 }));
+        let alternative =
+            Alternative { tensor: activation.tensor.clone(), words: words.into(), stored: 0.0, rules };
+        rungs.push((alternative, Rung { bytes: elements * f64::from(width) / 8.0, noise, macs: 0 }));
     };
     add(term.code_type.name(), bits, 1.0, None);
     // Who reads it without a layer of its own takes what layers ask for.

@@ -6,7 +6,7 @@ use crate::runtime::Output;
 use crate::{onnxruntime, runtime};
 
 /// Runs a model on the inputs of one sample. May be asked from several threads at once.
-pub trait Runs: Sync {
+pub trait Runner: Sync {
     /// The outputs in the order of the graph.
     ///
     /// # Errors
@@ -14,13 +14,13 @@ pub trait Runs: Sync {
     fn run(&self, inputs: &[TensorProto]) -> Result<Vec<Output>>;
 }
 
-impl Runs for runtime::Session {
+impl Runner for runtime::Session {
     fn run(&self, inputs: &[TensorProto]) -> Result<Vec<Output>> {
         self.run(inputs)
     }
 }
 
-impl Runs for onnxruntime::Session {
+impl Runner for onnxruntime::Session {
     fn run(&self, inputs: &[TensorProto]) -> Result<Vec<Output>> {
         let values = self.run(inputs)?.into_iter();
         Ok(values.map(|value| Output { name: value.name, dims: value.dims, values: value.values }).collect())
