@@ -18,7 +18,7 @@ pub use budget::Budget;
 pub use code_type::{CodeType, HELD};
 pub use dual::{DUAL_THRESHOLD, Dual, Keys};
 pub use globs::Globs;
-pub use layers::LayerRule;
+pub use layers::{LayerRule, Lift};
 pub use nbits::{NBITS_BLOCKS, fits_nbits};
 pub use opset::{LEAST_OPSET, NEWEST_OPSET, OPSET_HALF, Opset};
 pub use placement::{Bias, Placement};

@@ -32,12 +32,21 @@ pub struct LayerRule {
     pub activation_terms: Option<usize>,
     /// Whether 8-bit weights use all codes, also where kernels of the target may saturate.
     pub full_range: Option<bool>,
-    /// Why the weights are to be so; `None` where a person says it.
+    /// What a budget finds that has the weights so; `None` where a person says it.
     #[serde(skip)]
-    pub weights_why: Option<String>,
-    /// The same of the activation.
+    pub weights_why: Option<Lift>,
+    /// What a budget finds that has the activation so; `None` where a person says it.
     #[serde(skip)]
-    pub activations_why: Option<String>,
+    pub activations_why: Option<Lift>,
+}
+
+/// Why a budget gives a tensor a finer form.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lift {
+    /// The form that it would have otherwise, in words.
+    pub from: String,
+    /// The noise that this form alone brings, as a share of the outputs' energy.
+    pub noise: f64,
 }
 
 #[derive(Deserialize)]

@@ -114,7 +114,7 @@ fn stray(what: &str, code: i16, code_type: CodeType) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Codes, Float, Partition};
+    use crate::plan::{Codes, Float, Partition, Reasons};
 
     fn weight() -> WeightDecision {
         let term = WeightTerm {
@@ -134,7 +134,7 @@ mod tests {
             spelling: Spelling::Sum,
             saturation: None,
             sqnr_db: None,
-            reason: String::new(),
+            reason: Reasons::default(),
             residuals: None,
             macs: None,
             biases: Vec::new(),
@@ -204,7 +204,7 @@ mod tests {
                 terms,
                 range: (0.0, 1.0),
                 sqnr_db: None,
-                reason: String::new(),
+                reason: Reasons::default(),
             };
             decision.problem().unwrap_or_default()
         };

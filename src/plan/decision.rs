@@ -11,6 +11,7 @@ pub use fingerprint::{Fingerprint, Overlap};
 use super::codes::Codes;
 use super::float::Float;
 use super::partition::{Groups, Partition};
+use super::reason::Reasons;
 use super::site::{Read, Skip};
 use crate::options::{Bias, CodeType, HELD, Opset, Spelling, Storage};
 
@@ -111,7 +112,7 @@ pub struct WeightDecision {
     /// Signal to quantization noise of the weights, in dB; `None` where there is no noise.
     pub sqnr_db: Option<f64>,
     /// Why this treatment.
-    pub reason: String,
+    pub reason: Reasons,
     /// What other treatments would have lost.
     #[serde(default)]
     pub residuals: Option<Residuals>,

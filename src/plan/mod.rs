@@ -12,6 +12,7 @@ mod nbits;
 mod observations;
 mod outcome;
 mod partition;
+mod reason;
 mod sensitivity;
 mod site;
 mod summary;
@@ -35,6 +36,7 @@ pub use outcome::{
     ReportedValidation, ReportedVerdict, Score, Second, SiteRow, Sizes, Unjudged, Validation, Verdict,
 };
 pub use partition::{Groups, Partition, Runs, Tile};
+pub use reason::{Criterion, Met, Reason, Reasons, Sharing, TwoTerms, Why};
 pub use sensitivity::{Change, Confirmed, Gain, Judges, Layer, LayerSensitivity, Loss, Sensitivity};
 pub use site::{
     ActivationSite, Analysis, BiasSlot, Keep, Kernel, Operand, Origin, Place, Read, Reader, Skip, Spatial,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::float::Float;
 use super::partition::Partition;
+use super::reason::Why;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{node_label, operator_label};
 
@@ -272,7 +273,7 @@ pub enum Keep {
     /// The options say that this kind of tensor stays float.
     FloatAsked,
     /// It stays float for the reason given.
-    FloatBecause(String),
+    FloatBecause(Why),
     /// The options name it, its node or its operator, or do not include it.
     Excluded,
     /// Fewer elements than worth it.

@@ -4,8 +4,8 @@ use crate::options::{Budget, CodeType, Opset, Spelling};
 use crate::plan::{
     ActivationDecision, ActivationTerm, BiasChange, Budgeted, Change, Codes, Confirmed, Decision, Float,
     Gain, Inspection, Judges, Keep, LayerSensitivity, Loss, Outcome, OutputError, Partition, Plan, Prepared,
-    Read, Residuals, Row, Score, Sensitivity, SiteRow, Sizes, Skip, Status, Subject, Summary, Trial, VERSION,
-    Validation, Verdict, WeightDecision, WeightTerm, Written,
+    Read, Reason, Reasons, Residuals, Row, Score, Sensitivity, SiteRow, Sizes, Skip, Status, Subject,
+    Summary, Trial, VERSION, Validation, Verdict, WeightDecision, WeightTerm, Written,
 };
 
 fn read(slot: usize) -> Read {
@@ -34,7 +34,7 @@ pub fn outcome() -> Outcome {
         spelling: Spelling::Sum,
         saturation: None,
         sqnr_db: Some(21.5),
-        reason: "least squared error".into(),
+        reason: Reasons::from_iter([Reason::Told("least squared error".into())]),
         residuals: Some(Residuals {
             tensor: 2.1e-2,
             channel: Some(7.1e-3),
@@ -58,7 +58,7 @@ pub fn outcome() -> Outcome {
         terms: vec![ActivationTerm { code_type: CodeType::Uint8, scale: 0.024, zero_point: 0 }],
         range: (0.0, 6.125),
         sqnr_db: None,
-        reason: "least squared error".into(),
+        reason: Reasons::from_iter([Reason::Told("least squared error".into())]),
     };
     let plan = Plan {
         version: VERSION,

@@ -99,7 +99,7 @@ impl TextStyle {
             scales,
             words::decibel(weight.sqnr_db),
         ];
-        row.extend(self.full().then(|| words::name(&weight.reason, usize::MAX)));
+        row.extend(self.full().then(|| words::name(&weight.reason.to_string(), usize::MAX)));
         row
     }
 
@@ -115,7 +115,7 @@ impl TextStyle {
             joined(activation.terms.iter().map(|term| term.zero_point.to_string())),
             words::decibel(activation.sqnr_db),
         ];
-        row.extend(self.full().then(|| words::name(&activation.reason, usize::MAX)));
+        row.extend(self.full().then(|| words::name(&activation.reason.to_string(), usize::MAX)));
         row
     }
 

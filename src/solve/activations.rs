@@ -9,7 +9,7 @@ use crate::onnx::{Index, floats};
 use crate::options::{CodeType, Placement, Scales, Spelling};
 use crate::plan::{
     ActivationDecision, ActivationSite, ActivationTerm, Decision, Float, Keep, Kernel, Layout, Origin, Read,
-    WeightSite,
+    Reason, Reasons, TwoTerms, WeightSite, Why,
 };
 
 impl Solver<'_> {
@@ -64,9 +64,9 @@ impl Solver<'_> {
             Ok(mut decision) => {
                 if decision.returned && self.is_split(site) {
                     decision.returned = false;
-                    decision.reason += ", the model's output float, as two products are added up for it";
+                    decision.reason.push(Reason::FloatOutput(Why::Split));
                     if decision.reads.is_empty() {
-                        self.leave(site, Keep::FloatBecause("as two products are added up for it".into()));
+                        self.leave(site, Keep::FloatBecause(Why::Split));
                         return Ok(None);
                     }
                 }
@@ -165,11 +165,11 @@ pub(super) fn solve(
     let taken: Vec<_> =
         asked.into_iter().filter(|(_, layer, met, _)| *met || layer.weights.is_none()).collect();
     let asked = widest(taken.iter().map(|&(_, _, _, code_type)| code_type));
-    let mut reason = String::new();
+    let mut between = None;
     let code_type = match (asked, made) {
         (Some(code_type), _) => code_type,
         (None, Made::Low(code_type)) => {
-            reason += ", between integer operators";
+            between = Some(Reason::BetweenIntegers);
             code_type.with_bits(code_type.bits().max(8))
         }
         (None, Made::Moved(source)) => source.terms.first().map_or(CodeType::Uint8, |term| term.code_type),
@@ -204,41 +204,40 @@ pub(super) fn solve(
         zero_point: (zero_point + lowest) as i16,
     };
     let mut terms: Vec<ActivationTerm> = fit.terms.iter().map(term).collect();
-    if let ([term], Some(bounds)) = (&mut terms[..], seen.bounds)
-        && hold(term, float, bounds)
-    {
-        reason += ", within what the Clip before it lets through";
-    }
+    let held = match (&mut terms[..], seen.bounds) {
+        ([term], Some(bounds)) => hold(term, float, bounds),
+        _ => false,
+    };
     let mut sqnr_db = (fit.error > 0.0 && fit.energy > 0.0).then(|| 10.0 * (fit.energy / fit.error).log10());
     let same =
         |source: &&ActivationDecision| matches!(source.terms[..], [term] if term.code_type == code_type);
-    reason = match made {
+    let mut reason: Reasons = match made {
         Made::Moved(source) if count == 1 && same(source) => {
             terms.clone_from(&source.terms);
             wide_scales = source.wide_scales;
             // What is moved lies on the codes already.
             sqnr_db = None;
-            format!("scale of {}, which it is moved from", source.tensor)
+            Reasons::from_iter([Reason::MovedFrom(source.tensor.clone())])
         }
         _ => {
-            let kind = if seen.min_max { "range" } else { "MMSE range" };
-            format!("{kind} on the calibration samples{reason}")
+            let calibrated = Reason::Calibrated { min_max: seen.min_max };
+            std::iter::once(calibrated).chain(between).chain(held.then_some(Reason::WithinClip)).collect()
         }
     };
     if weighted.is_some() && !seen.min_max {
-        reason += ", channels weighted by what their errors do to the output";
+        reason.push(Reason::ChannelsWeighted);
     }
     if count > 1 {
-        reason += ", two terms as asked";
+        reason.push(Reason::TwoTerms(TwoTerms::Asked));
     }
     if taken.iter().any(|&(_, _, _, other)| other != code_type) {
-        reason += ", the widest that its readers ask for";
+        reason.push(Reason::Widest);
     }
     if let Some(why) = taken.iter().find_map(|(_, layer, ..)| layer.activation_why.as_ref()) {
-        reason += &format!(", {code_type} {why}");
+        reason.push(Reason::Type(Some(code_type), why.clone()));
     }
     if lost {
-        reason += ", scale in FLOAT, as half precision cannot hold it";
+        reason.push(Reason::WideScale);
     }
     // Four bits are for layers that were chosen with them in mind, unless the values are such codes already.
     let all = count == 1 && (code_type.bits() > 4 || asked.is_none());

@@ -24,8 +24,8 @@ use crate::error::Result;
 use crate::onnx::{Index, Model};
 use crate::options::{Bias, Options};
 use crate::plan::{
-    ActivationSite, Analysis, Decision, Expected, Keep, Observations, Plan, Read, Skip, Subject, VERSION,
-    WeightDecision, WeightSite,
+    ActivationSite, Analysis, Decision, Expected, Keep, Observations, Plan, Read, Reason, Skip, Subject,
+    VERSION, WeightDecision, WeightSite,
 };
 use crate::reconstruct::{Moments, Residual};
 pub use ladder::{Rung, Step, steps};
@@ -216,10 +216,7 @@ impl<'s> Solver<'s> {
             }
         }
         if rounded {
-            decision.reason += match int32 {
-                true => ", bias as INT32 in steps of an integer accumulator",
-                false => ", bias in steps of an integer accumulator",
-            };
+            decision.reason.push(Reason::Bias { int32 });
         }
         self.decisions.push(Decision::Weight(decision.clone()));
         Ok(Some(decision))

@@ -7,7 +7,9 @@ use super::treatment::Treatment;
 use crate::error::{Error, Result};
 use crate::onnx::{Floats, Index, dtype_name, floats};
 use crate::options::Spelling;
-use crate::plan::{Float, Keep, Observations, Partition, Skip, WeightDecision, WeightSite, WeightTerm};
+use crate::plan::{
+    Float, Keep, Observations, Partition, Reason, Skip, WeightDecision, WeightSite, WeightTerm,
+};
 
 /// Weights that stay float.
 pub(super) fn skip(site: &WeightSite, reason: Keep) -> Skip {
@@ -40,11 +42,10 @@ pub(super) fn decision(
     }
     let (spelling, mut reason) = (treatment.spelling, treatment.reason());
     if lost {
-        reason +=
-            &format!(", scales in FLOAT, as {} cannot hold them", dtype_name(site.float.dtype() as i32));
+        reason.push(Reason::WideScales(dtype_name(site.float.dtype() as i32)));
     }
     if let Some(others) = &site.others {
-        reason += &format!(", and dequantized for {others}, which reads them too");
+        reason.push(Reason::AlsoReadBy(others.clone()));
     }
     // A Cast stands between each product and its weights then, so that there is nothing to split.
     let spelling = if lost && spelling == Spelling::Branches { Spelling::Sum } else { spelling };
@@ -115,8 +116,7 @@ pub(super) fn solve(
     };
     let mut decision = decision(site, treatment, terms);
     if is_sampled(&groups) {
-        decision.reason +=
-            ", but scales found on a sample and each code the nearest, as too many weights share a scale";
+        decision.reason.push(Reason::Sampled);
     }
     decision.sqnr_db = sqnr_db(losses(&values, &decision.terms, &site.dims));
     if let Some(observations) = observations.filter(|_| treatment.correct_biases) {

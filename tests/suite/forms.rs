@@ -190,7 +190,7 @@ fn two_terms_lose_far_less_and_blocks_less_than_kernels() {
         let residuals = weight.residuals.expect("figures");
         let depthwise = weight.tensor == "b";
         assert_eq!(residuals.block.is_none(), depthwise);
-        assert_eq!(weight.reason.contains("one input channel"), depthwise, "{}", weight.reason);
+        assert_eq!(weight.reason.to_string().contains("one input channel"), depthwise, "{}", weight.reason);
         let channel = residuals.channel.expect("an axis");
         assert!(depthwise || residuals.single < channel && channel <= residuals.tensor, "{residuals:?}");
         let axis = match weight.tensor.as_str() {

@@ -1,7 +1,7 @@
 //! The forms that a tensor may have besides the planned one, and what they are worth.
 
 use crate::error::Result;
-use crate::options::{CodeType, Compensation, Globs, LayerRule, Options, Spelling};
+use crate::options::{CodeType, Compensation, Globs, LayerRule, Lift, Options, Spelling};
 use crate::pipeline::Ready;
 use crate::pipeline::measure::weight_bits;
 use crate::plan::{ActivationDecision, Analysis, Decision, Expected, Plan, WeightDecision, WeightSite};
@@ -22,12 +22,12 @@ pub(super) struct Alternative {
 
 impl Alternative {
     /// The same with the reason that its rules give.
-    pub fn because(mut self, why: &str) -> Self {
+    pub fn because(mut self, why: &Lift) -> Self {
         for rule in &mut self.rules {
             if rule.activations.is_some() {
-                rule.activations_why = Some(why.into());
+                rule.activations_why = Some(why.clone());
             } else {
-                rule.weights_why = Some(why.into());
+                rule.weights_why = Some(why.clone());
             }
         }
         self

@@ -13,7 +13,7 @@ use super::{MEASURED_SAMPLES, Ready};
 use crate::calibrate::Reach;
 use crate::error::{Error, Result};
 use crate::onnx;
-use crate::options::{Budget, Compensation, LayerRule, Options};
+use crate::options::{Budget, Compensation, LayerRule, Lift, Options};
 use crate::plan::{Analysis, Budgeted, Decision, Doubt, Fingerprint, Loss, Plan, Score, Trial};
 use crate::progress::Progress;
 use crate::rewrite;
@@ -283,13 +283,9 @@ impl Planner<'_> {
             };
             if rungs.len() > 1 {
                 let noise = noise(&loss);
-                let words = |rung: &(Alternative, Rung)| rung.0.words.clone();
-                let from = words(&rungs[0]);
+                let why = Lift { from: rungs[0].0.words.clone(), noise };
                 let (mut alternatives, mut ladder) = (Vec::new(), Vec::new());
                 for (alternative, rung) in rungs {
-                    let why = format!(
-                        "for the budget, since {from} alone brings {noise:.1e} of the outputs' energy"
-                    );
                     alternatives.push(alternative.because(&why));
                     ladder.push(Rung { noise: rung.noise * noise, ..rung });
                 }

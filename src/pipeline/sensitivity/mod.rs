@@ -13,11 +13,11 @@ use again::{Again, pattern};
 use apart::{Apart, apart};
 use judges::{Judges, divide};
 
+use super::Job;
 use super::MEASURED_SAMPLES;
 use super::bench::Bench;
 use super::measure::{Clock, weight_bits};
 use super::solved::{Solved, solved};
-use super::Job;
 use crate::error::{Error, Result};
 use crate::plan::{self, Confirmed, Gain, Layer, LayerSensitivity, Plan, Sensitivity};
 use crate::progress::{Progress, Stage};

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::options::CodeType;
 use crate::plan::float::Float;
+use crate::plan::reason::Reasons;
 use crate::plan::site::Read;
 
 /// A QuantizeLinear/DequantizeLinear pair: `x = scale * (code - zero_point)`. With a second term, what the first pair
@@ -32,7 +33,7 @@ pub struct ActivationDecision {
     /// noise.
     pub sqnr_db: Option<f64>,
     /// Why this treatment.
-    pub reason: String,
+    pub reason: Reasons,
 }
 
 /// One QuantizeLinear/DequantizeLinear pair.
@@ -116,7 +117,7 @@ mod tests {
                 terms: vec![term],
                 range: (0.0, 0.0),
                 sqnr_db: None,
-                reason: String::new(),
+                reason: Reasons::default(),
             };
             let special = [
                 f32::NAN,

@@ -11,8 +11,8 @@ use crate::onnx::build::{GraphBuilder, node};
 use crate::onnx::{Dtype, Model, attr, tensor_f32};
 use crate::options::{CodeType, Opset, Spelling};
 use crate::plan::{
-    ActivationDecision, ActivationTerm, BiasChange, Codes, Decision, Float, Partition, Plan, Read, Subject,
-    VERSION, WeightDecision, WeightTerm,
+    ActivationDecision, ActivationTerm, BiasChange, Codes, Decision, Float, Partition, Plan, Read, Reason,
+    Reasons, Subject, VERSION, WeightDecision, WeightTerm,
 };
 
 fn plan(decisions: Vec<Decision>) -> Plan {
@@ -63,7 +63,7 @@ fn weight(
         spelling: Spelling::Sum,
         saturation: None,
         sqnr_db: None,
-        reason: "test".into(),
+        reason: Reasons::from_iter([Reason::Told("test".into())]),
         residuals: None,
         macs: None,
         biases: Vec::new(),
@@ -83,7 +83,7 @@ fn activation(model: &Model, tensor: &str, reads: &[(usize, usize)]) -> Activati
         terms: vec![ActivationTerm { code_type: CodeType::Uint8, scale: 0.25, zero_point: 128 }],
         range: (-1.0, 1.0),
         sqnr_db: None,
-        reason: "test".into(),
+        reason: Reasons::from_iter([Reason::Told("test".into())]),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::onnx::Index;
 use crate::options::{CodeType, Granularity, Options, Storage, fits_nbits};
 use crate::plan::{
-    Kernel, Partition, Read, Reader, WeightSite, fits_nbits_weights, is_depthwise, lie_by_rows,
+    Kernel, Partition, Read, Reader, Sharing, WeightSite, fits_nbits_weights, is_depthwise, lie_by_rows,
 };
 
 /// Whether every reader is a product that could be split into several.
@@ -38,35 +38,28 @@ pub(super) fn saturates(site: &WeightSite, options: &Options, activation: Option
     eight && site.readers.iter().any(can)
 }
 
-/// The partition of a site's weights, which can have `blocks` or not, and why it is not the one asked for where it is not.
-pub(super) fn partition(
-    site: &WeightSite,
-    granularity: Granularity,
-    blocks: bool,
-) -> (Partition, &'static str) {
-    let (by_kernel, why) = match site.by_kernel {
-        Some(by_kernel) => (by_kernel, "one scale a kernel"),
-        None => (Partition::Tensor, "one scale: its readers take different axes"),
+/// The partition of a site's weights, which can have `blocks` or not, and which weights share a scale so.
+pub(super) fn partition(site: &WeightSite, granularity: Granularity, blocks: bool) -> (Partition, Sharing) {
+    let (by_kernel, sharing) = match site.by_kernel {
+        Some(by_kernel) => (by_kernel, Sharing::Kernel),
+        None => (Partition::Tensor, Sharing::ReadersDiffer),
     };
-    let (by_kernel, why) = match by_kernel {
-        Partition::Block { .. } if !blocks => (
-            by_kernel.without_blocks(&site.dims),
-            "one scale for several kernels, as the opset has no blocks",
-        ),
-        _ => (by_kernel, why),
+    let (by_kernel, sharing) = match by_kernel {
+        Partition::Block { .. } if !blocks => (by_kernel.without_blocks(&site.dims), Sharing::SeveralKernels),
+        _ => (by_kernel, sharing),
     };
     match (granularity, site.input_axis) {
-        (Granularity::Tensor, _) => (Partition::Tensor, "one scale a tensor"),
-        (Granularity::Channel, _) => (by_kernel, why),
-        (Granularity::Block(_), None) => (by_kernel, why),
+        (Granularity::Tensor, _) => (Partition::Tensor, Sharing::Tensor),
+        (Granularity::Channel, _) => (by_kernel, sharing),
+        (Granularity::Block(_), None) => (by_kernel, sharing),
         (Granularity::Block(_), Some(axis)) if site.dims.get(axis).is_none_or(|&dim| dim <= 1) => {
-            (by_kernel, "one scale a kernel, which has one input channel and no blocks")
+            (by_kernel, Sharing::OneInputChannel)
         }
         (Granularity::Block(_), Some(_)) if !blocks && site.by_kernel == Some(by_kernel) => {
-            (by_kernel, "one scale a kernel, as the opset has no blocks for it")
+            (by_kernel, Sharing::NoBlocks)
         }
-        (Granularity::Block(_), Some(_)) if !blocks => (by_kernel, why),
-        (Granularity::Block(size), Some(axis)) => (Partition::Block { axis, size }, "one scale a block"),
+        (Granularity::Block(_), Some(_)) if !blocks => (by_kernel, sharing),
+        (Granularity::Block(size), Some(axis)) => (Partition::Block { axis, size }, Sharing::Block),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Wish;
 use crate::error::{Error, Result};
 use crate::options::{Globs, Keys};
-use crate::plan::{Residuals, WeightSite};
+use crate::plan::{Residuals, TwoTerms, WeightSite};
 
 /// Patterns, each of which must fit some layer's weights or node.
 pub(super) struct Matches {
@@ -40,29 +40,26 @@ pub(super) fn keys(
     sites: &[WeightSite],
     wishes: &[Wish],
     residuals: &[Option<Residuals>],
-) -> Vec<Option<String>> {
+) -> Vec<Option<TwoTerms>> {
     let elements = |site: &WeightSite| site.dims.iter().product::<i64>().unsigned_abs();
     let single = |at: usize| residuals[at].as_ref().map_or(0.0, |residuals| residuals.single);
     let free = |at: &usize| {
         wishes[*at].dual.is_none() && wishes[*at].weights.is_some_and(|code_type| code_type.bits() == 4)
     };
-    let mut found: Vec<Option<String>> = wishes
+    let mut found: Vec<Option<TwoTerms>> = wishes
         .iter()
         .map(|wish| {
-            (wish.dual == Some(true)).then(|| {
-                wish.dual_why
-                    .as_ref()
-                    .map_or("two terms as asked".to_owned(), |why| format!("two terms {why}"))
-            })
+            let why = || wish.dual_why.clone().map_or(TwoTerms::Asked, TwoTerms::Lifted);
+            (wish.dual == Some(true)).then(why)
         })
         .collect();
     let mut order: Vec<usize> = (0..sites.len()).filter(free).collect();
     match *keys {
         Keys::None => {}
-        Keys::All => order.iter().for_each(|&at| found[at] = Some("two terms as asked for all".into())),
+        Keys::All => order.iter().for_each(|&at| found[at] = Some(TwoTerms::All)),
         Keys::Above(threshold) => {
             for at in order.into_iter().filter(|&at| single(at) > threshold) {
-                found[at] = Some(format!("two terms, as one loses {:.2e} of {threshold:.2e}", single(at)));
+                found[at] = Some(TwoTerms::Above { loses: single(at), threshold });
             }
         }
         Keys::Share(share) => {
@@ -77,11 +74,7 @@ pub(super) fn keys(
                     continue;
                 }
                 left -= size;
-                found[at] = Some(format!(
-                    "two terms, as one loses {:.2e}, among the most in {} % of the weights",
-                    single(at),
-                    100.0 * share
-                ));
+                found[at] = Some(TwoTerms::Share { loses: single(at), share });
             }
         }
     }

@@ -14,7 +14,7 @@ use wish::Wish;
 use crate::error::Result;
 use crate::onnx::Index;
 use crate::options::{CodeType, Compensation, Keys, Options, Spelling};
-use crate::plan::{Analysis, Keep, Partition, Residuals, Saturation};
+use crate::plan::{Analysis, Criterion, Keep, Met, Partition, Reason, Reasons, Residuals, Saturation, Why};
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -29,9 +29,9 @@ pub(super) struct Layer {
     /// One QuantizeLinear/DequantizeLinear pair on it, or two.
     pub activation_terms: usize,
     /// Why that type, where it is not what was asked for all.
-    pub activation_why: Option<String>,
+    pub activation_why: Option<Why>,
     /// The same of float weights.
-    weights_why: Option<String>,
+    weights_why: Option<Why>,
 }
 
 impl Layer {
@@ -63,10 +63,10 @@ pub(super) struct Treatment {
     pub residuals: Option<Residuals>,
     /// The scales of a single term, where they were kept.
     pub found: Option<Arc<Found>>,
-    /// Why the partition, the width and the number of terms, in words.
-    why: String,
-    /// Whether it becomes MatMulNBits, or why not, in words, where that was asked for.
-    written: String,
+    /// Why the partition, the width and the number of terms.
+    why: Vec<Reason>,
+    /// Whether it becomes MatMulNBits, or why not, where that was asked for.
+    written: Option<Reason>,
     compensation: Compensation,
     inputs: Inputs,
 }
@@ -99,10 +99,7 @@ impl Treatment {
 
     /// The same for a layer that is too large to be judged by its output without samples.
     pub fn too_large(&self) -> Self {
-        let why = format!(
-            "{}, each weight for itself as it takes too much memory to foresee their output",
-            self.why
-        );
+        let why = self.why.iter().cloned().chain([Reason::TooLarge]).collect();
         Self { why, ..self.alone() }
     }
 
@@ -116,44 +113,41 @@ impl Treatment {
         wanted.then(|| Self { correct_biases: normalised, inputs, ..self.clone() })
     }
 
-    /// All of it in words.
-    pub fn reason(&self) -> String {
+    /// All that led to it.
+    pub fn reason(&self) -> Reasons {
+        let criterion = match (self.compensate, self.terms) {
+            (true, _) => Criterion::Output,
+            (false, _) if self.min_max => Criterion::MinMax,
+            (false, 1) => Criterion::Exact,
+            (false, _) => Criterion::Searched,
+        };
         let zero = match self.code_type {
-            _ if self.symmetric => "",
-            CodeType::Int4 => ", odd code on the better side",
-            CodeType::Uint4 => ", best of 16 zero points",
-            CodeType::Int8 | CodeType::Uint8 | CodeType::Int16 => "",
+            _ if self.symmetric => None,
+            CodeType::Int4 => Some(Reason::BetterSide),
+            CodeType::Uint4 => Some(Reason::BestZeroPoint),
+            CodeType::Int8 | CodeType::Uint8 | CodeType::Int16 => None,
         };
-        let share = if matches!(self.partition, Partition::Block { .. }) { "block" } else { "kernel" };
+        let blocks = matches!(self.partition, Partition::Block { .. });
         let rest = match (self.compensate, self.compensation) {
-            (true, _) if self.inputs == Inputs::Usual => {
-                ", output error compensated on inputs as they usually are".into()
-            }
-            (true, _) if self.inputs == Inputs::Normalised => {
-                ", output error compensated on inputs as batch normalisation makes them".into()
-            }
-            (true, Compensation::Sequential) => {
-                ", output error compensated on the quantized network's inputs".into()
-            }
-            (true, _) => ", output error compensated on the float network's inputs".into(),
-            (false, Compensation::Scales) => ", scales refitted to the output".into(),
-            (false, _) if self.correct_biases => format!(", rounding errors of each {share} cancelled"),
-            _ => String::new(),
+            (true, _) if self.inputs == Inputs::Usual => Some(Reason::Compensated(Met::Usual)),
+            (true, _) if self.inputs == Inputs::Normalised => Some(Reason::Compensated(Met::Normalised)),
+            (true, Compensation::Sequential) => Some(Reason::Compensated(Met::Quantized)),
+            (true, _) => Some(Reason::Compensated(Met::Float)),
+            (false, Compensation::Scales) => Some(Reason::Refitted),
+            (false, _) if self.correct_biases => Some(Reason::Cancelled { blocks }),
+            _ => None,
         };
-        let method = match (self.compensate, self.terms) {
-            (true, _) => "least output error",
-            (false, _) if self.min_max => "min-max scales",
-            (false, 1) => "exact MMSE",
-            (false, _) => "MMSE",
-        };
-        let range = match self.saturation {
-            None => "",
-            Some(Saturation::Avoided) => {
-                ", codes held to -64..64 so that no sum of two products exceeds 16 bits"
-            }
-            Some(Saturation::Possible) => ", all codes as asked, whose products can exceed 16 bits in pairs",
-        };
-        format!("{method}, {}{range}{zero}{rest}{}", self.why, self.written)
+        let range = self.saturation.map(|saturation| match saturation {
+            Saturation::Avoided => Reason::Held,
+            Saturation::Possible => Reason::FullRange,
+        });
+        std::iter::once(Reason::Criterion(criterion))
+            .chain(self.why.iter().cloned())
+            .chain(range)
+            .chain(zero)
+            .chain(rest)
+            .chain(self.written.clone())
+            .collect()
     }
 }
 

@@ -8,10 +8,10 @@ use super::{Inputs, Layer, Treatment};
 use crate::error::{Error, Result};
 use crate::onnx::Index;
 use crate::options::{
-    Case, CodeType, Compensation, Granularity, Keys, LayerRule, OPSET, Options, Placement, Scales, Spelling,
-    Storage,
+    Case, CodeType, Compensation, Granularity, Keys, LayerRule, Lift, OPSET, Options, Placement, Scales,
+    Spelling, Storage,
 };
-use crate::plan::{Partition, Reader, Residuals, Saturation, WeightSite};
+use crate::plan::{Partition, Reader, Reason, Residuals, Saturation, Sharing, TwoTerms, WeightSite, Why};
 
 /// What the options say of one layer, before any weight is looked at.
 pub(super) struct Wish {
@@ -27,12 +27,14 @@ pub(super) struct Wish {
     pub nbits: Option<Result<(), String>>,
     pub activation: Option<CodeType>,
     pub activation_terms: usize,
-    pub activation_why: Option<String>,
-    pub reasons: Vec<String>,
+    pub activation_why: Option<Why>,
+    pub sharing: Sharing,
+    /// Why weights of another type than all have.
+    pub other: Option<Reason>,
     /// Why float weights, where a rule gives a reason.
-    pub float_why: Option<String>,
-    /// Why two terms, likewise.
-    pub dual_why: Option<String>,
+    pub float_why: Option<Why>,
+    /// Why two terms, where a budget gives a reason.
+    pub dual_why: Option<Lift>,
 }
 
 impl Wish {
@@ -62,7 +64,7 @@ impl Wish {
         let at_edge_weights = at_edge(options.weights)
             .map(|code_type| if code_type == CodeType::Uint8 { CodeType::Int8 } else { code_type });
         let mut weights = rule.weights.unwrap_or(at_edge_weights);
-        let mut reasons = Vec::new();
+        let mut other = None;
         let dual = rule.dual.or(named.then_some(true));
         if dual == Some(true) {
             let wide = rule.weights.flatten().is_some_and(|code_type| code_type.bits() != 4);
@@ -77,11 +79,9 @@ impl Wish {
                 }
             };
         } else if weights != options.weights && rule.weights.is_some() {
-            let why = rule.weights_why.as_deref().unwrap_or("as its rule says");
-            reasons.push(format!("{} {why}", weights.map_or("float", CodeType::name)));
+            other = Some(rule.weights_why.clone().map_or(Why::Rule, Why::Lifted));
         } else if weights != options.weights {
-            let end = if site.place.first { "first" } else { "last" };
-            reasons.push(format!("{} as a {end} layer", weights.map_or("float", CodeType::name)));
+            other = Some(if site.place.first { Why::First } else { Why::Last });
         }
         let activation = match rule.activations {
             Some(asked) => asked,
@@ -95,8 +95,7 @@ impl Wish {
         // Two terms are written as ever, and which layers get them is not known yet.
         let single = dual == Some(false) || dual.is_none() && options.dual.keys == Keys::None;
         let blocks = opset >= OPSET || single && matches!(nbits, Some(Ok(())));
-        let (partition, why) = partition(site, granularity, blocks);
-        reasons.insert(0, why.into());
+        let (partition, sharing) = partition(site, granularity, blocks);
         let mut wish = Self {
             weights,
             partition,
@@ -109,9 +108,10 @@ impl Wish {
             nbits,
             activation,
             activation_terms: rule.activation_terms.unwrap_or(if options.dual.activations { 2 } else { 1 }),
-            activation_why: rule.activations_why,
-            reasons,
-            float_why: rule.weights_why.clone().filter(|_| weights.is_none()),
+            activation_why: rule.activations_why.map(Why::Lifted),
+            sharing,
+            other: other.map(|why| Reason::Type(weights, why)),
+            float_why: rule.weights_why.clone().filter(|_| weights.is_none()).map(Why::Lifted),
             dual_why: rule.weights_why.filter(|_| dual == Some(true)),
         };
         // MatMulNBits fills blocks up and has zero points; whoever takes it takes these.
@@ -134,8 +134,7 @@ impl Wish {
         let Some(code_type) = self.weights else {
             let asked = self.activation.map(|code_type| options.storage.of_activation(code_type));
             if let Some(asked) = asked.filter(|&asked| !target.rounds(asked)) {
-                (self.activation, self.activation_why) =
-                    (None, Some(format!("as {} takes no {asked} activations", target.name)));
+                (self.activation, self.activation_why) = (None, Some(Why::NoActivations(target.name, asked)));
             }
             return Ok(());
         };
@@ -193,13 +192,14 @@ impl Wish {
                 continue;
             };
             if partition != self.partition {
-                self.reasons[0] = match partition {
-                    Partition::Block { size, .. } => format!("one scale a block of {size}, as {why}"),
-                    _ => format!("one scale a kernel, as {why}"),
+                let why = Why::Target(why.clone());
+                self.sharing = match partition {
+                    Partition::Block { size, .. } => Sharing::BlockOf(size, why),
+                    _ => Sharing::KernelOnly(why),
                 };
             }
             if activation != asked {
-                self.activation_why = Some(format!("as {why}"));
+                self.activation_why = Some(Why::Target(why));
             }
             self.partition = partition;
             if activation != asked {
@@ -214,7 +214,7 @@ impl Wish {
             ));
         }
         (self.weights, self.activation) = (None, None);
-        self.float_why = Some(format!("as {why}"));
+        self.float_why = Some(Why::Target(why));
         Ok(())
     }
 
@@ -249,17 +249,18 @@ impl Wish {
         self,
         residuals: Option<Residuals>,
         found: Option<Found>,
-        key: Option<String>,
+        key: Option<TwoTerms>,
         options: &Options,
     ) -> Layer {
         let terms = if key.is_some() { 2 } else { 1 };
         let (spelling, written) = match self.nbits {
-            None => (self.spelling, String::new()),
-            Some(Ok(())) if terms == 1 => (Spelling::MatMulNBits, ", as MatMulNBits".into()),
-            Some(Ok(())) => (self.spelling, ", not as MatMulNBits: two terms".into()),
-            Some(Err(why)) => (self.spelling, format!(", not as MatMulNBits: {why}")),
+            None => (self.spelling, None),
+            Some(Ok(())) if terms == 1 => (Spelling::MatMulNBits, Some(Reason::NBits)),
+            Some(Ok(())) => (self.spelling, Some(Reason::NotNBitsOfTwo)),
+            Some(Err(why)) => (self.spelling, Some(Reason::NotNBits(why))),
         };
-        let why: Vec<String> = self.reasons.iter().cloned().chain(key).collect();
+        let key = key.map(Reason::TwoTerms);
+        let why = std::iter::once(Reason::Sharing(self.sharing)).chain(self.other).chain(key);
         let weights = self.weights.map(|code_type| Treatment {
             code_type,
             partition: self.partition,
@@ -272,7 +273,7 @@ impl Wish {
             correct_biases: options.bias_correction,
             residuals,
             found: found.map(Arc::new),
-            why: why.join(", "),
+            why: why.collect(),
             written,
             compensation: options.compensation,
             inputs: Inputs::Seen,
