@@ -99,7 +99,7 @@ fn form(path: &Path) -> Result<Form> {
         Some("txt") => Ok(Form::Text),
         Some("json") | None => Ok(Form::Json),
         Some(other) => Err(Error::options(
-            format!("--report {}: there is no report of the kind .{other}", path.display()),
+            format!("{}: there is no report of the kind .{other}", path.display()),
             "end the name in .json or .txt",
         )),
     }
