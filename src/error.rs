@@ -28,7 +28,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The output is there already.
-    #[error("{} exists; pass --overwrite to replace it", path.display())]
+    #[error("{} exists; set `.overwrite` to replace it", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
@@ -59,7 +59,7 @@ pub enum Error {
     },
     /// An operator for which the way to a newer opset is not known.
     #[error(
-        "{}node {node}: {operator} (opset {from}) has no conversion to opset {to}; pass --opset keep, \
+        "{}node {node}: {operator} (opset {from}) has no conversion to opset {to}; choose `.opset` keep, \
          which leaves the model at opset {from}, or export it at opset {to} or higher",
         named(file.as_deref())
     )]
@@ -107,7 +107,7 @@ pub enum Error {
     },
     /// tract cannot run the model, which what was asked for needs.
     #[error(
-        "calibration cannot run this model: {problem}; choose --precision w4, which needs no calibration"
+        "calibration cannot run this model: {problem}; choose `.precision` w4, which needs no calibration"
     )]
     NotRunnable {
         /// Which node, and why.

@@ -54,7 +54,7 @@ const RULES: &[Rule] = &[
     microsoft::EMBEDDING,
 ];
 
-/// The operators that `--op-types` may name.
+/// The operators that `op_types` may name.
 pub fn operators() -> impl Iterator<Item = &'static str> {
     RULES.iter().map(|rule| rule.operator)
 }

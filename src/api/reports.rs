@@ -99,7 +99,7 @@ fn format(path: &Path) -> Result<Format> {
         Some("txt") => Ok(Format::Text),
         Some("json") | None => Ok(Format::Json),
         Some(other) => Err(Error::options(
-            format!("--report {}: there is no report of the kind .{other}", path.display()),
+            format!("{}: there is no report of the kind .{other}", path.display()),
             "end the name in .json or .txt",
         )),
     }

@@ -18,10 +18,15 @@ use crate::options::{Placement, Target};
 use crate::plan::Finding;
 use crate::runtime::faults;
 
-/// What `target` objects to in `model`, in graph order, and how many quantized tensors were looked at.
+/// What breaks the definitions of operators in `model` and what `target` objects to, each in graph order, and how many quantized tensors were looked at.
 pub fn check(model: &Model, target: &Target) -> (Vec<Finding>, usize) {
     let mut seen =
         Seen { target, opset: model.opset(), findings: Vec::new(), noted: HashSet::new(), quantized: 0 };
+    // First and always: no target makes up for what the file itself breaks.
+    for breach in breaches(model) {
+        let (node, operator, tensor, problem) = (breach.node, breach.operator, breach.tensor, breach.problem);
+        seen.add(Finding { node, operator, tensor, problem, refused: true, saturates: false });
+    }
     domains::whole(model, &mut seen);
     let functions: Vec<(&str, &str)> =
         model.proto.functions.iter().map(|function| (function.domain(), function.name())).collect();
@@ -29,12 +34,6 @@ pub fn check(model: &Model, target: &Target) -> (Vec<Finding>, usize) {
     for function in &model.proto.functions {
         let body = GraphProto { node: function.node.clone(), ..GraphProto::default() };
         graph(&body, &functions, &mut seen);
-    }
-    let told: HashSet<String> =
-        seen.findings.iter().filter(|finding| finding.refused).map(|finding| finding.node.clone()).collect();
-    for breach in breaches(model).into_iter().filter(|breach| !told.contains(&breach.node)) {
-        let (node, operator, tensor, problem) = (breach.node, breach.operator, breach.tensor, breach.problem);
-        seen.add(Finding { node, operator, tensor, problem, refused: true, saturates: false });
     }
     if target.own_runtime {
         let known: Vec<String> = seen.findings.iter().map(|finding| finding.node.clone()).collect();

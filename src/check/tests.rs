@@ -77,6 +77,16 @@ fn blocks_zero_points_and_spellings() {
 }
 
 #[test]
+fn what_breaks_a_definition_is_told_first_whatever_the_target_refuses() {
+    for target in ["generic", "ort-cpu-int8", "tract"] {
+        let found = problems(&product(17, None, None, ""), target);
+        let lines: Vec<&str> = found.lines().collect();
+        assert!(lines[0].starts_with("dq: ") && lines[0].contains("INT4"), "{target}: {found}");
+        assert!(target == "generic" || lines.iter().any(|line| line.contains("weights only")), "{found}");
+    }
+}
+
+#[test]
 fn a_float_model_has_nothing_quantized_and_no_findings() {
     let mut graph = GraphBuilder::new(17);
     let x = graph.input("x", &[1, 4]);

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::progress::Bar;
+use super::spelling::Spelling;
 use super::terminal::visible;
 use crate::api::program::terminal_width;
 use crate::api::{Detail, Error, Report, Result, TextStyle};
@@ -67,6 +68,8 @@ impl CrossCheck {
 pub struct Context {
     /// Who hears what the work is at.
     pub progress: Bar,
+    /// How settings are called here.
+    pub spelling: Spelling,
     style: TextStyle,
     format: Format,
 }
@@ -76,7 +79,7 @@ impl Context {
     ///
     /// # Errors
     /// [`Error::Options`] where the threads cannot be started.
-    pub fn new(common: &Common) -> Result<Self> {
+    pub fn new(common: &Common, spelling: Spelling) -> Result<Self> {
         if let Some(jobs) = common.jobs {
             rayon::ThreadPoolBuilder::new().num_threads(jobs.get()).build_global().map_err(|error| {
                 Error::options(format!("cannot start {jobs} threads: {error}"), "pass a smaller --jobs")
@@ -89,7 +92,8 @@ impl Context {
             _ => Detail::Normal,
         };
         let style = TextStyle { width: terminal_width(), detail };
-        Ok(Self { progress: Bar::new(bars, !common.quiet), style, format: common.format })
+        let progress = Bar::new(bars, !common.quiet, spelling.clone());
+        Ok(Self { progress, spelling, style, format: common.format })
     }
 
     /// Prints a result in the format asked for.
@@ -106,7 +110,7 @@ impl Context {
     /// [`Error::Write`], except where the reader has gone away: it has seen what it wanted.
     pub fn print(&self, text: impl FnOnce(TextStyle) -> String, json: impl FnOnce() -> String) -> Result<()> {
         let output = match self.format {
-            Format::Text => text(self.style),
+            Format::Text => self.spelling.spelled(&text(self.style)).into_owned(),
             Format::Json => json(),
         };
         let output = visible(&output);
@@ -120,20 +124,24 @@ impl Context {
     }
 }
 
-/// Prints an error and what led to it, in one line.
-pub fn complain(error: &Error) {
+/// Prints an error and what led to it, in one line, with flags for settings where there is a `spelling`.
+pub fn complain(error: &Error, spelling: Option<&Spelling>) {
+    let text = chain(error);
+    let text = spelling.map_or(Cow::Borrowed(text.as_str()), |spelling| spelling.spelled(&text));
     // Nobody is left to tell when this fails.
-    let _ = writeln!(io::stderr(), "error: {}", visible(&chain(error)).replace('\n', "\\n"));
+    let _ = writeln!(io::stderr(), "error: {}", visible(&text).replace('\n', "\\n"));
 }
 
 /// Prints what is wrong with the arguments, or the help that was asked for. Without its colours where an argument holds what
-/// steers terminals.
-pub fn refuse(error: &clap::Error) {
+/// steers terminals, or the library's words for settings are in it.
+pub fn refuse(error: &clap::Error, spelling: &Spelling) {
     let plain = error.render().to_string();
+    let spelled = spelling.spelled(&plain);
+    let clean = visible(&spelled);
     // Nobody is left to tell when this fails.
-    let _ = match visible(&plain) {
-        Cow::Owned(clean) => io::stderr().write_all(clean.as_bytes()),
-        Cow::Borrowed(_) => error.print(),
+    let _ = match clean == plain {
+        false => io::stderr().write_all(clean.as_bytes()),
+        true => error.print(),
     };
 }
 

@@ -12,6 +12,7 @@ mod plan;
 mod progress;
 mod quantize;
 mod sensitivity;
+mod spelling;
 mod targets;
 mod terminal;
 mod validate;
@@ -23,6 +24,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 use crate::api::program::quieten;
 use crate::api::{Error, ErrorKind, Result};
 use common::{Common, Context};
+use spelling::Spelling;
 
 /// Turns a trained float ONNX model into a 4-bit one, and measures what it cost.
 #[derive(Debug, Parser)]
@@ -78,14 +80,14 @@ pub fn main() -> ExitCode {
     let (cli, matches) = match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches))) {
         Ok(parsed) => parsed,
         Err(error) => {
-            common::refuse(&error);
+            common::refuse(&error, &Spelling::default());
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
     match run(&cli, &matches) {
         Ok(code) => code,
         Err(error) => {
-            common::complain(&error);
+            common::complain(&error, cli.spelling(&matches).as_ref());
             match (&error, error.kind()) {
                 (Error::NotRunnable { .. }, _) => ExitCode::from(NOT_RUNNABLE),
                 (_, ErrorKind::NothingQuantized) => ExitCode::from(NOTHING_QUANTIZED),
@@ -95,8 +97,16 @@ pub fn main() -> ExitCode {
     }
 }
 
+impl Cli {
+    /// How errors are told. Those of a conversion in a batch stay in the library's words, as the batch itself tells them.
+    fn spelling(&self, matches: &ArgMatches) -> Option<Spelling> {
+        let is_one_of_many = matches!(&self.command, Command::Quantize(args) if args.supervised);
+        (!is_one_of_many).then(|| Spelling::of(matches.subcommand_name()))
+    }
+}
+
 fn run(cli: &Cli, matches: &ArgMatches) -> Result<ExitCode> {
-    let context = Context::new(&cli.common)?;
+    let context = Context::new(&cli.common, Spelling::of(matches.subcommand_name()))?;
     #[cfg(feature = "batch")]
     let alone = !matches!(cli.command, Command::Batch(_));
     #[cfg(not(feature = "batch"))]

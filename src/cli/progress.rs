@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::spelling::Spelling;
 use super::terminal::visible;
 use crate::api::Progress;
 
@@ -20,6 +21,7 @@ const TICK: Duration = Duration::from_millis(120);
 pub struct Bar {
     bars: bool,
     notes: bool,
+    spelling: Spelling,
     stage: Mutex<Option<Stage>>,
 }
 
@@ -33,8 +35,8 @@ struct Stage {
 
 impl Bar {
     /// Draws bars where `bars`, prints notes where `notes`.
-    pub fn new(bars: bool, notes: bool) -> Self {
-        Self { bars, notes, stage: Mutex::new(None) }
+    pub fn new(bars: bool, notes: bool, spelling: Spelling) -> Self {
+        Self { bars, notes, spelling, stage: Mutex::new(None) }
     }
 
     fn stage(&self) -> MutexGuard<'_, Option<Stage>> {
@@ -104,7 +106,7 @@ impl Progress for Bar {
             return;
         }
         // Nobody is left to tell when this fails.
-        let print = || drop(writeln!(io::stderr(), "{}", visible(message)));
+        let print = || drop(writeln!(io::stderr(), "{}", visible(&self.spelling.spelled(message))));
         match self.stage().as_ref() {
             Some(stage) => stage.bar.suspend(print),
             None => print(),
@@ -118,7 +120,7 @@ mod tests {
 
     #[test]
     fn stages_come_and_go_from_any_thread() {
-        let bar = Bar::new(true, false);
+        let bar = Bar::new(true, false, Spelling::default());
         bar.step();
         bar.begin("one", Some(4));
         thread::scope(|scope| {
@@ -136,7 +138,7 @@ mod tests {
 
     #[test]
     fn no_bars_no_stage() {
-        let bar = Bar::new(false, false);
+        let bar = Bar::new(false, false, Spelling::default());
         bar.begin("one", Some(4));
         bar.step();
         assert!(bar.stage().is_none());

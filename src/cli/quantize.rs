@@ -89,7 +89,7 @@ pub fn run(args: &Args, matches: Option<&ArgMatches>, context: &Context) -> Resu
         outcome.next = matches.and_then(|matches| again("sensitivity", matches)).unwrap_or_default();
     }
     let told = if args.reproducible { outcome.clone().reproducible() } else { outcome.clone() };
-    reports.write_with_plan(&told, &outcome.plan)?;
+    reports.write_with_plan(&context.spelling.report(&told), &outcome.plan)?;
     context.show(&outcome)?;
     Ok(exit_code(outcome.budget.as_ref(), Some(&outcome.verdict)))
 }

@@ -53,7 +53,7 @@ fn load() -> Result<Library> {
         Ok(()) => Ok(Library { version: version(&path), path }),
         Err(problem) => Err(Error::NoOnnxruntime {
             problem: format!("{} cannot be loaded as onnxruntime: {}", path.display(), one_line(&problem)),
-            remedy: format!("pip install --upgrade onnxruntime, or name another library in {VARIABLE}"),
+            remedy: format!("pip install -U onnxruntime, or name another library in {VARIABLE}"),
         }),
     }
 }

@@ -79,7 +79,7 @@ impl LayerRule {
             }
             if rule.spelling == Some(Spelling::MatMulNBits) {
                 let problem =
-                    "spelling \"matmul-nbits\" is asked for with --matmul-nbits, for all layers that fit it";
+                    "spelling \"matmul-nbits\" is asked for with `.matmul_nbits`, for all layers that fit it";
                 return Err(wrong(format!("layer {:?}", rule.matching), problem));
             }
             if let Some(terms) = rule.activation_terms.filter(|terms| !matches!(terms, 1 | 2)) {
@@ -144,7 +144,7 @@ mod tests {
             ("[[layer]]\nmatch = 'a'\ngranularity = 'block:0'\n", ["line 3", "block:0"]),
             ("[[layer]]\nmatch = 'a'\ndual = 'yes'\n", ["line 3", "boolean"]),
             ("[[layer]]\nmatch = 'a'\nspelling = 'two'\n", ["line 3", "two"]),
-            ("[[layer]]\nmatch = 'a'\nspelling = 'matmul-nbits'\n", ["layer \"a\"", "--matmul-nbits"]),
+            ("[[layer]]\nmatch = 'a'\nspelling = 'matmul-nbits'\n", ["layer \"a\"", "`.matmul_nbits`"]),
             ("[[layer]]\nmatch = 'a'\nactivation_terms = 3\n", ["layer \"a\"", "activation_terms 3"]),
             ("[[layers]]\nmatch = 'a'\n", ["line 1", "layers"]),
             ("match =\n", ["line 1", "layers.toml"]),

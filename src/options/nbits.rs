@@ -1,4 +1,4 @@
-//! What `--matmul-nbits` can go together with.
+//! What `matmul_nbits` can go together with.
 
 use std::ops::RangeInclusive;
 
@@ -33,13 +33,13 @@ impl Options {
         }
         if self.storage == Storage::Int8 {
             return Err(Error::options(
-                "--matmul-nbits packs two codes to a byte, and --storage int8 asks for one",
+                "`.matmul_nbits` packs two codes to a byte, and `.storage` int8 asks for one",
                 "leave one of the two out",
             ));
         }
         Err(Error::options(
             format!("MatMulNBits has no {}", self.granularity),
-            "choose block:16, block:32, block:64, block:128, block:256, channel or tensor, or leave --matmul-nbits out",
+            "choose block:16, block:32, block:64, block:128, block:256, channel or tensor, or leave `.matmul_nbits` out",
         ))
     }
 }
@@ -63,6 +63,6 @@ mod tests {
             assert!(Options { matmul_nbits: false, ..options }.check_nbits().is_ok());
         }
         let error = with(Granularity::Channel, Storage::Int8).check_nbits().unwrap_err().to_string();
-        assert!(error.contains("--storage int8"), "{error}");
+        assert!(error.contains("`.storage` int8"), "{error}");
     }
 }

@@ -18,7 +18,7 @@ pub const LEAST_OPSET: i64 = 13;
 /// The opset in which QuantizeLinear and DequantizeLinear take FLOAT16 and BFLOAT16.
 pub const OPSET_HALF: i64 = 19;
 
-const KEEP_WORDS: &str = "--opset keep leaves the model at its own";
+const KEEP_WORDS: &str = "`.opset` keep leaves the model at its own";
 
 /// To which opset a model is brought before anything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ impl Opset {
         match self {
             Self::AtLeast(opset) if opset < OPSET && storage == Storage::Packed => Err(Error::options(
                 format!("opset {opset} has no 4-bit types, which came with opset {OPSET}"),
-                format!("choose {OPSET} to {NEWEST_OPSET}, or --storage int8; {KEEP_WORDS}"),
+                format!("choose {OPSET} to {NEWEST_OPSET}, or `.storage` int8; {KEEP_WORDS}"),
             )),
             _ => Ok(()),
         }
@@ -89,7 +89,7 @@ impl FromStr for Opset {
             _ => Err(Error::options(
                 format!("unknown opset {name:?}"),
                 format!(
-                    "choose {OPSET} to {NEWEST_OPSET}, or from {LEAST_OPSET} with --storage int8; {KEEP_WORDS}"
+                    "choose {OPSET} to {NEWEST_OPSET}, or from {LEAST_OPSET} with `.storage` int8; {KEEP_WORDS}"
                 ),
             )),
         }
@@ -130,7 +130,7 @@ mod tests {
         }
         for name in ["12", "28", "-1", "Keep", ""] {
             let error = name.parse::<Opset>().unwrap_err().to_string();
-            assert!(error.contains("--opset keep"), "{error}");
+            assert!(error.contains("`.opset` keep"), "{error}");
         }
         let old = "20".parse::<Opset>().unwrap();
         assert!(old.check(Storage::Packed).unwrap_err().to_string().contains("4-bit"));

@@ -75,7 +75,7 @@ pub fn apply(application: &Application, progress: &dyn Progress) -> Result<Appli
     if of == 0 {
         return Err(Error::NothingQuantized {
             problem: format!("{} has no decisions", path.display()),
-            remedy: "make a plan that quantizes something, as fourbit plan does".into(),
+            remedy: "make a plan that quantizes something, as `fourbit::Quantize::plan` does".into(),
         });
     }
     plan.decisions.truncate(first.unwrap_or(of));

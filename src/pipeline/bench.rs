@@ -106,7 +106,7 @@ impl<'b> Bench<'b> {
             loss: differences.loss(),
             expected_drop: expected_drop(&float, &scores, &self.labels),
             score: differences.score(),
-            doubts: differences.doubts(0),
+            doubts: differences.doubts(0, false),
         })
     }
 

@@ -28,19 +28,40 @@ pub(super) fn coverage(
         .collect();
     let left: Vec<&Skip> = plan.skips.iter().filter(|skip| is_left(skip)).collect();
     if plan.decisions.is_empty() {
-        let all: Vec<&Skip> = plan.skips.iter().filter(|skip| skip.bytes > 0).collect();
+        let of = |small: bool| -> Vec<&Skip> {
+            let is_small = |skip: &&Skip| matches!(skip.reason, Keep::Small { .. });
+            plan.skips.iter().filter(|skip| skip.bytes > 0 && (!small || is_small(skip))).collect()
+        };
+        let small = of(true);
         if !options.budget.is_none() {
             return Err(Error::NothingQuantized {
                 problem: "its layers keep to the limits only as floats".to_owned(),
-                remedy: "loosen the limits, or start from a finer --precision such as w8 or w8a8".to_owned(),
+                remedy: "loosen the limits, or start from a finer `.precision` such as w8 or w8a8".to_owned(),
             });
         }
-        let (problem, remedy) = match main_reason(if left.is_empty() { &all } else { &left }) {
+        let reason = match (left.is_empty(), small.is_empty()) {
+            (true, true) => main_reason(&of(false)),
+            (true, false) => main_reason(&small),
+            (false, _) => main_reason(&left),
+        };
+        let (problem, mut remedy) = match reason {
             Some((reason, count, skip)) => {
                 (format!("{count} of its tensors: {reason}"), way_out(&skip.reason, options))
             }
-            None => ("it has no float weights".to_owned(), "fourbit inspect lists what is in it".to_owned()),
+            None => {
+                ("it has no float weights".to_owned(), "`fourbit::inspect` lists what is in it".to_owned())
+            }
         };
+        if !left.is_empty()
+            && let Some(skip) = small.first()
+        {
+            remedy += &format!(
+                "; {} more have fewer than {} elements: {}",
+                small.len(),
+                options.min_elements,
+                way_out(&skip.reason, options)
+            );
+        }
         return Err(Error::NothingQuantized { problem, remedy });
     }
     let (bytes, rest) = (done.iter().sum::<u64>(), left.iter().map(|skip| skip.bytes).sum::<u64>());
@@ -90,22 +111,25 @@ fn main_reason<'s>(left: &[&'s Skip]) -> Option<(String, usize, &'s Skip)> {
 
 /// What a person can do about `reason`.
 fn way_out(reason: &Keep, options: &Options) -> String {
-    let inspect = "fourbit inspect lists all tensors with their reasons";
+    let inspect = "`fourbit::inspect` lists all tensors with their reasons";
     match reason {
         Keep::Excluded => {
             let given = [
-                (options.include.is_empty(), "--include"),
-                (options.exclude.is_empty(), "--exclude"),
-                (options.op_types.is_empty(), "--op-types"),
+                (options.include.is_empty(), "`.include`"),
+                (options.exclude.is_empty(), "`.exclude`"),
+                (options.op_types.is_empty(), "`.op_types`"),
             ];
             let given: Vec<&str> =
                 given.into_iter().filter(|(empty, _)| !empty).map(|(_, name)| name).collect();
-            let change = if given == ["--exclude"] { "less" } else { "other tensors" };
+            let change = if given == ["`.exclude`"] { "less" } else { "other tensors" };
             format!("that is what {} asked for; leave it out, or let it name {change}", given.join(" and "))
         }
         Keep::FloatAsked => "the precision, or a rule for single layers, asked for float weights".into(),
         Keep::Small { .. } => {
-            format!("--min-elements N lowers the least number of elements, now {}", options.min_elements)
+            format!(
+                "set `.min_elements`, now {}, to fewer to quantize them all the same",
+                options.min_elements
+            )
         }
         Keep::CallersDefault => {
             "export the model without initializers among its inputs (keep_initializers_as_inputs=False)"
@@ -113,7 +137,7 @@ fn way_out(reason: &Keep, options: &Options) -> String {
         }
         Keep::NotFinite(_) => "look for what went wrong in training or export".into(),
         Keep::Quantized => "start from the float model".into(),
-        Keep::FloatBecause(_) => "another --target, or another form for such layers, may take them".into(),
+        Keep::FloatBecause(_) => "another `.target`, or another form for such layers, may take them".into(),
         Keep::ElementType(_) => "export the model with FLOAT weights".into(),
         _ => inspect.into(),
     }
@@ -153,15 +177,24 @@ mod tests {
         assert_eq!(told(&plan(1, rest()), 1000, &Options::default()).unwrap(), None);
         let asked = Options { include: vec!["x".into()], ..Options::default() };
         let text = told(&plan(1, vec![skip("a", 900, Keep::Excluded)]), 10, &asked).unwrap().unwrap();
-        assert!(text.contains("--include asked for"), "{text}");
+        assert!(text.contains("`.include` asked for"), "{text}");
     }
 
     #[test]
     fn nothing_at_all_is_an_error() {
         let small = Keep::Small { least: 64, saves: 3 };
-        let error =
-            told(&plan(0, vec![skip("a", 40, small)]), 0, &Options::default()).unwrap_err().to_string();
-        assert!(error.contains("--min-elements"), "{error}");
+        let error = told(&plan(0, vec![skip("a", 40, small.clone())]), 0, &Options::default())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("set `.min_elements`, now 16, to fewer"), "{error}");
+        // Whatever lies beside what is small.
+        for (beside, remedy) in
+            [(Keep::Bias, "set `.min_elements`"), (Keep::NoRule, "1 more have fewer than 16")]
+        {
+            let skips = vec![skip("a", 40, small.clone()), skip("b", 4000, beside)];
+            let error = told(&plan(0, skips), 0, &Options::default()).unwrap_err().to_string();
+            assert!(error.contains(remedy) && error.contains("`.min_elements`"), "{error}");
+        }
         let mut limited = Options::default();
         limited.budget.min_sqnr_db = Some(90.0);
         let error = told(&plan(0, Vec::new()), 0, &limited).unwrap_err().to_string();

@@ -11,7 +11,7 @@ use crate::runtime::{Output, Session};
 use crate::samples::{Preprocess, Sample, SampleSet, Samples};
 use crate::validate::Runner;
 
-/// An output that is the next call's input, as in `--state OUTPUT:INPUT`; a `*` in both names stands for the same part of each.
+/// An output that is the next call's input, as in `present.*:past.*`; a `*` in both names stands for the same part of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// The output.
@@ -25,7 +25,7 @@ impl State {
     fn places(&self, outputs: &[&str], inputs: &[&str]) -> Result<Vec<Places>> {
         let refused = |problem: String, what: &str, names: &[&str]| {
             Error::options(
-                format!("--state {}:{}: {problem}", self.output, self.input),
+                format!("`.state` {}:{}: {problem}", self.output, self.input),
                 format!("the {what}s are {}", names.join(", ")),
             )
         };
@@ -118,7 +118,7 @@ impl Feeding {
             for place in state.places(&outputs, &inputs)? {
                 if let Some(other) = places.iter().find(|other| other.1 == place.1 && other.0 != place.0) {
                     let both = format!("outputs {} and {} feed it", outputs[other.0], outputs[place.0]);
-                    return Err(Error::options(format!("--state: input {}", inputs[place.1]), both));
+                    return Err(Error::options(format!("`.state`: input {}", inputs[place.1]), both));
                 }
                 places.push(place);
             }
@@ -158,7 +158,7 @@ impl Feeding {
                 if at + 1 < to {
                     let call = |error: Error| match error {
                         error @ Error::Runtime { .. } if of_samples => {
-                            let expected = "a call that follows those before it, as --state has it";
+                            let expected = "a call that follows those before it, as `.state` has it";
                             Error::samples(samples.path(), samples.name(at), expected, error.to_string())
                         }
                         other => other,

@@ -210,13 +210,13 @@ pub(crate) fn refuse_opset(options: &Options, model: &Model) -> Result<()> {
     if !(least..=most).contains(&model.opset()) {
         return Err(Error::options(
             format!("the target {} takes no model of opset {}", options.target.name, model.opset()),
-            format!("it takes opsets {least} to {most}; leave --opset keep out, or choose one of these"),
+            format!("it takes opsets {least} to {most}; leave `.opset` keep out, or choose one of these"),
         ));
     }
     match options.blocks().filter(|_| model.opset() < OPSET && !options.matmul_nbits) {
         Some(blocks) => Err(Error::options(
-            format!("{blocks} needs opset {OPSET}, and --opset keep leaves the model at {}", model.opset()),
-            "choose --granularity channel or tensor, or leave --opset out; --matmul-nbits has blocks at any opset",
+            format!("{blocks} needs opset {OPSET}, and `.opset` keep leaves the model at {}", model.opset()),
+            "choose `.granularity` channel or tensor, or leave `.opset` out; `.matmul_nbits` has blocks at any opset",
         )),
         None => Ok(()),
     }

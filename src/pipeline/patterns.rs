@@ -24,10 +24,10 @@ pub(super) fn unmatched(options: &Options, models: &[&Model]) -> Result<Option<E
     let given = options
         .include
         .iter()
-        .map(|pattern| ("--include", pattern))
-        .chain(options.exclude.iter().map(|pattern| ("--exclude", pattern)))
-        .chain(options.dual.layers.iter().map(|pattern| ("--dual-layers", pattern)))
-        .chain(rules.map(|rule| ("a [[layer]] of --config, match =", &rule.matching)));
+        .map(|pattern| ("`.include`", pattern))
+        .chain(options.exclude.iter().map(|pattern| ("`.exclude`", pattern)))
+        .chain(options.dual.layers.iter().map(|pattern| ("`.dual.layers`", pattern)))
+        .chain(rules.map(|rule| ("a [[layer]] rule, match =", &rule.matching)));
     let given: Vec<(&str, &String)> = given.collect();
     if given.is_empty() && options.op_types.is_empty() {
         return Ok(None);
@@ -39,7 +39,7 @@ pub(super) fn unmatched(options: &Options, models: &[&Model]) -> Result<Option<E
         if !all.iter().any(|name| globs.is_match(name)) {
             let remedy = match nearest(pattern, &all) {
                 near if near.is_empty() => "the model has no named weights or nodes".to_owned(),
-                near => format!("names like it are {}; fourbit inspect lists all", near.join(", ")),
+                near => format!("names like it are {}; `fourbit::inspect` lists all", near.join(", ")),
             };
             return Ok(Some(Error::options(format!("{option} {pattern:?} fits no tensor or node"), remedy)));
         }
@@ -52,7 +52,7 @@ pub(super) fn unmatched(options: &Options, models: &[&Model]) -> Result<Option<E
             [] => "it has no operator whose weights could be quantized".to_owned(),
             _ => format!("of those that could be, it has {}", known.join(", ")),
         };
-        Error::options(format!("--op-types {name}: the model has no such operator"), remedy)
+        Error::options(format!("`.op_types` {name}: the model has no such operator"), remedy)
     }))
 }
 
@@ -119,15 +119,15 @@ mod tests {
         assert_eq!(told(|options| options.exclude = vec!["head*".into()]), None);
         assert_eq!(told(|options| options.op_types = vec!["MatMul".into()]), None);
         let text = told(|options| options.exclude = vec!["conv_999*".into()]).unwrap();
-        assert!(text.contains("--exclude \"conv_999*\"") && text.contains("conv_88.weight, "), "{text}");
+        assert!(text.contains("`.exclude` \"conv_999*\"") && text.contains("conv_88.weight, "), "{text}");
         let text = told(|options| options.include = vec!["HEAD.weight".into()]).unwrap();
         assert!(text.contains("names like it are head.weight"), "{text}");
         let text = told(|options| options.dual.layers = vec!["c?".into()]).unwrap();
-        assert!(text.contains("--dual-layers"), "{text}");
+        assert!(text.contains("`.dual.layers`"), "{text}");
         let rule = crate::options::LayerRule { matching: "fc*".into(), ..Default::default() };
         let text = told(|options| options.layers = vec![rule]).unwrap();
         assert!(text.contains("[[layer]]") && text.contains("fc*"), "{text}");
         let text = told(|options| options.op_types = vec!["Conv".into()]).unwrap();
-        assert!(text.contains("--op-types Conv") && text.contains("it has MatMul"), "{text}");
+        assert!(text.contains("`.op_types` Conv") && text.contains("it has MatMul"), "{text}");
     }
 }

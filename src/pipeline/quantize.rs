@@ -129,9 +129,9 @@ fn noisy(validation: &Validation, options: &Options) -> Option<String> {
     };
     let remedy = match options.budget.is_none() {
         true => {
-            "fourbit sensitivity, with the same options, finds layers to leave float; --min-sqnr gives layers more bits"
+            "`fourbit::RankLayers`, with the same options, finds layers to leave float; `.min_sqnr_db` gives layers more bits"
         }
-        false => "--min-sqnr asks for more, and larger limits on the size leave room for it",
+        false => "`.min_sqnr_db` asks for more, and larger limits on the size leave room for it",
     };
     Some(format!("{problem}: {remedy}"))
 }

@@ -80,7 +80,7 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
                     "{} needs calibration samples to find the ranges of activations",
                     job.options.precision()
                 ),
-                "pass --calibration FILE, or --precision w4, which needs no data",
+                "give samples by `.calibration`, or choose `.precision` w4, which needs none",
             ));
         }
         None => None,
@@ -113,7 +113,7 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
         (_, false) => {
             return Err(Error::options(
                 "limits on size or loss are kept by measuring, which needs samples",
-                "pass --calibration FILE",
+                "give samples by `.calibration`",
             ));
         }
     };

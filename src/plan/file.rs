@@ -40,7 +40,7 @@ pub fn read(path: &Path) -> Result<Plan> {
         Some(version) => {
             let problem = format!(
                 "this plan has version {version} of the form, this program reads version {VERSION}; \
-                 make it again with fourbit plan"
+                 make it again with `fourbit::Quantize::plan`"
             );
             return Err(wrong("version".into(), problem));
         }

@@ -188,7 +188,7 @@ pub struct LayerSensitivity {
     pub confirmed: Option<Confirmed>,
     /// Why there could be no such conversion.
     pub refused: Option<String>,
-    /// The pattern for `--exclude` that fits this layer.
+    /// The pattern for `exclude` that fits this layer.
     pub exclude: String,
     /// The arguments of `fourbit` for a conversion without this layer; empty where it was not confirmed to gain anything.
     pub command: Vec<String>,

@@ -16,14 +16,14 @@ pub fn fix(model: &mut Model, shapes: &[(String, Vec<i64>)]) -> Result<Option<Ch
     for (name, dims) in shapes {
         let wrong = |problem: String| {
             Error::options(
-                format!("--shape {name}: {problem}"),
+                format!("`.shape` {name}: {problem}"),
                 format!("the inputs are {}", known.join(", ")),
             )
         };
         let count = |count: i64, &dim: &i64| count.checked_mul(dim.max(1)).filter(|_| dim >= 0);
         if dims.iter().try_fold(1, count).is_none_or(|count| count > i64::MAX / 16) {
             return Err(Error::options(
-                format!("--shape {name}: {dims:?} is no shape of a tensor"),
+                format!("`.shape` {name}: {dims:?} is no shape of a tensor"),
                 "give dimensions from 0 on that memory can hold",
             ));
         }
@@ -93,7 +93,7 @@ mod tests {
         let model = graph.model();
         for dims in [[0, -3], [-1, -3], [1 << 40, 1 << 40], [1 << 31, 1 << 31]] {
             let message = fix(&mut model.clone(), &[("x".into(), dims.to_vec())]).unwrap_err().to_string();
-            assert!(message.contains("--shape x") && message.contains("no shape"), "{message}");
+            assert!(message.contains("`.shape` x") && message.contains("no shape"), "{message}");
         }
     }
 }

@@ -42,7 +42,10 @@ impl TextStyle {
         let mut text = self.table(&heads, &[1, 2, 3, 4], ranked.iter().take(shown).map(row).collect());
         if ranked.len() > shown {
             text.truncate(text.trim_end().len());
-            text += &format!("\n… of {}; -v lists them\n\n", words::things(ranked.len(), "weight tensor"));
+            text += &format!(
+                "\n… of {}; `fourbit::Detail::Full` lists them\n\n",
+                words::things(ranked.len(), "weight tensor")
+            );
         }
         text
     }

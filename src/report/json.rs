@@ -280,7 +280,7 @@ mod tests {
                 doubts: vec![ReportedDoubt { kind: DoubtKind::Alike }],
             }),
             budget: Some(ReportedBudget { met: false }),
-            warnings: [doubt(&Doubt::Alike { samples: 3 })]
+            warnings: [doubt(&Doubt::Alike { samples: 3, preprocessed: false })]
                 .into_iter()
                 .chain(whole.warnings.clone())
                 .collect(),
@@ -289,7 +289,7 @@ mod tests {
         let mut kept = whole.clone();
         kept.budget = Some(example::budgeted());
         if let Verdict::Validated(validation) = &mut kept.verdict {
-            validation.doubts.push(Doubt::Alike { samples: 3 });
+            validation.doubts.push(Doubt::Alike { samples: 3, preprocessed: false });
         }
         assert_eq!(serde_json::from_str::<Reported>(&outcome(&kept)).unwrap(), expected);
 

@@ -113,7 +113,7 @@ fn nothing(sensitivity: &Sensitivity) -> &'static str {
     match sensitivity.layers.iter().any(is_known) {
         false => "Nothing in this model was quantized\n",
         true => {
-            "No single layer left float was seen to make the outputs better. Limits such as fourbit quantize --min-sqnr give several layers \
+            "No single layer left float was seen to make the outputs better. Limits such as `.min_sqnr_db` of `fourbit::Quantize` give several layers \
              more bits\n"
         }
     }
@@ -158,7 +158,7 @@ fn summary(sensitivity: &Sensitivity) -> Vec<(String, String)> {
     if untried > 0 {
         let all = sensitivity.layers.len();
         let text = format!(
-            "{}, which a first look promised less of; --layers {all} tries all",
+            "{}, which a first look promised less of; `.layers` {all} tries all",
             words::things(untried, "layer")
         );
         pairs.push(("Not tried".into(), text));
@@ -190,7 +190,7 @@ mod tests {
         for part in [
             "output SQNR 11.0 dB, top-1 drop 3.50 ± 0.75 points",
             "512 samples from test.npz, none of them used for calibration",
-            "1 layer, which a first look promised less of; --layers 3 tries all",
+            "1 layer, which a first look promised less of; `.layers` 3 tries all",
         ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }

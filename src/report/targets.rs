@@ -142,23 +142,28 @@ pub fn checked(checked: &Checked, style: TextStyle) -> String {
     let refused = checked.findings.iter().filter(|finding| finding.refused).count();
     let saturating = checked.findings.iter().filter(|finding| finding.saturates).count();
     let slow = checked.findings.len() - refused - saturating;
-    let mut words = match (checked.quantized, refused) {
+    let mut text = match (checked.quantized, refused) {
         (0, 0) => format!(
             "Nothing in it is quantized, and {} refuses nothing of what was looked at.",
             checked.target
         ),
+        (1, 0) => format!("{} takes its one quantized tensor.", checked.target),
         (count, 0) => format!("{} takes all {count} quantized tensors.", checked.target),
-        (count, refused) => {
-            format!("{} refuses {refused} things in {count} quantized tensors.", checked.target)
-        }
+        (count, refused) => format!(
+            "{} refuses {} in {}.",
+            checked.target,
+            words::things(refused, "thing"),
+            words::things(count, "quantized tensor")
+        ),
     };
     if slow > 0 {
-        words += &format!(" {slow} layers run, but in float.");
+        let verb = if slow == 1 { "runs" } else { "run" };
+        text += &format!(" {} {verb}, but in float.", words::things(slow, "layer"));
     }
     if saturating > 0 {
-        words += &format!(" {saturating} layers may saturate on x86 without VNNI.");
+        text += &format!(" {} may saturate on x86 without VNNI.", words::things(saturating, "layer"));
     }
-    format!("{table}{words}\n")
+    format!("{table}{text}\n")
 }
 
 /// The same for programs, `fourbit.checked`.
@@ -217,7 +222,35 @@ fn either(one: &str, other: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Finding;
     use crate::report::Detail;
+
+    #[test]
+    fn one_thing_is_not_many() {
+        let finding = |refused, saturates| Finding {
+            node: "n".into(),
+            operator: "MatMul".into(),
+            tensor: "w".into(),
+            problem: "why".into(),
+            refused,
+            saturates,
+        };
+        let told = |quantized, findings| {
+            let found = Checked { input: "m.onnx".into(), target: "tract".into(), quantized, findings };
+            checked(&found, TextStyle::default()).lines().last().unwrap_or_default().to_owned()
+        };
+        let one = vec![finding(true, false), finding(false, false), finding(false, true)];
+        let two = one.iter().flat_map(|finding| [finding.clone(), finding.clone()]).collect();
+        assert_eq!(
+            told(1, one),
+            "tract refuses 1 thing in 1 quantized tensor. 1 layer runs, but in float. 1 layer may saturate on x86 without VNNI."
+        );
+        assert_eq!(
+            told(2, two),
+            "tract refuses 2 things in 2 quantized tensors. 2 layers run, but in float. 2 layers may saturate on x86 without VNNI."
+        );
+        assert_eq!(told(1, Vec::new()), "tract takes its one quantized tensor.");
+    }
 
     #[test]
     fn every_target_is_listed() {

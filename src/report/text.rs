@@ -111,7 +111,7 @@ fn held(plan: &Plan) -> Option<(String, String)> {
     let held: Vec<_> = weights.filter(|weight| weight.saturation == Some(Saturation::Avoided)).collect();
     let (lowest, highest) = held.first()?.code_range()?;
     let text = format!(
-        "{lowest} to {highest} in {}, so that kernels of x86 without VNNI do not saturate (--full-range uses all codes)",
+        "{lowest} to {highest} in {}, so that kernels of x86 without VNNI do not saturate (`.full_range` uses all codes)",
         words::things(held.len(), "tensor")
     );
     Some(("8-bit codes".into(), text))
@@ -180,7 +180,7 @@ mod tests {
         let Some(Decision::Weight(weight)) = outcome.plan.decisions.first_mut() else { panic!("weights") };
         weight.saturation = Some(Saturation::Avoided);
         let text = super::outcome(&outcome, TextStyle::default());
-        assert!(text.contains("-64 to 64 in 1 tensor,") && text.contains("--full-range"), "{text}");
+        assert!(text.contains("-64 to 64 in 1 tensor,") && text.contains("`.full_range`"), "{text}");
     }
 
     #[test]

@@ -156,7 +156,7 @@ fn refuse_old_blocks(opset: i64, weight: &WeightDecision) -> Result<()> {
     match blocks && opset < OPSET && weight.spelling != Spelling::MatMulNBits {
         true => Err(Error::invalid(
             format!("tensor {}", weight.tensor),
-            format!("scales by block need opset {OPSET}, and the model stays at {opset} with --opset keep"),
+            format!("scales by block need opset {OPSET}, and the model stays at {opset} with `.opset` keep"),
         )),
         false => Ok(()),
     }

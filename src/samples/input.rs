@@ -201,7 +201,7 @@ impl Input {
         }
         let wanted = element::name(self.dtype);
         let hint = match found {
-            Dtype::Uint8 => "--preprocess FILE says how stored pixels become the input".into(),
+            Dtype::Uint8 => "a file given by `.preprocess` says how stored pixels become the input".into(),
             _ => format!("convert it with .astype(\"{wanted}\")"),
         };
         let expected = format!("{wanted} for input {}", self.name);
@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn types_must_agree() {
         let text = format!("{:?}", input(None).check_type(Dtype::Uint8).unwrap_err());
-        assert!(text.contains("float32") && text.contains("uint8; --preprocess FILE"), "{text}");
+        assert!(text.contains("float32") && text.contains("uint8; a file given by `.preprocess`"), "{text}");
         let text = format!("{:?}", input(None).check_type(Dtype::Double).unwrap_err());
         assert!(text.contains("float64; convert it with .astype"), "{text}");
     }

@@ -50,6 +50,8 @@ pub struct Samples {
     source: Arc<dyn Source>,
     /// Ascending; all where `None`.
     chosen: Option<Vec<usize>>,
+    /// Whether a preprocess file says what pixels become.
+    preprocessed: bool,
 }
 
 /// Where samples come from; adding a kind is one file and one arm of [`Samples::open`].
@@ -126,7 +128,7 @@ impl Samples {
                 (true, _) => pictures::open(path, &inputs, preprocess)?,
                 (false, None) => Arc::new(test_sets::TestSets::open(sets, &inputs)?),
                 (false, Some(preprocess)) => {
-                    let expected = "no --preprocess, since test data sets are ready for the model";
+                    let expected = "no `.preprocess`, since test data sets are ready for the model";
                     let found = preprocess.path().display().to_string();
                     return Err(Error::samples(path, "folder", expected, found));
                 }
@@ -142,7 +144,8 @@ impl Samples {
                 }
             }
         };
-        Ok(Self { path: path.to_owned(), source, chosen: None })
+        let preprocessed = preprocess.is_some_and(|preprocess| preprocess.batch_axis().is_none());
+        Ok(Self { path: path.to_owned(), source, chosen: None, preprocessed })
     }
 
     /// Made-up samples. Floats are standard normal; what indexes a table is below its rows, a mask all ones, positions count
@@ -171,7 +174,7 @@ impl Samples {
     ) -> Result<Self> {
         let inputs = Input::all(model)?;
         let source = Arc::new(synthetic::Synthetic::new(model, &inputs, shapes, size, (count, seed))?);
-        Ok(Self { path: PathBuf::from("synthetic samples"), source, chosen: None })
+        Ok(Self { path: PathBuf::from("synthetic samples"), source, chosen: None, preprocessed: false })
     }
 
     /// Looks for samples beside a model.
@@ -264,6 +267,11 @@ impl Samples {
     /// Whether samples have labels.
     pub fn labelled(&self) -> bool {
         self.source.labelled()
+    }
+
+    /// Whether a preprocess file says what pixels become.
+    pub fn is_preprocessed(&self) -> bool {
+        self.preprocessed
     }
 
     /// Where they are from, for messages and reports.

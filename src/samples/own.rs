@@ -337,7 +337,7 @@ impl Samples {
             }
             Own::Rows(rows) => Arc::new(by_rows(&rows.0, &rows.1, inputs, &path)?),
         };
-        Ok(Self { path, source, chosen: None })
+        Ok(Self { path, source, chosen: None, preprocessed: false })
     }
 }
 

@@ -77,15 +77,16 @@ impl Differences {
         self.tally.score()
     }
 
-    /// What speaks against the samples. `distinct` is how many of them differ from one another.
-    pub fn doubts(&self, distinct: usize) -> Vec<Doubt> {
+    /// What speaks against the samples. `distinct` is how many of them differ from one another; `preprocessed` whether a file says
+    /// what their pixels become.
+    pub fn doubts(&self, distinct: usize, preprocessed: bool) -> Vec<Doubt> {
         let mut doubts = Vec::new();
         if self.nan > 0 {
-            doubts.push(Doubt::NotANumber { samples: self.nan, of: self.samples });
+            doubts.push(Doubt::NotANumber { samples: self.nan, of: self.samples, preprocessed });
         } else if distinct >= FEW && !self.varied {
-            doubts.push(Doubt::Alike { samples: self.samples });
+            doubts.push(Doubt::Alike { samples: self.samples, preprocessed });
         }
-        doubts.extend(self.tally.doubts());
+        doubts.extend(self.tally.doubts(preprocessed));
         doubts
     }
 
@@ -212,7 +213,7 @@ fn summed(
 ) -> Compared {
     let whole = samples.len() + flawed.len();
     let distinct = digests.iter().collect::<HashSet<_>>().len();
-    let mut doubts = differences.doubts(distinct);
+    let mut doubts = differences.doubts(distinct, samples.is_preprocessed());
     let Differences { tally, sums, .. } = differences;
     let classes = samples.classes();
     if !classes.is_empty() && tally.classes() > classes.len() {

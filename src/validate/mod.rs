@@ -20,4 +20,4 @@ pub use parting::partings;
 pub use proof::prove;
 pub use runner::Runner;
 pub use scores::{check_declared, check_labels};
-pub use sound::{loadable, sound};
+pub use sound::{is_quantized, loadable, sound};

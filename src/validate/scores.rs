@@ -98,7 +98,7 @@ impl Tally {
     }
 
     /// What speaks against the labels, or against what the float model was fed.
-    pub fn doubts(&self) -> Vec<Doubt> {
+    pub fn doubts(&self, preprocessed: bool) -> Vec<Doubt> {
         let mut doubts = Vec::new();
         if let Some((output, dims, labels)) = &self.unscored {
             doubts.push(Doubt::Unscored { output: output.clone(), dims: dims.clone(), labels: *labels });
@@ -111,7 +111,7 @@ impl Tally {
             // A handful of samples may miss by accident.
             let sure = share_bound(self.float[0], self.labelled) < least.max(USEFUL);
             if float_top1 <= least && sure {
-                doubts.push(Doubt::Chance { float_top1, chance, rows: self.labelled });
+                doubts.push(Doubt::Chance { float_top1, chance, rows: self.labelled, preprocessed });
             }
         }
         doubts

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use crate::error::{Error, Result};
-use crate::onnx::{Breach, Model, breaches};
+use crate::onnx::proto::GraphProto;
+use crate::onnx::{Breach, Model, bodies, breaches};
 
 /// What the names of operators have in them that a float model does not have.
 const QUANTIZING: &[&str] = &["QuantizeLinear", "DequantizeLinear", "QLinear", "Integer", "NBits"];
@@ -40,6 +41,15 @@ pub fn loadable(quantized: &Model, float: &Model) -> Result<()> {
         )),
         None => Ok(()),
     }
+}
+
+/// Whether a model has operators that a float model does not have.
+pub fn is_quantized(model: &Model) -> bool {
+    fn any(graph: &GraphProto) -> bool {
+        let quantizes = |operator: &str| QUANTIZING.iter().any(|part| operator.contains(part));
+        graph.node.iter().any(|node| quantizes(node.op_type()) || bodies(node).any(any))
+    }
+    any(model.graph())
 }
 
 fn subject(breach: &Breach) -> String {

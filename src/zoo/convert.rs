@@ -199,7 +199,10 @@ impl Drive<'_> {
                 (Some(end), _) => end,
                 (None, Some(timeout)) => {
                     one.running.kill();
-                    End::Failed(format!("took longer than --timeout {}", humantime::format_duration(timeout)))
+                    End::Failed(format!(
+                        "took longer than `.timeout` {}",
+                        humantime::format_duration(timeout)
+                    ))
                 }
                 (None, None) => {
                     at += 1;
@@ -257,11 +260,16 @@ impl Drive<'_> {
     /// Deals with a conversion that is over, as too much memory was taken.
     fn over(&self, one: Active, company: bool, queue: &mut Queue, done: &mut Done) -> Result<()> {
         if one.may_take_less(company) {
-            self.postpone(one, company, "more memory was taken than --memory-limit", queue);
+            self.postpone(one, company, "more memory was taken than `.memory_limit`", queue);
             return Ok(());
         }
         let limit = self.batch.memory_limit.unwrap_or(u64::MAX);
-        self.unable(&one, Status::Failed, format!("took more than the {limit} bytes of --memory-limit"), done)
+        self.unable(
+            &one,
+            Status::Failed,
+            format!("took more than the {limit} bytes of `.memory_limit`"),
+            done,
+        )
     }
 
     fn postpone(&self, one: Active, company: bool, reason: &str, queue: &mut Queue) {

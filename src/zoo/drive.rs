@@ -39,7 +39,7 @@ fn whole(
     if is_same(&batch.source, &batch.out) {
         return Err(Error::options(
             format!("{} is both the source and the output folder", batch.out),
-            "choose another folder with -o",
+            "choose another folder with `.out`",
         ));
     }
     // What is wrong with a source on this machine is told before anything is made in the output folder.

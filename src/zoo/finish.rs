@@ -158,7 +158,7 @@ pub fn merge(place: &Place) -> Result<Summary> {
     let Some(first) = shards.first().cloned() else {
         return Err(wrong(
             "no shard has finished here".into(),
-            "run fourbit batch with --shard 1/N to N/N first",
+            "run the batch with `.shard` 1/N to N/N first",
         ));
     };
     if let Some(other) = shards

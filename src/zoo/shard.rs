@@ -58,7 +58,7 @@ impl Shard {
                 text.trim().parse::<usize>().map_err(|_| {
                     Error::options(
                         format!("the variable {name} is {text:?}, which is no number"),
-                        "set it right, or pass --shard",
+                        "set it right, or give `.shard`",
                     )
                 })
             };
@@ -74,7 +74,7 @@ impl Shard {
             if let Some(count) = number(COUNT)? {
                 return numbered(beside, task, count).map(Some);
             }
-            let of = |name| needed(name, beside, "pass --shard I/N");
+            let of = |name| needed(name, beside, "give `.shard` as I/N");
             let (least, most) = (of("SLURM_ARRAY_TASK_MIN")?, of("SLURM_ARRAY_TASK_MAX")?);
             let count = of("SLURM_ARRAY_TASK_COUNT")?;
             return slurm(task, least, most, count).map(Some);
@@ -83,12 +83,12 @@ impl Shard {
             if let Some(count) = number(COUNT)? {
                 return numbered("AWS_BATCH_JOB_ARRAY_INDEX", index, count).map(Some);
             }
-            let remedy = "pass --shard I/N";
+            let remedy = "give `.shard` as I/N";
             let count = needed("AWS_BATCH_JOB_ARRAY_SIZE", "AWS_BATCH_JOB_ARRAY_INDEX", remedy)?;
             return Self::new(index, count).map(Some);
         }
         if let Some(index) = number("JOB_COMPLETION_INDEX")? {
-            let remedy = "set it to the job's completions, or pass --shard 1/1 to do everything here";
+            let remedy = "set it to the job's completions, or give `.shard` as 1/1 to do everything here";
             let count = needed(COUNT, "JOB_COMPLETION_INDEX", remedy)?;
             return numbered("JOB_COMPLETION_INDEX", index, count).map(Some);
         }
@@ -134,7 +134,7 @@ fn slurm(task: usize, least: usize, most: usize, count: usize) -> Result<Shard> 
             format!(
                 "task {task} of a Slurm array from {least} to {most} with {count} tasks has no clear place"
             ),
-            "number the tasks evenly, as in --array=0-9, or pass --shard I/N",
+            "number the tasks evenly, as in 0-9, or give `.shard` as I/N",
         )
     };
     // One task alone is more often one that is run again than all there ever were.
@@ -143,7 +143,7 @@ fn slurm(task: usize, least: usize, most: usize, count: usize) -> Result<Shard> 
             format!(
                 "task {task} is the only one of its Slurm array, so that it may be one of several, run again"
             ),
-            "set FOURBIT_SHARDS to how many there are in all, or pass --shard I/N (1/1 for everything)",
+            "set FOURBIT_SHARDS to how many there are in all, or give `.shard` as I/N (1/1 for everything)",
         ));
     }
     let (span, place) = most.checked_sub(least).zip(task.checked_sub(least)).ok_or_else(unclear)?;
@@ -251,7 +251,7 @@ mod tests {
             ("1", "3", "1", "3"),
         ] {
             assert!(
-                array(task, least, most, count).unwrap_err().contains("--shard"),
+                array(task, least, most, count).unwrap_err().contains("`.shard`"),
                 "{task} {least} {most}"
             );
         }

@@ -130,7 +130,7 @@ impl Work {
             for name in outputs(&entry.name) {
                 if out.has(&name)? {
                     let problem = format!(
-                        "{name} in the output folder is not of a batch; move it away, or pass --overwrite"
+                        "{name} in the output folder is not of a batch; move it away, or set `.overwrite`"
                     );
                     return Ok(Checked::Unable(problem));
                 }

@@ -80,7 +80,7 @@ fn memory_is_bounded_by_the_largest_tensor_and_not_by_the_model() {
         let bound = 4 * ELEMENTS as u64 * 13 / 10 + (256 << 20);
         assert!(peak < bound, "{peak} of {bound} bytes");
     }
-    assert!(report["verdict"].to_string().contains("--validation"), "{}", report["verdict"]);
+    assert!(report["verdict"].to_string().contains("`.validation`"), "{}", report["verdict"]);
     let side = std::fs::metadata(folder.path().join("q.onnx.data")).expect("the side file").len();
     let main = std::fs::metadata(&output).expect("the file").len();
     assert_eq!(report["sizes"]["after"].as_u64(), Some(main + side));

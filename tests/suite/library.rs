@@ -170,6 +170,7 @@ fn errors_say_of_what_kind_and_of_which_file() {
     assert_eq!((error.kind(), error.file()), (ErrorKind::Model, Some(path.as_path())));
     let error = Quantize::new(WAVES).output(&path).precision(Precision::W4).run().unwrap_err();
     assert_eq!((error.kind(), error.file()), (ErrorKind::File, Some(path.as_path())));
+    assert!(error.to_string().ends_with("exists; set `.overwrite` to replace it"), "{error}");
 }
 
 /// Stops at the step `at`.

@@ -300,9 +300,14 @@ fn nothing_quantized_is_an_exit_code_and_no_file() {
     let (code, written, said) = run(&["--exclude", "*"]);
     assert_eq!((code, written), (Some(6), false), "{said}");
     assert!(said.contains("--exclude asked for"), "{said}");
-    let (code, written, said) = run(&["--include", "head*"]);
+    let (code, written, said) = run(&["--include", "head*", "--report", "r.txt", "--report", "r.json"]);
     assert_eq!((code, written), (Some(0), true), "{said}");
     assert!(said.contains("only 1 of 2 weight tensors") && said.contains("--include asked for"), "{said}");
+    // People read flags, programs the library's own words.
+    let report = |name| std::fs::read_to_string(folder.path().join(name)).expect("a report");
+    assert!(
+        report("r.txt").contains("--include asked for") && report("r.json").contains("`.include` asked for")
+    );
     for (option, pattern, near) in [
         ("--exclude", "fc.wieght", "fc.weight"),
         ("--include", "haed*", "head.weight"),

@@ -196,7 +196,7 @@ fn a_model_that_needs_no_4_bit_types_keeps_its_versions() {
     let odd = Options { granularity: Granularity::Block(24), ..blocks.clone() };
     assert!(error(odd).contains("block:24"));
     let plain = Options { matmul_nbits: false, ..blocks };
-    assert!(error(plain).contains("--matmul-nbits"), "the way out is named");
+    assert!(error(plain).contains("`.matmul_nbits`"), "the way out is named");
 }
 
 #[test]

@@ -184,6 +184,39 @@ fn an_existing_output_is_kept_unless_asked() {
 }
 
 #[test]
+fn swapped_models_are_told_so() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [input, output] =
+        [model(), folder.path().join("q.onnx")].map(|path| path.to_string_lossy().into_owned());
+    let done = fourbit(&["quantize", &input, "--precision", "w4", "--opset", "21", "-o", &output]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let swapped = fourbit(&["validate", &output, &input]);
+    let told = String::from_utf8_lossy(&swapped.stderr).into_owned();
+    assert_eq!(
+        (swapped.status.code(), told.trim()),
+        (Some(1), "error: the first model is already quantized; the order is FLOAT QUANTIZED")
+    );
+    assert!(fourbit(&["validate", &input, &output]).status.success());
+}
+
+#[test]
+fn weights_that_are_too_small_are_told_with_the_flag() {
+    let mut graph = GraphBuilder::new(21);
+    let x = graph.input("x", &[1, 3]);
+    let (w, bias) = (graph.weights("w", &[3, 4]), graph.weights("bias", &[64, 4]));
+    let product = graph.node("MatMul", &[&x, &w], &[]);
+    let y = graph.node("Add", &[&product, &bias], &[]);
+    graph.output(&y);
+    let small = fourbit::onnx::encode(&graph.model());
+    refuses(
+        Some(&small),
+        &["quantize", "m.onnx", "--precision", "w4"],
+        6,
+        &["fewer than 16", "set --min-elements, now 16"],
+    );
+}
+
+#[test]
 fn the_report_has_what_it_promises() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let input = model().to_string_lossy().into_owned();

@@ -128,11 +128,11 @@ pub fn run(
     common: &Common,
     context: &Context,
 ) -> Result<ExitCode> {
-    let voice = Voice::new(common);
+    let voice = Voice::new(common, context.spelling.clone());
     if let Some(out) = &args.merge {
         let out = Place::parse(out)?;
         let summary = batch::merge(&out)?;
-        written(&out, &summary)?;
+        written(&out, &summary, context)?;
         return ended(&summary, false, common, context, &voice);
     }
     let (Some(source), Some(out)) = (&args.source, &args.output) else {
@@ -183,7 +183,7 @@ pub fn run(
         return Ok(ExitCode::from(INTERRUPTED));
     };
     if shard.is_whole() {
-        written(&batch.out, &summary)?;
+        written(&batch.out, &summary, context)?;
     } else {
         let merge = format!("fourbit batch --merge {}", batch.out);
         let message = format!("shard {shard} is done; when all are, {merge} writes the summary");
@@ -192,10 +192,10 @@ pub fn run(
     ended(&summary, asked.is_some(), common, context, &voice)
 }
 
-/// Writes the summaries.
-fn written(out: &Place, summary: &Summary) -> Result<()> {
+/// Writes the summaries: flags stand for settings in what people read.
+fn written(out: &Place, summary: &Summary, context: &Context) -> Result<()> {
     let files = [
-        ("summary.html", batch::page(summary)),
+        ("summary.html", context.spelling.spelled(&batch::page(summary)).into_owned()),
         ("summary.csv", batch::csv(summary)),
         ("summary.json", data::summary(summary)),
     ];

@@ -10,6 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use crate::api::batch::{Event, Listener, Totals};
 use crate::api::program::plain;
 use crate::cli::common::{Common, Format};
+use crate::cli::spelling::Spelling;
 use crate::cli::terminal::visible;
 
 /// Time between two movements of a bar.
@@ -20,6 +21,7 @@ pub struct Voice {
     json: bool,
     quiet: bool,
     bars: bool,
+    spelling: Spelling,
     screen: Mutex<Screen>,
 }
 
@@ -35,10 +37,10 @@ struct Screen {
 
 impl Voice {
     /// Speaks as the flags ask for.
-    pub fn new(common: &Common) -> Self {
+    pub fn new(common: &Common, spelling: Spelling) -> Self {
         let json = common.format == Format::Json;
         let bars = !json && !common.quiet && io::stderr().is_terminal();
-        Self { json, quiet: common.quiet, bars, screen: Mutex::default() }
+        Self { json, quiet: common.quiet, bars, spelling, screen: Mutex::default() }
     }
 
     fn screen(&self) -> MutexGuard<'_, Screen> {
@@ -143,7 +145,7 @@ impl Listener for Voice {
         }
         let Some(line) = plain::event(event).filter(|_| !self.quiet) else { return };
         // Nobody is left to tell when this fails.
-        let print = || drop(writeln!(io::stderr(), "{}", visible(&line)));
+        let print = || drop(writeln!(io::stderr(), "{}", visible(&self.spelling.spelled(&line))));
         match self.bars {
             true => self.screen().all.suspend(print),
             false => print(),

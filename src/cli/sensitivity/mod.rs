@@ -75,7 +75,7 @@ pub fn run(args: &Args, matches: Option<&ArgMatches>, context: &Context) -> Resu
     if let Some(conversion) = matches.and_then(|matches| again("quantize", matches)) {
         commands(&mut found, &conversion);
     }
-    reports.write(&found)?;
+    reports.write(&context.spelling.report(&found))?;
     context.show(&found)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 /// A runtime, and the forms of quantized models that it takes.
 #[derive(Debug)]
 pub struct Target {
-    /// As `--target` calls it.
+    /// As [`Target::named`] takes it.
     pub name: &'static str,
     /// The runtime in words.
     pub runtime: &'static str,

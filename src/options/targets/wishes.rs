@@ -96,7 +96,7 @@ impl Wishes {
         let refuse = |asked: String, takes: String| {
             Err(Error::options(
                 format!("the target {} takes no {asked}", target.name),
-                format!("it takes {takes}; fourbit targets shows all that each target takes"),
+                format!("it takes {takes}; `fourbit::TARGETS` shows all that each target takes"),
             ))
         };
         options.opset.check(options.storage)?;
@@ -145,10 +145,16 @@ impl Wishes {
             return refuse(format!("scales by {} with these types", options.granularity), takes.join("; "));
         }
         if self.symmetric_weights == Some(false) && !target.takes(|form| form.zero_points) {
-            return refuse("zero points of weights".into(), "--symmetric-weights=true".into());
+            return refuse(
+                "zero points of weights".into(),
+                "zero points of 0, as with `.symmetric_weights`".into(),
+            );
         }
         if self.symmetric_activations == Some(false) && !target.takes(|form| form.activation_zero_points) {
-            return refuse("zero points of activations".into(), "--symmetric-activations=true".into());
+            return refuse(
+                "zero points of activations".into(),
+                "zero points of 0, as with `.symmetric_activations`".into(),
+            );
         }
         self.check_rest(target, options, refuse)
     }
@@ -161,12 +167,15 @@ impl Wishes {
     ) -> Result<()> {
         if !target.biases.contains(&options.bias) {
             let all: Vec<&str> = target.biases.iter().map(|bias| bias.name()).collect();
-            return refuse(format!("{} biases", options.bias.name()), format!("--bias {}", all.join(" or ")));
+            return refuse(
+                format!("{} biases", options.bias.name()),
+                format!("`.bias` {}", all.join(" or ")),
+            );
         }
         let dual = self.dual.keys != Keys::None || !self.dual.layers.is_empty();
         if dual && !target.dual.contains(&self.dual.spelling) {
             let all: Vec<String> =
-                target.dual.iter().map(|spelling| format!("--dual-spelling {}", spelling.name())).collect();
+                target.dual.iter().map(|spelling| format!("`.dual.spelling` {}", spelling.name())).collect();
             let takes = if all.is_empty() { "one tensor a layer".to_owned() } else { all.join(" or ") };
             return refuse(format!("dual weights spelled {}", self.dual.spelling.name()), takes);
         }
@@ -183,7 +192,7 @@ impl Wishes {
             }
             Opset::Keep if target.contrib == Contrib::No && options.storage == Storage::Packed => {
                 return refuse(
-                    "onnxruntime's own operators, which --opset keep may need".into(),
+                    "onnxruntime's own operators, which `.opset` keep may need".into(),
                     "opset 21".into(),
                 );
             }
@@ -193,7 +202,7 @@ impl Wishes {
         if options.symmetric_weights && unsigned {
             return Err(Error::options(
                 "unsigned weights have zero points other than 0",
-                "choose --weights int4, or leave --symmetric-weights out",
+                "choose `.weights` int4, or leave `.symmetric_weights` out",
             ));
         }
         let unsigned = options.activations.is_some_and(|code_type| !code_type.is_signed());
@@ -201,7 +210,7 @@ impl Wishes {
             let what = if unsigned { "unsigned activations" } else { "two terms of activations" };
             return Err(Error::options(
                 format!("{what} have zero points other than 0"),
-                "choose --activations int8, or leave --symmetric-activations out",
+                "choose `.activations` int8, or leave `.symmetric_activations` out",
             ));
         }
         Ok(())

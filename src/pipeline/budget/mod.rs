@@ -47,8 +47,8 @@ pub(super) fn keep(task: &Task, clock: &mut Clock, progress: &dyn Progress) -> R
     let budget = task.options.budget;
     if budget.max_drop.is_some() && !task.samples.labelled() {
         return Err(Error::options(
-            "--max-drop counts right answers, and the calibration samples have no labels",
-            "give labelled samples, or --min-sqnr",
+            "`.max_drop` counts right answers, and the calibration samples have no labels",
+            "give labelled samples, or limit `.min_sqnr_db`",
         ));
     }
     let (held, fit) = task.samples.split(task.samples.len() / HELD_BACK, task.seed.wrapping_add(1));

@@ -20,7 +20,7 @@ use crate::progress::Progress;
 use crate::rewrite::{Dialect, calibrated, lower};
 use crate::runtime::{Fault, Session, faults, is_widened};
 use crate::samples::{Preprocess, SampleSet, Samples};
-use crate::validate::{Compared, compare, loadable, prove, sound};
+use crate::validate::{Compared, compare, is_quantized, loadable, prove, sound};
 use second::Files;
 
 /// Random samples that stand in where there are none: enough to see that the file runs.
@@ -95,12 +95,12 @@ fn too_large(float: &Model) -> String {
     let bytes = float_bytes(float);
     if bytes <= LARGE_WITHOUT_SAMPLES {
         let count = nodes(float.graph());
-        let all_the_same = "every code and scale in the file was compared with the plan; --validation SAMPLES runs both models all the same";
+        let all_the_same = "every code and scale in the file was compared with the plan; on samples given by `.validation` both models run all the same";
         return format!("preparing {count} nodes to run them would take long; {all_the_same}");
     }
     format!(
         "running {:.1} GB of float weights beside the quantized ones would take about {:.0} GB of memory; \
-         every code and scale in the file was compared with the plan; --validation SAMPLES runs both models all the same",
+         every code and scale in the file was compared with the plan; on samples given by `.validation` both models run all the same",
         gigabytes(bytes),
         gigabytes(RUN_BYTES * bytes).ceil()
     )
@@ -137,6 +137,10 @@ pub fn validate(files: &Comparison, progress: &dyn Progress) -> Result<Verdict> 
     }
     let model = onnx::read(files.float)?;
     let written = onnx::read(files.quantized)?;
+    if is_quantized(&model) && !is_quantized(&written) {
+        let order = "the order is FLOAT QUANTIZED";
+        return Err(Error::options("the first model is already quantized", order));
+    }
     loadable(&written, &model).map_err(|error| error.of(files.quantized))?;
     let (model, faults) = runnable(model);
     let mark = calibrated(&written.proto);
@@ -291,7 +295,7 @@ fn run_sized(
     let sizes: Vec<String> =
         samples.get(0)?.inputs.iter().map(|input| format!("{} {:?}", input.name(), input.dims)).collect();
     Ok(Err(format!(
-        "{problem} (on made-up samples, {}; --sample-shape says other dimensions)",
+        "{problem} (on made-up samples, {}; `.sample_shape` says other dimensions)",
         sizes.join(", ")
     )))
 }

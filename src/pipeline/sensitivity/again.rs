@@ -1,4 +1,4 @@
-//! Plans with one layer left float: what a conversion with `--exclude` would come to. There is one definition, this one:
+//! Plans with one layer left float: what a conversion with `exclude` would come to. There is one definition, this one:
 //! weights of later layers are solved anew, on the inputs that the network without this layer's errors gives.
 
 use crate::analyse::analyse;
@@ -41,7 +41,7 @@ impl Again<'_> {
     }
 }
 
-/// The pattern of `--exclude` for `tensor`.
+/// The pattern of `exclude` for `tensor`.
 pub(super) fn pattern(tensor: &str) -> String {
     Globs::typed(tensor)
 }

@@ -100,7 +100,7 @@ fn too_few(samples: &Samples) -> Error {
             samples.path().display()
         ),
         format!(
-            "give {FEWEST} at least with --validation, better some hundred; or {} calibration samples, of which a third is held back",
+            "give {FEWEST} at least by `.validation`, better some hundred; or {} calibration samples, of which a third is held back",
             FEWEST * HELD_BACK
         ),
     )

@@ -67,7 +67,7 @@ pub fn sensitivity(job: &Job, effort: Effort, progress: &dyn Progress) -> Result
     if validation.is_none() && job.calibration.is_none() && beside.calibration.is_none() {
         return Err(Error::options(
             "sensitivity needs samples to run the model on",
-            "pass --calibration FILE, or --validation FILE",
+            "give samples by `.calibration` or `.validation`",
         ));
     }
     let mut divided = None;
@@ -93,7 +93,7 @@ pub fn sensitivity(job: &Job, effort: Effort, progress: &dyn Progress) -> Result
         (None, None) => {
             return Err(Error::options(
                 "sensitivity needs samples, and those beside the model are not used, since it is large",
-                "pass --calibration FILE, or --validation FILE",
+                "give samples by `.calibration` or `.validation`",
             ));
         }
     };
@@ -106,7 +106,7 @@ pub fn sensitivity(job: &Job, effort: Effort, progress: &dyn Progress) -> Result
 fn unable(problem: &str) -> Error {
     Error::options(
         format!("the layers cannot be measured, since this model cannot be run: {problem}"),
-        "fourbit inspect lists what stands in the way; export the model without it",
+        "`fourbit::inspect` lists what stands in the way; export the model without it",
     )
 }
 

@@ -30,7 +30,7 @@ pub struct Checked {
     pub target: String,
     /// How many reads of quantized constants and activations were looked at.
     pub quantized: usize,
-    /// In graph order, the model as a whole first.
+    /// What breaks the definitions of operators, then what the target objects to: each in graph order, the model as a whole first.
     pub findings: Vec<Finding>,
 }
 

@@ -17,11 +17,15 @@ pub enum Doubt {
         chance: f64,
         /// Labelled rows.
         rows: usize,
+        /// Whether a preprocess file says what pixels become.
+        preprocessed: bool,
     },
     /// The float model's outputs are the same on all samples, and the samples are not.
     Alike {
         /// Samples.
         samples: usize,
+        /// Whether a preprocess file says what pixels become.
+        preprocessed: bool,
     },
     /// Outputs of the float model hold NaN, which is compared with nothing.
     NotANumber {
@@ -29,6 +33,8 @@ pub enum Doubt {
         samples: usize,
         /// Samples in all.
         of: usize,
+        /// Whether a preprocess file says what pixels become.
+        preprocessed: bool,
     },
     /// The labels were not used: the first output is no row of class scores for each of them.
     Unscored {
@@ -168,9 +174,9 @@ mod tests {
         let overlap = Overlap { samples: 1, of: 2, exact: true };
         let judges = ["tract".into(), "onnxruntime".into()];
         let doubts = [
-            Doubt::Chance { float_top1: 0.1, chance: 0.1, rows: 10 },
-            Doubt::Alike { samples: 2 },
-            Doubt::NotANumber { samples: 1, of: 2 },
+            Doubt::Chance { float_top1: 0.1, chance: 0.1, rows: 10, preprocessed: true },
+            Doubt::Alike { samples: 2, preprocessed: false },
+            Doubt::NotANumber { samples: 1, of: 2, preprocessed: false },
             Doubt::Unscored { output: "y".into(), dims: vec![1], labels: 1 },
             Doubt::FewerFolders { folders: 1, classes: 2 },
             Doubt::OrderOfFolders { folders: ["2".into(), "10".into()] },

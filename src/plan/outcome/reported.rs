@@ -8,7 +8,7 @@ use crate::options::CodeType;
 /// How a warning begins that little was quantized. A batch repeats such warnings as remarks.
 pub const LITTLE_QUANTIZED: &str = "only";
 /// How a warning begins that a limit on the drop is not shown to be kept. A batch repeats such warnings as remarks.
-pub const DROP_UNSHOWN: &str = "--max-drop";
+pub const DROP_UNSHOWN: &str = "`.max_drop`";
 
 /// The fields of a `fourbit.report` that a batch reads; the report has more. Every field has to be there, those that may be null
 /// too: a field of another name is an error, and no default takes its place.

@@ -176,7 +176,7 @@ mod tests {
         for (opset, operator) in [(7, "ATen"), (7, "Celu"), (7, "NoSuchThing"), (10, "ImageScaler")] {
             let message = refused(opset, operator, &[]);
             assert!(message.contains(operator) && message.contains("opset 21"), "{message}");
-            assert!(message.contains("--opset keep") && message.contains(&format!("opset {opset}")));
+            assert!(message.contains("`.opset` keep") && message.contains(&format!("opset {opset}")));
         }
         assert!(refused(8, "Scan", &[]).contains("Scan"));
         assert!(refused(7, "BatchNormalization", &[attr::int("spatial", 0)]).contains("BatchNorm"));

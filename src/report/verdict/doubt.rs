@@ -7,8 +7,13 @@ use crate::report::words;
 /// Samples that are named one by one.
 const NAMED: usize = 5;
 /// What to look at where the float model does not know what it is shown.
-const LOOK: &str =
-    "check divide_by, mean, std and channel_order in the preprocess file, and the order of the labels";
+fn look(preprocessed: bool) -> &'static str {
+    match preprocessed {
+        true => "check divide_by, mean, std and channel_order in the preprocess file",
+        false => "check that the samples are scaled and laid out as in training",
+    }
+}
+
 const NOTHING: &str = "Until then the drop below means nothing";
 
 /// What stands against the figures of a judgement, one sentence or two each.
@@ -22,21 +27,25 @@ pub(in crate::report) fn doubts(verdict: &Verdict) -> Vec<String> {
 pub(in crate::report) fn doubt(doubt: &Doubt) -> String {
     let count = |count: &usize| words::count(*count as u64);
     match doubt {
-        Doubt::Chance { float_top1, chance, rows } => format!(
-            "the float model itself is right on {} of {} labelled samples, and guessing is on {}: {LOOK}. {NOTHING}",
+        Doubt::Chance { float_top1, chance, rows, preprocessed } => format!(
+            "the float model itself is right on {} of {} labelled samples, and guessing is on {}: {}, and the order of the \
+             labels. {NOTHING}",
             words::percent(*float_top1),
             count(rows),
-            words::percent(*chance)
+            words::percent(*chance),
+            look(*preprocessed)
         ),
-        Doubt::Alike { samples } => format!(
-            "the float model gives the same outputs on all {} samples, and the samples differ: {LOOK}. {NOTHING}",
-            count(samples)
-        ),
-        Doubt::NotANumber { samples, of } => format!(
-            "the float model gives NaN on {} of {} samples: these values are compared with nothing. Check the values \
-             of the samples, and divide_by, mean and std in the preprocess file",
+        Doubt::Alike { samples, preprocessed } => format!(
+            "the float model gives the same outputs on all {} samples, and the samples differ: {}. {NOTHING}",
             count(samples),
-            count(of)
+            look(*preprocessed)
+        ),
+        Doubt::NotANumber { samples, of, preprocessed } => format!(
+            "the float model gives NaN on {} of {} samples: these values are compared with nothing. Check the values \
+             of the samples{}",
+            count(samples),
+            count(of),
+            if *preprocessed { ", and divide_by, mean and std in the preprocess file" } else { "" }
         ),
         Doubt::Unscored { output, dims, labels } => format!(
             "labels were not used: the first output, {output}, has the shape {dims:?}, which is no row of class scores for \
@@ -45,12 +54,12 @@ pub(in crate::report) fn doubt(doubt: &Doubt) -> String {
         ),
         Doubt::FewerFolders { folders, classes } => format!(
             "the samples lie in {} and the model has {} classes: the order of the folders is taken for the index of \
-             the class (-v lists them). If that is wrong, put a labels.csv (file,label) into the folder",
+             the class (`fourbit::Detail::Full` lists them). If that is wrong, put a labels.csv (file,label) into the folder",
             words::things(*folders, "class folder"),
             count(classes)
         ),
         Doubt::OrderOfFolders { folders: [one, other] } => format!(
-            "class folder {one} comes before {other}, by the number (-v lists the indices); torchvision's ImageFolder sorts names \
+            "class folder {one} comes before {other}, by the number (`fourbit::Detail::Full` lists the indices); torchvision's ImageFolder sorts names \
              as text, {other} before {one}. If the model was trained so, put a labels.csv (file,label) into the folder"
         ),
         Doubt::Edge { values, reason } => {
@@ -100,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_doubt_says_what_to_check() {
-        let chance = doubt(&Doubt::Chance { float_top1: 0.095, chance: 0.1, rows: 200 });
+        let chance = doubt(&Doubt::Chance { float_top1: 0.095, chance: 0.1, rows: 200, preprocessed: true });
         for part in [
             "9.50 % of 200",
             "10.00 %",
@@ -109,6 +118,14 @@ mod tests {
             "means nothing",
         ] {
             assert!(chance.contains(part), "{part} in {chance}");
+        }
+        for blind in [
+            Doubt::Chance { float_top1: 0.095, chance: 0.1, rows: 200, preprocessed: false },
+            Doubt::Alike { samples: 8, preprocessed: false },
+            Doubt::NotANumber { samples: 1, of: 8, preprocessed: false },
+        ] {
+            let text = doubt(&blind);
+            assert!(text.to_lowercase().contains("check") && !text.contains("preprocess"), "{text}");
         }
         let flaw = |at: usize| Flawed {
             sample: format!("sample {at}"),

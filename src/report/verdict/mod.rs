@@ -45,7 +45,10 @@ impl TextStyle {
             let rest = &validation.outputs[shown..];
             let broken: u64 = rest.iter().map(|output| output.broken).sum();
             let note = if broken == 0 { String::new() } else { format!(", {broken} values not finite") };
-            pairs.push(("More outputs".into(), format!("{}{note}; -v lists them", rest.len())));
+            pairs.push((
+                "More outputs".into(),
+                format!("{}{note}; `fourbit::Detail::Full` lists them", rest.len()),
+            ));
         }
         if let Some(second) = validation.second.as_ref().filter(|second| second.judge != validation.judge) {
             pairs.push(("Cross-check".into(), second::opinion(second, self.full())));

@@ -36,7 +36,10 @@ fn figures(found: &Figures, full: bool) -> String {
         name + &difference(output)
     }));
     if found.outputs.len() > shown {
-        parts.push(format!("{} more outputs, which -v lists", found.outputs.len() - shown));
+        parts.push(format!(
+            "{} more outputs, which `fourbit::Detail::Full` lists",
+            found.outputs.len() - shown
+        ));
     }
     parts.join("; ")
 }

@@ -83,6 +83,6 @@ fn below_opset_21_the_runtimes_own_operators_are_written_and_blocks_refused() {
         blocks.terms[0].scales = vec![0.5; blocks.dims.iter().product::<i64>() as usize];
         blocks.terms[0].zero_points = vec![0; blocks.terms[0].scales.len()];
         let found = problem(&model, vec![Decision::Weight(blocks)]);
-        assert!(found.contains("tensor w") && found.contains("--opset keep"), "{found}");
+        assert!(found.contains("tensor w") && found.contains("`.opset` keep"), "{found}");
     }
 }

@@ -148,7 +148,7 @@ impl Feed {
             Some(preprocess) => {
                 if array.dtype != Dtype::Uint8 {
                     let found = format!(
-                        "{}; what is ready for the model needs no --preprocess",
+                        "{}; what is ready for the model needs no `.preprocess`",
                         element::name(array.dtype as i32)
                     );
                     return Err(Error::samples(path, place, "uint8 pixels to preprocess", found));
@@ -225,8 +225,7 @@ fn wanted(path: &Path, keys: &[String], inputs: &[Input], preprocess: Option<&Pr
             (false, [other]) if names.len() == 1 => format!("; rename {other} to {missing}"),
             (false, [_, ..]) if names.len() == 1 => format!("; {OTHER_KEYS}"),
             (false, [_, ..]) if others.iter().all(|key| names.contains(key)) => {
-                "; where outputs feed the others from call to call, --state OUTPUT:INPUT says which"
-                    .to_owned()
+                "; where outputs feed the others from call to call, `.state` says which".to_owned()
             }
             _ => String::new(),
         };

@@ -45,7 +45,7 @@ impl Pictures {
             return Err(Error::samples(folder, "folder", expected, "none"));
         }
         let Some(preprocess) = preprocess else {
-            let expected = "--preprocess FILE, which says how pictures become the input";
+            let expected = "a file given by `.preprocess`, which says how pictures become the input";
             return Err(Error::samples(folder, "folder", expected, "none"));
         };
         let [input] = inputs else {
@@ -242,6 +242,6 @@ mod tests {
         std::fs::write(folder.path().join("1.jpg"), [0xff, 0xd8, 0xff, 0xe0, 0, 16]).unwrap();
         assert!(open(folder.path(), &[1, 1, 2, 3]).unwrap_err().to_string().contains("1.jpg"));
         let error = Pictures::open(folder.path(), &inputs(&[1]), None).unwrap_err().to_string();
-        assert!(error.contains("--preprocess"), "{error}");
+        assert!(error.contains("`.preprocess`"), "{error}");
     }
 }

@@ -46,7 +46,7 @@ impl Synthetic {
         {
             let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
             return Err(Error::options(
-                format!("--sample-shape {name}: there is no input of this name"),
+                format!("`.sample_shape` {name}: there is no input of this name"),
                 format!("the inputs are {}", names.join(", ")),
             ));
         }
@@ -90,7 +90,7 @@ impl Source for Synthetic {
 /// The type and shape to make up.
 fn shape(input: &Input, shapes: &[(String, Vec<i64>)], sizes: &mut Sizes) -> Result<(Dtype, Vec<i64>)> {
     let refuse = |problem: String| Err(Error::invalid(format!("input {}", input.name), problem));
-    let give = "give samples of the real thing, or all dimensions with --sample-shape";
+    let give = "give samples of the real thing, or all dimensions by `.sample_shape`";
     let asked = shapes.iter().find(|(name, _)| *name == input.name).map(|(_, dims)| dims.clone());
     let dims = match (asked, &input.dims) {
         (Some(asked), dims) => {
@@ -100,7 +100,7 @@ fn shape(input: &Input, shapes: &[(String, Vec<i64>)], sizes: &mut Sizes) -> Res
                 .is_none_or(|dims| dims.len() == asked.len() && dims.iter().zip(&asked).all(fits));
             if !all || asked.iter().any(|&size| size < 0) {
                 return Err(Error::options(
-                    format!("--sample-shape {}: {asked:?} does not fit {}", input.name, input.shape()),
+                    format!("`.sample_shape` {}: {asked:?} does not fit {}", input.name, input.shape()),
                     "give a size for each dimension",
                 ));
             }
@@ -168,7 +168,7 @@ mod tests {
     fn what_is_not_known_is_named() {
         let open = Input { dims: None, ..input("x", Dtype::Float, &[]) };
         let error = made(&[open], 1, 0).unwrap_err().to_string();
-        assert!(error.contains("input x") && error.contains("--sample-shape"), "{error}");
+        assert!(error.contains("input x") && error.contains("`.sample_shape`"), "{error}");
         let huge = input("x", Dtype::Float, &[Dim::Fixed(usize::MAX), Dim::Fixed(2)]);
         assert!(made(&[huge], 1, 0).is_err());
         assert!(made(&[input("x", Dtype::String, &[])], 1, 0).is_err());

@@ -19,7 +19,7 @@ impl Matches {
             None => Ok(matches),
             Some(at) => Err(Error::options(
                 format!("no layer that can be quantized matches {:?}", patterns[at]),
-                "fourbit inspect -v lists tensors and nodes",
+                "`fourbit::inspect` with `fourbit::Detail::Full` lists tensors and nodes",
             )),
         }
     }

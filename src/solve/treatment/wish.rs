@@ -145,7 +145,7 @@ impl Wish {
                     "the input of {} is to have two terms, which {} does not take",
                     site.tensor, target.name
                 ),
-                "fourbit targets shows what each target takes",
+                "`fourbit::TARGETS` shows what each target takes",
             ));
         }
         let obstacle = |partition: Partition, activation: Option<CodeType>| {
@@ -210,7 +210,7 @@ impl Wish {
         if self.dual == Some(true) {
             return Err(Error::options(
                 format!("{} is to be dual, but stays float, as {why}", site.tensor),
-                "fourbit targets shows what each target takes",
+                "`fourbit::TARGETS` shows what each target takes",
             ));
         }
         (self.weights, self.activation) = (None, None);
@@ -232,7 +232,7 @@ impl Wish {
                     target.name,
                     self.spelling.name()
                 ),
-                "fourbit targets shows what each target takes",
+                "`fourbit::TARGETS` shows what each target takes",
             ));
         }
         self.dual = Some(false);

@@ -33,7 +33,7 @@ impl Destination {
         if !address.is_listable() {
             return Err(Error::options(
                 format!("{address}: a web server only gives files"),
-                "choose a folder of this machine with -o, or a bucket as in s3://bucket/prefix",
+                "choose a folder of this machine with `.out`, or a bucket as in s3://bucket/prefix",
             ));
         }
         Ok(Self { remote: Remote::open(address, halt)?, listing: Mutex::new(None) })

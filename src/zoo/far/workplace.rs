@@ -50,8 +50,8 @@ impl Workplace {
         };
         let mut locks = Vec::new();
         for (file, folder, option) in [
-            near.map(|root| (root.join(own(&format!("shards/{label}.lock"))), root, "-o")),
-            work.map(|work| (work.join(format!("fourbit-{label}.lock")), work, "--work")),
+            near.map(|root| (root.join(own(&format!("shards/{label}.lock"))), root, "`.out`")),
+            work.map(|work| (work.join(format!("fourbit-{label}.lock")), work, "`.work`")),
         ]
         .into_iter()
         .flatten()

@@ -45,12 +45,12 @@ pub fn lock(site: Site, batch: &Batch, listener: &dyn Listener, stop: &AtomicBoo
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let problem = format!("another fourbit batch is at work on {}", site.folder.display());
+        let problem = format!("another batch is at work on {}", site.folder.display());
         let Some(left) = batch.wait.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) else {
             return Err(Error::options(
                 problem,
                 format!(
-                    "wait for it, have this one wait with --wait 3m if it was ended on another machine just now, or \
+                    "wait for it, have this one wait, as with `.wait` 3m, if it was ended on another machine just now, or \
                      choose another folder with {}",
                     site.option
                 ),
@@ -109,14 +109,14 @@ mod tests {
         let (never, notes) = (AtomicBool::new(false), Notes::default());
         let of = |index: u32, wait, stop: &AtomicBool| {
             let file = folder.path().join(format!("locks/{index}.lock"));
-            let site = Site { file: &file, folder: folder.path(), option: "-o" };
+            let site = Site { file: &file, folder: folder.path(), option: "`.out`" };
             lock(site, &batch(folder.path(), wait), &notes, stop)
         };
         let (none, long) = (Duration::ZERO, Duration::from_secs(60));
         let held = of(0, none, &never).unwrap().unwrap();
         assert!(of(1, none, &never).unwrap().is_some(), "another shard is other work");
         let error = of(0, none, &never).unwrap_err().to_string();
-        assert!(error.contains("another fourbit batch") && error.contains("--wait"), "{error}");
+        assert!(error.contains("another batch") && error.contains("`.wait`"), "{error}");
         assert!(of(0, Duration::from_millis(1), &never).is_err());
         assert!(of(0, long, &AtomicBool::new(true)).unwrap().is_none());
         std::thread::scope(|scope| {

@@ -80,7 +80,7 @@ impl Source {
     pub fn single(source: &str) -> Error {
         Error::options(
             format!("{source} is a single model"),
-            "convert it with fourbit quantize, or give the folder that it lies in",
+            "convert it with `fourbit::Quantize`, or give the folder that it lies in",
         )
     }
 

@@ -4,6 +4,7 @@
 
 mod circles;
 mod scanner;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fs;

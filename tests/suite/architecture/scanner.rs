@@ -2,9 +2,15 @@
 
 /// Identifiers and single signs, without comments, literals and what is under `#[cfg(test)]`.
 pub fn tokens(source: &str) -> Vec<String> {
-    without_tests(lex(source))
+    without_tests(lex(source)).into_iter().filter(|token| !token.starts_with('"')).collect()
 }
 
+/// The strings of the source, as they are written there, without what is under `#[cfg(test)]`.
+pub fn strings(source: &str) -> Vec<String> {
+    without_tests(lex(source)).iter().filter_map(|token| token.strip_prefix('"')).map(str::to_owned).collect()
+}
+
+/// Identifiers and single signs; strings with a quote in front.
 fn lex(source: &str) -> Vec<String> {
     let text: Vec<char> = source.chars().collect();
     let at = |index: usize| text.get(index).copied().unwrap_or('\0');
@@ -30,7 +36,9 @@ fn lex(source: &str) -> Vec<String> {
                 }
             }
         } else if sign == '"' {
+            let start = index;
             index = after_string(&text, index);
+            tokens.push(text[start..index - 1].iter().collect());
         } else if sign == '\'' && (at(index + 1) == '\\' || at(index + 2) == '\'') {
             index += if at(index + 1) == '\\' { 3 } else { 2 };
             while index < text.len() && text[index] != '\'' {
@@ -45,7 +53,9 @@ fn lex(source: &str) -> Vec<String> {
             let word: String = text[start..index].iter().collect();
             let hashes = text[index..].iter().take_while(|sign| **sign == '#').count();
             if matches!(word.as_str(), "r" | "br" | "cr") && at(index + hashes) == '"' {
-                index = after_raw_string(&text, index + hashes + 1, hashes);
+                let start = index + hashes;
+                index = after_raw_string(&text, start + 1, hashes);
+                tokens.push(text[start..index - 1 - hashes].iter().collect());
             } else {
                 tokens.push(word);
             }
