@@ -75,8 +75,15 @@ pub(super) fn decide(
     };
     clock.add("calibrate");
     warnings.extend(unseen(model, analysis, &reach).filter(|_| observations.is_some()));
-    let plan =
-        solve(model, analysis, observations.as_ref(), options, &ready.expected, ready.subject.clone())?;
+    let plan = solve(
+        model,
+        analysis,
+        observations.as_ref(),
+        options,
+        &ready.expected,
+        ready.subject.clone(),
+        &ready.measurements,
+    )?;
     clock.add("solve");
     Ok(Decided { plan, calibrated: observations.is_some(), warnings })
 }
@@ -118,7 +125,8 @@ fn walked(
     let feed = |at: usize| Ok(samples.get(at)?.inputs);
     let sequential = matches!(options.compensation, Compensation::Scales | Compensation::Sequential);
     let mut walk = Walk::new(model, analysis, seen, samples.len(), &feed, sequential, progress)?;
-    let mut solver = Solver::new(model, analysis, options)?.expecting(ready.expected.clone());
+    let mut solver =
+        Solver::new(model, analysis, options, &ready.measurements)?.expecting(ready.expected.clone());
     let mut decided = HashSet::new();
     loop {
         let Stop { activations, weights: sites } = walk.advance()?;

@@ -5,7 +5,7 @@ mod form;
 mod keys;
 mod wish;
 
-use super::residuals::measure;
+use super::residuals::Measurements;
 use super::terms::{Found, Kind};
 use super::{in_turns, memory};
 use keys::{Matches, keys};
@@ -166,6 +166,7 @@ pub(super) fn layers(
     index: &Index,
     options: &Options,
     opset: i64,
+    measurements: &Measurements,
 ) -> Result<Vec<Layer>> {
     let sites = &analysis.weights;
     let rules = Matches::new(options.layers.iter().map(|rule| rule.matching.clone()).collect(), sites)?;
@@ -183,7 +184,7 @@ pub(super) fn layers(
         &all,
         |at| memory(&sites[at]),
         |at| match wishes[at].weights {
-            Some(storage) => measure(
+            Some(storage) => measurements.of(
                 &sites[at],
                 index,
                 wishes[at].kind(storage, options),

@@ -248,7 +248,7 @@ impl Wish {
     pub fn layer(
         self,
         residuals: Option<Residuals>,
-        found: Option<Found>,
+        found: Option<Arc<Found>>,
         key: Option<String>,
         options: &Options,
     ) -> Layer {
@@ -271,7 +271,7 @@ impl Wish {
             min_max: options.scales == Scales::MinMax,
             correct_biases: options.bias_correction,
             residuals,
-            found: found.map(Arc::new),
+            found,
             why: why.join(", "),
             written,
             compensation: options.compensation,
