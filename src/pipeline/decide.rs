@@ -82,6 +82,7 @@ pub(super) fn decide(
         options,
         &ready.opened.expected,
         ready.subject.clone(),
+        &ready.measurements,
     )?;
     clock.add("solve");
     Ok(Decided { plan, calibrated: observations.is_some(), warnings })
@@ -124,7 +125,8 @@ fn walked(
     let feed = |at: usize| Ok(samples.get(at)?.inputs);
     let sequential = matches!(options.compensation, Compensation::Scales | Compensation::Sequential);
     let mut walk = Walk::new(model, analysis, seen, samples.len(), &feed, sequential, progress)?;
-    let mut solver = Solver::new(model, analysis, options)?.expecting(ready.opened.expected.clone());
+    let mut solver =
+        Solver::new(model, analysis, options, &ready.measurements)?.expecting(ready.opened.expected.clone());
     let mut decided = HashSet::new();
     loop {
         let Stop { activations, weights: sites } = walk.advance()?;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
+use super::proportion::Excess;
 use crate::error::{Error, Result};
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{Dtype, Model, tensor_of};
@@ -83,6 +84,9 @@ impl Feeding {
         }
         let slots: Vec<usize> = places.iter().map(|&(_, slot)| slot).collect();
         let samples = Samples::open_stateful(set, model, preprocess, &slots)?;
+        if let Some(excess) = Excess::of(model, &samples)?.filter(|excess| excess.runs() < samples.len()) {
+            return Err(excess.refusal());
+        }
         let session = Session::new(model, "float", &[])?;
         let states = self.chained(&session, &samples, &places, true)?;
         Ok(samples.replaced(states))

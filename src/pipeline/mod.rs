@@ -12,6 +12,7 @@ mod inspect;
 mod judge;
 mod measure;
 mod patterns;
+mod proportion;
 mod quantize;
 mod samples;
 mod sensitivity;
@@ -40,6 +41,7 @@ use crate::options::{OPSET, Opset, Options};
 use crate::plan::{Expected, Prepared, Subject};
 use crate::runtime::{Fault, faults};
 use crate::samples::{SampleSet, Samples};
+use crate::solve::Measurements;
 
 /// Calibration samples used where no number is asked for: more of them change the ranges little.
 pub const CALIBRATION_SAMPLES: usize = 512;
@@ -171,6 +173,8 @@ pub(crate) struct Ready {
     pub subject: Subject,
     /// Found when they are first asked for.
     faults: OnceLock<Vec<Fault>>,
+    /// Of the weights of the prepared model, shared by all plans made of it.
+    pub measurements: Measurements,
 }
 
 impl Ready {
@@ -190,7 +194,12 @@ pub(crate) fn ready(path: &Path, wanted: Opset, shapes: &[(String, Vec<i64>)]) -
     let float = onnx::read(path)?;
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let subject = Subject { file, sha256: measure::sha256(&float) };
-    Ok(Ready { opened: Opened::new(float, wanted, shapes)?, subject, faults: OnceLock::new() })
+    Ok(Ready {
+        opened: Opened::new(float, wanted, shapes)?,
+        subject,
+        faults: OnceLock::new(),
+        measurements: Measurements::default(),
+    })
 }
 
 /// The first of `faults`, in words.

@@ -32,8 +32,18 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         // Told before the work; whether they fit is seen after it.
         std::fs::metadata(path).map_err(Error::read(path))?;
     }
-    let Solved { mut ready, plan, budget, calibration, digests, preprocess, validation, mut clock, .. } =
-        solved(job, &mut chosen(job), progress)?;
+    let Solved {
+        mut ready,
+        plan,
+        budget,
+        calibration,
+        digests,
+        preprocess,
+        validation,
+        opened,
+        mut clock,
+        ..
+    } = solved(job, &mut chosen(job), progress)?;
     let rewritten = rewrite::apply(&ready.opened.model, &plan, None)?;
     let after = onnx::write_to(&rewritten, &mut draft, job.external_data)?;
     let place = draft.place();
@@ -56,6 +66,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         first: None,
         written: &place,
         samples: validation.as_ref().or(job.calibration.as_ref()),
+        opened: opened.as_ref(),
         preprocess: preprocess.as_ref(),
         calibrated: &digests,
         same: validation.is_none() && job.calibration.is_some(),

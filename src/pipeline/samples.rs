@@ -1,18 +1,23 @@
 //! Samples that a conversion calibrates on, and what is left out of them.
 
+use super::proportion::in_proportion;
 use super::{CALIBRATION_SAMPLES, Job, Ready};
 use crate::error::{Error, Result};
 use crate::onnx::Model;
+use crate::plan::Doubt;
 use crate::samples::{Preprocess, SampleSet, Samples};
 
 /// Samples that cannot be used and are named one by one.
 const NAMED: usize = 5;
 
 /// Chooses calibration samples among all that a file holds.
-pub(super) type Choose<'c> = dyn FnMut(&Model, Samples, Option<&Preprocess>) -> Result<Samples> + 'c;
+pub(super) type Choose<'c> = dyn FnMut(&Model, Samples, Beside) -> Result<Samples> + 'c;
+
+/// How pictures become inputs, and the validation samples where they are open.
+pub(super) type Beside<'b> = (Option<&'b Preprocess>, Option<&'b Samples>);
 
 /// As many as `job` asks for.
-pub(super) fn chosen(job: &Job) -> impl FnMut(&Model, Samples, Option<&Preprocess>) -> Result<Samples> {
+pub(super) fn chosen(job: &Job) -> impl FnMut(&Model, Samples, Beside) -> Result<Samples> {
     |_, all, _| Ok(all.choose(Some(job.samples.unwrap_or(CALIBRATION_SAMPLES)), job.seed))
 }
 
@@ -24,11 +29,15 @@ pub(super) fn calibration_samples(
     job: &Job,
     ready: &mut Ready,
     set: &SampleSet,
-    preprocess: Option<&Preprocess>,
+    beside: Beside,
     choose: &mut Choose,
 ) -> Result<Samples> {
-    let samples = job.feeding.open(set, &ready.opened.model, preprocess)?;
-    let samples = choose(&ready.opened.model, samples, preprocess)?;
+    let samples = job.feeding.open(set, &ready.opened.model, beside.0)?;
+    let samples = choose(&ready.opened.model, samples, beside)?;
+    let (samples, excess) = in_proportion(&ready.opened.model, samples, job.seed)?;
+    if let Some(Doubt::Excessive { used, of, reason }) = excess {
+        ready.opened.warnings.push(format!("{used} of {of} calibration samples are used: {reason}"));
+    }
     without_flawed(samples, "calibration", &mut ready.opened.warnings)
 }
 

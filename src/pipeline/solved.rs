@@ -31,6 +31,8 @@ pub(super) struct Solved {
     pub digests: HashSet<u64>,
     pub preprocess: Option<Preprocess>,
     pub validation: Option<SampleSet>,
+    /// The validation samples as opened before the work, where these were given and no state is fed back.
+    pub opened: Option<Samples>,
     pub clock: Clock,
 }
 
@@ -55,13 +57,15 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
         beside.preprocess.clone().filter(|_| given)
     });
     let preprocess = preprocess.map(|path| Preprocess::read(&path)).transpose()?;
-    if let Some(set) = job.validation.as_ref().filter(|_| job.feeding.states.is_empty()) {
-        // Told before the work, as far as the model says what it gives.
-        check_declared(
-            &Samples::open_set(set, &ready.opened.float, preprocess.as_ref())?,
-            &ready.opened.float,
-        )?;
-    }
+    let opened = match job.validation.as_ref().filter(|_| job.feeding.states.is_empty()) {
+        Some(set) => {
+            let opened = Samples::open_set(set, &ready.opened.float, preprocess.as_ref())?;
+            // Told before the work, as far as the model says what it gives.
+            check_declared(&opened, &ready.opened.float)?;
+            Some(opened)
+        }
+        None => None,
+    };
     // Samples that lie there by themselves are no wish to run a model that hardly fits into memory.
     let found = beside
         .calibration
@@ -73,7 +77,16 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
         Some(_) if !reach.is_worthwhile(&ready.opened.model, &analysis) => {
             unable(&job.options, ready.first_fault().unwrap_or_default()).map(|()| None)?
         }
-        Some(set) => Some(calibration_samples(job, &mut ready, &set, preprocess.as_ref(), choose)?),
+        Some(set) => {
+            match calibration_samples(job, &mut ready, &set, (preprocess.as_ref(), opened.as_ref()), choose) {
+                Err(error @ Error::Runtime { .. }) => {
+                    unable(&job.options, error.to_string())?;
+                    ready.opened.warnings.push(format!("the samples were not used: {error}"));
+                    None
+                }
+                samples => Some(samples?),
+            }
+        }
         None if job.options.quantizes_activations() => {
             return Err(Error::options(
                 format!(
@@ -150,6 +163,7 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
         digests,
         preprocess,
         validation: job.validation.clone().or(beside.validation.map(SampleSet::from)),
+        opened,
         clock,
     })
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// [`Granularity`](crate::options::Granularity) is what is asked for; a partition is what one tensor gets, with the axis that its
 /// readers take as output channels or inputs. Dimensions make [`Groups`] of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Partition {
     /// All of the tensor.

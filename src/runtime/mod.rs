@@ -14,6 +14,7 @@ mod values;
 mod widened;
 
 pub use faults::{Fault, faults};
+pub use plan::Volume;
 pub use session::{Output, Session, Tap};
 pub use widened::is_widened;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::cnn::{MaxPool, SumPool};
 use tract_onnx::tract_core::ops::konst::Const;
+use tract_onnx::tract_core::ops::source::TypedSource;
 use tract_onnx::tract_core::plan::eval;
 use tract_onnx::tract_core::runtime::RunOptions;
 use tract_onnx::tract_hir::internal::{OutletId, bail};
@@ -22,9 +23,21 @@ pub(super) type See<'s> = dyn FnMut(usize, &[usize], &[f32]) + 's;
 /// Bytes of one value beyond which a model is not run. A failed allocation would end the process, which no guard can catch.
 const MOST_BYTES: usize = 8 << 30;
 
-/// Refuses a model with a value that could not be held.
-fn affordable(model: &TypedModel) -> TractResult<()> {
+/// What one run computes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// Elements of all values that nodes compute, as far as their shapes are known before a run.
+    pub elements: u64,
+    /// The largest of these values: the node that computes it, as tract calls it, and its dimensions.
+    pub largest: (String, Vec<usize>),
+}
+
+/// What a run of `model` computes; refuses a model with a value that could not be held.
+fn volume(model: &TypedModel) -> TractResult<Volume> {
+    let mut volume = Volume { elements: 0, largest: (String::new(), Vec::new()) };
+    let mut most = 0;
     for node in model.nodes() {
+        let is_given = node.op_is::<Const>() || node.op_is::<TypedSource>();
         for output in &node.outputs {
             // What stays symbolic is known only while it runs.
             let Some(dims) = output.fact.shape.as_concrete() else { continue };
@@ -36,9 +49,17 @@ fn affordable(model: &TypedModel) -> TractResult<()> {
                     node.name
                 )));
             }
+            let elements = dims.iter().product::<usize>() as u64;
+            if is_given {
+                continue;
+            }
+            volume.elements = volume.elements.saturating_add(elements);
+            if elements > most {
+                (most, volume.largest) = (elements, (node.name.clone(), dims.to_vec()));
+            }
         }
     }
-    Ok(())
+    Ok(volume)
 }
 
 /// Refuses a window that is larger than what it slides over, padding included: every runtime makes something else of it.
@@ -73,6 +94,7 @@ pub(super) struct Plan {
     fixed: Vec<Fixed>,
     /// How many outputs stand before those of the model: taps that nothing else reads.
     extra: usize,
+    pub volume: Volume,
 }
 
 impl Plan {
@@ -90,7 +112,7 @@ impl Plan {
         let wanted: Vec<OutletId> = outputs.iter().chain(taps).copied().collect();
         model.select_output_outlets(&wanted)?;
         let mut model = model.into_typed()?;
-        affordable(&model)?;
+        let volume = volume(&model)?;
         windows_fit(&model)?;
         optimize(&mut model)?;
         let (own, tapped) = model.outputs.split_at(outputs.len());
@@ -118,7 +140,7 @@ impl Plan {
         model.select_output_outlets(&sinks)?;
         let options = RunOptions { skip_order_opt_ram: extra > 0, ..RunOptions::default() };
         let plan = TypedSimplePlan::new_with_options(model, &options)?;
-        Ok(Self { plan, taps: places, fixed, extra })
+        Ok(Self { plan, taps: places, fixed, extra, volume })
     }
 
     /// Runs once. `see` gets each tap's position, dimensions and values.

@@ -10,7 +10,7 @@ use super::concrete::{concrete, is_list, needs_concrete, parse};
 use super::guard::guarded;
 use super::lowered::lowered;
 use super::plain::plain;
-use super::plan::{Plan, See};
+use super::plan::{Plan, See, Volume};
 use super::values::{from_tract, to_tract, with_floats};
 use crate::error::{Error, Result};
 use crate::onnx::proto::TensorProto;
@@ -154,6 +154,14 @@ impl Session {
         }
     }
 
+    /// What a run on `inputs` computes, without running it. `inputs` are in the order of [`Model::inputs`].
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn volume(&self, inputs: &[TensorProto]) -> Result<Volume> {
+        self.with_plan(&self.feed(inputs)?, |plan| Ok(plan.volume.clone()))
+    }
+
     fn failed(&self, action: &'static str, problem: String) -> Error {
         Error::Runtime { action, view: self.view.clone(), problem }
     }
@@ -172,6 +180,26 @@ impl Session {
         see: Option<&mut See<'_>>,
         convert: impl Fn(&str, &Tensor) -> TractResult<T>,
     ) -> Result<Vec<T>> {
+        let looked_at = see.is_some();
+        let run = |plan: &Plan, see: Option<&mut See<'_>>| {
+            guarded(|| {
+                let values =
+                    plan.run(inputs.iter().map(|input| input.clone().into_tvalue()).collect(), see)?;
+                let named = self.outputs.iter().zip(values);
+                named.map(|(name, value)| convert(name, &value)).collect()
+            })
+        };
+        self.with_plan(inputs, |plan| {
+            run(plan, see).or_else(|problem| {
+                // Dimensions that only values say. What was looked at is not shown twice.
+                let again = if looked_at { None } else { self.concrete(inputs).ok() };
+                again.and_then(|(plan, _)| run(&plan, None).ok()).ok_or_else(|| self.failed("run", problem))
+            })
+        })
+    }
+
+    /// Does `work` with the plan for `inputs`.
+    fn with_plan<T>(&self, inputs: &[Tensor], work: impl FnOnce(&Plan) -> Result<T>) -> Result<T> {
         let slot = self.slot(key(inputs, false));
         let mut ready = slot.get_or_init(|| self.ready(inputs));
         let lists;
@@ -189,20 +217,7 @@ impl Session {
             }
             Ready::Not(problem) => return Err(self.failed("prepare", problem.clone())),
         };
-        let looked_at = see.is_some();
-        let run = |plan: &Plan, see: Option<&mut See<'_>>| {
-            guarded(|| {
-                let values =
-                    plan.run(inputs.iter().map(|input| input.clone().into_tvalue()).collect(), see)?;
-                let named = self.outputs.iter().zip(values);
-                named.map(|(name, value)| convert(name, &value)).collect()
-            })
-        };
-        run(plan, see).or_else(|problem| {
-            // Dimensions that only values say. What was looked at is not shown twice.
-            let again = if looked_at { None } else { self.concrete(inputs).ok() };
-            again.and_then(|(plan, _)| run(&plan, None).ok()).ok_or_else(|| self.failed("run", problem))
-        })
+        work(plan)
     }
 
     /// A plan for inputs of these types and shapes: of the graph as it is where tract takes that.

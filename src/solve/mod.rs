@@ -30,6 +30,7 @@ use crate::plan::{
 use crate::reconstruct::{Moments, Residual};
 pub use ladder::{Rung, Step, steps};
 use prior::Prior;
+pub use residuals::Measurements;
 use treatment::{Layer, Treatment};
 
 /// Weights of one layer up to which their output is foreseen without samples, at some 60 bytes each.
@@ -54,8 +55,9 @@ pub fn solve(
     options: &Options,
     expected: &Expected,
     subject: Subject,
+    measurements: &Measurements,
 ) -> Result<Plan> {
-    let mut solver = Solver::new(model, analysis, options)?.expecting(expected.clone());
+    let mut solver = Solver::new(model, analysis, options, measurements)?.expecting(expected.clone());
     let all: Vec<usize> = (0..analysis.weights.len()).collect();
     if let Some(observations) = observations {
         for site in &analysis.activations {
@@ -91,13 +93,18 @@ pub struct Solver<'s> {
 }
 
 impl<'s> Solver<'s> {
-    /// Nothing decided yet but how each layer is to be treated.
+    /// Nothing decided yet but how each layer is to be treated. `measurements` are of this model, perhaps from other plans.
     ///
     /// # Errors
     /// As [`solve`].
-    pub fn new(model: &'s Model, analysis: &'s Analysis, options: &'s Options) -> Result<Self> {
+    pub fn new(
+        model: &'s Model,
+        analysis: &'s Analysis,
+        options: &'s Options,
+        measurements: &Measurements,
+    ) -> Result<Self> {
         let index = Index::new(model.graph());
-        let layers = treatment::layers(analysis, &index, options, model.opset())?;
+        let layers = treatment::layers(analysis, &index, options, model.opset(), measurements)?;
         let (expected, skips) = (Expected::new(), analysis.skips.clone());
         let sparing = analysis.weights.iter().map(elements).sum::<usize>() > MANY;
         Ok(Self { index, analysis, options, layers, expected, sparing, decisions: Vec::new(), skips })

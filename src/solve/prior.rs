@@ -167,7 +167,7 @@ mod tests {
     use crate::onnx::{Model, attr, tensor_f32};
     use crate::options::{Compensation, OPSET, Options, Precision};
     use crate::plan::{Decision, Plan, Subject, WeightDecision};
-    use crate::solve::solve;
+    use crate::solve::{Measurements, solve};
 
     fn options() -> Options {
         Options::new("w4".parse::<Precision>().unwrap())
@@ -175,7 +175,16 @@ mod tests {
 
     fn planned(model: &Model, expected: &Expected, options: &Options) -> Plan {
         let subject = Subject { file: "toy".into(), sha256: String::new() };
-        solve(model, &analyse(model, options).unwrap(), None, options, expected, subject).unwrap()
+        solve(
+            model,
+            &analyse(model, options).unwrap(),
+            None,
+            options,
+            expected,
+            subject,
+            &Measurements::default(),
+        )
+        .unwrap()
     }
 
     fn last(plan: &Plan) -> &WeightDecision {

@@ -1,5 +1,8 @@
 //! What each treatment of one weight tensor would lose, before anything is rounded for good.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use super::pieces::{fit_terms, losses, over_groups};
 use super::terms::{Found, Kind, Scheme, lost};
 use crate::error::Result;
@@ -12,6 +15,39 @@ const WRITTEN: usize = 1 << 22;
 /// Scales up to which they are kept for the decision, so that nothing is searched twice.
 const KEPT: usize = 1 << 16;
 
+/// What was measured of the weights of one model, so that several plans made of it measure nothing twice.
+#[derive(Debug, Default)]
+pub struct Measurements(Mutex<HashMap<Key, Option<Measured>>>);
+
+/// Tensor, type of codes, partition, and whether two terms were measured as well.
+type Key = (String, Kind, Partition, bool);
+/// What each treatment would lose, and the scales of a single term where they are few.
+pub(super) type Measured = (Residuals, Option<Arc<Found>>);
+
+impl Measurements {
+    /// As [`measure`].
+    pub(super) fn of(
+        &self,
+        site: &WeightSite,
+        index: &Index,
+        kind: Kind,
+        partition: Partition,
+        dual: bool,
+    ) -> Result<Option<Measured>> {
+        let key = (site.tensor.clone(), kind, partition, dual);
+        let known = |measurements: &Self| {
+            measurements.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
+        };
+        if let Some(measured) = known(self) {
+            return Ok(measured);
+        }
+        let measured = measure(site, index, kind, partition, dual)?
+            .map(|(residuals, found)| (residuals, found.map(Arc::new)));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, measured.clone());
+        Ok(measured)
+    }
+}
+
 /// The relative squared errors of `site`'s weights at least-squares scales and nearest codes of `kind`, by partition
 /// and, where `dual` is asked, with two terms, and the scales of one term where they are few; `None` where the weights are
 /// no finite numbers of the dimensions given.
@@ -19,7 +55,7 @@ const KEPT: usize = 1 << 16;
 /// # Errors
 /// [`crate::error::Error::Invalid`] where the data is not as long as the dimensions say, and
 /// [`crate::error::Error::Write`] where the folder for temporary files takes no more.
-pub(super) fn measure(
+fn measure(
     site: &WeightSite,
     index: &Index,
     kind: Kind,

@@ -18,7 +18,7 @@ pub(super) struct Scheme {
 }
 
 /// A type of codes, whether its zero point is 0 in any case, and whether its range is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Kind {
     pub code_type: CodeType,
     pub symmetric: bool,

@@ -68,6 +68,10 @@ fn judged(validation: &ReportedValidation) -> (Vec<String>, bool) {
             DoubtKind::NotANumber => ("the float model gives NaN", false),
             DoubtKind::Calibrated => ("judged on samples that it was calibrated on", false),
             DoubtKind::LeftOut => ("samples with NaN or infinite values were left out", false),
+            DoubtKind::Excessive => (
+                "judged on some samples only, since the model computes out of all proportion to its size",
+                false,
+            ),
             DoubtKind::Unscored => ("the labels were not used", false),
             DoubtKind::Edge => ("the end of the model was not run", false),
             DoubtKind::FewerFolders | DoubtKind::OrderOfFolders => {

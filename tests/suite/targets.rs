@@ -16,7 +16,7 @@ use fourbit::options::{
 use fourbit::plan::{Decision, Expected, Observations, Plan, Subject};
 use fourbit::rewrite::{self, Dialect, lower};
 use fourbit::runtime::{Session, faults};
-use fourbit::solve::solve;
+use fourbit::solve::{Measurements, solve};
 
 use super::fused_layers;
 use super::oracle::run_script;
@@ -104,8 +104,16 @@ pub fn converted(model: &Model, options: &Options) -> (Plan, Model) {
     }
     let observations = Observations { samples: 1, histograms, ..Observations::default() };
     let subject = Subject { file: "m.onnx".into(), sha256: String::new() };
-    let plan =
-        solve(model, &analysis, Some(&observations), options, &Expected::new(), subject).expect("a plan");
+    let plan = solve(
+        model,
+        &analysis,
+        Some(&observations),
+        options,
+        &Expected::new(),
+        subject,
+        &Measurements::default(),
+    )
+    .expect("a plan");
     let shipped = rewrite::apply(model, &plan, None).expect("it applies");
     (plan, shipped)
 }

@@ -45,7 +45,15 @@ impl Others {
         let solved = |rules: Vec<LayerRule>| {
             let layers = rules.into_iter().chain(options.layers.iter().cloned()).collect();
             let alone = Options { compensation: Compensation::None, layers, ..options.clone() };
-            solve(&ready.opened.model, analysis, None, &alone, &Expected::new(), ready.subject.clone())
+            solve(
+                &ready.opened.model,
+                analysis,
+                None,
+                &alone,
+                &Expected::new(),
+                ready.subject.clone(),
+                &ready.measurements,
+            )
         };
         let plain = solved(Vec::new())?;
         let wide =

@@ -9,6 +9,7 @@ use std::path::Path;
 use super::feeding::Feeding;
 use super::first;
 use super::measure::{float_bytes, is_large, nodes};
+use super::proportion::in_proportion;
 use crate::calibrate::Reach;
 use crate::error::{Error, Result};
 use crate::onnx::{self, Dtype, Model, value_shape};
@@ -37,6 +38,8 @@ pub(super) struct Judged<'j> {
     pub first: Option<usize>,
     pub written: &'j Path,
     pub samples: Option<&'j SampleSet>,
+    /// These samples, where they are open.
+    pub opened: Option<&'j Samples>,
     pub preprocess: Option<&'j Preprocess>,
     /// Digests of the samples that were calibrated on.
     pub calibrated: &'j HashSet<u64>,
@@ -65,13 +68,12 @@ pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdi
     if let (Err(reason), None) = (&view, second) {
         return Ok((Verdict::NotValidated { reason: reason.clone() }, back));
     }
-    let samples = match judged.samples {
-        Some(set) => {
-            let samples = judged.feeding.open(set, judged.float, judged.preprocess)?;
-            Some(samples.choose(judged.most, judged.seed))
-        }
-        None => None,
+    let samples = match (judged.opened, judged.samples) {
+        (Some(opened), _) => Some(opened.clone()),
+        (None, Some(set)) => Some(judged.feeding.open(set, judged.float, judged.preprocess)?),
+        (None, None) => None,
     };
+    let samples = samples.map(|samples| samples.choose(judged.most, judged.seed));
     let known = |digests: &[u64]| {
         let samples = digests.iter().filter(|digest| judged.calibrated.contains(digest)).count();
         Some(Overlap { samples, of: digests.len(), exact: true })
@@ -209,7 +211,10 @@ fn run(
             Err(error) => return not(format!("no samples were given, and none can be made up: {error}")),
         },
     };
-    let mut samples = samples;
+    let (mut samples, excess) = match in_proportion(pair.float, samples, pair.seed) {
+        Err(error @ Error::Runtime { .. }) => return not(error.to_string()),
+        kept => kept?,
+    };
     let first = match view {
         Ok(view) => {
             let whole = match fault(pair.faults, view) {
@@ -252,6 +257,7 @@ fn run(
         }
     }
     validation.doubts.extend(beside);
+    validation.doubts.extend(excess.filter(|_| !synthetic));
     Ok(Verdict::Validated(Box::new(validation)))
 }
 

@@ -103,7 +103,7 @@ mod tests {
     use crate::rewrite::{Dialect, apply, lower};
     use crate::runtime::Session;
     use crate::samples::Samples;
-    use crate::solve::solve;
+    use crate::solve::{Measurements, solve};
     use crate::validate::compare;
 
     /// Two layers read one activation, two share their weights, and one output comes early. The weights called `bad` hold
@@ -138,8 +138,16 @@ mod tests {
         let feed = |at: usize| Ok(samples.get(at)?.inputs);
         let observed = observe(model, &analysis, samples.len(), &feed, true, &Silent).unwrap();
         let subject = Subject { file: "m".into(), sha256: String::new() };
-        let plan = solve(model, &analysis, Some(&observed), &options, &crate::plan::Expected::new(), subject)
-            .unwrap();
+        let plan = solve(
+            model,
+            &analysis,
+            Some(&observed),
+            &options,
+            &crate::plan::Expected::new(),
+            subject,
+            &Measurements::default(),
+        )
+        .unwrap();
         (analysis, plan)
     }
 

@@ -17,9 +17,10 @@ use super::Job;
 use super::MEASURED_SAMPLES;
 use super::bench::Bench;
 use super::measure::{Clock, weight_bits};
+use super::proportion::in_proportion;
 use super::solved::{Solved, solved};
 use crate::error::{Error, Result};
-use crate::plan::{self, Confirmed, Gain, Layer, LayerSensitivity, Plan, Sensitivity};
+use crate::plan::{self, Confirmed, Doubt, Gain, Layer, LayerSensitivity, Plan, Sensitivity};
 use crate::progress::{Progress, Stage};
 use crate::samples::{SampleSet, Samples};
 
@@ -73,9 +74,13 @@ pub fn sensitivity(job: &Job, effort: Effort, progress: &dyn Progress) -> Result
     let mut divided = None;
     let solved = solved(
         job,
-        &mut |model, all, preprocess| {
-            let open = |set| job.feeding.open(set, model, preprocess);
-            let (fit, judges) = divide(job, &all, validation.as_ref().map(open).transpose()?)?;
+        &mut |model, all, (preprocess, opened)| {
+            let given = match (opened, &validation) {
+                (Some(opened), _) => Some(opened.clone()),
+                (None, Some(set)) => Some(job.feeding.open(set, model, preprocess)?),
+                (None, None) => None,
+            };
+            let (fit, judges) = divide(job, &all, given)?;
             divided = Some(judges);
             Ok(fit)
         },
@@ -114,10 +119,15 @@ fn found(
     job: &Job,
     effort: Effort,
     solved: Solved,
-    judges: Judges,
+    mut judges: Judges,
     progress: &dyn Progress,
 ) -> Result<Sensitivity> {
     let Solved { ready, analysis, plan, calibration, samples, mut clock, .. } = solved;
+    let (kept, excess) = in_proportion(&ready.opened.model, judges.samples, job.seed)?;
+    judges.samples = kept;
+    if let Some(Doubt::Excessive { used, of, reason }) = excess {
+        judges.warnings.push(format!("{used} of {of} samples are used to judge: {reason}"));
+    }
     let few = judges.samples.clone().choose(Some(effort.samples), job.seed);
     let bench = Bench::new(&ready.opened.model, &few)?;
     let most = (MOST_VALUES / bench.values().max(1)).max(few.len());

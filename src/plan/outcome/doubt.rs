@@ -71,6 +71,15 @@ pub enum Doubt {
         /// Samples in all.
         of: usize,
     },
+    /// Samples that were not used, since the model computes out of all proportion to its size.
+    Excessive {
+        /// Samples that were used.
+        used: usize,
+        /// Samples in all.
+        of: usize,
+        /// What a run computes.
+        reason: String,
+    },
     /// Samples that the quantized file was calibrated on.
     Calibrated(Overlap),
     /// Two runtimes do not agree.
@@ -113,6 +122,8 @@ pub enum DoubtKind {
     Edge,
     /// Samples were left out.
     LeftOut,
+    /// Samples were not used, since the model computes out of all proportion to its size.
+    Excessive,
     /// The file was calibrated on samples that judge it.
     Calibrated,
     /// Two runtimes do not agree.
@@ -137,6 +148,7 @@ impl Doubt {
             Self::OrderOfFolders { .. } => DoubtKind::OrderOfFolders,
             Self::Edge { .. } => DoubtKind::Edge,
             Self::LeftOut { .. } => DoubtKind::LeftOut,
+            Self::Excessive { .. } => DoubtKind::Excessive,
             Self::Calibrated(_) => DoubtKind::Calibrated,
             Self::JudgesPart { .. } => DoubtKind::JudgesPart,
             Self::OptimizationsPart { .. } => DoubtKind::OptimizationsPart,
@@ -182,6 +194,7 @@ mod tests {
             Doubt::OrderOfFolders { folders: ["2".into(), "10".into()] },
             Doubt::Edge { values: Vec::new(), reason: "unknown".into() },
             Doubt::LeftOut { samples: Vec::new(), of: 2 },
+            Doubt::Excessive { used: 1, of: 2, reason: "much".into() },
             Doubt::Calibrated(overlap),
             Doubt::JudgesPart { judges, partings: Vec::new() },
             Doubt::OptimizationsPart { judge: "onnxruntime".into(), partings: Vec::new() },

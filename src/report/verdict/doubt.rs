@@ -85,6 +85,9 @@ pub(in crate::report) fn doubt(doubt: &Doubt) -> String {
                 count(of)
             )
         }
+        Doubt::Excessive { used, of, reason } => {
+            format!("{} of {} samples are used: {reason}", count(used), count(of))
+        }
         Doubt::Calibrated(overlap) => format!(
             "{} of {} samples are samples that the file was calibrated on: on others the figures are worse. Validate on \
              samples that calibration has not seen",

@@ -5,7 +5,7 @@ mod form;
 mod keys;
 mod wish;
 
-use super::residuals::measure;
+use super::residuals::Measurements;
 use super::terms::{Found, Kind};
 use super::{in_turns, memory};
 use keys::{Matches, keys};
@@ -161,6 +161,7 @@ pub(super) fn layers(
     index: &Index,
     options: &Options,
     opset: i64,
+    measurements: &Measurements,
 ) -> Result<Vec<Layer>> {
     let sites = &analysis.weights;
     let rules = Matches::new(options.layers.iter().map(|rule| rule.matching.clone()).collect(), sites)?;
@@ -178,7 +179,7 @@ pub(super) fn layers(
         &all,
         |at| memory(&sites[at]),
         |at| match wishes[at].weights {
-            Some(code_type) => measure(
+            Some(code_type) => measurements.of(
                 &sites[at],
                 index,
                 wishes[at].kind(code_type, options),

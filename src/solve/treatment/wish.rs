@@ -248,7 +248,7 @@ impl Wish {
     pub fn layer(
         self,
         residuals: Option<Residuals>,
-        found: Option<Found>,
+        found: Option<Arc<Found>>,
         key: Option<TwoTerms>,
         options: &Options,
     ) -> Layer {
@@ -272,7 +272,7 @@ impl Wish {
             min_max: options.scales == Scales::MinMax,
             correct_biases: options.bias_correction,
             residuals,
-            found: found.map(Arc::new),
+            found,
             why: why.collect(),
             written,
             compensation: options.compensation,
