@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::files::{Guard, Sink};
 use crate::plan::{self, Applied, Checked, Inspection, Outcome, Plan, Planned, Sensitivity, Verdict};
-use crate::report::{TextStyle, data, plain};
+use crate::report::{Detail, TextStyle, data, plain};
 
 /// A result that can be told.
 pub trait Report {
@@ -71,7 +71,7 @@ impl Reports {
     pub fn write(self, told: &impl Report) -> Result<()> {
         for (mut sink, format) in self.reports {
             let text = match format {
-                Format::Text => told.to_text(TextStyle::default()),
+                Format::Text => told.to_text(TextStyle { width: None, detail: Detail::Full }),
                 Format::Json => told.to_json(),
             };
             let written = sink.write_all(text.as_bytes());

@@ -105,7 +105,7 @@ impl<'w> Walk<'w> {
             .map(String::as_str);
         let made = made.chain(analysis.activations.iter().map(|site| site.tensor.as_str()));
         let pending = leading(&index, made, |_| false);
-        let stage = Some(Stage::begin(progress, "walk", pending.len())?);
+        let stage = Some(Stage::begin(progress, "quantize", pending.len())?);
         Ok(Self {
             analysis,
             count,

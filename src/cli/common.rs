@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 
 use super::progress::Bar;
 use super::spelling::Spelling;
-use super::terminal::visible;
+use super::terminal::{coloured, visible};
 use crate::api::program::terminal_width;
 use crate::api::{Detail, Error, Report, Result, TextStyle};
 
@@ -114,7 +114,9 @@ impl Context {
             Format::Json => json(),
         };
         let output = visible(&output);
-        let mut stdout = io::stdout().lock();
+        // Takes the colours out again where nobody sees them, or does not want to.
+        let mut stdout = anstream::AutoStream::auto(io::stdout().lock());
+        let output = if self.format == Format::Text { coloured(&output) } else { output.into_owned() };
         match stdout.write_all(output.as_bytes()).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(Error::Write { path: PathBuf::from("standard output"), source: error })

@@ -45,7 +45,8 @@ impl Bar {
 }
 
 impl Stage {
-    fn begin(name: &str, steps: Option<u64>) -> Self {
+    /// With a bar, or where nobody watches a line that says what goes on.
+    fn begin(name: &str, steps: Option<u64>, watched: bool) -> Self {
         let bar = ProgressBar::with_draw_target(steps, ProgressDrawTarget::hidden());
         let form = match steps {
             Some(_) => " {msg:12} {wide_bar} {pos}/{len} {eta:>4}",
@@ -58,8 +59,18 @@ impl Stage {
         bar.set_message(name.to_owned());
         let (done, over) = mpsc::channel::<()>();
         let shown = bar.clone();
+        let line = match steps {
+            Some(steps) => format!("{name} ({steps} steps) ..."),
+            None => format!("{name} ..."),
+        };
         let wait = move || {
-            if over.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            if over.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            if !watched {
+                // Nobody is left to tell when this fails.
+                let _ = writeln!(io::stderr(), "{}", visible(&line));
+            } else {
                 shown.set_draw_target(ProgressDrawTarget::stderr());
                 shown.enable_steady_tick(TICK);
             }
@@ -83,11 +94,11 @@ impl Drop for Stage {
 
 impl Progress for Bar {
     fn begin(&self, stage: &str, steps: Option<u64>) {
-        if self.bars {
+        if self.bars || self.notes {
             let mut current = self.stage();
             // The old stage clears its line before the new one may draw.
             drop(current.take());
-            *current = Some(Stage::begin(stage, steps));
+            *current = Some(Stage::begin(stage, steps, self.bars));
         }
     }
 

@@ -2,6 +2,26 @@
 
 use std::borrow::Cow;
 
+use anstyle::{AnsiColor, Style};
+
+/// The marks that reports put in front of lines, and their colours.
+const MARKS: [(&str, Style); 2] =
+    [("✓ ", AnsiColor::Green.on_default().bold()), ("! ", AnsiColor::Yellow.on_default().bold())];
+
+/// `text` with its marks in colour.
+pub fn coloured(text: &str) -> String {
+    let line = |line: &str| {
+        let words = line.trim_start_matches(' ');
+        match MARKS.iter().find_map(|(mark, style)| Some((mark, style, words.strip_prefix(mark)?))) {
+            Some((mark, style, rest)) => {
+                format!("{}{style}{}{style:#} {rest}", &line[..line.len() - words.len()], mark.trim_end())
+            }
+            None => line.to_owned(),
+        }
+    };
+    text.split_inclusive('\n').map(line).collect()
+}
+
 /// `text` with every sign that would steer a terminal, or change the order in which a line is read, as its number: names in a file
 /// may hold anything.
 pub fn visible(text: &str) -> Cow<'_, str> {
@@ -23,6 +43,14 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn marks_are_coloured_and_nothing_else() {
+        let green = AnsiColor::Green.on_default().bold();
+        let text = coloured("✓ m.onnx\n  a ! b\n");
+        assert_eq!(text, format!("{green}✓{green:#} m.onnx\n  a ! b\n"));
+        assert!(coloured("  ! look").contains('\u{1b}'));
+    }
 
     #[test]
     fn signs_that_steer_terminals_are_shown_as_numbers() {

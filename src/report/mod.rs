@@ -3,6 +3,7 @@
 
 mod budget;
 mod errors;
+mod headline;
 mod inspection;
 mod json;
 #[cfg(feature = "batch")]
@@ -50,12 +51,12 @@ pub mod collection {
 /// How much to tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Detail {
-    /// Warnings and the file's name.
+    /// The file, the verdict and what speaks against it.
     Brief,
-    /// Tables and a summary.
+    /// Also what was quantized, in a line.
     #[default]
     Normal,
-    /// Also each tensor that stays float, each change made on the way, each reason.
+    /// Also tables of all tensors, each change made on the way, each reason, and a summary.
     Full,
 }
 

@@ -18,6 +18,9 @@ pub fn sensitivity(sensitivity: &Sensitivity, style: TextStyle) -> String {
     }
     text += &style.warnings(&sensitivity.doubts.iter().map(doubt).collect::<Vec<_>>());
     text += &style.warnings(&sensitivity.warnings);
+    if !(sensitivity.doubts.is_empty() && sensitivity.warnings.is_empty()) {
+        text.push('\n');
+    }
     let better: Vec<&LayerSensitivity> =
         sensitivity.layers.iter().filter(|layer| !layer.command.is_empty()).collect();
     if better.is_empty() {

@@ -66,19 +66,10 @@ impl TextStyle {
         }
         text
     }
-
-    /// The warnings, one a paragraph.
-    pub(super) fn warnings(&self, warnings: &[String]) -> String {
-        if warnings.is_empty() {
-            return String::new();
-        }
-        let pairs: Vec<_> = warnings.iter().map(|warning| ("Warning".into(), warning.clone())).collect();
-        format!("{}\n", self.pairs(&pairs))
-    }
 }
 
 /// `text` in lines of at most `room` characters where words allow; at least one line.
-fn wrapped(text: &str, room: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut length = 0;
     for word in text.split_whitespace() {

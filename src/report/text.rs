@@ -1,37 +1,33 @@
 //! The reports of `quantize`, `plan` and `apply`, for people.
 
 use super::budget::budgeted;
-use super::verdict::doubts;
 use super::{Detail, TextStyle, words};
-use crate::plan::{Applied, Decision, Outcome, Plan, Planned, Saturation, Sizes, Verdict};
+use crate::plan::{Applied, Decision, Outcome, Plan, Planned, Saturation, Sizes};
 
-/// The report of a whole conversion: tables, a summary, and in the last line the file.
+/// The report of a whole conversion: first the file and the verdict; in full also tables and a summary.
 pub fn outcome(outcome: &Outcome, style: TextStyle) -> String {
-    let mut text = String::new();
-    if style.detail != Detail::Brief {
-        if style.full() {
-            let row = |change: &crate::plan::Prepared| {
-                vec![change.pass.clone(), words::count(change.count as u64), change.detail.clone()]
-            };
-            let rows = outcome.prepared.iter().map(row).collect();
-            text += &style.table(&["Prepared by", "Count", "What it did"], &[1], rows);
+    let mut text = style.headline(outcome);
+    if style.detail == Detail::Normal {
+        for (label, value) in outcome.budget.iter().flat_map(budgeted) {
+            text += &style.line(None, &format!("{}: {value}", label.to_lowercase()));
         }
-        text += &style.decisions(&outcome.plan);
-        text += &style.errors(&outcome.plan);
-        text += &style.kept(&outcome.plan.skips);
-        text += &style.warnings(&doubts(&outcome.verdict));
-        text += &style.pairs(&summary(outcome, style));
-        text.push('\n');
-    } else if let Verdict::NotValidated { reason } = &outcome.verdict {
-        text += &style.warnings(&[format!("not validated: {reason}")]);
-    } else {
-        text += &style.warnings(&doubts(&outcome.verdict));
     }
     text += &style.warnings(&outcome.warnings);
     if !outcome.next.is_empty() {
-        text += &format!("To find the layers to leave float:\n  {}\n\n", words::command(&outcome.next));
+        text += &format!("\nTo find the layers to leave float:\n  {}\n", words::command(&outcome.next));
     }
-    text += &format!("Wrote {}\n", outcome.output.display());
+    if style.full() {
+        let row = |change: &crate::plan::Prepared| {
+            vec![change.pass.clone(), words::count(change.count as u64), change.detail.clone()]
+        };
+        let rows = outcome.prepared.iter().map(row).collect();
+        text.push('\n');
+        text += &style.table(&["Prepared by", "Count", "What it did"], &[1], rows);
+        text += &style.decisions(&outcome.plan);
+        text += &style.errors(&outcome.plan);
+        text += &style.kept(&outcome.plan.skips);
+        text += &style.pairs(&summary(outcome, style));
+    }
     text
 }
 
@@ -58,36 +54,39 @@ fn summary(outcome: &Outcome, style: TextStyle) -> Vec<(String, String)> {
 
 /// The report of a plan that was only made.
 pub fn planned(planned: &Planned, style: TextStyle) -> String {
-    let mut text = String::new();
-    if style.detail != Detail::Brief {
+    let mut text = format!("✓ {}\n", planned.path.display());
+    let totals = format!("{}, {}", planned.plan.precision, totals(&planned.plan));
+    if style.detail == Detail::Normal {
+        text += &style.line(None, &totals);
+        for (label, value) in planned.budget.iter().flat_map(budgeted) {
+            text += &style.line(None, &format!("{}: {value}", label.to_lowercase()));
+        }
+    }
+    text += &style.warnings(&planned.warnings);
+    if style.full() {
+        text.push('\n');
         text += &style.decisions(&planned.plan);
         text += &style.errors(&planned.plan);
         text += &style.kept(&planned.plan.skips);
-        let precision = format!("{}, {}", planned.plan.precision, totals(&planned.plan));
-        let mut pairs = vec![("Precision".into(), precision)];
+        let mut pairs = vec![("Precision".into(), totals)];
         pairs.extend(held(&planned.plan));
         pairs.extend(planned.budget.iter().flat_map(budgeted));
         pairs.extend(words::time(&planned.seconds));
         text += &style.pairs(&pairs);
-        text.push('\n');
     }
-    text += &style.warnings(&planned.warnings);
-    text += &format!("Wrote {}\n", planned.path.display());
     text
 }
 
 /// The report of a plan that was applied.
 pub fn applied(applied: &Applied, style: TextStyle) -> String {
-    let mut text = String::new();
+    let mut text = format!("✓ {}\n", applied.output.display());
     if style.detail != Detail::Brief {
-        let applied_count = words::count(applied.decisions as u64);
+        let count = words::count(applied.decisions as u64);
         let mut pairs =
-            vec![("Applied".into(), format!("{applied_count} of {}", words::things(applied.of, "decision")))];
+            vec![("Applied".into(), format!("{count} of {}", words::things(applied.of, "decision")))];
         sizes(&applied.sizes, &mut pairs);
         text += &style.pairs(&pairs);
-        text.push('\n');
     }
-    text += &format!("Wrote {}\n", applied.output.display());
     text
 }
 
@@ -144,11 +143,14 @@ fn sizes(sizes: &Sizes, pairs: &mut Vec<(String, String)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Verdict;
     use crate::report::example;
+
+    const FULL: TextStyle = TextStyle { width: None, detail: Detail::Full };
 
     #[test]
     fn the_report_contains_what_matters() {
-        let text = super::outcome(&example::outcome(), TextStyle::default());
+        let text = super::outcome(&example::outcome(), FULL);
         for part in [
             "layer1.conv.weight",
             "16x3x3x3",
@@ -170,8 +172,32 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
-        assert!(text.ends_with("Wrote out/net.w4a8.onnx\n"), "{text}");
-        assert!(!text.contains("layer1.conv.bias"));
+        assert!(text.starts_with("✓ out/net.w4a8.onnx  1.06 MB -> 156 kB (6.8 times smaller)\n"), "{text}");
+    }
+
+    #[test]
+    fn the_verdict_comes_first_and_is_short() {
+        let text = super::outcome(&example::outcome(), TextStyle::default());
+        assert!(text.starts_with("✓ out/net.w4a8.onnx  1.06 MB -> 156 kB (6.8 times smaller)\n"), "{text}");
+        for part in [
+            "  top-1 91.25 % -> 90.75 %: drop 0.50 ± 0.35 points, at most 1.34 at 95 % (400 labelled); same class on 97.50 %\n",
+            "  output: SQNR 24.1 dB",
+            "  judged in tract on 400 samples of test.npz\n",
+            "  1 weight tensor in int4, 1 activation in uint8; ",
+            "  packed 4-bit codes save space",
+            "  ! input has a narrow range\n",
+        ] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+        assert!(text.lines().count() < 10 && !text.contains("layer1"), "{text}");
+        let mut outcome = example::outcome();
+        outcome.verdict = Verdict::NotValidated { reason: "no samples".into() };
+        let text = super::outcome(&outcome, TextStyle::default());
+        assert!(text.starts_with("! out/") && text.contains("  ! not validated: no samples\n"), "{text}");
+        outcome = example::outcome();
+        outcome.budget = Some(example::budgeted());
+        let text = super::outcome(&outcome, TextStyle::default());
+        assert!(text.starts_with("! out/") && text.contains("budget: NOT kept"), "{text}");
     }
 
     #[test]
@@ -179,28 +205,27 @@ mod tests {
         let mut outcome = example::outcome();
         let Some(Decision::Weight(weight)) = outcome.plan.decisions.first_mut() else { panic!("weights") };
         weight.saturation = Some(Saturation::Avoided);
-        let text = super::outcome(&outcome, TextStyle::default());
+        let text = super::outcome(&outcome, FULL);
         assert!(text.contains("-64 to 64 in 1 tensor,") && text.contains("`.full_range`"), "{text}");
     }
 
     #[test]
     fn more_and_less_detail() {
-        let full = TextStyle { width: None, detail: Detail::Full };
-        let text = super::outcome(&example::outcome(), full);
+        let text = super::outcome(&example::outcome(), FULL);
         for part in ["layer1.conv.bias", "fold_batch_norm", "least squared error"] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
         let brief = TextStyle { width: None, detail: Detail::Brief };
         let text = super::outcome(&example::outcome(), brief);
-        assert_eq!(text.lines().last(), Some("Wrote out/net.w4a8.onnx"));
-        assert!(text.contains("narrow range") && !text.contains("Weights"), "{text}");
+        assert!(text.contains("narrow range") && !text.contains("weight tensor"), "{text}");
     }
 
     #[test]
     fn the_report_fits_a_terminal() {
-        for width in [60, 80, 120] {
-            let text =
-                super::outcome(&example::outcome(), TextStyle { width: Some(width), detail: Detail::Normal });
+        for (width, detail) in
+            [60, 80, 140].into_iter().flat_map(|width| [(width, Detail::Normal), (width, Detail::Full)])
+        {
+            let text = super::outcome(&example::outcome(), TextStyle { width: Some(width), detail });
             assert!(text.lines().all(|line| line.chars().count() <= usize::from(width)), "{width}\n{text}");
         }
     }
@@ -210,10 +235,10 @@ mod tests {
         let Outcome { plan, sizes, .. } = example::outcome();
         let made =
             Planned { plan, path: "p.json".into(), budget: None, warnings: Vec::new(), seconds: Vec::new() };
-        let text = planned(&made, TextStyle::default());
-        assert!(text.contains("layer1.conv.weight") && text.ends_with("Wrote p.json\n"), "{text}");
+        let text = planned(&made, FULL);
+        assert!(text.contains("layer1.conv.weight") && text.starts_with("✓ p.json\n"), "{text}");
         let done = Applied { output: "o.onnx".into(), decisions: 1, of: 2, sizes };
         let text = applied(&done, TextStyle::default());
-        assert!(text.contains("1 of 2 decisions") && text.ends_with("Wrote o.onnx\n"), "{text}");
+        assert!(text.contains("1 of 2 decisions") && text.starts_with("✓ o.onnx\n"), "{text}");
     }
 }

@@ -1,7 +1,7 @@
 //! How the quantized model compares with the float one, in words.
 
 mod doubt;
-mod second;
+pub(super) mod second;
 
 pub(super) use doubt::{doubt, doubts};
 
@@ -13,7 +13,11 @@ const OUTPUTS: usize = 4;
 
 /// The report of `validate`.
 pub fn verdict(verdict: &Verdict, style: TextStyle) -> String {
-    style.warnings(&doubts(verdict)) + &style.pairs(&style.judgement(verdict))
+    let judged = style.judged(verdict);
+    match style.full() {
+        true => format!("{judged}\n{}", style.pairs(&style.judgement(verdict))),
+        false => judged,
+    }
 }
 
 impl TextStyle {
@@ -107,7 +111,7 @@ pub(super) fn error(standard_error: f64) -> String {
     if shown { format!(" ± {standard_error:.2}") } else { String::new() }
 }
 
-fn difference(output: &OutputError) -> String {
+pub(super) fn difference(output: &OutputError) -> String {
     if let Some(share) = output.equal.filter(|&share| share < 1.0) {
         return format!("{} of its integers equal the float model's", words::percent(share));
     }
@@ -129,7 +133,8 @@ mod tests {
 
     #[test]
     fn a_verdict_says_what_was_compared() {
-        let text = verdict(&example::outcome().verdict, TextStyle::default());
+        let full = TextStyle { width: None, detail: crate::report::Detail::Full };
+        let text = verdict(&example::outcome().verdict, full);
         for part in [
             "91.25 % -> 90.75 %",
             "drop 0.50 ± 0.35 points, at most 1.34 at 95 %",

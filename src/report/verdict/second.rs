@@ -7,7 +7,7 @@ use crate::report::words;
 const NAMED: usize = 5;
 
 /// What a second runtime says, on one line.
-pub(super) fn opinion(second: &Second, full: bool) -> String {
+pub(in crate::report) fn opinion(second: &Second, full: bool) -> String {
     match &second.opinion {
         Opinion::NotValidated { .. } => format!("{} could not judge; the warning says why", second.judge),
         Opinion::Validated(measured) => {
