@@ -1,6 +1,7 @@
 //! The face of the library: what a program can ask for, and what it gets.
 
 mod apply;
+mod gate;
 mod layers;
 mod look;
 mod model;
@@ -8,6 +9,7 @@ mod quantize;
 mod reports;
 
 pub use apply::Apply;
+pub use gate::Gate;
 pub use layers::RankLayers;
 pub use look::{Validate, check, inspect};
 pub use model::Source;

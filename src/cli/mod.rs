@@ -30,20 +30,27 @@ use common::{Common, Context};
 #[command(after_help = "\
 Examples:
   fourbit quantize net.onnx --calibration calib.npz --validation test.npz
-  fourbit quantize net.onnx --precision w4
-  fourbit validate net.onnx net.w4a8.onnx --samples test.npz
+  fourbit quantize net.onnx small.onnx --precision w4
+
+More: fourbit --help, fourbit quantize --help")]
+#[command(after_long_help = "\
+Examples:
+  fourbit quantize net.onnx --calibration calib.npz --validation test.npz
+  fourbit quantize net.onnx small.onnx --precision w4
+  fourbit validate net.onnx net.w4a8.onnx --validation test.npz
   fourbit inspect net.onnx
   fourbit sensitivity net.onnx --calibration calib.npz --validation test.npz
-  fourbit batch zoo/ -o small/ --precision w4
+  fourbit batch zoo/ small/ --precision w4
 
 Exit status:
   0  done
   1  an error, which is named on standard error
   2  wrong arguments
-  3  written, but limits could not be kept; of batch, some models were not written; of check, something is refused
+  3  written, but limits are not met; validate: a limit is not met; batch: some models were not written; check: something
+     is refused
   4  written, but not validated
-  5  not written, since the model cannot be run, which quantizing activations needs
-  6  not written, since nothing in the model would be quantized")]
+  5  not written: quantized activations need a model that can be run, and this one cannot
+  6  not written: nothing in the model would be quantized")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -149,7 +156,7 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         for part in command.get_subcommands_mut().filter(|part| part.get_name() != "help") {
-            let help = part.render_help().to_string();
+            let help = part.render_long_help().to_string();
             assert!(help.contains("Examples:") && help.contains("Exit status:"), "{help}");
             assert!(help.contains("--format") && help.contains("--jobs"), "{help}");
         }
@@ -209,13 +216,83 @@ mod tests {
     }
 
     #[test]
+    fn values_may_be_in_any_case() {
+        let found = options(
+            "fourbit quantize m.onnx --precision W4A4 --target ORT-CPU --weights UINT4 --granularity Block:16 \
+             --edges FLOAT --compensation None --scales MIN-MAX --opset KEEP --matmul-nbits=FALSE --dual AUTO",
+        );
+        let plain = options(
+            "fourbit quantize m.onnx --precision w4a4 --target ort-cpu --weights uint4 --granularity block:16 \
+             --edges float --compensation none --scales min-max --opset keep --matmul-nbits=false --dual auto",
+        );
+        assert_eq!(found, plain);
+        assert_eq!(
+            options("fourbit plan m.onnx --precision int4"),
+            options("fourbit plan m.onnx --precision w4")
+        );
+        assert_eq!(
+            options("fourbit plan m.onnx --precision int8"),
+            options("fourbit plan m.onnx --precision w8a8")
+        );
+    }
+
+    #[test]
+    fn former_names_of_options_are_understood() {
+        for (line, before) in [
+            ("quantize m.onnx --max-samples 9", "quantize m.onnx --samples 9"),
+            ("sensitivity m.onnx --max-samples 9", "sensitivity m.onnx --samples 9"),
+            ("validate m.onnx q.onnx --validation v.npz", "validate m.onnx q.onnx --samples v.npz"),
+            ("validate m.onnx q.onnx --max-samples 9", "validate m.onnx q.onnx --count 9"),
+        ] {
+            let [now, before] =
+                [line, before].map(|line| format!("{:?}", parse(&format!("fourbit {line}")).unwrap()));
+            assert_eq!(now, before, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_output_may_stand_behind_the_model() {
+        let output = |line: &str| match parse(line).unwrap().command {
+            Command::Quantize(args) => (args.conversion.output, args.conversion.out),
+            Command::Plan(args) => (args.conversion.output, args.conversion.out),
+            Command::Apply(args) => (args.output, args.out),
+            #[cfg(feature = "batch")]
+            Command::Batch(args) => (args.output, args.out),
+            _ => panic!("{line}"),
+        };
+        for (line, name) in [
+            ("fourbit quantize m.onnx q.onnx", "q.onnx"),
+            ("fourbit plan m.onnx p.json", "p.json"),
+            ("fourbit apply m.onnx p.json q.onnx", "q.onnx"),
+            #[cfg(feature = "batch")]
+            ("fourbit batch zoo small", "small"),
+        ] {
+            assert_eq!(output(line), (None, Some(name.into())), "{line}");
+            let error = parse(&format!("{line} -o {name}")).unwrap_err();
+            assert!(error.to_string().contains("cannot be used with"), "{line}: {error}");
+        }
+        let error = parse("fourbit quantize m.onnx calib.npz").unwrap_err().to_string();
+        assert!(error.contains("--calibration"), "{error}");
+    }
+
+    #[test]
+    fn json_is_a_word_for_a_format() {
+        let format = |line: &str| parse(line).unwrap().common.format();
+        assert_eq!(format("fourbit inspect m.onnx --json"), common::Format::Json);
+        assert_eq!(format("fourbit --json inspect m.onnx"), common::Format::Json);
+        assert_eq!(format("fourbit inspect m.onnx --format JSON"), common::Format::Json);
+        assert_eq!(format("fourbit inspect m.onnx"), common::Format::Text);
+        assert_eq!(parse("fourbit inspect m.onnx --json --format json").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
     fn wrong_arguments_are_usage_errors() {
         for line in [
             "fourbit",
             "fourbit quantize",
             "fourbit quantize m.onnx --precision w3",
             "fourbit quantize m.onnx --jobs 0",
-            "fourbit quantize m.onnx --samples 0",
+            "fourbit quantize m.onnx --max-samples 0",
             "fourbit quantize m.onnx -q -v",
             "fourbit quantize m.onnx --granularity block:0",
             "fourbit quantize m.onnx --granularity kernel",
@@ -225,6 +302,8 @@ mod tests {
             "fourbit quantize m.onnx --dual-threshold 1 --dual-budget 5%",
             "fourbit quantize m.onnx --dual-budget 105%",
             "fourbit validate m.onnx",
+            "fourbit validate m.onnx q.onnx --min-agreement 0.98",
+            "fourbit validate m.onnx q.onnx --max-drop -1",
             "fourbit sensitivity m.onnx --measure 7",
             "fourbit sensitivity m.onnx --layers 0",
             "fourbit sensitivity m.onnx -o out.onnx",

@@ -94,7 +94,7 @@ fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err = Error>>(
 fn storage<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Storage>>, D::Error> {
     let name = String::deserialize(deserializer)?;
     match name.as_str() {
-        "float" => Ok(Some(None)),
+        name if name.eq_ignore_ascii_case("float") => Ok(Some(None)),
         name => name.parse().map(|storage| Some(Some(storage))).map_err(serde::de::Error::custom),
     }
 }

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// One option that conversions may have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// Its long name, without dashes.
     pub name: String,
+    /// Names that it had before, which are still understood.
+    pub former: Vec<String>,
     /// Whether it stands by itself.
     pub is_flag: bool,
     /// Whether its value is true or false.
@@ -139,7 +141,7 @@ mod tests {
     use super::*;
 
     fn known(name: &str, is_flag: bool, is_list: bool, is_path: bool) -> Known {
-        Known { name: name.into(), is_flag, is_choice: false, is_list, is_path }
+        Known { name: name.into(), is_flag, is_list, is_path, ..Known::default() }
     }
 
     #[test]

@@ -24,10 +24,17 @@ impl Words {
         let known = command.get_arguments().filter_map(|argument| {
             let known = Known {
                 name: argument.get_long()?.to_owned(),
+                former: argument
+                    .get_all_aliases()
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(str::to_owned)
+                    .collect(),
                 is_flag: matches!(argument.get_action(), ArgAction::SetTrue),
                 is_choice: argument
                     .get_possible_values()
                     .iter()
+                    .filter(|value| !value.is_hide_set())
                     .map(PossibleValue::get_name)
                     .eq(["true", "false"])
                     && argument.get_action().takes_values(),
