@@ -7,6 +7,7 @@ mod layers;
 mod nbits;
 mod opset;
 mod placement;
+mod preprocessing;
 mod storage;
 mod targets;
 
@@ -20,6 +21,7 @@ pub use layers::LayerRule;
 pub use nbits::{NBITS_BLOCKS, fits_nbits};
 pub use opset::{LEAST_OPSET, NEWEST_OPSET, OPSET_HALF, Opset};
 pub use placement::{Bias, Placement};
+pub use preprocessing::{Preprocessing, PreprocessingBase, Preset, Resize};
 pub use storage::{Container, HELD, Storage};
 pub use targets::{
     Blocks, Case, Contrib, Form, GENERIC, Scales as ScaleForms, Standing, TARGETS, Target, Usual, Wishes,

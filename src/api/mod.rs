@@ -18,7 +18,8 @@ pub use reports::{Report, Reports};
 
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::options::{
-    Budget, Compensation, Granularity, Opset, Options, Precision, Storage, TARGETS, Target, target_names,
+    Budget, Compensation, Granularity, Opset, Options, Precision, Preprocessing, PreprocessingBase, Preset,
+    Resize, Storage, TARGETS, Target, target_names,
 };
 pub use crate::pipeline::PlanSource;
 pub use crate::plan::{

@@ -6,8 +6,10 @@ mod arguments;
 mod batch;
 mod check;
 mod common;
+mod hints;
 mod inspect;
 mod interrupt;
+mod manual;
 mod plan;
 mod progress;
 mod quantize;
@@ -16,6 +18,7 @@ mod targets;
 mod terminal;
 mod validate;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -78,15 +81,33 @@ enum Command {
     Batch(Box<batch::Args>),
 }
 
+/// All of the command line, as clap knows it.
+fn definition() -> clap::Command {
+    Cli::command()
+}
+
+/// Reads `line`, the program's name first.
+///
+/// # Errors
+/// What clap says of it, which may be the help that was asked for.
+fn parsed(line: &[OsString]) -> std::result::Result<(Cli, ArgMatches), clap::Error> {
+    let matches = definition().try_get_matches_from(line)?;
+    Ok((Cli::from_arg_matches(&matches)?, matches))
+}
+
 /// Reads the arguments of the process, does what they ask, and gives the exit code.
 pub fn main() -> ExitCode {
     quieten();
-    let parsed = Cli::command().try_get_matches();
-    let (cli, matches) = match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches))) {
+    let line: Vec<OsString> = std::env::args_os().collect();
+    let (cli, matches) = match parsed(&line) {
         Ok(parsed) => parsed,
         Err(error) => {
-            common::refuse(&error);
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            match hints::answer(&error, &line) {
+                Some(words) => common::warn(&format!("error: {words}")),
+                None => common::refuse(&hints::plain(error)),
+            }
+            return ExitCode::from(code);
         }
     };
     match run(&cli, &matches) {

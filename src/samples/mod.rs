@@ -15,6 +15,7 @@ mod own;
 mod pictures;
 mod pixels;
 mod preprocess;
+mod presets;
 mod random;
 mod states;
 mod synthetic;

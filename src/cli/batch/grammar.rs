@@ -1,13 +1,15 @@
 //! The options of conversions, as clap knows them, for the lists and command lines of batches.
 
+use std::ffi::OsString;
+
 use clap::builder::PossibleValue;
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Args as _, Command, Parser as _, ValueHint};
+use clap::{ArgAction, ArgMatches, Args as _, Command, ValueHint};
 
 use super::Defaults;
 use crate::api::batch::{Grammar, Known, Settings};
-use crate::api::{Error, Result};
-use crate::cli::Cli;
+use crate::api::{Error, Preset, Result};
+use crate::cli::{hints, parsed};
 
 /// The options of [`Defaults`].
 pub struct Words {
@@ -40,6 +42,10 @@ impl Words {
                     && argument.get_action().takes_values(),
                 is_list: matches!(argument.get_action(), ArgAction::Append),
                 is_path: argument.get_value_hint() == ValueHint::AnyPath,
+                words: match argument.get_long() {
+                    Some("preprocess") => Preset::ALL.map(|preset| preset.name().to_owned()).to_vec(),
+                    _ => Vec::new(),
+                },
             };
             Some((argument.get_id().to_string(), known))
         });
@@ -81,10 +87,14 @@ impl Grammar for Words {
     }
 
     fn check(&self, arguments: &[String]) -> std::result::Result<(), String> {
-        let line = ["fourbit", "quantize", "model.onnx"].into_iter().map(str::to_owned);
-        match Cli::try_parse_from(line.chain(arguments.iter().cloned())) {
+        let line = ["fourbit", "quantize", "model.onnx"].into_iter().map(OsString::from);
+        let line: Vec<OsString> = line.chain(arguments.iter().map(OsString::from)).collect();
+        match parsed(&line) {
             Ok(_) => Ok(()),
             Err(error) => {
+                if let Some(words) = hints::answer(&error, &line) {
+                    return Err(words);
+                }
                 let text = error.render().to_string();
                 let lines = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
                 Err(lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned())
@@ -98,6 +108,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+    use crate::cli::Cli;
 
     #[test]
     fn options_of_a_command_line_come_back() {

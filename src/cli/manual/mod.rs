@@ -1,0 +1,6 @@
+//! What is made of the command line's definition: pages to read, and words for shells.
+
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;
