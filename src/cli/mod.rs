@@ -29,7 +29,7 @@ use common::{Common, Context};
 
 /// Turns a trained float ONNX model into a 4-bit one, and measures what it cost.
 #[derive(Debug, Parser)]
-#[command(name = "fourbit", version, arg_required_else_help = true, propagate_version = true)]
+#[command(name = "fourbit", version = env!("FOURBIT_VERSION"), arg_required_else_help = true, propagate_version = true)]
 #[command(after_help = "\
 Examples:
   fourbit quantize net.onnx --calibration calib.npz --validation test.npz
@@ -79,6 +79,8 @@ enum Command {
     Check(check::Args),
     #[cfg(feature = "batch")]
     Batch(Box<batch::Args>),
+    Completions(manual::completions::Args),
+    Man(manual::man::Args),
 }
 
 /// All of the command line, as clap knows it.
@@ -146,6 +148,8 @@ fn run(cli: &Cli, matches: &ArgMatches) -> Result<ExitCode> {
         Command::Check(args) => check::run(args, &context),
         #[cfg(feature = "batch")]
         Command::Batch(args) => batch::run(args, matches.subcommand_matches("batch"), &cli.common, &context),
+        Command::Completions(args) => manual::completions::run(args),
+        Command::Man(args) => manual::man::run(args),
     }
 }
 

@@ -67,3 +67,41 @@ fn the_reference_is_current() {
         assert!(kept == page, "docs/cli.md is not what the command line is: BLESS=1 renews it");
     }
 }
+
+#[test]
+fn every_shell_and_every_subcommand_has_its_words() {
+    use clap_complete::Shell;
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell, Shell::Elvish] {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut definition(), "fourbit", &mut script);
+        let script = String::from_utf8(script).unwrap();
+        // Fish knows options without their dashes.
+        assert!(script.contains("calibration") && script.contains("sensitivity"), "{shell}");
+    }
+    let pages = man::pages();
+    assert_eq!(pages, man::pages());
+    let mut whole = built();
+    for part in parts(&mut whole) {
+        let name = format!("fourbit-{}.1", part.get_name());
+        let (_, page) = pages.iter().find(|(file, _)| *file == name).unwrap_or_else(|| panic!("{name}"));
+        let page = String::from_utf8_lossy(page).into_owned();
+        assert!(page.contains("Exit status") && page.contains(".TH fourbit"), "{page}");
+    }
+    assert!(pages.iter().any(|(name, _)| name == "fourbit.1"));
+}
+
+#[test]
+fn a_version_is_that_of_the_package() {
+    let version = env!("FOURBIT_VERSION");
+    let rest = version.strip_prefix(env!("CARGO_PKG_VERSION")).unwrap();
+    let commit =
+        rest.strip_prefix(" (").and_then(|rest| rest.strip_suffix(')')).map(|rest| rest.split_once(' '));
+    match commit {
+        None => assert_eq!(rest, ""),
+        Some(found) => {
+            let (commit, date) = found.unwrap();
+            assert!(commit.len() == 10 && commit.bytes().all(|digit| digit.is_ascii_hexdigit()), "{version}");
+            assert!(date.len() == 10 && date.matches('-').count() == 2, "{version}");
+        }
+    }
+}
