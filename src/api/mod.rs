@@ -7,6 +7,7 @@ mod look;
 mod model;
 mod quantize;
 mod reports;
+mod show;
 
 pub use apply::Apply;
 pub use gate::Gate;
@@ -15,6 +16,7 @@ pub use look::{Validate, check, inspect};
 pub use model::Source;
 pub use quantize::Quantize;
 pub use reports::{Report, Reports};
+pub use show::ShowSamples;
 
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::options::{
@@ -23,7 +25,8 @@ pub use crate::options::{
 };
 pub use crate::pipeline::PlanSource;
 pub use crate::plan::{
-    Applied, Checked, Decision, Inspection, Outcome, Plan, Planned, Sensitivity, Validation, Verdict,
+    Applied, Checked, Decision, Inspection, Outcome, Plan, Planned, Sensitivity, ShownSamples, Validation,
+    Verdict,
 };
 pub use crate::progress::{Progress, Silent};
 pub use crate::report::{Detail, Layout};

@@ -13,6 +13,7 @@ mod manual;
 mod plan;
 mod progress;
 mod quantize;
+mod samples;
 mod sensitivity;
 mod targets;
 mod terminal;
@@ -72,6 +73,7 @@ enum Command {
     Quantize(quantize::Args),
     Validate(validate::Args),
     Inspect(inspect::Args),
+    Samples(samples::Args),
     Plan(plan::Args),
     Apply(apply::Args),
     Sensitivity(sensitivity::Args),
@@ -139,6 +141,7 @@ fn run(cli: &Cli, matches: &ArgMatches) -> Result<ExitCode> {
         Command::Quantize(args) => quantize::run(args, matches.subcommand_matches("quantize"), &context),
         Command::Validate(args) => validate::run(args, &context),
         Command::Inspect(args) => inspect::run(args, &context),
+        Command::Samples(args) => samples::run(args, &context),
         Command::Plan(args) => plan::run(args, &context),
         Command::Apply(args) => apply::run(args, &context),
         Command::Sensitivity(args) => {

@@ -23,7 +23,7 @@ use std::sync::OnceLock;
 pub use apply::{Application, PlanSource, apply};
 pub use check::check;
 pub use feeding::{Feeding, State};
-pub use inspect::inspect;
+pub use inspect::{Look, inspect, show};
 pub use judge::{Comparison, validate};
 pub use quantize::{plan, planned, quantize};
 pub use sensitivity::{Effort, TRIED_LAYERS, sensitivity};
