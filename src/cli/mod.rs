@@ -6,6 +6,7 @@ mod arguments;
 mod batch;
 mod check;
 mod common;
+mod defaults;
 mod hints;
 mod inspect;
 mod interrupt;
@@ -20,13 +21,15 @@ mod terminal;
 mod validate;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::api::program::quieten;
-use crate::api::{Error, ErrorKind, Result};
+use crate::api::{Error, ErrorKind, Progress as _, Result};
 use common::{Common, Context};
+use defaults::Completed;
 
 /// Turns a trained float ONNX model into a 4-bit one, and measures what it cost.
 #[derive(Debug, Parser)]
@@ -46,6 +49,16 @@ Examples:
   fourbit sensitivity net.onnx --calibration calib.npz --validation test.npz
   fourbit batch zoo/ small/ --precision w4
 
+Defaults:
+  A file fourbit.toml in the working directory, or in the nearest one above it, gives options that are not given. Its keys
+  are long names of options: at its top for all subcommands, in a table such as [quantize] for one. Options that are given
+  win, and what neither gives is the target's default. Paths are relative to the file. Unknown keys are errors.
+
+    target = \"ort-cpu\"
+    [quantize]
+    calibration = \"calib.npz\"
+    exclude = [\"head*\"]
+
 Exit status:
   0  done
   1  an error, which is named on standard error
@@ -61,6 +74,9 @@ struct Cli {
     #[command(flatten)]
     common: Common,
 }
+
+/// Exit code where arguments make no sense, as clap has it.
+const WRONG_ARGUMENTS: u8 = 2;
 
 /// Exit code where tract cannot run the model, and what was asked for needs that.
 const NOT_RUNNABLE: u8 = 5;
@@ -103,10 +119,18 @@ fn parsed(line: &[OsString]) -> std::result::Result<(Cli, ArgMatches), clap::Err
 pub fn main() -> ExitCode {
     quieten();
     let line: Vec<OsString> = std::env::args_os().collect();
+    let folder = std::env::current_dir().unwrap_or_default();
+    let Completed { line, from } = match defaults::completed(line, &folder) {
+        Ok(completed) => completed,
+        Err(problem) => {
+            common::warn(&format!("error: {problem}"));
+            return ExitCode::from(WRONG_ARGUMENTS);
+        }
+    };
     let (cli, matches) = match parsed(&line) {
         Ok(parsed) => parsed,
         Err(error) => {
-            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            let code = u8::try_from(error.exit_code()).unwrap_or(WRONG_ARGUMENTS);
             match hints::answer(&error, &line) {
                 Some(words) => common::warn(&format!("error: {words}")),
                 None => common::refuse(&hints::plain(error)),
@@ -114,7 +138,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    match run(&cli, &matches) {
+    match run(&cli, &matches, from.as_deref()) {
         Ok(code) => code,
         Err(error) => {
             common::complain(&error);
@@ -127,8 +151,12 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli, matches: &ArgMatches) -> Result<ExitCode> {
+/// `defaults` is the file that gave options of the line.
+fn run(cli: &Cli, matches: &ArgMatches, defaults: Option<&Path>) -> Result<ExitCode> {
     let context = Context::new(&cli.common)?;
+    if let Some(path) = defaults {
+        context.progress.note(&format!("defaults from {}", path.display()));
+    }
     #[cfg(feature = "batch")]
     let alone = !matches!(cli.command, Command::Batch(_));
     #[cfg(not(feature = "batch"))]

@@ -91,14 +91,7 @@ impl Grammar for Words {
         let line: Vec<OsString> = line.chain(arguments.iter().map(OsString::from)).collect();
         match parsed(&line) {
             Ok(_) => Ok(()),
-            Err(error) => {
-                if let Some(words) = hints::answer(&error, &line) {
-                    return Err(words);
-                }
-                let text = error.render().to_string();
-                let lines = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
-                Err(lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned())
-            }
+            Err(error) => Err(hints::answer(&error, &line).unwrap_or_else(|| hints::one_line(&error))),
         }
     }
 }

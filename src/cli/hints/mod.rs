@@ -32,6 +32,13 @@ pub fn plain(mut error: Error) -> Error {
     error
 }
 
+/// What `error` says before it comes to usage, in one line.
+pub fn one_line(error: &Error) -> String {
+    let text = error.render().to_string();
+    let lines = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
+    lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
+}
+
 fn text(error: &Error, kind: ContextKind) -> Option<&str> {
     match error.get(kind)? {
         ContextValue::String(text) => Some(text),

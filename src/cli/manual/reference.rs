@@ -124,8 +124,15 @@ fn meaning(argument: &Arg) -> String {
 /// Examples and exit status, each as it is printed.
 fn closing(page: &mut String, command: &Command) {
     let text = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+    let mut blocks: Vec<String> = Vec::new();
     for block in text.split("\n\n") {
-        let (name, lines) = block.split_once('\n').unwrap_or((block, ""));
+        match blocks.last_mut().filter(|_| block.starts_with(' ')) {
+            Some(last) => *last += &format!("\n\n{block}"),
+            None => blocks.push(block.to_owned()),
+        }
+    }
+    for block in blocks {
+        let (name, lines) = block.split_once('\n').unwrap_or((&block, ""));
         let indented: Vec<&str> = lines.lines().map(|line| line.strip_prefix("  ").unwrap_or(line)).collect();
         let _ = write!(page, "\n### {}\n\n```\n{}\n```\n", name.trim_end_matches(':'), indented.join("\n"));
     }
