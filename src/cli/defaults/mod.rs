@@ -34,12 +34,13 @@ pub fn completed(line: Vec<OsString>, folder: &Path) -> Result<Completed, String
     let Some(path) = folder.ancestors().map(|folder| folder.join(NAME)).find(|path| path.is_file()) else {
         return Ok(Completed { line, from: None });
     };
+    // Help, and what is wrong with the line itself, comes before what is wrong with the file.
+    let Some((name, matches)) = given(&line) else { return Ok(Completed { line, from: None }) };
     let mut whole = definition();
     whole.build();
     // Paths stay as they are written where that is enough.
     let place = path.parent().filter(|place| *place != folder).unwrap_or(Path::new(""));
     let entries = file::read(&path, place, &whole)?;
-    let Some((name, matches)) = given(&line) else { return Ok(Completed { line, from: None }) };
     let known = |id: &str| matches.try_contains_id(id).is_ok();
     if known("supervised") && matches.get_flag("supervised") {
         // A batch has told its conversions everything.
