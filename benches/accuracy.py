@@ -54,7 +54,7 @@ def fourbit(options, model, output, calibration, validation, precision, extra):
     command = [options.fourbit, "quantize", model, "-o", output, "--overwrite", "-q", "--precision", precision]
     command += ["--report", report, "--validation", validation, *extra]
     if calibration:
-        command += ["--calibration", calibration, "--samples", options.samples]
+        command += ["--calibration", calibration, "--max-samples", options.samples]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     # 3: written, but beyond the limits.
     if done.returncode not in (0, 3, 4):

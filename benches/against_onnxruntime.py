@@ -77,7 +77,7 @@ def onnxruntime_seconds(options, feeds, folder):
 
 def fourbit_seconds(options, calibration, samples, folder):
     command = [options.fourbit, "quantize", options.model, "-o", folder / "fourbit.onnx", "--precision", "w4a8"]
-    command += ["--calibration", calibration, "--samples", samples, "--overwrite", "-q"]
+    command += ["--calibration", calibration, "--max-samples", samples, "--overwrite", "-q"]
     command += ["--report", folder / "report.json", "--compensation", options.compensation]
     start = time.monotonic()
     result = subprocess.run([str(word) for word in command], capture_output=True, text=True)

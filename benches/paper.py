@@ -50,7 +50,7 @@ def convert(options, case, precision, step):
     output = options.out / "model.onnx"
     report = options.out / "report.json"
     command = [options.fourbit, "quantize", case.model, "-o", output, "--overwrite", "-q", "--precision", precision]
-    command += ["--calibration", case.calibration, "--samples", options.samples, "--validation", case.validation]
+    command += ["--calibration", case.calibration, "--max-samples", options.samples, "--validation", case.validation]
     command += ["--report", report, *step]
     report.unlink(missing_ok=True)
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)

@@ -62,7 +62,7 @@ def converted(options, model, target, more, calibration, validation):
     output = output.with_suffix(".onnx")
     report = output.with_suffix(".json")
     command = [options.fourbit, "quantize", model, "-o", output, "--target", target, "--precision", "w8a8", "--report", report]
-    command += ["--calibration", calibration, "--samples", options.samples, "--validation", validation, "--overwrite", "-q", *more]
+    command += ["--calibration", calibration, "--max-samples", options.samples, "--validation", validation, "--overwrite", "-q", *more]
     subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL)
     return output, json.loads(report.read_text())["verdict"]["outputs"][0]["sqnr_db"]
 

@@ -137,7 +137,7 @@ def row(options, entry, model, calibration, test, target, precision, more, runti
     name = "-".join([model.stem, target, precision, *[word.strip("-") for word in more], runtime])
     path = options.out / f"{name}.onnx"
     command = [options.fourbit, "quantize", model, "-o", path, "--target", target, "--precision", precision, "--overwrite", "--format", "json"]
-    command += ["--calibration", calibration, "--samples", str(options.samples), *more]
+    command += ["--calibration", calibration, "--max-samples", str(options.samples), *more]
     made = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
     if made.returncode not in (0, 4):
         said = made.stderr.strip().splitlines()

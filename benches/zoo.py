@@ -196,7 +196,7 @@ def convert(options, case, precision, weights, output):
     if case.calibration and ("a" in precision or not options.no_calibration):
         command += ["--calibration", case.calibration]
         if options.samples:
-            command += ["--samples", str(options.samples)]
+            command += ["--max-samples", str(options.samples)]
     if weights:
         command += ["--weights", weights]
     start = time.monotonic()

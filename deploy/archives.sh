@@ -30,7 +30,11 @@ cargo build --profile dist --locked --bin fourbit --config "$flags"
 program=$built/dist/fourbit
 size=$(wc -c <"$program")
 ((size < limit)) || fail "$program has $size bytes, more than $limit"
-[ "$("$program" --version)" = "fourbit $version" ] || fail "$program is not version $version"
+# With the commit and its date, where this is a checkout.
+case "$("$program" --version)" in
+"fourbit $version" | "fourbit $version ("*) ;;
+*) fail "$program is not version $version" ;;
+esac
 
 name=fourbit-$version-$target
 stage=$(mktemp -d)

@@ -136,6 +136,7 @@ impl Anything {
             is_choice: name == "choice",
             is_list: name == "list",
             is_path: name == "path",
+            ..Known::default()
         };
         Self(["flag", "choice", "list", "path", "text"].map(known).into())
     }

@@ -8,6 +8,7 @@ mod layers;
 mod nbits;
 mod opset;
 mod placement;
+mod preprocessing;
 mod storage;
 mod targets;
 
@@ -22,6 +23,7 @@ pub use layers::{LayerRule, Lift};
 pub use nbits::{NBITS_BLOCKS, fits_nbits};
 pub use opset::{LEAST_OPSET, NEWEST_OPSET, OPSET_HALF, Opset};
 pub use placement::{Bias, Placement};
+pub use preprocessing::{Preprocessing, PreprocessingBase, Preset, Resize};
 pub use storage::Storage;
 pub use targets::{
     Blocks, Case, Contrib, Form, GENERIC, Scales as ScaleForms, Standing, TARGETS, Target, Usual, Wishes,
@@ -50,8 +52,10 @@ impl FromStr for Granularity {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let size = name.strip_prefix("block:").and_then(|size| size.parse().ok()).filter(|&size| size > 0);
-        match (name, size) {
+        let lower = name.to_ascii_lowercase();
+        let plain = lower.strip_prefix("per-").unwrap_or(&lower);
+        let size = plain.strip_prefix("block:").and_then(|size| size.parse().ok()).filter(|&size| size > 0);
+        match (plain, size) {
             ("tensor", _) => Ok(Self::Tensor),
             ("channel", _) => Ok(Self::Channel),
             (_, Some(size)) => Ok(Self::Block(size)),
@@ -100,7 +104,7 @@ impl FromStr for Edges {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        match name {
+        match name.to_ascii_lowercase().as_str() {
             "4" => Ok(Self::Four),
             "8" => Ok(Self::Eight),
             "float" => Ok(Self::Float),
@@ -185,7 +189,7 @@ impl Precision {
     /// 8-bit weights and activations.
     pub const W8A8: Self = Self { weights: Some(CodeType::Int8), activations: Some(CodeType::Uint8) };
 
-    /// The names that [`Precision::from_str`] takes.
+    /// The names of precisions; [`Precision::from_str`] takes them in any case, and `int4` and `int8` for `w4` and `w8a8`.
     pub const NAMES: [&'static str; 5] = ["w4", "w4a8", "w4a4", "w8", "w8a8"];
 }
 
@@ -199,12 +203,12 @@ impl FromStr for Precision {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "w4" => Ok(Self::W4),
+        match name.to_ascii_lowercase().as_str() {
+            "w4" | "int4" => Ok(Self::W4),
             "w4a8" => Ok(Self::W4A8),
             "w4a4" => Ok(Self::W4A4),
             "w8" => Ok(Self::W8),
-            "w8a8" => Ok(Self::W8A8),
+            "w8a8" | "int8" => Ok(Self::W8A8),
             _ => {
                 let remedy = format!("choose one of {}", Self::NAMES.join(", "));
                 Err(Error::options(format!("unknown precision {name:?}"), remedy))
@@ -374,6 +378,22 @@ mod tests {
             let error = name.parse::<Granularity>().unwrap_err().to_string();
             assert!(error.contains(&format!("{name:?}")) && error.contains("block:N"), "{error}");
         }
+        for (name, precision) in [
+            ("W4A8", Precision::W4A8),
+            ("int4", Precision::W4),
+            ("INT8", Precision::W8A8),
+            ("W8", Precision::W8),
+        ] {
+            assert_eq!(name.parse::<Precision>().unwrap(), precision);
+        }
+        for (name, granularity) in [
+            ("per-channel", Granularity::Channel),
+            ("Tensor", Granularity::Tensor),
+            ("BLOCK:32", Granularity::Block(32)),
+        ] {
+            assert_eq!(name.parse::<Granularity>().unwrap(), granularity);
+        }
+        assert_eq!("FLOAT".parse::<Edges>().unwrap(), Edges::Float);
         assert!("w3".parse::<Precision>().unwrap_err().to_string().contains("w4a8"));
     }
 }

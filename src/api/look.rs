@@ -1,10 +1,8 @@
 //! Looks at models: what is in one, what a target takes of it, how one compares with another.
 
-use std::path::PathBuf;
-
 use super::model::Source;
 use crate::error::Result;
-use crate::options::Target;
+use crate::options::{Preprocessing, Target};
 use crate::pipeline::{self, Comparison, Feeding, State};
 use crate::plan::{Checked, Inspection, Verdict};
 use crate::progress::{Progress, Silent};
@@ -51,7 +49,7 @@ pub struct Validate {
     float: Source,
     quantized: Source,
     samples: Option<SampleSet>,
-    preprocess: Option<PathBuf>,
+    preprocess: Option<Preprocessing>,
     count: Option<usize>,
     seed: u64,
     feeding: Feeding,
@@ -79,9 +77,9 @@ impl Validate {
         self
     }
 
-    /// A TOML file that says how stored pixels become the input.
-    pub fn preprocess(mut self, file: impl Into<PathBuf>) -> Self {
-        self.preprocess = Some(file.into());
+    /// How stored pixels become the input: the name of a preset, a TOML file, or a [`Preprocessing`].
+    pub fn preprocess(mut self, pictures: impl Into<Preprocessing>) -> Self {
+        self.preprocess = Some(pictures.into());
         self
     }
 
@@ -146,7 +144,7 @@ impl Validate {
             float: float.path(),
             quantized: quantized.path(),
             samples: self.samples.as_ref(),
-            preprocess: self.preprocess.as_deref(),
+            preprocess: self.preprocess.as_ref(),
             count: self.count,
             seed: self.seed,
             feeding: &self.feeding,

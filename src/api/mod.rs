@@ -1,27 +1,32 @@
 //! The face of the library: what a program can ask for, and what it gets.
 
 mod apply;
+mod gate;
 mod layers;
 mod look;
 mod model;
 mod quantize;
 mod reports;
+mod show;
 
 pub use apply::Apply;
+pub use gate::Gate;
 pub use layers::RankLayers;
 pub use look::{Validate, check, inspect};
 pub use model::Source;
 pub use quantize::Quantize;
 pub use reports::{Report, Reports};
+pub use show::ShowSamples;
 
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::options::{
-    Budget, CodeType, Compensation, Granularity, Opset, Options, Precision, Storage, TARGETS, Target,
-    target_names,
+    Budget, CodeType, Compensation, Granularity, Opset, Options, Precision, Preprocessing, PreprocessingBase,
+    Preset, Resize, Storage, TARGETS, Target, target_names,
 };
 pub use crate::pipeline::PlanSource;
 pub use crate::plan::{
-    Applied, Checked, Decision, Inspection, Outcome, Plan, Planned, Sensitivity, Validation, Verdict,
+    Applied, Checked, Decision, Inspection, Outcome, Plan, Planned, Sensitivity, ShownSamples, Validation,
+    Verdict,
 };
 pub use crate::progress::{Progress, Silent};
 pub use crate::report::{Detail, TextStyle};

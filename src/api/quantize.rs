@@ -6,7 +6,7 @@ use super::model::{Located, Source};
 use super::reports::Reports;
 use crate::error::{Error, Result};
 use crate::files::Guard;
-use crate::options::{Budget, Granularity, Options, Precision, Target, Wishes};
+use crate::options::{Budget, Granularity, Options, Precision, Preprocessing, Target, Wishes};
 use crate::pipeline::{self, Feeding, Job, State};
 use crate::plan::{Outcome, Plan, Planned};
 use crate::progress::{Progress, Silent};
@@ -126,9 +126,10 @@ impl Quantize {
         self
     }
 
-    /// A TOML file that says how stored pixels become the input.
-    pub fn preprocess(mut self, file: impl Into<PathBuf>) -> Self {
-        self.job.preprocess = Some(file.into());
+    /// How stored pixels become the input: the name of a preset (`imagenet`, `0..1`, `-1..1`, `0..255`), a TOML file, or a
+    /// [`Preprocessing`].
+    pub fn preprocess(mut self, pictures: impl Into<Preprocessing>) -> Self {
+        self.job.preprocess = Some(pictures.into());
         self
     }
 

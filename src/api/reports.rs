@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::files::{Guard, Sink};
-use crate::plan::{self, Applied, Checked, Inspection, Outcome, Plan, Planned, Sensitivity, Verdict};
+use crate::plan::{
+    self, Applied, Checked, Inspection, Outcome, Plan, Planned, Sensitivity, ShownSamples, Verdict,
+};
 use crate::report::{Detail, TextStyle, data, plain};
 
 /// A result that can be told.
@@ -32,7 +34,7 @@ macro_rules! reports {
 
 reports!(
     Applied => applied, Checked => checked, Inspection => inspection, Outcome => outcome, Planned => planned,
-    Sensitivity => sensitivity, Verdict => verdict
+    Sensitivity => sensitivity, ShownSamples => shown, Verdict => verdict
 );
 
 /// Files for reports, opened before the work and filled after it.

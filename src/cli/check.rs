@@ -11,17 +11,23 @@ use crate::api::{self, Result, TARGETS, Target};
 /// Exit code where the target objects to something.
 const OBJECTED: u8 = 3;
 
-/// Say what a runtime will not take of a model, node by node
+/// List what a runtime will not take of a model, node by node
+///
+/// Takes any ONNX file, made by fourbit or not. It checks how the model is quantized, opsets and operator domains, the types,
+/// attributes and inputs that each operator may have by its definition, and scales. It does not know whether the runtime has each float
+/// operator.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Takes any ONNX file, made by fourbit or not. It looks at how the model is quantized, at opsets and at domains of operators, at the
-element types, attributes and inputs that each operator may have by its definition, and at scales. It does not know whether the
-runtime has each float operator.
-
 Examples:
   fourbit check net.w4.onnx
   fourbit check net.w4.onnx --target tensorrt
-  fourbit check net.w4a8.onnx --target ort-cpu-int8 --format json
+
+All options: fourbit check --help")]
+#[command(after_long_help = "\
+Examples:
+  fourbit check net.w4.onnx
+  fourbit check net.w4.onnx --target tensorrt
+  fourbit check net.w4a8.onnx --target ort-cpu-int8 --json
 
 Exit status:
   0  the target takes the model, perhaps with layers that run in float
@@ -32,8 +38,8 @@ pub struct Args {
     /// The model
     #[arg(value_name = "MODEL")]
     pub input: PathBuf,
-    /// The runtime; fourbit targets lists them
-    #[arg(long, value_name = "NAME", default_value = "generic",
+    /// The runtime; `fourbit targets` lists them
+    #[arg(long, value_name = "NAME", default_value = "generic", ignore_case = true,
         value_parser = PossibleValuesParser::new(TARGETS.iter().map(|target| target.name))
             .try_map(|name| Target::named(&name)))]
     pub target: &'static Target,

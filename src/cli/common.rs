@@ -16,20 +16,37 @@ use crate::api::{Detail, Error, Report, Result, TextStyle};
 
 /// Flags that every subcommand takes.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "General options")]
 pub struct Common {
     /// How to print the result
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
-    /// Number of threads; of batch, number of conversions at once [default: one a processor]
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t = Format::Text, ignore_case = true,
+        help_heading = "General", hide_short_help = true)]
+    format: Format,
+    /// Print JSON, the same as --format json
+    #[arg(long, global = true, conflicts_with = "format", help_heading = "General", hide_short_help = true)]
+    json: bool,
+    /// Number of threads; for batch, of conversions at the same time [default: number of CPUs]
+    #[arg(long, global = true, value_name = "N", help_heading = "General", hide_short_help = true)]
     pub jobs: Option<NonZeroUsize>,
     /// Print no progress and no tables
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        help_heading = "General",
+        hide_short_help = true
+    )]
     pub quiet: bool,
-    /// Also list each tensor that stays float, and each reason
-    #[arg(short, long, global = true)]
+    /// Also list tensors kept in float, with reasons
+    #[arg(short, long, global = true, help_heading = "General", hide_short_help = true)]
     pub verbose: bool,
+}
+
+impl Common {
+    /// How to print the result.
+    pub fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
 }
 
 /// How to print the result.
@@ -37,16 +54,25 @@ pub struct Common {
 pub enum Format {
     /// Tables and sentences
     Text,
-    /// One JSON object; of batch, one a line for each event
+    /// One JSON object; for batch, one per event and line
     Json,
 }
 
 /// Who judges beside tract.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct CrossCheck {
-    /// Run both models in this runtime too, with its own optimizations, and say where it and tract differ; where tract cannot
-    /// run them, this runtime judges. The library is that of ORT_DYLIB_PATH, or of the Python package
-    #[arg(long, value_enum, value_name = "RUNTIME", help_heading = "Samples")]
+    /// Also run both models in this runtime, and report where it and tract differ
+    ///
+    /// The runtime uses its default optimizations, and judges alone if tract cannot run the model. The library is that of
+    /// ORT_DYLIB_PATH, or of the Python package.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "RUNTIME",
+        ignore_case = true,
+        help_heading = "Samples",
+        hide_short_help = true
+    )]
     pub cross_check: Option<Other>,
 }
 
@@ -54,6 +80,7 @@ pub struct CrossCheck {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Other {
     /// Version 1.17 or newer
+    #[value(alias = "ort")]
     Onnxruntime,
 }
 
@@ -85,7 +112,8 @@ impl Context {
                 Error::options(format!("cannot start {jobs} threads: {error}"), "pass a smaller --jobs")
             })?;
         }
-        let bars = !common.quiet && common.format == Format::Text && io::stderr().is_terminal();
+        let format = common.format();
+        let bars = !common.quiet && format == Format::Text && io::stderr().is_terminal();
         let detail = match (common.quiet, common.verbose) {
             (true, _) => Detail::Brief,
             (_, true) => Detail::Full,
@@ -93,7 +121,7 @@ impl Context {
         };
         let style = TextStyle { width: terminal_width(), detail };
         let progress = Bar::new(bars, !common.quiet, spelling.clone());
-        Ok(Self { progress, spelling, style, format: common.format })
+        Ok(Self { progress, spelling, style, format })
     }
 
     /// Prints a result in the format asked for.
@@ -132,6 +160,12 @@ pub fn complain(error: &Error, spelling: Option<&Spelling>) {
     let text = spelling.map_or(Cow::Borrowed(text.as_str()), |spelling| spelling.spelled(&text));
     // Nobody is left to tell when this fails.
     let _ = writeln!(io::stderr(), "error: {}", visible(&text).replace('\n', "\\n"));
+}
+
+/// Prints what a person has to know in any case.
+pub fn warn(text: &str) {
+    // Nobody is left to tell when this fails.
+    let _ = writeln!(io::stderr(), "{}", visible(text));
 }
 
 /// Prints what is wrong with the arguments, or the help that was asked for. Without its colours where an argument holds what

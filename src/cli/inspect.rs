@@ -11,7 +11,13 @@ use crate::api::{self, Result};
 #[command(after_help = "\
 Examples:
   fourbit inspect net.onnx
-  fourbit inspect net.onnx --format json
+  fourbit inspect net.onnx --json
+
+All options: fourbit inspect --help")]
+#[command(after_long_help = "\
+Examples:
+  fourbit inspect net.onnx
+  fourbit inspect net.onnx --json
 
 Exit status:
   0  the model was read

@@ -6,52 +6,79 @@ mod arguments;
 mod batch;
 mod check;
 mod common;
+mod defaults;
+mod hints;
 mod inspect;
 mod interrupt;
+mod manual;
 mod plan;
 mod progress;
 mod quantize;
+mod samples;
 mod sensitivity;
 mod spelling;
 mod targets;
 mod terminal;
 mod validate;
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::api::program::quieten;
-use crate::api::{Error, ErrorKind, Result};
+use crate::api::{Error, ErrorKind, Progress as _, Result};
 use common::{Common, Context};
+use defaults::Completed;
 use spelling::Spelling;
 
 /// Turns a trained float ONNX model into a 4-bit one, and measures what it cost.
 #[derive(Debug, Parser)]
-#[command(name = "fourbit", version, arg_required_else_help = true, propagate_version = true)]
+#[command(name = "fourbit", version = env!("FOURBIT_VERSION"), arg_required_else_help = true, propagate_version = true)]
 #[command(after_help = "\
 Examples:
   fourbit quantize net.onnx --calibration calib.npz --validation test.npz
-  fourbit quantize net.onnx --precision w4
-  fourbit validate net.onnx net.w4a8.onnx --samples test.npz
+  fourbit quantize net.onnx small.onnx --precision w4
+
+More: fourbit --help, fourbit quantize --help")]
+#[command(after_long_help = "\
+Examples:
+  fourbit quantize net.onnx --calibration calib.npz --validation test.npz
+  fourbit quantize net.onnx small.onnx --precision w4
+  fourbit validate net.onnx net.w4a8.onnx --validation test.npz
   fourbit inspect net.onnx
   fourbit sensitivity net.onnx --calibration calib.npz --validation test.npz
-  fourbit batch zoo/ -o small/ --precision w4
+  fourbit batch zoo/ small/ --precision w4
+
+Defaults:
+  A file fourbit.toml in the working directory, or in the nearest one above it, gives options that are not given. Its keys
+  are long names of options: at its top for all subcommands, in a table such as [quantize] for one. Options that are given
+  win, and what neither gives is the target's default. Paths are relative to the file. Unknown keys are errors.
+
+    target = \"ort-cpu\"
+    [quantize]
+    calibration = \"calib.npz\"
+    exclude = [\"head*\"]
 
 Exit status:
   0  done
   1  an error, which is named on standard error
   2  wrong arguments
-  3  written, but limits could not be kept; of batch, some models were not written; of check, something is refused
+  3  written, but limits are not met; validate: a limit is not met; batch: some models were not written; check: something
+     is refused
   4  written, but not validated
-  5  not written, since the model cannot be run, which quantizing activations needs
-  6  not written, since nothing in the model would be quantized")]
+  5  not written: quantized activations need a model that can be run, and this one cannot
+  6  not written: nothing in the model would be quantized")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
     common: Common,
 }
+
+/// Exit code where arguments make no sense, as clap has it.
+const WRONG_ARGUMENTS: u8 = 2;
 
 /// Exit code where tract cannot run the model, and what was asked for needs that.
 const NOT_RUNNABLE: u8 = 5;
@@ -64,6 +91,7 @@ enum Command {
     Quantize(quantize::Args),
     Validate(validate::Args),
     Inspect(inspect::Args),
+    Samples(samples::Args),
     Plan(plan::Args),
     Apply(apply::Args),
     Sensitivity(sensitivity::Args),
@@ -71,20 +99,48 @@ enum Command {
     Check(check::Args),
     #[cfg(feature = "batch")]
     Batch(Box<batch::Args>),
+    Completions(manual::completions::Args),
+    Man(manual::man::Args),
+}
+
+/// All of the command line, as clap knows it.
+fn definition() -> clap::Command {
+    Cli::command()
+}
+
+/// Reads `line`, the program's name first.
+///
+/// # Errors
+/// What clap says of it, which may be the help that was asked for.
+fn parsed(line: &[OsString]) -> std::result::Result<(Cli, ArgMatches), clap::Error> {
+    let matches = definition().try_get_matches_from(line)?;
+    Ok((Cli::from_arg_matches(&matches)?, matches))
 }
 
 /// Reads the arguments of the process, does what they ask, and gives the exit code.
 pub fn main() -> ExitCode {
     quieten();
-    let parsed = Cli::command().try_get_matches();
-    let (cli, matches) = match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches))) {
-        Ok(parsed) => parsed,
-        Err(error) => {
-            common::refuse(&error, &Spelling::default());
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    let line: Vec<OsString> = std::env::args_os().collect();
+    let folder = std::env::current_dir().unwrap_or_default();
+    let Completed { line, from } = match defaults::completed(line, &folder) {
+        Ok(completed) => completed,
+        Err(problem) => {
+            common::warn(&format!("error: {problem}"));
+            return ExitCode::from(WRONG_ARGUMENTS);
         }
     };
-    match run(&cli, &matches) {
+    let (cli, matches) = match parsed(&line) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let code = u8::try_from(error.exit_code()).unwrap_or(WRONG_ARGUMENTS);
+            match hints::answer(&error, &line) {
+                Some(words) => common::warn(&format!("error: {words}")),
+                None => common::refuse(&hints::plain(error), &Spelling::default()),
+            }
+            return ExitCode::from(code);
+        }
+    };
+    match run(&cli, &matches, from.as_deref()) {
         Ok(code) => code,
         Err(error) => {
             common::complain(&error, cli.spelling(&matches).as_ref());
@@ -105,8 +161,12 @@ impl Cli {
     }
 }
 
-fn run(cli: &Cli, matches: &ArgMatches) -> Result<ExitCode> {
+/// `defaults` is the file that gave options of the line.
+fn run(cli: &Cli, matches: &ArgMatches, defaults: Option<&Path>) -> Result<ExitCode> {
     let context = Context::new(&cli.common, Spelling::of(matches.subcommand_name()))?;
+    if let Some(path) = defaults {
+        context.progress.note(&format!("defaults from {}", path.display()));
+    }
     #[cfg(feature = "batch")]
     let alone = !matches!(cli.command, Command::Batch(_));
     #[cfg(not(feature = "batch"))]
@@ -119,6 +179,7 @@ fn run(cli: &Cli, matches: &ArgMatches) -> Result<ExitCode> {
         Command::Quantize(args) => quantize::run(args, matches.subcommand_matches("quantize"), &context),
         Command::Validate(args) => validate::run(args, &context),
         Command::Inspect(args) => inspect::run(args, &context),
+        Command::Samples(args) => samples::run(args, &context),
         Command::Plan(args) => plan::run(args, &context),
         Command::Apply(args) => apply::run(args, &context),
         Command::Sensitivity(args) => {
@@ -128,6 +189,8 @@ fn run(cli: &Cli, matches: &ArgMatches) -> Result<ExitCode> {
         Command::Check(args) => check::run(args, &context),
         #[cfg(feature = "batch")]
         Command::Batch(args) => batch::run(args, matches.subcommand_matches("batch"), &cli.common, &context),
+        Command::Completions(args) => manual::completions::run(args),
+        Command::Man(args) => manual::man::run(args),
     }
 }
 
@@ -159,7 +222,7 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         for part in command.get_subcommands_mut().filter(|part| part.get_name() != "help") {
-            let help = part.render_help().to_string();
+            let help = part.render_long_help().to_string();
             assert!(help.contains("Examples:") && help.contains("Exit status:"), "{help}");
             assert!(help.contains("--format") && help.contains("--jobs"), "{help}");
         }
@@ -219,13 +282,83 @@ mod tests {
     }
 
     #[test]
+    fn values_may_be_in_any_case() {
+        let found = options(
+            "fourbit quantize m.onnx --precision W4A4 --target ORT-CPU --weights UINT4 --granularity Block:16 \
+             --edges FLOAT --compensation None --scales MIN-MAX --opset KEEP --matmul-nbits=FALSE --dual AUTO",
+        );
+        let plain = options(
+            "fourbit quantize m.onnx --precision w4a4 --target ort-cpu --weights uint4 --granularity block:16 \
+             --edges float --compensation none --scales min-max --opset keep --matmul-nbits=false --dual auto",
+        );
+        assert_eq!(found, plain);
+        assert_eq!(
+            options("fourbit plan m.onnx --precision int4"),
+            options("fourbit plan m.onnx --precision w4")
+        );
+        assert_eq!(
+            options("fourbit plan m.onnx --precision int8"),
+            options("fourbit plan m.onnx --precision w8a8")
+        );
+    }
+
+    #[test]
+    fn former_names_of_options_are_understood() {
+        for (line, before) in [
+            ("quantize m.onnx --max-samples 9", "quantize m.onnx --samples 9"),
+            ("sensitivity m.onnx --max-samples 9", "sensitivity m.onnx --samples 9"),
+            ("validate m.onnx q.onnx --validation v.npz", "validate m.onnx q.onnx --samples v.npz"),
+            ("validate m.onnx q.onnx --max-samples 9", "validate m.onnx q.onnx --count 9"),
+        ] {
+            let [now, before] =
+                [line, before].map(|line| format!("{:?}", parse(&format!("fourbit {line}")).unwrap()));
+            assert_eq!(now, before, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_output_may_stand_behind_the_model() {
+        let output = |line: &str| match parse(line).unwrap().command {
+            Command::Quantize(args) => (args.conversion.output, args.conversion.out),
+            Command::Plan(args) => (args.conversion.output, args.conversion.out),
+            Command::Apply(args) => (args.output, args.out),
+            #[cfg(feature = "batch")]
+            Command::Batch(args) => (args.output, args.out),
+            _ => panic!("{line}"),
+        };
+        for (line, name) in [
+            ("fourbit quantize m.onnx q.onnx", "q.onnx"),
+            ("fourbit plan m.onnx p.json", "p.json"),
+            ("fourbit apply m.onnx p.json q.onnx", "q.onnx"),
+            #[cfg(feature = "batch")]
+            ("fourbit batch zoo small", "small"),
+        ] {
+            assert_eq!(output(line), (None, Some(name.into())), "{line}");
+            let error = parse(&format!("{line} -o {name}")).unwrap_err();
+            assert!(error.to_string().contains("cannot be used with"), "{line}: {error}");
+        }
+        let error = parse("fourbit quantize m.onnx calib.npz").unwrap_err().to_string();
+        assert!(error.contains("--calibration"), "{error}");
+    }
+
+    #[test]
+    fn json_is_a_word_for_a_format() {
+        let format = |line: &str| parse(line).unwrap().common.format();
+        assert_eq!(format("fourbit inspect m.onnx --json"), common::Format::Json);
+        assert_eq!(format("fourbit --json inspect m.onnx"), common::Format::Json);
+        assert_eq!(format("fourbit inspect m.onnx --format JSON"), common::Format::Json);
+        assert_eq!(format("fourbit inspect m.onnx"), common::Format::Text);
+        assert_eq!(parse("fourbit inspect m.onnx --json --format json").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
     fn wrong_arguments_are_usage_errors() {
         for line in [
             "fourbit",
             "fourbit quantize",
             "fourbit quantize m.onnx --precision w3",
             "fourbit quantize m.onnx --jobs 0",
-            "fourbit quantize m.onnx --samples 0",
+            "fourbit quantize m.onnx --max-samples 0",
             "fourbit quantize m.onnx -q -v",
             "fourbit quantize m.onnx --granularity block:0",
             "fourbit quantize m.onnx --granularity kernel",
@@ -235,6 +368,8 @@ mod tests {
             "fourbit quantize m.onnx --dual-threshold 1 --dual-budget 5%",
             "fourbit quantize m.onnx --dual-budget 105%",
             "fourbit validate m.onnx",
+            "fourbit validate m.onnx q.onnx --min-agreement 0.98",
+            "fourbit validate m.onnx q.onnx --max-drop -1",
             "fourbit sensitivity m.onnx --measure 7",
             "fourbit sensitivity m.onnx --layers 0",
             "fourbit sensitivity m.onnx -o out.onnx",

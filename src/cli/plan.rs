@@ -8,21 +8,27 @@ use super::common::Context;
 use crate::api::Result;
 
 /// Decide everything and write the plan, but no model
+///
+/// The plan is a JSON file. It can be read, edited, and applied with `fourbit apply`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The plan is a JSON file. It can be read, edited, and applied with fourbit apply.
-
 Examples:
-  fourbit plan net.onnx -o plan.json --calibration calib.npz
+  fourbit plan net.onnx plan.json --calibration calib.npz
+  fourbit plan net.onnx --precision w4
+
+All options: fourbit plan --help")]
+#[command(after_long_help = "\
+Examples:
+  fourbit plan net.onnx plan.json --calibration calib.npz
   fourbit plan net.onnx --precision w4
 
 Exit status:
   0  the plan was written
   1  an error; no plan was written
   2  wrong arguments
-  3  the plan was written, but none keeps the limits: it is the best that was found
-  5  activations cannot be planned, since the model cannot be run; weights alone can, as in --precision w4
-  6  nothing in the model would be quantized, so that no plan was written: the message says why")]
+  3  the plan was written, but none meets the limits: it is the best that was found
+  5  no plan was written: quantized activations need a model that can be run, and this one cannot; --precision w4 can
+  6  no plan was written: nothing in the model would be quantized, and the message says why")]
 pub struct Args {
     #[command(flatten)]
     pub conversion: Conversion,

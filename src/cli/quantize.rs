@@ -14,47 +14,55 @@ use crate::api::program::abandon;
 use crate::api::{Result, Verdict};
 
 /// Convert a model and measure what it cost
+///
+/// The written file is read back and run beside the float model. Samples beside the model are found without an option. Precision
+/// w4 needs none.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Samples that lie beside the model are found without a flag. Precision w4 needs none.
-
 Examples:
   fourbit quantize net.onnx --calibration calib.npz --validation test.npz
-  fourbit quantize net.onnx -o small.onnx --precision w4
+  fourbit quantize net.onnx small.onnx --precision w4
+
+All options: fourbit quantize --help")]
+#[command(after_long_help = "\
+Examples:
+  fourbit quantize net.onnx --calibration calib.npz --validation test.npz
+  fourbit quantize net.onnx small.onnx --precision w4
   fourbit quantize net.onnx --weights uint4 --activations float --exclude 'head*'
   fourbit quantize net.onnx --calibration calib.npz --max-drop 1.0 --max-size 300kB
   fourbit quantize net.onnx --validation test.npz --precision w4 --cross-check onnxruntime
-  fourbit quantize net.onnx --calibration pictures/ --preprocess pixels.toml --report net.json
+  fourbit quantize net.onnx --calibration pictures/ --preprocess imagenet --report net.json
 
 Exit status:
   0  the file was written
   1  an error
   2  wrong arguments
-  3  the file was written, but no plan keeps the limits: it is the best that was found
+  3  the file was written, but no plan meets the limits: it is the best that was found
   4  the file was written, but not validated: the report says why
-  5  activations cannot be quantized, since the model cannot be run; weights alone can, as in --precision w4
-  6  nothing in the model would be quantized, so that nothing was written: the message says why
+  5  nothing was written: quantized activations need a model that can be run, and this one cannot; --precision w4 can
+  6  nothing was written: nothing in the model would be quantized, and the message says why
   128 and more: a signal ended it; the message says whether anything was written")]
 pub struct Args {
     #[command(flatten)]
     pub conversion: Conversion,
-    /// Samples to compare both models on, with labels if there are any
+    /// Validation samples, with labels if there are any [default: found beside the model]
+    ///
+    /// Beside the model, these names are found: validation.npz, test.npz, and folders `validation` of arrays.
     #[arg(long, value_name = "PATH", help_heading = "Samples")]
     pub validation: Option<PathBuf>,
     #[command(flatten)]
     pub cross_check: CrossCheck,
-    /// Put large tensors into a file of their own, FILE.data, whatever their size; beyond 2 GB this happens in any case
-    #[arg(long)]
+    /// Put large tensors into a file of their own, FILE.data; beyond 2 GB this happens without the option
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub external_data: bool,
-    /// Also write the report: as text where the name ends in .txt, as JSON where it ends in .json or has no ending; may be
-    /// repeated
-    #[arg(long, value_name = "FILE")]
+    /// Also write the report: text if the name ends in .txt, JSON if it ends in .json; may be repeated
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub report: Vec<PathBuf>,
     /// Also write the plan, as `fourbit plan` does
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Output", hide_short_help = true)]
     pub plan: Option<PathBuf>,
-    /// Leave times, memory and folders out of the written reports, so that equal conversions give equal files
-    #[arg(long)]
+    /// Leave times, memory and folders out of reports, so that equal conversions give equal files
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub reproducible: bool,
     /// End when standard input does: whoever started this is gone
     #[arg(long, hide = true)]

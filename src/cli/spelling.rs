@@ -11,12 +11,11 @@ use super::Cli;
 use crate::api::{Report, TextStyle};
 
 /// Settings whose flag has another name, with the subcommand where that is so.
-const SETTINGS: [(&str, &str, &str); 8] = [
-    ("validate", "max_samples", "--count"),
+const SETTINGS: [(&str, &str, &str); 7] = [
+    ("validate", "samples", "--validation"),
     ("validate", "cross_check", "--runtime onnxruntime"),
     ("sensitivity", "samples", "--measure"),
     ("batch", "out", "--output"),
-    ("", "max_samples", "--samples"),
     ("", "min_sqnr_db", "--min-sqnr"),
     ("", "max_bytes", "--max-size"),
     ("", "bias_correction", "--no-bias-correction"),
@@ -125,8 +124,8 @@ mod tests {
     fn settings_become_flags_of_the_subcommand_and_nothing_else_changes() {
         for (subcommand, text, expected) in [
             ("quantize", "set `.overwrite` to replace it", "set --overwrite to replace it"),
-            ("quantize", "`.max_samples`, `.op_types`", "--samples, --op-types"),
-            ("validate", "`.max_samples` of `.samples`", "--count of --samples"),
+            ("quantize", "`.max_samples`, `.op_types`", "--max-samples, --op-types"),
+            ("validate", "`.max_samples` of `.samples`", "--max-samples of --validation"),
             ("sensitivity", "`.samples` and `.layers`", "--measure and --layers"),
             ("batch", "`.out`, `.storage` int8", "--output, --storage int8"),
             ("plan", "`.dual.layers`", "--dual-layers"),

@@ -11,7 +11,13 @@ use crate::api::program::{data, plain};
 #[command(after_help = "\
 Examples:
   fourbit targets
-  fourbit targets --format json
+  fourbit targets --json
+
+All options: fourbit targets --help")]
+#[command(after_long_help = "\
+Examples:
+  fourbit targets
+  fourbit targets --json
 
 Exit status:
   0  listed

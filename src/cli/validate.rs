@@ -5,28 +5,38 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use super::arguments::budget::NOT_VALIDATED;
-use super::arguments::conversion::Seed;
+use super::arguments::budget::{NOT_KEPT, NOT_VALIDATED};
 use super::arguments::feeding::Feeding;
-use super::arguments::values::at_least_one;
-use super::common::Context;
-use crate::api::{Result, Validate, Verdict};
+use super::arguments::pictures::Pictures;
+use super::arguments::sampling::Seed;
+use super::arguments::values::{at_least_one, number, percentage};
+use super::common::{Context, warn};
+use crate::api::{Gate, Result, Validate, Verdict};
 
 /// Compare a quantized model with its float original
+///
+/// Both models run on the same samples. Samples beside the float model are found without an option. With limits it is a gate for
+/// continuous integration: the exit status is 3 if one is not met.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Both models run on the same samples. Samples that lie beside the float model are found without a flag.
-
 Examples:
-  fourbit validate net.onnx net.w4a8.onnx --samples test.npz
-  fourbit validate net.onnx net.w4a8.onnx --samples test.npz --runtime onnxruntime
-  fourbit validate net.onnx net.w4a8.onnx --samples pictures/ --preprocess pixels.toml --count 500
+  fourbit validate net.onnx net.w4a8.onnx --validation test.npz
+  fourbit validate net.onnx net.w4a8.onnx --validation test.npz --max-drop 1
+
+All options: fourbit validate --help")]
+#[command(after_long_help = "\
+Examples:
+  fourbit validate net.onnx net.w4a8.onnx --validation test.npz
+  fourbit validate net.onnx net.w4a8.onnx --validation test.npz --max-drop 1
+  fourbit validate net.onnx net.w4a8.onnx --validation test.npz --runtime onnxruntime
+  fourbit validate net.onnx net.w4a8.onnx --validation pictures/ --preprocess imagenet --max-samples 500
 
 Exit status:
-  0  both models were compared
+  0  both models were compared, and all limits are met
   1  an error
   2  wrong arguments
-  4  they could not be compared: the report says why")]
+  3  a limit is not met
+  4  the models could not be compared: the report says why")]
 pub struct Args {
     /// The float model
     #[arg(value_name = "FLOAT")]
@@ -34,56 +44,73 @@ pub struct Args {
     /// The quantized model
     #[arg(value_name = "QUANTIZED")]
     pub quantized: PathBuf,
-    /// Samples to run: .npz, .npy, or a folder
-    #[arg(long, value_name = "PATH", help_heading = "Samples")]
-    pub samples: Option<PathBuf>,
-    /// How stored samples become inputs (TOML)
-    #[arg(long, value_name = "FILE", help_heading = "Samples")]
-    pub preprocess: Option<PathBuf>,
-    /// Use so many samples at most
-    #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Samples")]
-    pub count: Option<usize>,
-    /// Where both models run
-    #[arg(long, value_enum, value_name = "NAME", default_value_t = Runtime::Tract)]
-    pub runtime: Runtime,
+    /// Validation samples, with labels if there are any: .npz, .npy, or a folder [default: found beside the float model]
+    #[arg(long, alias = "samples", value_name = "PATH", help_heading = "Samples")]
+    pub validation: Option<PathBuf>,
+    /// Use at most N samples
+    #[arg(long = "max-samples", alias = "count", value_name = "N", value_parser = at_least_one,
+        help_heading = "Samples")]
+    pub max_samples: Option<usize>,
     #[command(flatten)]
     pub feeding: Feeding,
     #[command(flatten)]
     pub seed: Seed,
+    #[command(flatten)]
+    pub pictures: Pictures,
+    /// Fail if top-1 drops by more than this many points; needs labels
+    #[arg(long, value_name = "POINTS", value_parser = number, allow_negative_numbers = true,
+        help_heading = "Limits")]
+    pub max_drop: Option<f64>,
+    /// Fail if the SQNR of an output is below this
+    #[arg(long, value_name = "DB", value_parser = number, allow_negative_numbers = true, help_heading = "Limits")]
+    pub min_sqnr: Option<f64>,
+    /// Fail if both models choose the same class on fewer samples than this, as in 98%
+    #[arg(long, value_name = "PERCENT", value_parser = percentage, allow_negative_numbers = true,
+        help_heading = "Limits")]
+    pub min_agreement: Option<f64>,
+    /// The runtime that runs both models
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = Runtime::Tract, ignore_case = true,
+        help_heading = "Runtime")]
+    pub runtime: Runtime,
 }
 
 /// Where models run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Runtime {
-    /// In tract, which is built in
+    /// tract, which is built in
     Tract,
-    /// In tract, and in onnxruntime with its own optimizations as a second opinion; where tract cannot, onnxruntime judges
-    /// alone. The library is that of ORT_DYLIB_PATH, or of the Python package
+    /// tract, and onnxruntime with its default optimizations as a second opinion. It judges alone if tract cannot run the model.
+    /// The library is that of ORT_DYLIB_PATH, or of the Python package
+    #[value(alias = "ort")]
     Onnxruntime,
 }
 
 /// Compares and reports.
 ///
 /// # Errors
-/// Whatever stops the comparison.
+/// Whatever stops the comparison, and limits that cannot be judged.
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     let mut comparison = Validate::new(&args.float, &args.quantized)
         .seed(args.seed.seed)
         .feeding(args.feeding.feeding())
         .cross_check(args.runtime == Runtime::Onnxruntime);
-    if let Some(samples) = &args.samples {
+    if let Some(samples) = &args.validation {
         comparison = comparison.samples(samples);
     }
-    if let Some(file) = &args.preprocess {
-        comparison = comparison.preprocess(file);
+    if let Some(pictures) = args.pictures.preprocessing()? {
+        comparison = comparison.preprocess(pictures);
     }
-    if let Some(count) = args.count {
+    if let Some(count) = args.max_samples {
         comparison = comparison.max_samples(count);
     }
     let verdict = comparison.run_with(&context.progress)?;
     context.show(&verdict)?;
-    Ok(match verdict {
-        Verdict::Validated(_) => ExitCode::SUCCESS,
-        Verdict::NotValidated { .. } => ExitCode::from(NOT_VALIDATED),
-    })
+    if matches!(verdict, Verdict::NotValidated { .. }) {
+        return Ok(ExitCode::from(NOT_VALIDATED));
+    }
+    let gate =
+        Gate { max_drop: args.max_drop, min_sqnr_db: args.min_sqnr, min_agreement: args.min_agreement };
+    let missed = gate.missed(&verdict)?;
+    missed.iter().for_each(|limit| warn(&format!("limit not met: {limit}")));
+    Ok(if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_KEPT) })
 }

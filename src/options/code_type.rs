@@ -79,7 +79,7 @@ impl FromStr for CodeType {
 
     fn from_str(name: &str) -> Result<Self> {
         let all = [Self::Int4, Self::Uint4, Self::Int8, Self::Uint8, Self::Int16];
-        let found = all.into_iter().find(|code_type| code_type.name() == name);
+        let found = all.into_iter().find(|code_type| code_type.name().eq_ignore_ascii_case(name));
         found.ok_or_else(|| {
             Error::options(format!("unknown type {name:?}"), "choose int4, uint4, int8, uint8 or int16")
         })

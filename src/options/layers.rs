@@ -103,7 +103,7 @@ fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err = Error>>(
 fn code_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<CodeType>>, D::Error> {
     let name = String::deserialize(deserializer)?;
     match name.as_str() {
-        "float" => Ok(Some(None)),
+        name if name.eq_ignore_ascii_case("float") => Ok(Some(None)),
         name => name.parse().map(|code_type| Some(Some(code_type))).map_err(serde::de::Error::custom),
     }
 }

@@ -81,7 +81,7 @@ impl FromStr for Opset {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        if name == Self::KEEP {
+        if name.eq_ignore_ascii_case(Self::KEEP) {
             return Ok(Self::Keep);
         }
         match name.parse::<i64>() {

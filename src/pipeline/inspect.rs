@@ -1,10 +1,14 @@
 //! A look at a model, without changing it.
 
+mod samples;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Opened;
 use super::measure::parameters;
+pub use samples::{Look, show};
+
 use crate::analyse::analyse;
 use crate::error::{Error, Result};
 use crate::onnx::proto::{TypeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};

@@ -24,7 +24,7 @@ use std::sync::OnceLock;
 pub use apply::{Application, PlanSource, apply};
 pub use check::check;
 pub use feeding::{Feeding, State};
-pub use inspect::inspect;
+pub use inspect::{Look, inspect, show};
 pub use judge::{Comparison, validate};
 pub use quantize::{plan, planned, quantize};
 pub use sensitivity::{Effort, TRIED_LAYERS, sensitivity};
@@ -37,7 +37,7 @@ pub use crate::plan::{Applied, Checked, Inspection, Planned, Sensitivity, SiteRo
 use crate::error::{Error, Result};
 use crate::files::{Draft, Guard};
 use crate::onnx::{self, Dtype, Model};
-use crate::options::{OPSET, Opset, Options};
+use crate::options::{OPSET, Opset, Options, Preprocessing};
 use crate::plan::{Expected, Prepared, Subject};
 use crate::runtime::{Fault, faults};
 use crate::samples::{SampleSet, Samples};
@@ -63,7 +63,7 @@ pub struct Job {
     /// Validation samples; those lying beside the input if not given.
     pub validation: Option<SampleSet>,
     /// How stored pixels become the input.
-    pub preprocess: Option<PathBuf>,
+    pub preprocess: Option<Preprocessing>,
     /// How many calibration samples to use; [`CALIBRATION_SAMPLES`] if not given.
     pub samples: Option<usize>,
     /// Seed of the choice of samples.
@@ -119,8 +119,12 @@ impl Job {
         reads_model(&mut guard, &self.input);
         let beside = Samples::discover(&self.input);
         let given = [&self.calibration, &self.validation].into_iter().flatten().filter_map(SampleSet::file);
-        let found = [&beside.calibration, &beside.validation, &beside.preprocess, &self.preprocess];
-        given.chain(found.into_iter().flatten().map(PathBuf::as_path)).for_each(|path| guard.reads(path));
+        let found = [&beside.calibration, &beside.validation, &beside.preprocess];
+        let asked = self.preprocess.as_ref().and_then(Preprocessing::file);
+        given
+            .chain(asked)
+            .chain(found.into_iter().flatten().map(PathBuf::as_path))
+            .for_each(|path| guard.reads(path));
         guard
     }
 }

@@ -13,6 +13,7 @@ use super::{Job, Ready, ready, refuse_opset};
 use crate::analyse::analyse;
 use crate::calibrate::{Reach, count};
 use crate::error::{Error, Result};
+use crate::options::Preprocessing;
 use crate::plan::{Analysis, Budgeted, Decision, Fingerprint, Plan, Saturation};
 use crate::progress::Progress;
 use crate::samples::{Preprocess, SampleSet, Samples};
@@ -54,9 +55,9 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
         // A file that lies there by itself is meant for pictures, not for model-ready arrays.
         let given = job.calibration.as_ref().or(job.validation.as_ref());
         let given = given.and_then(SampleSet::file).is_some_and(Path::is_dir);
-        beside.preprocess.clone().filter(|_| given)
+        beside.preprocess.clone().filter(|_| given).map(Preprocessing::from)
     });
-    let preprocess = preprocess.map(|path| Preprocess::read(&path)).transpose()?;
+    let preprocess = preprocess.map(|asked| Preprocess::of(&asked, &ready.opened.float)).transpose()?;
     let opened = match job.validation.as_ref().filter(|_| job.feeding.states.is_empty()) {
         Some(set) => {
             let opened = Samples::open_set(set, &ready.opened.float, preprocess.as_ref())?;

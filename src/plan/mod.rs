@@ -33,7 +33,8 @@ pub use outcome::{
     Applied, Checked, DROP_UNSHOWN, Doubt, DoubtKind, Figures, Finding, Flawed, Inspection, LITTLE_QUANTIZED,
     Measure, Measured, Opinion, Outcome, OutputError, Parting, Planned, Prepared, Reported, ReportedBudget,
     ReportedDoubt, ReportedOutput, ReportedScore, ReportedSite, ReportedSizes, ReportedTerm,
-    ReportedValidation, ReportedVerdict, Score, Second, SiteRow, Sizes, Unjudged, Validation, Verdict,
+    ReportedValidation, ReportedVerdict, Score, Second, ShownInput, ShownLabels, ShownSample, ShownSamples,
+    SiteRow, Sizes, Unjudged, Validation, Verdict,
 };
 pub use partition::{Groups, Partition, Runs, Tile};
 pub use reason::{Criterion, Met, Reason, Reasons, Sharing, TwoTerms, Why};

@@ -1,5 +1,10 @@
 //! What is inside a model, in words.
 
+mod samples;
+
+pub(super) use samples::fields;
+pub use samples::shown;
+
 use super::{TextStyle, words};
 use crate::plan::{Inspection, SiteRow};
 

@@ -7,7 +7,7 @@ use super::verdict::{doubt, doubts};
 use crate::options::Spelling;
 use crate::plan::{
     ActivationDecision, Applied, Decision, Inspection, Outcome, Partition, Plan, Planned, Read, Sensitivity,
-    Skip, Verdict, WeightDecision, WeightTerm,
+    ShownSamples, Skip, Verdict, WeightDecision, WeightTerm,
 };
 
 /// The version of every schema here but one.
@@ -63,6 +63,11 @@ pub fn applied(applied: &Applied) -> String {
 /// A judgement, `fourbit.verdict`.
 pub fn verdict(verdict: &Verdict) -> String {
     written("fourbit.verdict", vec![("verdict", json!(verdict)), ("warnings", json!(doubts(verdict)))])
+}
+
+/// What a model is fed, `fourbit.samples`.
+pub fn shown(shown: &ShownSamples) -> String {
+    written("fourbit.samples", super::inspection::fields(shown))
 }
 
 /// What is inside a model, `fourbit.inspection`.

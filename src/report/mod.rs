@@ -24,7 +24,7 @@ pub use table::terminal_width;
 
 /// The reports for people.
 pub mod plain {
-    pub use crate::report::inspection::inspection;
+    pub use crate::report::inspection::{inspection, shown};
     pub use crate::report::sensitivity::sensitivity;
     #[cfg(feature = "batch")]
     pub use crate::report::summary::{event, running, summary};
@@ -35,7 +35,7 @@ pub mod plain {
 
 /// The reports for programs: one JSON object each, with its `schema` and `version`.
 pub mod data {
-    pub use crate::report::json::{applied, inspection, outcome, planned, sensitivity, verdict};
+    pub use crate::report::json::{applied, inspection, outcome, planned, sensitivity, shown, verdict};
     #[cfg(feature = "batch")]
     pub use crate::report::summary::whole as summary;
     pub use crate::report::targets::{checked_data as checked, data as targets};

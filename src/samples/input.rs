@@ -7,6 +7,7 @@ use super::{Preprocess, element};
 use crate::error::{Error, Result};
 use crate::onnx::proto::{tensor_shape_proto::dimension, type_proto};
 use crate::onnx::{Dtype, Model};
+use crate::options::Preset;
 
 /// One dimension of a model's input.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +23,7 @@ pub(super) enum Dim {
 }
 
 impl Dim {
-    fn takes(&self, size: usize) -> bool {
+    pub(super) fn takes(&self, size: usize) -> bool {
         !matches!(self, Self::Fixed(wanted) if *wanted != size)
     }
 }
@@ -201,7 +202,9 @@ impl Input {
         }
         let wanted = element::name(self.dtype);
         let hint = match found {
-            Dtype::Uint8 => "a file given by `.preprocess` says how stored pixels become the input".into(),
+            Dtype::Uint8 => {
+                format!("pixels become the input with `.preprocess` {}, or a file", Preset::names())
+            }
             _ => format!("convert it with .astype(\"{wanted}\")"),
         };
         let expected = format!("{wanted} for input {}", self.name);
@@ -327,7 +330,11 @@ mod tests {
     #[test]
     fn types_must_agree() {
         let text = format!("{:?}", input(None).check_type(Dtype::Uint8).unwrap_err());
-        assert!(text.contains("float32") && text.contains("uint8; a file given by `.preprocess`"), "{text}");
+        assert!(
+            text.contains("float32")
+                && text.contains("uint8; pixels become the input with `.preprocess` imagenet"),
+            "{text}"
+        );
         let text = format!("{:?}", input(None).check_type(Dtype::Double).unwrap_err());
         assert!(text.contains("float64; convert it with .astype"), "{text}");
     }

@@ -15,6 +15,7 @@ mod own;
 mod pictures;
 mod pixels;
 mod preprocess;
+mod presets;
 mod random;
 mod states;
 mod synthetic;
@@ -277,6 +278,23 @@ impl Samples {
     /// Where they are from, for messages and reports.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A PNG file with the first pictures of the first `count` samples, as the model is fed them.
+    ///
+    /// # Errors
+    /// [`Error::Options`] where no input holds pictures; as [`Samples::get`].
+    pub fn sheet(&self, count: usize) -> Result<Vec<u8>> {
+        pictures::sheet(self, count)
+    }
+
+    /// The inputs of `model` with their shapes, symbols by their names, in the order of a sample's inputs.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where an input is no tensor.
+    pub fn declared(model: &Model) -> Result<Vec<(String, String)>> {
+        let declared = |input: Input| (input.name.clone(), input.shape());
+        Ok(Input::all(model)?.into_iter().map(declared).collect())
     }
 
     /// Reads one sample; may be called from many threads at once.

@@ -2,6 +2,7 @@
 
 use super::element;
 use super::geometry::{Picture, crop_check, scaled};
+use super::input::{Cut, Dim, Input};
 use super::misfit::{Fit, Misfit, shape_text};
 use super::preprocess::{ModelLayout, Order, PixelLayout, Preprocess};
 use crate::onnx::Dtype;
@@ -11,6 +12,7 @@ impl Preprocess {
     pub(super) fn check_input(&self, dtype: i32) -> Fit<Dtype> {
         let keys = &self.keys;
         let plain = keys.divide_by == 1.0
+            && keys.scale.is_none()
             && keys.mean.iter().all(|&mean| mean == 0.0)
             && keys.std.iter().all(|&std| std == 1.0);
         match Dtype::try_from(dtype) {
@@ -18,7 +20,7 @@ impl Preprocess {
             Ok(Dtype::Float16) => Ok(Dtype::Float16),
             Ok(Dtype::Uint8) if plain => Ok(Dtype::Uint8),
             Ok(Dtype::Uint8) => {
-                let found = format!("divide_by, mean or std in {}", self.path().display());
+                let found = format!("divide_by, scale, mean or std in {}", self.path().display());
                 Err(Misfit::new("pixels as they are for a uint8 input", found))
             }
             _ => Err(Misfit::new("a float32, float16 or uint8 input", element::name(dtype))),
@@ -81,6 +83,53 @@ impl Preprocess {
         Ok(channels)
     }
 
+    /// How `count` pictures that became `dims` are cut into samples of `input`.
+    pub(super) fn cut(&self, input: &Input, count: usize, dims: [usize; 3]) -> Fit<Cut> {
+        input.cut_pictures(count, dims).map_err(|other| self.misfit(input, dims).unwrap_or(other))
+    }
+
+    /// What of a picture does not fit `input`, and what to set.
+    fn misfit(&self, input: &Input, dims: [usize; 3]) -> Option<Misfit> {
+        let all = input.dims.as_deref()?;
+        let wanted = match all.len() {
+            3 => all,
+            4 => &all[1..],
+            _ => return None,
+        };
+        let fits =
+            |wanted: &[Dim], dims: [usize; 3]| wanted.iter().zip(dims).all(|(dim, size)| dim.takes(size));
+        if fits(wanted, dims) {
+            return None;
+        }
+        let nchw = self.keys.model_layout == ModelLayout::Nchw;
+        let [a, b, c] = dims;
+        let (turned, channels, height, width) = match nchw {
+            true => ([b, c, a], &wanted[0], &wanted[1], &wanted[2]),
+            false => ([c, a, b], &wanted[2], &wanted[0], &wanted[1]),
+        };
+        let found_channels = if nchw { a } else { c };
+        let (key, value) = match (channels, height, width) {
+            _ if fits(wanted, turned) => {
+                ("model_layout", if nchw { "\"NHWC\"" } else { "\"NCHW\"" }.to_owned())
+            }
+            (Dim::Fixed(count @ (1 | 3)), ..) if *count != found_channels => {
+                ("channel_order", if *count == 1 { "\"gray\"" } else { "\"RGB\"" }.to_owned())
+            }
+            (_, Dim::Fixed(height), Dim::Fixed(width)) if height == width => ("resize", height.to_string()),
+            (_, Dim::Fixed(height), Dim::Fixed(width)) => ("resize", format!("[{height}, {width}]")),
+            _ => ("resize", "another size".to_owned()),
+        };
+        let remedy = match (self.is_file, key) {
+            (false, "resize") => {
+                format!("give `.resize` {}", value.replace(", ", "x").replace(['[', ']'], ""))
+            }
+            (false, _) => format!("write a file for `.preprocess` with {key} = {value}"),
+            (true, _) => format!("set {key} = {value} in {}", self.path().display()),
+        };
+        let expected = format!("a picture of {} for input {}", by(wanted), input.name);
+        Some(Misfit::new(expected, format!("{} after preprocessing; {remedy}", by(&dims))))
+    }
+
     /// One row of a stored array as a picture.
     pub(super) fn picture(&self, row: &[u8], [height, width, channels]: [usize; 3]) -> Picture {
         let plane = height * width;
@@ -126,8 +175,10 @@ impl Preprocess {
         Ok(self.in_model_layout([picture.height, picture.width, picture.channels]))
     }
 
-    fn value(&self, pixel: u8, mean: f32, std: f32) -> f32 {
-        (f32::from(pixel) / self.keys.divide_by - mean) / std
+    pub(super) fn value(&self, pixel: u8, mean: f32, std: f32) -> f32 {
+        let pixel = f32::from(pixel);
+        let scaled = self.keys.scale.map_or_else(|| pixel / self.keys.divide_by, |scale| pixel * scale);
+        (scaled - mean) / std
     }
 
     fn ordered(&self, mut picture: Picture) -> Picture {
@@ -177,6 +228,11 @@ impl Preprocess {
             }
         }
     }
+}
+
+/// `3x224x224`.
+fn by<T: std::fmt::Display>(sizes: &[T]) -> String {
+    sizes.iter().map(T::to_string).collect::<Vec<_>>().join("x")
 }
 
 /// Luma as Pillow computes it (ITU-R 601-2 in 16-bit fixed point).
@@ -230,6 +286,25 @@ mod tests {
         let text = "shorter_side = 2\ncentre_crop = 2\nresize = [1, 3]\nmean = [1]";
         let (dims, _) = applied(text, [4, 8, 1], &[7; 32]);
         assert_eq!(dims, [1, 1, 3]);
+    }
+
+    #[test]
+    fn pictures_of_another_size_are_told_what_to_set() {
+        let input = |dims: [usize; 4]| {
+            let dims = dims.map(|size| if size == 0 { Dim::Named("N".into()) } else { Dim::Fixed(size) });
+            Input { name: "x".into(), dtype: 1, dims: Some(dims.to_vec()), batch_axis: None }
+        };
+        let told = |text: &str, wanted: [usize; 4], dims: [usize; 3]| {
+            format!("{:?}", preprocess(text).unwrap().cut(&input(wanted), 4, dims).unwrap_err())
+        };
+        let text = told("resize = 224", [0, 3, 160, 160], [3, 224, 224]);
+        assert!(text.contains("3x160x160 for input x") && text.contains("3x224x224 after"), "{text}");
+        assert!(text.contains("set resize = 160 in") && text.contains("preprocess.toml"), "{text}");
+        assert!(told("", [0, 3, 8, 9], [3, 7, 7]).contains("resize = [8, 9]"));
+        assert!(told("", [0, 7, 7, 3], [3, 7, 7]).contains("model_layout = "));
+        assert!(told("", [0, 1, 7, 7], [3, 7, 7]).contains("channel_order = "));
+        // Too few for a batch is another matter.
+        assert!(told("", [9, 3, 7, 7], [3, 7, 7]).contains("at least 9 rows"));
     }
 
     #[test]

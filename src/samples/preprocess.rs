@@ -1,22 +1,26 @@
-//! The TOML file that says how stored pixels become what the model is fed.
+//! How stored pixels become what the model is fed, and the TOML file that says so.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::misfit::Misfit;
 use crate::error::{Error, Result};
+use crate::options::Resize;
 
 /// Longest side that may be asked for, in pixels.
 const LONGEST_SIDE: usize = 1 << 16;
 
 /// The steps from stored pixels to a model's input, in this order: channels, `shorter_side`,
-/// `centre_crop`, `resize`, then `(pixel / divide_by - mean) / std` in single precision.
+/// `centre_crop`, `resize`, then `(pixel / divide_by - mean) / std` in single precision, with `pixel * scale` in the place of
+/// the division where the file has a `scale`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preprocess {
-    path: PathBuf,
+    /// The file, or in words the preset.
+    pub(super) path: PathBuf,
     pub(super) keys: Keys,
+    pub(super) is_file: bool,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -29,11 +33,17 @@ pub(super) struct Keys {
     pub(super) layout: PixelLayout,
     pub(super) channel_order: Option<Order>,
     pub(super) divide_by: f32,
+    /// What pixels are multiplied by, in the place of a division.
+    pub(super) scale: Option<f32>,
+    #[serde(deserialize_with = "numbers")]
     pub(super) mean: Vec<f32>,
+    #[serde(deserialize_with = "numbers")]
     pub(super) std: Vec<f32>,
     pub(super) model_layout: ModelLayout,
     pub(super) shorter_side: Option<usize>,
+    #[serde(alias = "center_crop")]
     pub(super) centre_crop: Option<usize>,
+    #[serde(deserialize_with = "size")]
     pub(super) resize: Option<Resize>,
 }
 
@@ -46,6 +56,7 @@ impl Default for Keys {
             layout: PixelLayout::Nhwc,
             channel_order: None,
             divide_by: 1.0,
+            scale: None,
             mean: Vec::new(),
             std: Vec::new(),
             model_layout: ModelLayout::Nchw,
@@ -60,8 +71,11 @@ impl Default for Keys {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "UPPERCASE")]
 pub(super) enum PixelLayout {
+    #[serde(alias = "nhwc")]
     Nhwc,
+    #[serde(alias = "nchw")]
     Nchw,
+    #[serde(alias = "nhw")]
     Nhw,
 }
 
@@ -69,26 +83,51 @@ pub(super) enum PixelLayout {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "UPPERCASE")]
 pub(super) enum ModelLayout {
+    #[serde(alias = "nchw")]
     Nchw,
+    #[serde(alias = "nhwc")]
     Nhwc,
 }
 
 /// The channels that the model wants, out of stored red, green, blue or gray.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 pub(super) enum Order {
-    #[serde(rename = "RGB")]
+    #[serde(rename = "RGB", alias = "rgb")]
     Rgb,
-    #[serde(rename = "BGR")]
+    #[serde(rename = "BGR", alias = "bgr")]
     Bgr,
-    #[serde(rename = "gray", alias = "grey")]
+    #[serde(rename = "gray", alias = "grey", alias = "GRAY", alias = "GREY")]
     Gray,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+/// A number, or a list of them.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "neither a number nor a list of numbers")]
+enum Numbers {
+    One(f32),
+    Many(Vec<f32>),
+}
+
+fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f32>, D::Error> {
+    Ok(match Numbers::deserialize(deserializer)? {
+        Numbers::One(number) => vec![number],
+        Numbers::Many(numbers) => numbers,
+    })
+}
+
+/// A side, or height and width.
+#[derive(Deserialize)]
 #[serde(untagged, expecting = "neither a number of pixels nor [height, width]")]
-pub(super) enum Resize {
+enum Size {
     Square(usize),
     Sides([usize; 2]),
+}
+
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Resize>, D::Error> {
+    Ok(Some(match Size::deserialize(deserializer)? {
+        Size::Square(side) => Resize::Side(side),
+        Size::Sides(sides) => Resize::Sides(sides),
+    }))
 }
 
 impl Preprocess {
@@ -104,10 +143,10 @@ impl Preprocess {
             Error::samples(path, place, "a key and value that a preprocess file may have", error.message())
         })?;
         keys.check().map_err(|(key, misfit)| Misfit::at(path, key)(misfit))?;
-        Ok(Self { path: path.to_owned(), keys })
+        Ok(Self { path: path.to_owned(), keys, is_file: true })
     }
 
-    /// The file it was read from.
+    /// The file it was read from, or the preset.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -145,12 +184,12 @@ impl Keys {
     /// Height and width.
     pub(super) fn resize(&self) -> Option<[usize; 2]> {
         self.resize.map(|resize| match resize {
-            Resize::Square(side) => [side, side],
+            Resize::Side(side) => [side, side],
             Resize::Sides(sides) => sides,
         })
     }
 
-    fn check(&self) -> Result<(), (&'static str, Misfit)> {
+    pub(super) fn check(&self) -> Result<(), (&'static str, Misfit)> {
         let refuse = |key, expected: &str, found: String| Err((key, Misfit::new(expected, found)));
         let [height, width] = self.resize().unwrap_or([1, 1]);
         let sides = [
@@ -173,6 +212,17 @@ impl Keys {
         if self.batch_axis.is_some() && *self != ready {
             let expected = "beside batch_axis no keys but array and labels: it is for arrays that are ready for the model";
             return refuse("batch_axis", expected, "keys about pixels".into());
+        }
+        if let Some(scale) = self.scale {
+            if self.divide_by != 1.0 {
+                let expected = "divide_by or scale, which multiplies, and not both";
+                return refuse("scale", expected, "both".into());
+            }
+            // Pixels are up to 255 as they are: what makes them larger is meant to divide.
+            if !scale.is_normal() || scale.abs() > 1.0 {
+                let expected = "a number to multiply pixels by, other than 0 and at most 1";
+                return refuse("scale", expected, format!("{scale}; divide_by = {scale} divides"));
+            }
         }
         if !self.divide_by.is_normal() {
             return refuse("divide_by", "a number other than 0", self.divide_by.to_string());
@@ -213,10 +263,29 @@ pub(super) mod tests {
             ("mean = [nan]", "mean"),
             ("mean = [", "mean"),
             ("batch_axis = 1\ndivide_by = 255", "batch_axis"),
+            ("scale = 255", "divide_by = 255"),
+            ("scale = 0", "scale"),
+            ("scale = 0.5\ndivide_by = 2", "not both"),
         ] {
             let error = preprocess(text).unwrap_err().to_string();
             assert!(error.contains(key), "{error}");
         }
+    }
+
+    #[test]
+    fn one_number_lower_case_and_other_spellings_are_read() {
+        let read = |text: &str| preprocess(text).unwrap().keys;
+        assert_eq!(read("mean = 127.5\nstd = 2"), read("mean = [127.5]\nstd = [2.0]"));
+        assert_eq!(
+            read("channel_order = 'bgr'\nlayout = 'nhw'\nmodel_layout = 'nhwc'\ncenter_crop = 9"),
+            read("channel_order = 'BGR'\nlayout = 'NHW'\nmodel_layout = 'NHWC'\ncentre_crop = 9")
+        );
+        assert_eq!(read("resize = [7, 7]").resize(), read("resize = 7").resize());
+        assert_eq!(read("scale = 0.25").scale, Some(0.25));
+    }
+
+    #[test]
+    fn numbers_of_other_channels_are_refused() {
         let three = preprocess("mean = [1, 2, 3]").unwrap();
         assert!(format!("{:?}", three.becomes([2, 2, 1]).unwrap_err()).contains("mean"));
     }

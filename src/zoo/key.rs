@@ -147,13 +147,7 @@ mod tests {
         write("m.onnx", "model");
         assert_eq!(key("m.onnx", &none), first);
 
-        let known = |name: &str, is_path| Known {
-            name: name.into(),
-            is_flag: false,
-            is_choice: false,
-            is_list: false,
-            is_path,
-        };
+        let known = |name: &str, is_path| Known { name: name.into(), is_path, ..Known::default() };
         let mut settings = Settings::default();
         settings.set(&known("precision", false), vec!["w4".into()]);
         assert_ne!(key("m.onnx", &settings), first);

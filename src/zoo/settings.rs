@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// One option that conversions may have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// Its long name, without dashes.
     pub name: String,
+    /// Names that it had before, which are still understood.
+    pub former: Vec<String>,
     /// Whether it stands by itself.
     pub is_flag: bool,
     /// Whether its value is true or false.
@@ -18,6 +20,15 @@ pub struct Known {
     pub is_list: bool,
     /// Whether its value is a file or folder.
     pub is_path: bool,
+    /// Values of such an option that are words and no files, in any case.
+    pub words: Vec<String>,
+}
+
+impl Known {
+    /// Whether `value` names a file or folder.
+    fn names_file(&self, value: &str) -> bool {
+        self.is_path && !self.words.iter().any(|word| word.eq_ignore_ascii_case(value))
+    }
 }
 
 /// What the command line knows of options, which a list of models is checked against.
@@ -48,7 +59,8 @@ struct Values {
 impl Settings {
     /// Sets an option.
     pub fn set(&mut self, known: &Known, values: Vec<String>) {
-        let Known { is_flag, is_path, .. } = *known;
+        let is_path = values.iter().any(|value| known.names_file(value));
+        let is_flag = known.is_flag;
         self.values.insert(known.name.clone(), Values { values, is_flag, is_path });
     }
 
@@ -73,10 +85,11 @@ impl Settings {
             Value::Array(values) if known.is_list => values.iter().map(text).collect::<Result<_, _>>()?,
             value => vec![text(value)?],
         };
-        let values = match known.is_path {
-            true => values.iter().map(|path| folder.join(path).to_string_lossy().into_owned()).collect(),
-            false => values,
+        let placed = |value: String| match known.names_file(&value) {
+            true => folder.join(value).to_string_lossy().into_owned(),
+            false => value,
         };
+        let values = values.into_iter().map(placed).collect();
         self.set(known, values);
         Ok(())
     }
@@ -139,7 +152,7 @@ mod tests {
     use super::*;
 
     fn known(name: &str, is_flag: bool, is_list: bool, is_path: bool) -> Known {
-        Known { name: name.into(), is_flag, is_choice: false, is_list, is_path }
+        Known { name: name.into(), is_flag, is_list, is_path, ..Known::default() }
     }
 
     #[test]
@@ -148,6 +161,18 @@ mod tests {
         let choice = Known { is_choice: true, ..known("matmul-nbits", false, false, false) };
         settings.read(&choice, &json!(false), Path::new("")).unwrap();
         assert_eq!(settings.arguments(), ["--matmul-nbits=false"]);
+    }
+
+    #[test]
+    fn a_word_is_no_file() {
+        let preprocess = Known { words: vec!["imagenet".into()], ..known("preprocess", false, false, true) };
+        let read = |value: &str| {
+            let mut settings = Settings::default();
+            settings.read(&preprocess, &json!(value), Path::new("zoo")).unwrap();
+            (settings.arguments(), settings.paths().count())
+        };
+        assert_eq!(read("ImageNet"), (vec!["--preprocess=ImageNet".into()], 0));
+        assert_eq!(read("p.toml"), (vec!["--preprocess=zoo/p.toml".into()], 1));
     }
 
     #[test]

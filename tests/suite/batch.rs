@@ -338,7 +338,7 @@ fn lists_say_what_is_different() {
     let samples = models().join("waves_recurrent/calibration.npz");
     fs::copy(&samples, folder.path().join("c.npz")).expect("a copy");
     let list = "[defaults]\nprecision = 'w4'\n\n[[model]]\npath = 'zoo/text/model.onnx'\nprecision = 'w8'\n\n\
-         [[model]]\npath = 'zoo/audio ü/waves recurrent.onnx'\nname = 'waves.onnx'\ncalibration = 'c.npz'\nsamples = 8\n\n\
+         [[model]]\npath = 'zoo/audio ü/waves recurrent.onnx'\nname = 'waves.onnx'\ncalibration = 'c.npz'\nmax-samples = 8\n\n\
          [[model]]\npath = 'zoo/nowhere.onnx'\n";
     fs::write(folder.path().join("list.toml"), list).expect("it can be written");
     run(folder.path(), &["list.toml", "-o", "out", "-q"], 3);

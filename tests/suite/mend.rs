@@ -118,7 +118,7 @@ fn samples_to_judge_on_are_held_back_where_there_are_no_others() {
         let text = String::from_utf8_lossy(&text.stdout).into_owned();
         assert!(text.contains(words), "{words} in {text}");
     }
-    let few = [&asked[..], &["--samples", "90", "--measure", "7"]].concat();
+    let few = [&asked[..], &["--max-samples", "90", "--measure", "7"]].concat();
     assert_eq!(run(folder.path(), "fourbit", &few).status.code(), Some(2));
 }
 

@@ -98,7 +98,7 @@ fn wrong_samples_are_named_and_leave_no_output() {
         refuses(Some(&whole), &["quantize", "m.onnx", "--calibration", &bad], 1, &[&bad, words]);
         // Seen after the conversion, when there is a file to take away again.
         let arguments =
-            ["quantize", "m.onnx", "--calibration", &good, "--samples", "2", "--validation", &bad];
+            ["quantize", "m.onnx", "--calibration", &good, "--max-samples", "2", "--validation", &bad];
         refuses(Some(&whole), &arguments, 1, &[&bad, words]);
     }
 }
@@ -221,7 +221,7 @@ fn the_report_has_what_it_promises() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let input = model().to_string_lossy().into_owned();
     let output = folder.path().join("out.onnx").to_string_lossy().into_owned();
-    let done = fourbit(&["quantize", &input, "--samples", "20", "-o", &output, "--format", "json"]);
+    let done = fourbit(&["quantize", &input, "--max-samples", "20", "-o", &output, "--format", "json"]);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let report: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
     assert_eq!(report["schema"], "fourbit.report");
@@ -240,8 +240,9 @@ fn equal_conversions_give_equal_files() {
         let names = ["out.onnx", "report.json", "report.txt", "plan.json"];
         let [output, json, text, plan] = names.map(path);
         let files = ["-o", &output, "--report", &json, "--report", &text, "--plan", &plan, "--reproducible"];
-        let done =
-            fourbit(&[&["quantize", &input, "--precision", "w4", "--samples", "20"][..], &files].concat());
+        let done = fourbit(
+            &[&["quantize", &input, "--precision", "w4", "--max-samples", "20"][..], &files].concat(),
+        );
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         names.map(|name| std::fs::read(folder.path().join(name)).expect("the file"))
     };
@@ -285,7 +286,7 @@ fn layers_are_listed_by_gain() {
         &input,
         "--precision",
         "w4",
-        "--samples",
+        "--max-samples",
         "20",
         "--measure",
         "8",

@@ -1,5 +1,6 @@
 //! Wrong data is told: what a new user forgets about samples, as the program answers it.
 
+mod asked;
 mod fed;
 mod measured;
 

@@ -4,35 +4,36 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::values::number;
 use crate::api::Verdict;
 use crate::api::results::Budgeted;
 use crate::options;
 
 /// Exit code where the file was written but the limits could not be kept.
-const NOT_KEPT: u8 = 3;
+pub const NOT_KEPT: u8 = 3;
 /// Exit code where the file was written but could not be run beside the float model.
 pub const NOT_VALIDATED: u8 = 4;
 
 /// Limits that single layers get finer forms to keep.
 #[derive(Clone, Copy, Debug, Default, Args)]
-#[command(next_help_heading = "Limits, kept by giving single layers more bits")]
 pub struct Budget {
-    /// Lose at most so many points of top-1; needs labelled calibration samples
-    #[arg(long, value_name = "POINTS", value_parser = number, allow_negative_numbers = true)]
+    /// Lose at most this many points of top-1; needs labelled calibration samples
+    ///
+    /// Layers get more bits until the limits are met. A third of the calibration samples is held back to measure that.
+    #[arg(long, value_name = "POINTS", value_parser = number, allow_negative_numbers = true,
+        help_heading = "Limits")]
     pub max_drop: Option<f64>,
-    /// Keep the SQNR of the outputs at least so high
-    #[arg(long, value_name = "DB", value_parser = number, allow_negative_numbers = true)]
+    /// Keep the SQNR of all outputs at or above this
+    #[arg(long, value_name = "DB", value_parser = number, allow_negative_numbers = true, help_heading = "Limits",
+        hide_short_help = true)]
     pub min_sqnr: Option<f64>,
-    /// Write at most so many bytes, as in 300kB
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    /// Write at most this many bytes, as in 300kB
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Limits", hide_short_help = true)]
     pub max_size: Option<u64>,
-    /// Spend at most so many bits a parameter on average, scales counted
-    #[arg(long, value_name = "BITS", value_parser = number, allow_negative_numbers = true)]
+    /// Use at most this many bits per parameter on average, scales included
+    #[arg(long, value_name = "BITS", value_parser = number, allow_negative_numbers = true,
+        help_heading = "Limits", hide_short_help = true)]
     pub max_bits: Option<f64>,
-}
-
-fn number(text: &str) -> Result<f64, String> {
-    options::Budget::number(text).map_err(|error| error.to_string())
 }
 
 fn size(text: &str) -> Result<u64, String> {

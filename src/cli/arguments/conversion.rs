@@ -2,17 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::builder::{PossibleValuesParser, TypedValueParser as _};
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{BoolishValueParser, PossibleValue, PossibleValuesParser, TypedValueParser as _};
 
 use super::budget::Budget;
 use super::dual::Dual;
-use super::feeding::Feeding;
-use super::values::{at_least_one, shape};
+use super::kinds::{Activations, Bias, Compensation, Placement, Scales, StorageArg, Weights};
+use super::sampling::Sampling;
+use super::values::{output, shape};
 use crate::api::{Quantize, Result};
 use crate::options::{
-    self, CodeType, Edges, Granularity, LayerRule, Opset, Options, Precision, Storage, TARGETS, Target,
-    Wishes,
+    self, Edges, Granularity, LayerRule, Opset, Options, Precision, TARGETS, Target, Wishes,
 };
 
 /// What to convert, and how.
@@ -21,11 +21,14 @@ pub struct Conversion {
     /// The float model
     #[arg(value_name = "MODEL")]
     pub input: PathBuf,
+    /// The file to write, the same as -o
+    #[arg(value_name = "OUT", value_parser = output(), conflicts_with = "output")]
+    pub out: Option<PathBuf>,
     /// The file to write [default: beside the model, named after it]
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output: Option<PathBuf>,
-    /// Replace the output where it exists
-    #[arg(long)]
+    /// Replace files that exist
+    #[arg(long, help_heading = "Output")]
     pub overwrite: bool,
     #[command(flatten)]
     pub choices: Choices,
@@ -36,204 +39,171 @@ pub struct Conversion {
 /// What shapes a plan.
 #[derive(Debug, Args)]
 pub struct Choices {
-    /// The runtime that the file is meant for, which chooses what is not said here: other defaults are those of generic;
-    /// fourbit targets lists them
-    #[arg(long, value_name = "NAME", default_value = "generic", help_heading = "Precision",
+    /// Bits of weights (w) and activations (a) [default: w4a8]
+    ///
+    /// The names int4 and int8 stand for w4 and w8a8.
+    #[arg(long, value_name = "NAME", help_heading = "Precision", ignore_case = true,
+        value_parser = PossibleValuesParser::new(precisions()).try_map(|name| name.parse::<Precision>()))]
+    pub precision: Option<Precision>,
+    /// The runtime that the file is for; it sets the other defaults
+    ///
+    /// `fourbit targets` lists what each runtime takes.
+    #[arg(long, value_name = "NAME", default_value = "generic", help_heading = "Precision", ignore_case = true,
         value_parser = PossibleValuesParser::new(TARGETS.iter().map(|target| target.name))
             .try_map(|name| Target::named(&name)))]
     pub target: &'static Target,
-    /// Bits of weights (w) and activations (a) [default: w4a8]
-    #[arg(long, value_name = "NAME", help_heading = "Precision",
-        value_parser = PossibleValuesParser::new(Precision::NAMES).try_map(|name| name.parse::<Precision>()))]
-    pub precision: Option<Precision>,
-    /// Type of weights, whatever --precision says
-    #[arg(long, value_enum, value_name = "TYPE", help_heading = "Precision")]
+    /// Type of the weights; overrides --precision
+    #[arg(
+        long,
+        value_enum,
+        value_name = "TYPE",
+        help_heading = "Precision",
+        ignore_case = true,
+        hide_short_help = true
+    )]
     pub weights: Option<Weights>,
-    /// Type of activations, whatever --precision says
-    #[arg(long, value_enum, value_name = "TYPE", help_heading = "Precision")]
+    /// Type of the activations; overrides --precision
+    #[arg(
+        long,
+        value_enum,
+        value_name = "TYPE",
+        help_heading = "Precision",
+        ignore_case = true,
+        hide_short_help = true
+    )]
     pub activations: Option<Activations>,
-    /// How many weights share one scale [default: channel]
-    #[arg(long, value_name = "tensor|channel|block:N", help_heading = "Precision")]
+    /// Scales per-tensor, per-channel, or per-block with block size N [default: channel]
+    #[arg(long, value_name = "tensor|channel|block:N", help_heading = "Precision", hide_short_help = true)]
     pub granularity: Option<Granularity>,
-    /// Weights and inputs of the first and last layers: 4 or 8 bits, or float [default: 8 with 4-bit activations]
-    #[arg(long, value_name = "4|8|float", help_heading = "Precision")]
+    /// Bits of the first and last layers: weights and input activations [default: 8 if activations have 4 bits]
+    #[arg(long, value_name = "4|8|float", help_heading = "Precision", hide_short_help = true)]
     pub edges: Option<Edges>,
-    /// How 4-bit codes are stored [default: packed]
-    #[arg(long, value_enum, value_name = "HOW", help_heading = "Precision")]
-    pub storage: Option<StorageArg>,
-    /// Which activations are quantized [default: inputs]
-    #[arg(long, value_enum, value_name = "WHERE", help_heading = "Precision")]
-    pub placement: Option<Placement>,
-    /// How biases are stored beside quantized inputs [default: float]
-    #[arg(long, value_enum, value_name = "TYPE", help_heading = "Precision")]
-    pub bias: Option<Bias>,
-    /// Whether zero points of weights are all 0 [default: false]
+    /// Use zero point 0 for all weights [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        help_heading = "Precision")]
+        value_parser = BoolishValueParser::new(), help_heading = "Precision", hide_short_help = true)]
     pub symmetric_weights: Option<bool>,
-    /// The same of activations
+    /// Use zero point 0 for all activations [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        help_heading = "Precision")]
+        value_parser = BoolishValueParser::new(), help_heading = "Precision", hide_short_help = true)]
     pub symmetric_activations: Option<bool>,
-    /// Use all codes for 8-bit weights beside 8-bit activations. By default they are held to -64..64 where the target's kernels
-    /// saturate on x86 without VNNI; use this for other processors
-    #[arg(long, help_heading = "Precision")]
+    /// Use the full range of 8-bit weights
+    ///
+    /// With 8-bit activations the range is -64..64 by default if the kernels of the target saturate on x86 CPUs without VNNI.
+    /// Use this flag for other CPUs.
+    #[arg(long, help_heading = "Precision", hide_short_help = true)]
     pub full_range: bool,
-    /// Write 4-bit weights of MatMul and Gemm as onnxruntime's MatMulNBits, where activations are float and the form fits
-    /// [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        help_heading = "Precision")]
-    pub matmul_nbits: Option<bool>,
-    /// Opset to raise the model to, or keep; below 21 onnxruntime's own operators quantize [default: 21, or 13 with --storage
-    /// int8, or the model's own where that is higher]
-    #[arg(long, value_name = "N|keep", help_heading = "Precision")]
-    pub opset: Option<Opset>,
-    /// Dimensions of an input that the model leaves open, in the written model too; may be repeated
-    #[arg(long = "shape", value_name = "INPUT:1x3x224x224", value_parser = shape, help_heading = "Precision")]
-    pub shapes: Vec<(String, Vec<i64>)>,
-    /// What is different for single layers (TOML)
-    #[arg(long, value_name = "FILE", help_heading = "Precision")]
-    pub config: Option<PathBuf>,
-    /// How weights are chosen: for the output of their layer, on the inputs that the quantized layers before it give, or on
-    /// those of the float network (both alike without samples, where inputs are assumed); or each for itself
-    #[arg(long, value_enum, value_name = "HOW", default_value_t = Compensation::Sequential, help_heading = "Precision")]
-    pub compensation: Compensation,
-    /// How scales are chosen: least squared error, or the smallest that clips nothing, to compare with
-    #[arg(long, value_enum, value_name = "HOW", default_value_t = Scales::Mmse, help_heading = "Precision")]
-    pub scales: Scales,
-    /// Leave the biases as they are; where nothing is compensated, round each weight to its nearest code
-    #[arg(long, help_heading = "Precision")]
-    pub no_bias_correction: bool,
 
-    #[command(flatten)]
-    pub dual: Dual,
-
-    /// Quantize only what matches; may be repeated
-    #[arg(long, value_name = "GLOB", help_heading = "What to quantize")]
+    /// Quantize only tensors and nodes that match; may be repeated
+    ///
+    /// In a pattern, * stands for any text and ? for one character. A pattern that matches nothing is an error.
+    #[arg(long, value_name = "GLOB", help_heading = "Which layers", hide_short_help = true)]
     pub include: Vec<String>,
-    /// Leave float what matches; may be repeated
-    #[arg(long, value_name = "GLOB", help_heading = "What to quantize")]
+    /// Keep tensors and nodes that match in float; may be repeated
+    ///
+    /// In a pattern, * stands for any text and ? for one character. A pattern that matches nothing is an error.
+    #[arg(long, value_name = "GLOB", help_heading = "Which layers")]
     pub exclude: Vec<String>,
-    /// Quantize the weights of these operators only, as in Conv,Gemm
-    #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "What to quantize")]
+    /// Quantize only weights of these operators, as in Conv,Gemm
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        help_heading = "Which layers",
+        hide_short_help = true
+    )]
     pub op_types: Vec<String>,
-    /// Leave float what has fewer elements
-    #[arg(long, value_name = "N", default_value_t = options::MIN_ELEMENTS, help_heading = "What to quantize")]
+    /// Keep weights with fewer elements in float
+    #[arg(long, value_name = "N", default_value_t = options::MIN_ELEMENTS, help_heading = "Which layers",
+        hide_short_help = true)]
     pub min_elements: usize,
+    /// Per-layer overrides (TOML)
+    #[arg(long, value_name = "FILE", help_heading = "Which layers", hide_short_help = true)]
+    pub config: Option<PathBuf>,
 
-    /// Samples to measure activations on: .npz, .npy, or a folder
+    /// Calibration samples: .npz, .npy, or a folder [default: found beside the model]
+    ///
+    /// Beside the model, these names are found: calibration.npz, calib.npz, folders `calibration` of arrays, and test_data_set_N.
+    /// The precisions w4 and w8 need no samples.
     #[arg(long, value_name = "PATH", help_heading = "Samples")]
     pub calibration: Option<PathBuf>,
     #[command(flatten)]
     pub sampling: Sampling,
-}
 
-/// How samples are read.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Samples")]
-pub struct Sampling {
-    /// How stored samples become inputs (TOML)
-    #[arg(long, value_name = "FILE")]
-    pub preprocess: Option<PathBuf>,
-    /// Use so many samples at most
-    #[arg(long = "samples", value_name = "N", value_parser = at_least_one)]
-    pub count: Option<usize>,
+    /// How to compensate for rounding errors
+    ///
+    /// Without samples the inputs of layers are assumed, so that sequential and layerwise are the same.
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Compensation::Sequential,
+        help_heading = "Rounding", ignore_case = true, hide_short_help = true)]
+    pub compensation: Compensation,
+    /// How to choose scales
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Scales::Mmse, help_heading = "Rounding",
+        ignore_case = true, hide_short_help = true)]
+    pub scales: Scales,
+    /// Do not correct the mean error of rounding
+    ///
+    /// By default biases are corrected. With --compensation none, a few weights of each output channel are rounded to their
+    /// second nearest code as well, so that the mean error vanishes.
+    #[arg(long, help_heading = "Rounding", hide_short_help = true)]
+    pub no_bias_correction: bool,
     #[command(flatten)]
-    pub feeding: Feeding,
-    #[command(flatten)]
-    pub seed: Seed,
+    pub dual: Dual,
+
+    /// How 4-bit codes are stored [default: packed]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "HOW",
+        help_heading = "Form of the file",
+        ignore_case = true,
+        hide_short_help = true
+    )]
+    pub storage: Option<StorageArg>,
+    /// Which activations get Q/DQ pairs [default: inputs]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHERE",
+        help_heading = "Form of the file",
+        ignore_case = true,
+        hide_short_help = true
+    )]
+    pub placement: Option<Placement>,
+    /// Type of biases in layers with quantized weights and inputs [default: float]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "TYPE",
+        help_heading = "Form of the file",
+        ignore_case = true,
+        hide_short_help = true
+    )]
+    pub bias: Option<Bias>,
+    /// Write 4-bit weights of MatMul and Gemm as onnxruntime's MatMulNBits, if activations are float and the shape fits
+    /// [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = BoolishValueParser::new(), help_heading = "Form of the file", hide_short_help = true)]
+    pub matmul_nbits: Option<bool>,
+    /// Raise the model to opset N, or keep its own [default: 21, or 13 with --storage int8]
+    ///
+    /// A model with a higher opset keeps it. Below opset 21, quantized layers use onnxruntime's own operators (com.microsoft).
+    #[arg(long, value_name = "N|keep", help_heading = "Form of the file", hide_short_help = true)]
+    pub opset: Option<Opset>,
+    /// Fix the open dimensions of an input, in the written model too; may be repeated
+    #[arg(long = "shape", value_name = "INPUT:1x3x224x224", value_parser = shape,
+        help_heading = "Form of the file", hide_short_help = true)]
+    pub shapes: Vec<(String, Vec<i64>)>,
 }
 
-/// The start of every random choice.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Samples")]
-pub struct Seed {
-    /// Start of every random choice; the same seed gives the same result
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
-}
-
-/// Types of weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Weights {
-    /// Signed, 4 bits
-    Int4,
-    /// Unsigned with a zero point, 4 bits
-    Uint4,
-    /// Signed, 8 bits
-    Int8,
-    /// As they are
-    Float,
-}
-
-/// Types of activations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Activations {
-    /// As they are
-    Float,
-    /// Unsigned with a zero point, 8 bits
-    Uint8,
-    /// Signed, 8 bits
-    Int8,
-    /// Unsigned with a zero point, 4 bits
-    Uint4,
-    /// Signed, 4 bits
-    Int4,
-    /// Signed, 16 bits
-    Int16,
-}
-
-/// How 4-bit codes are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum StorageArg {
-    /// Two to a byte; needs opset 21
-    Packed,
-    /// One to a byte, as 8-bit tensors that older runtimes and integer kernels take; opset 13 is enough
-    Int8,
-}
-
-/// Which activations are quantized.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Placement {
-    /// The inputs of quantized layers
-    Inputs,
-    /// Also what is added to, or joined with, their outputs
-    Joins,
-    /// Also their outputs, and what lies between operators with integer kernels
-    Outputs,
-    /// Also what the model gives back
-    Everywhere,
-}
-
-/// How biases are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Bias {
-    /// As they are
-    Float,
-    /// In steps of an integer accumulator
-    Int32,
-}
-
-/// How scales are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Scales {
-    /// Least squared error
-    Mmse,
-    /// Nothing clips
-    MinMax,
-}
-
-/// How weights are judged by the output of their layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Compensation {
-    /// Each weight for itself
-    None,
-    /// Codes for themselves, scales for their layer's output
-    Scales,
-    /// Each layer on the float network's inputs
-    Layerwise,
-    /// Each layer on the quantized network's inputs
-    Sequential,
+/// The names of precisions, with what they mean.
+fn precisions() -> [PossibleValue; 5] {
+    let named = |name: &'static str, help: &'static str| PossibleValue::new(name).help(help);
+    [
+        named("w4", "4-bit weights; activations stay float, so that no samples are needed").alias("int4"),
+        named("w4a8", "4-bit weights, 8-bit activations"),
+        named("w4a4", "4-bit weights and activations; first and last layers have 8 bits"),
+        named("w8", "8-bit weights; activations stay float, so that no samples are needed"),
+        named("w8a8", "8-bit weights and activations").alias("int8"),
+    ]
 }
 
 impl Choices {
@@ -244,36 +214,13 @@ impl Choices {
     pub fn options(&self) -> Result<Options> {
         let wishes = Wishes {
             precision: self.precision,
-            weights: self.weights.map(|weights| match weights {
-                Weights::Int4 => Some(CodeType::Int4),
-                Weights::Uint4 => Some(CodeType::Uint4),
-                Weights::Int8 => Some(CodeType::Int8),
-                Weights::Float => None,
-            }),
-            activations: self.activations.map(|activations| match activations {
-                Activations::Uint8 => Some(CodeType::Uint8),
-                Activations::Int8 => Some(CodeType::Int8),
-                Activations::Uint4 => Some(CodeType::Uint4),
-                Activations::Int4 => Some(CodeType::Int4),
-                Activations::Int16 => Some(CodeType::Int16),
-                Activations::Float => None,
-            }),
+            weights: self.weights.map(Weights::code_type),
+            activations: self.activations.map(Activations::code_type),
             granularity: self.granularity,
-            storage: self.storage.map(|storage| match storage {
-                StorageArg::Packed => Storage::Packed,
-                StorageArg::Int8 => Storage::Int8,
-            }),
+            storage: self.storage.map(Into::into),
             opset: self.opset,
-            placement: self.placement.map(|placement| match placement {
-                Placement::Inputs => options::Placement::Inputs,
-                Placement::Joins => options::Placement::Joins,
-                Placement::Outputs => options::Placement::Outputs,
-                Placement::Everywhere => options::Placement::Everywhere,
-            }),
-            bias: self.bias.map(|bias| match bias {
-                Bias::Float => options::Bias::Float,
-                Bias::Int32 => options::Bias::Int32,
-            }),
+            placement: self.placement.map(Into::into),
+            bias: self.bias.map(Into::into),
             symmetric_weights: self.symmetric_weights,
             symmetric_activations: self.symmetric_activations,
             matmul_nbits: self.matmul_nbits,
@@ -294,16 +241,8 @@ impl Choices {
         options.op_types.clone_from(&self.op_types);
         options.min_elements = self.min_elements;
         options.bias_correction = !self.no_bias_correction;
-        options.compensation = match self.compensation {
-            Compensation::None => options::Compensation::None,
-            Compensation::Scales => options::Compensation::Scales,
-            Compensation::Layerwise => options::Compensation::Layerwise,
-            Compensation::Sequential => options::Compensation::Sequential,
-        };
-        options.scales = match self.scales {
-            Scales::Mmse => options::Scales::Mmse,
-            Scales::MinMax => options::Scales::MinMax,
-        };
+        options.compensation = self.compensation.into();
+        options.scales = self.scales.into();
         Ok(options)
     }
 
@@ -319,10 +258,10 @@ impl Choices {
         if let Some(samples) = &self.calibration {
             conversion = conversion.calibration(samples);
         }
-        if let Some(file) = &self.sampling.preprocess {
-            conversion = conversion.preprocess(file);
+        if let Some(pictures) = self.sampling.pictures.preprocessing()? {
+            conversion = conversion.preprocess(pictures);
         }
-        if let Some(count) = self.sampling.count {
+        if let Some(count) = self.sampling.max_samples {
             conversion = conversion.max_samples(count);
         }
         if let Some(file) = &self.config {
@@ -343,7 +282,7 @@ impl Conversion {
     pub fn quantize(&self) -> Result<Quantize> {
         let conversion = self.choices.quantize(&self.input)?.limits(self.budget.options());
         let conversion = conversion.overwrite(self.overwrite);
-        Ok(match &self.output {
+        Ok(match self.output.as_ref().or(self.out.as_ref()) {
             Some(file) => conversion.output(file),
             None => conversion,
         })

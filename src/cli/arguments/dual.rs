@@ -7,25 +7,34 @@ use crate::options::{self, DUAL_THRESHOLD, Keys};
 
 /// Which layers' weights become the sum of two 4-bit tensors.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Two low-bit tensors instead of one")]
 pub struct Dual {
-    /// Which 4-bit layers get a second 4-bit tensor for what the first one leaves [default: none]
-    #[arg(long, value_enum, value_name = "WHICH")]
+    /// Give 4-bit layers a second 4-bit tensor for the error of the first [default: none]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHICH",
+        help_heading = "Two 4-bit tensors per layer",
+        ignore_case = true,
+        hide_short_help = true
+    )]
     pub dual: Option<Which>,
-    /// Those whose weights lose more than T, as a share of their energy [default: 0.017]
-    #[arg(long, value_name = "T", value_parser = threshold, allow_negative_numbers = true, conflicts_with = "dual_budget")]
+    /// With auto: layers whose relative squared error is above T [default: 0.017]
+    #[arg(long, value_name = "T", value_parser = threshold, allow_negative_numbers = true,
+        conflicts_with = "dual_budget", help_heading = "Two 4-bit tensors per layer", hide_short_help = true)]
     pub dual_threshold: Option<Keys>,
-    /// Those that lose most, as far as they fit into a share of all weights, as in 5%
-    #[arg(long, value_name = "PERCENT", value_parser = Keys::share)]
+    /// With auto: the worst layers until they make up this share of all weights, as in 5%
+    #[arg(long, value_name = "PERCENT", value_parser = Keys::share, help_heading = "Two 4-bit tensors per layer",
+        hide_short_help = true)]
     pub dual_budget: Option<Keys>,
-    /// These too, by name; may be repeated
-    #[arg(long, value_name = "GLOB")]
+    /// Also layers whose name matches; may be repeated
+    #[arg(long, value_name = "GLOB", help_heading = "Two 4-bit tensors per layer", hide_short_help = true)]
     pub dual_layers: Vec<String>,
-    /// Give activations a second low-bit form too, for what the first one leaves
-    #[arg(long)]
+    /// Give activations a second term too, for the error of the first
+    #[arg(long, help_heading = "Two 4-bit tensors per layer", hide_short_help = true)]
     pub dual_activations: bool,
-    /// Add the two tensors, or repeat the operator and add its outputs
-    #[arg(long, value_enum, value_name = "HOW", default_value_t = Spelling::Sum)]
+    /// How to add the two tensors
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Spelling::Sum,
+        help_heading = "Two 4-bit tensors per layer", ignore_case = true, hide_short_help = true)]
     pub dual_spelling: Spelling,
 }
 
@@ -37,21 +46,21 @@ fn threshold(text: &str) -> Result<Keys, String> {
 /// Which layers are dual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Which {
-    /// Those that one tensor approximates poorly
+    /// Layers that one tensor approximates poorly
     Auto,
-    /// None but those named
+    /// Only layers that --dual-layers names
     None,
-    /// All
+    /// All layers
     All,
 }
 
 /// How two tensors are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Spelling {
-    /// Two DequantizeLinear, an Add, one operator
+    /// Two DequantizeLinear and an Add in front of one operator
     #[default]
     Sum,
-    /// Two operators on the same input, and an Add
+    /// The operator twice on the same input, and an Add behind
     Branches,
 }
 

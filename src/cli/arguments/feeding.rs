@@ -7,18 +7,23 @@ use crate::api::program::{self, State};
 
 /// How models are fed.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Samples")]
 pub struct Feeding {
-    /// Dimensions of an input in made-up samples, where none are given; the written model stays as free as before; may be repeated
-    #[arg(long = "sample-shape", value_name = "INPUT:1x16", value_parser = shape)]
+    /// Dimensions of an input in random samples, if no samples are given; may be repeated
+    ///
+    /// The written model keeps its open dimensions.
+    #[arg(long = "sample-shape", value_name = "INPUT:1x16", value_parser = shape, help_heading = "Samples",
+        hide_short_help = true)]
     pub sample_shapes: Vec<(String, Vec<i64>)>,
-    /// An output that is an input of the next call, as recurrent state or cache; may be repeated, and a `*` in both names stands
-    /// for the same part of each, as in 'present.*:past_key_values.*'. Samples are then calls in their order: those of one file, or of the files NAME-1, NAME-2 ... in a folder; the first call's state is that of the
-    /// samples, or zeros
-    #[arg(long = "state", value_name = "OUTPUT:INPUT", value_parser = state)]
+    /// Feed an output back as an input of the next call, as a recurrent state or cache; may be repeated
+    ///
+    /// A * in both names stands for the same text, as in 'present.*:past_key_values.*'. Samples are then consecutive calls: those
+    /// of one file, or of the files NAME-1, NAME-2 ... in a folder. The first call takes its state from the samples, or zeros.
+    #[arg(long = "state", value_name = "OUTPUT:INPUT", value_parser = state, help_heading = "Samples",
+        hide_short_help = true)]
     pub states: Vec<State>,
-    /// Begin anew with the state after so many calls
-    #[arg(long = "sequence-length", value_name = "N", value_parser = at_least_one, requires = "states")]
+    /// Reset the state after N calls
+    #[arg(long = "sequence-length", value_name = "N", value_parser = at_least_one, requires = "states",
+        help_heading = "Samples", hide_short_help = true)]
     pub calls: Option<usize>,
 }
 

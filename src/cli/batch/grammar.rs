@@ -1,13 +1,15 @@
 //! The options of conversions, as clap knows them, for the lists and command lines of batches.
 
+use std::ffi::OsString;
+
 use clap::builder::PossibleValue;
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Args as _, Command, Parser as _, ValueHint};
+use clap::{ArgAction, ArgMatches, Args as _, Command, ValueHint};
 
 use super::Defaults;
 use crate::api::batch::{Grammar, Known, Settings};
-use crate::api::{Error, Result};
-use crate::cli::Cli;
+use crate::api::{Error, Preset, Result};
+use crate::cli::{hints, parsed};
 
 /// The options of [`Defaults`].
 pub struct Words {
@@ -24,15 +26,26 @@ impl Words {
         let known = command.get_arguments().filter_map(|argument| {
             let known = Known {
                 name: argument.get_long()?.to_owned(),
+                former: argument
+                    .get_all_aliases()
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(str::to_owned)
+                    .collect(),
                 is_flag: matches!(argument.get_action(), ArgAction::SetTrue),
                 is_choice: argument
                     .get_possible_values()
                     .iter()
+                    .filter(|value| !value.is_hide_set())
                     .map(PossibleValue::get_name)
                     .eq(["true", "false"])
                     && argument.get_action().takes_values(),
                 is_list: matches!(argument.get_action(), ArgAction::Append),
                 is_path: argument.get_value_hint() == ValueHint::AnyPath,
+                words: match argument.get_long() {
+                    Some("preprocess") => Preset::ALL.map(|preset| preset.name().to_owned()).to_vec(),
+                    _ => Vec::new(),
+                },
             };
             Some((argument.get_id().to_string(), known))
         });
@@ -74,14 +87,11 @@ impl Grammar for Words {
     }
 
     fn check(&self, arguments: &[String]) -> std::result::Result<(), String> {
-        let line = ["fourbit", "quantize", "model.onnx"].into_iter().map(str::to_owned);
-        match Cli::try_parse_from(line.chain(arguments.iter().cloned())) {
+        let line = ["fourbit", "quantize", "model.onnx"].into_iter().map(OsString::from);
+        let line: Vec<OsString> = line.chain(arguments.iter().map(OsString::from)).collect();
+        match parsed(&line) {
             Ok(_) => Ok(()),
-            Err(error) => {
-                let text = error.render().to_string();
-                let lines = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
-                Err(lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned())
-            }
+            Err(error) => Err(hints::answer(&error, &line).unwrap_or_else(|| hints::one_line(&error))),
         }
     }
 }
@@ -91,6 +101,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+    use crate::cli::Cli;
 
     #[test]
     fn options_of_a_command_line_come_back() {

@@ -25,69 +25,82 @@ use grammar::Words;
 use progress::Voice;
 
 /// Convert a whole collection of models
+///
+/// SOURCE is a folder, an ONNX_HUB_MANIFEST.json, or a list of models with options as TOML or JSON. OUT gets each model under its path in
+/// SOURCE, with its plan and reports beside it, and summary.html, .csv and .json and a manifest at the top.
+///
+/// Both may be in a bucket, s3://BUCKET/PREFIX; AWS_* variables give keys, region and endpoint. SOURCE may also be a manifest or a list
+/// on a web server, https://HOST/PATH.
+///
+/// Re-run the same command to resume, whatever stopped it: what is done and unchanged is skipped. One bad model never stops the batch.
+///
+/// A model is poor if an output has an SQNR under 10 dB, if both models choose the same class on less than 80 % of the samples, or if values
+/// are no longer finite. It is written, and listed first. A model is unquantized if nothing in it would be quantized. It is not written.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-SOURCE is a folder, an ONNX_HUB_MANIFEST.json, or a list of models with options as TOML or JSON. OUT gets each model under
-its path in SOURCE, with its plan and reports beside it, and summary.html, .csv and .json and a manifest at the top.
-Both may be in a bucket, s3://BUCKET/PREFIX, with keys, region and endpoint as AWS_* variables say; SOURCE may be a manifest
-or a list on a web server, https://HOST/PATH.
-A model is poor where an output has an SQNR under 10 dB, both models choose the same class on less than 80 % of the samples, or
-values are no longer finite: it is written, and stands before the others in the summaries. One is unquantized where nothing
-in it would be quantized: it is not written.
-Started again after whatever ended it, it goes on where it was; done is what a record says and its files confirm.
-
 Examples:
-  fourbit batch zoo/ -o small/ --precision w4
-  fourbit batch zoo/ONNX_HUB_MANIFEST.json -o small/ --timeout 30m --memory-limit 16GB --jobs 4
-  fourbit batch models.toml -o small/ --format json
-  fourbit batch zoo/ -o small/ --shard 2/8
+  fourbit batch zoo/ small/ --precision w4
+  fourbit batch models.toml small/ --timeout 30m --memory-limit 16GB
+
+All options: fourbit batch --help")]
+#[command(after_long_help = "\
+Examples:
+  fourbit batch zoo/ small/ --precision w4
+  fourbit batch zoo/ONNX_HUB_MANIFEST.json small/ --timeout 30m --memory-limit 16GB --jobs 4
+  fourbit batch models.toml small/ --json
+  fourbit batch zoo/ small/ --shard 2/8
   fourbit batch --merge small/
-  fourbit batch s3://models/zoo -o s3://models/small --precision w4
+  fourbit batch s3://models/zoo s3://models/small --precision w4
 
 Exit status:
   0    every model was written, some perhaps poor or with a remark
   1    no model was written and some failed, or an error; of a shard, an error only
   2    wrong arguments
-  3    some models were not written, as they failed or as nothing in them would be quantized: the summary says why; of a
-       shard, its part is done and some or all of its models were not written
-  130  it was interrupted; started again, it goes on")]
+  3    some models were not written, since they failed or nothing in them would be quantized: the summary says why; of a
+       shard, its part is done, and some or all of its models were not written
+  130  it was interrupted; re-run the same command to resume")]
 pub struct Args {
     /// The models: a folder, a manifest or a list, as a path or URL
     #[arg(value_name = "SOURCE", required_unless_present = "merge")]
     pub source: Option<PathBuf>,
+    /// The folder for the results, the same as -o
+    #[arg(value_name = "OUT", conflicts_with_all = ["output", "merge"])]
+    pub out: Option<PathBuf>,
     /// The folder for the results, as a path or URL
-    #[arg(short, long, value_name = "OUT", required_unless_present = "merge")]
+    #[arg(short, long, value_name = "OUT", required_unless_present_any = ["merge", "out"], help_heading = "Output")]
     pub output: Option<PathBuf>,
+    /// Replace files in OUT that no batch has written
+    #[arg(long, help_heading = "Output")]
+    pub overwrite: bool,
     /// Write the summary of a folder in which every shard has done its part
-    #[arg(long, value_name = "OUT", conflicts_with_all = ["source", "output"])]
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["source", "output"], help_heading = "Shards",
+        hide_short_help = true)]
     pub merge: Option<PathBuf>,
-    /// Do one part of several equal ones [default: what a Slurm, AWS Batch or Kubernetes array says, or everything]
-    #[arg(long, value_name = "I/N")]
+    /// Do one of N equal parts [default: as a Slurm, AWS Batch or Kubernetes array says, or everything]
+    #[arg(long, value_name = "I/N", help_heading = "Shards", hide_short_help = true)]
     pub shard: Option<Shard>,
-    /// Wait so long for another batch that is at work on the same, as after one was ended on another machine
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "0s")]
+    /// Wait this long if another batch holds the lock, as it does for a while after its machine failed
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "0s",
+        help_heading = "Shards", hide_short_help = true)]
     pub wait: Duration,
-    /// Threads of all conversions together [default: all processors]
-    #[arg(long, value_name = "N")]
+    /// Threads of all conversions together [default: number of CPUs]
+    #[arg(long, value_name = "N", help_heading = "Resources", hide_short_help = true)]
     pub threads: Option<NonZeroUsize>,
     /// Give a model up after this time, as in 90s or 1h30m
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, help_heading = "Resources")]
     pub timeout: Option<Duration>,
-    /// Memory that all conversions may take together, as in 16GB; one that takes more by itself is given up
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    /// Memory for all conversions together, as in 16GB; a model that needs more by itself is given up
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Resources")]
     pub memory_limit: Option<u64>,
-    /// The folder for what is fetched and not yet sent, where SOURCE or OUT is a URL [default: in OUT, or a temporary one]
-    #[arg(long, value_name = "DIR")]
+    /// The folder for files in transit, if SOURCE or OUT is a URL [default: in OUT, or a temporary one]
+    #[arg(long, value_name = "DIR", help_heading = "Resources", hide_short_help = true)]
     pub work: Option<PathBuf>,
-    /// Leave in that folder what was fetched
-    #[arg(long)]
+    /// Keep fetched files in that folder
+    #[arg(long, help_heading = "Resources", hide_short_help = true)]
     pub keep_work: bool,
-    /// Leave models that failed as they are, unless they or their options have changed
-    #[arg(long)]
+    /// Do not retry models that failed, unless they or their options have changed
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub keep_failures: bool,
-    /// Replace files in OUT that are not of a batch
-    #[arg(long)]
-    pub overwrite: bool,
     #[command(flatten)]
     pub defaults: Defaults,
 }
@@ -99,13 +112,13 @@ pub struct Defaults {
     pub choices: Choices,
     #[command(flatten)]
     pub budget: Budget,
-    /// Samples to compare models on [default: those beside each model]
+    /// Validation samples [default: found beside each model]
     #[arg(long, value_name = "PATH", help_heading = "Samples")]
     pub validation: Option<PathBuf>,
     #[command(flatten)]
     pub cross_check: CrossCheck,
-    /// Put large tensors into files of their own, whatever their size
-    #[arg(long)]
+    /// Put large tensors into files of their own; beyond 2 GB this happens without the option
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub external_data: bool,
 }
 
@@ -135,7 +148,7 @@ pub fn run(
         written(&out, &summary, context)?;
         return ended(&summary, false, common, context, &voice);
     }
-    let (Some(source), Some(out)) = (&args.source, &args.output) else {
+    let (Some(source), Some(out)) = (&args.source, args.output.as_ref().or(args.out.as_ref())) else {
         return Err(Error::options("the source or the output folder is missing", "pass SOURCE -o OUT"));
     };
     let asked = match args.shard {
@@ -212,7 +225,7 @@ fn ended(
     voice: &Voice,
 ) -> Result<ExitCode> {
     let totals = summary.totals();
-    match common.format {
+    match common.format() {
         Format::Text => context.print(|style| plain::summary(summary, style), String::new)?,
         Format::Json => voice.summary(totals),
     }

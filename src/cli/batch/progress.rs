@@ -38,7 +38,7 @@ struct Screen {
 impl Voice {
     /// Speaks as the flags ask for.
     pub fn new(common: &Common, spelling: Spelling) -> Self {
-        let json = common.format == Format::Json;
+        let json = common.format() == Format::Json;
         let bars = !json && !common.quiet && io::stderr().is_terminal();
         Self { json, quiet: common.quiet, bars, spelling, screen: Mutex::default() }
     }

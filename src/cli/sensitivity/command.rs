@@ -7,8 +7,8 @@ use crate::cli::Cli;
 
 /// Options that say where a result goes or how it is told, not what it is.
 const OF_OUTPUT: [&str; 8] =
-    ["output", "overwrite", "report", "plan", "external_data", "reproducible", "supervised", "format"];
-const OF_PRINTING: [&str; 2] = ["quiet", "verbose"];
+    ["output", "out", "overwrite", "report", "plan", "external_data", "reproducible", "supervised"];
+const OF_PRINTING: [&str; 4] = ["format", "json", "quiet", "verbose"];
 
 /// The arguments of `fourbit SUBCOMMAND` with the model and those options of `matches`, given to another subcommand, that it
 /// takes too; `None` where one of them cannot be printed.
@@ -88,7 +88,7 @@ mod tests {
             "Conv,Gemm",
             "--calibration",
             "c d.npz",
-            "--samples",
+            "--max-samples",
             "20",
             "--seed",
             "0",
@@ -137,8 +137,11 @@ mod tests {
         assert_eq!(options("quantize", &found), options("sensitivity", &asked));
         // And back.
         let line: Vec<&str> = found[1..].iter().map(String::as_str).collect();
-        let back =
-            again_of(&[&line[..], &["-o", "x.onnx", "--max-drop", "1"]].concat(), "quantize", "sensitivity");
+        let back = again_of(
+            &[&line[..], &["x.onnx", "--json", "--max-drop", "1"]].concat(),
+            "quantize",
+            "sensitivity",
+        );
         assert_eq!(options("sensitivity", &back.unwrap()), options("quantize", &found));
     }
 

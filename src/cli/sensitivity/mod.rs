@@ -18,13 +18,19 @@ use command::option;
 /// Characters of a tensor's name in the name of a file.
 const MOST_OF_NAME: usize = 60;
 
-/// Find the layer whose weights should stay float
+/// Find the layers that gain most if they stay float
+///
+/// Plans as quantize does, with the same options, and measures what the outputs gain if a single layer is left float. Later layers are
+/// solved again for that, and the gain is measured on samples that calibration did not use, with its standard error. The three most
+/// promising layers are confirmed by whole conversions, and the commands to paste follow. No model is written.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Plans as quantize does, with the same options, and measures what the outputs gain if a single layer is left float. Later
-layers are solved anew without its errors, and the gain is judged on samples that calibration did not use, with its standard
-error. Estimates say which three layers are confirmed by whole conversions; the commands to paste follow. No model is written.
+Examples:
+  fourbit sensitivity net.onnx --calibration calib.npz --validation test.npz
+  fourbit sensitivity net.onnx --precision w4 --validation test.npz --measure 256
 
+All options: fourbit sensitivity --help")]
+#[command(after_long_help = "\
 Examples:
   fourbit sensitivity net.onnx --calibration calib.npz --validation test.npz
   fourbit sensitivity net.onnx --precision w4 --validation test.npz --measure 256
@@ -34,29 +40,29 @@ Exit status:
   0  the layers were measured
   1  an error
   2  wrong arguments
-  5  activations cannot be planned, since the model cannot be run")]
+  5  quantized activations need a model that can be run, and this one cannot")]
 pub struct Args {
     /// The float model
     #[arg(value_name = "MODEL")]
     pub input: PathBuf,
     #[command(flatten)]
     pub choices: Choices,
-    /// Samples to judge on, with labels if there are any [default: those beside the model, else calibration samples that are
-    /// held back]
+    /// Validation samples, with labels if there are any [default: found beside the model, or held-back calibration samples]
     #[arg(long, value_name = "PATH", help_heading = "Samples")]
     pub validation: Option<PathBuf>,
-    /// Estimate on at most N samples
+    /// Estimate on at most N validation samples
     #[arg(long, value_name = "N", value_parser = enough, default_value_t = MEASURED_SAMPLES,
         help_heading = "Samples")]
     pub measure: usize,
-    /// Estimate the gain of N layers, those that promise most; each takes about an eighth of a conversion
-    #[arg(long, value_name = "N", value_parser = at_least_one, default_value_t = TRIED_LAYERS)]
+    /// Estimate the gain of the N most promising layers; each takes about an eighth of a conversion
+    #[arg(long, value_name = "N", value_parser = at_least_one, default_value_t = TRIED_LAYERS,
+        help_heading = "Which layers")]
     pub layers: usize,
-    /// Also write the report: as text where the name ends in .txt, as JSON where it ends in .json or has no ending
-    #[arg(long, value_name = "FILE")]
+    /// Also write the report: text if the name ends in .txt, JSON if it ends in .json
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub report: Option<PathBuf>,
-    /// Replace the report where it exists
-    #[arg(long)]
+    /// Replace the report if it exists
+    #[arg(long, help_heading = "Output")]
     pub overwrite: bool,
 }
 

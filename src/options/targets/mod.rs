@@ -142,12 +142,12 @@ pub struct Case<'c> {
 }
 
 impl Target {
-    /// The target of this name.
+    /// The target of this name, in any case.
     ///
     /// # Errors
     /// [`Error::Options`] listing the names that there are.
     pub fn named(name: &str) -> Result<&'static Self> {
-        TARGETS.iter().copied().find(|target| target.name == name).ok_or_else(|| {
+        TARGETS.iter().copied().find(|target| target.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
             let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
             Error::options(format!("unknown target {name:?}"), format!("choose one of {}", names.join(", ")))
         })

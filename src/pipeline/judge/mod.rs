@@ -14,7 +14,7 @@ use crate::calibrate::Reach;
 use crate::error::{Error, Result};
 use crate::onnx::{self, Dtype, Model, value_shape};
 use crate::onnxruntime;
-use crate::options::{LARGE_WITHOUT_SAMPLES, OPSET};
+use crate::options::{LARGE_WITHOUT_SAMPLES, OPSET, Preprocessing};
 use crate::plan::{Doubt, Fingerprint, Overlap, Plan, Verdict};
 use crate::prepare::prepare;
 use crate::progress::Progress;
@@ -118,7 +118,7 @@ pub struct Comparison<'c> {
     /// Samples; those lying beside the float model, or made-up ones, if not given.
     pub samples: Option<&'c SampleSet>,
     /// How stored pixels become the input.
-    pub preprocess: Option<&'c Path>,
+    pub preprocess: Option<&'c Preprocessing>,
     /// How many samples to use at most.
     pub count: Option<usize>,
     /// Start of every random choice.
@@ -151,7 +151,7 @@ pub fn validate(files: &Comparison, progress: &dyn Progress) -> Result<Verdict> 
         Err(error) if files.cross_check => Err(error.to_string()),
         view => Ok(view.map_err(|error| error.of(files.quantized))?),
     };
-    let preprocess = files.preprocess.map(Preprocess::read).transpose()?;
+    let preprocess = files.preprocess.map(|asked| Preprocess::of(asked, &model)).transpose()?;
     let beside = files.samples.is_none().then(|| Samples::discover(files.float).validation).flatten();
     let beside = beside.map(SampleSet::from);
     let samples = match files.samples.or(beside.as_ref()) {

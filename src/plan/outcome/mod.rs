@@ -4,6 +4,7 @@ mod checked;
 mod doubt;
 mod reported;
 mod second;
+mod shown;
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,7 @@ pub use reported::{
     ReportedSite, ReportedSizes, ReportedTerm, ReportedValidation, ReportedVerdict,
 };
 pub use second::{Figures, Measure, Measured, Opinion, Parting, Second, Unjudged};
+pub use shown::{ShownInput, ShownLabels, ShownSample, ShownSamples};
 
 use crate::plan::budget::Budgeted;
 use crate::plan::decision::{Overlap, Plan};

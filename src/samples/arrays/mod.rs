@@ -157,7 +157,7 @@ impl Feed {
                 let stored = preprocess.stored(&array.shape).map_err(misfit())?;
                 let becomes = preprocess.becomes(stored).map_err(misfit())?;
                 let count = array.shape.first().copied().unwrap_or(0);
-                let cut = input.cut_pictures(count, becomes).map_err(misfit())?;
+                let cut = preprocess.cut(input, count, becomes).map_err(misfit())?;
                 (cut, dtype, Some((preprocess.clone(), stored)))
             }
         };

@@ -9,7 +9,8 @@ use super::found::{Found, find};
 use super::{ENDINGS, whole};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::onnx::{Dtype, tensor};
+use crate::onnx::{Dtype, dtype_name, tensor};
+use crate::options::Preset;
 use crate::samples::geometry::Picture;
 use crate::samples::input::Input;
 use crate::samples::misfit::Misfit;
@@ -44,13 +45,12 @@ impl Pictures {
             );
             return Err(Error::samples(folder, "folder", expected, "none"));
         }
-        let Some(preprocess) = preprocess else {
-            let expected = "a file given by `.preprocess`, which says how pictures become the input";
-            return Err(Error::samples(folder, "folder", expected, "none"));
-        };
         let [input] = inputs else {
             let found = format!("{} inputs", inputs.len());
             return Err(Error::samples(folder, "folder", "a model of one input for pictures", found));
+        };
+        let Some(preprocess) = preprocess else {
+            return Err(undescribed(folder, input));
         };
         let dtype = preprocess.check_input(input.dtype).map_err(Misfit::at(folder, &input.name))?;
         if files.len() < input.pictures() {
@@ -108,10 +108,28 @@ impl Source for Pictures {
             last = path;
         }
         let dims = first.unwrap_or_default();
-        let cut = self.input.cut_pictures(batch, dims).map_err(Misfit::at(last, "picture"))?;
+        let cut = self.preprocess.cut(&self.input, batch, dims).map_err(Misfit::at(last, "picture"))?;
         let labels = self.labels.chunks_exact(batch).nth(index).unwrap_or(&[]).to_vec();
         Ok(Sample { inputs: vec![tensor(self.input.name.as_str(), self.dtype, &cut.dims, raw)], labels })
     }
+}
+
+/// That nobody said how pictures become `input`.
+fn undescribed(folder: &Path, input: &Input) -> Error {
+    let dtype = match input.dtype {
+        0 => String::new(),
+        code => format!(" {}", dtype_name(code)),
+    };
+    let presets = Preset::names();
+    Error::options(
+        format!("{} holds pictures", folder.display()),
+        format!(
+            "tell fourbit how to turn them into input `{}`{dtype} {}: `.preprocess` {presets}, or a TOML file with divide_by, mean, \
+             std, resize",
+            input.name,
+            input.shape()
+        ),
+    )
 }
 
 /// Decodes to RGB, or to gray where that is wanted, as Pillow's `convert` does: no colour
@@ -197,7 +215,7 @@ mod tests {
         assert_eq!(values, [3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0]);
         assert!(open(folder.path(), &[6, 1, 2, 3]).is_err());
         let error = open(folder.path(), &[0, 3, 2, 2]).unwrap_err().to_string();
-        assert!(error.contains("[?, 3, 2, 2]") && error.contains("[1, 1, 2, 3]"), "{error}");
+        assert!(error.contains("3x2x2 for input x") && error.contains("1x2x3 after"), "{error}");
     }
 
     #[test]
@@ -242,6 +260,10 @@ mod tests {
         std::fs::write(folder.path().join("1.jpg"), [0xff, 0xd8, 0xff, 0xe0, 0, 16]).unwrap();
         assert!(open(folder.path(), &[1, 1, 2, 3]).unwrap_err().to_string().contains("1.jpg"));
         let error = Pictures::open(folder.path(), &inputs(&[1]), None).unwrap_err().to_string();
-        assert!(error.contains("`.preprocess`"), "{error}");
+        assert!(
+            error.contains("holds pictures; tell fourbit how to turn them into input `x` FLOAT [1]"),
+            "{error}"
+        );
+        assert!(error.contains("`.preprocess` imagenet, 0..1, -1..1 or 0..255"), "{error}");
     }
 }

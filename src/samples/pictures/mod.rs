@@ -6,6 +6,8 @@ mod decoded;
 mod found;
 mod natural;
 #[cfg(feature = "pictures")]
+mod sheet;
+#[cfg(feature = "pictures")]
 mod whole;
 
 use std::path::Path;
@@ -32,6 +34,25 @@ pub(super) fn open(
     preprocess: Option<&Preprocess>,
 ) -> Result<Arc<dyn Source>> {
     Ok(Arc::new(decoded::Pictures::open(folder, inputs, preprocess)?))
+}
+
+/// A PNG file with the first pictures of the first `count` samples.
+///
+/// # Errors
+/// Those of [`sheet::sheet`].
+#[cfg(feature = "pictures")]
+pub(super) fn sheet(samples: &super::Samples, count: usize) -> Result<Vec<u8>> {
+    sheet::sheet(samples, count)
+}
+
+/// Nothing, and why.
+///
+/// # Errors
+/// [`crate::error::Error::Options`] always.
+#[cfg(not(feature = "pictures"))]
+pub(super) fn sheet(_: &super::Samples, _: usize) -> Result<Vec<u8>> {
+    let problem = "this fourbit was built without the feature pictures, and cannot draw any";
+    Err(crate::error::Error::options(problem, "leave `.png` out"))
 }
 
 /// Nothing, and why.

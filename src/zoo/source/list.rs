@@ -38,8 +38,9 @@ pub fn read(path: &Path, text: &str, grammar: &dyn Grammar) -> Result<Source> {
     let json = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
     let tables = if json { from_json(text) } else { from_toml(text) }.map_err(wrong)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let known: BTreeMap<&str, &Known> =
-        grammar.known().iter().map(|known| (known.name.as_str(), known)).collect();
+    let names = |known: &'_ Known| std::iter::once(known.name.clone()).chain(known.former.clone());
+    let known: BTreeMap<String, &Known> =
+        grammar.known().iter().flat_map(|known| names(known).map(move |name| (name, known))).collect();
     let reader = Reader { folder, known, grammar };
     let mut source = Source { root: folder.to_owned(), ..Source::default() };
     if let Some(defaults) = tables.defaults {
@@ -63,7 +64,7 @@ pub fn read(path: &Path, text: &str, grammar: &dyn Grammar) -> Result<Source> {
 
 struct Reader<'r> {
     folder: &'r Path,
-    known: BTreeMap<&'r str, &'r Known>,
+    known: BTreeMap<String, &'r Known>,
     grammar: &'r dyn Grammar,
 }
 
@@ -75,8 +76,9 @@ impl Reader<'_> {
     ) -> Result<(), Wrong> {
         let name = key.replace('_', "-");
         let at = |problem: String| (place.clone(), format!("{key}: {problem}"));
-        let known = self.known.get(name.as_str()).ok_or_else(|| {
-            let all = self.known.keys().copied().collect::<Vec<_>>().join(", ");
+        let known = self.known.get(&name).ok_or_else(|| {
+            let all = self.known.iter().filter(|(name, known)| **name == known.name);
+            let all = all.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
             at(format!("there is no such option; there are {all}"))
         })?;
         if let Value::String(text) = value
@@ -251,16 +253,16 @@ mod tests {
         let known = |name: &str, is_flag, is_list, is_path| Known {
             name: name.into(),
             is_flag,
-            is_choice: false,
             is_list,
             is_path,
+            ..Known::default()
         };
         Words(vec![
             known("precision", false, false, false),
             known("calibration", false, false, true),
             known("exclude", false, true, false),
             known("external-data", true, false, false),
-            known("max-drop", false, false, false),
+            Known { former: vec!["drop".into()], ..known("max-drop", false, false, false) },
         ])
     }
 
@@ -270,7 +272,7 @@ mod tests {
              exclude = ['x', 'y']\nexternal_data = true\nmax-drop = 1.5\n\n[[model]]\npath = '/far/n.onnx'\n\n\
              [[model]]\npath = 'a/m.onnx'\nname = 'b/m.onnx'\n";
         let json = r#"{"defaults": {"precision": "w4"}, "models": [
-            {"path": "a/m.onnx", "calibration": "c.npz", "exclude": ["x", "y"], "external-data": true, "max_drop": 1.5},
+            {"path": "a/m.onnx", "calibration": "c.npz", "exclude": ["x", "y"], "external-data": true, "drop": 1.5},
             {"path": "/far/n.onnx"}, {"path": "a/m.onnx", "name": "b/m.onnx"}]}"#;
         let from = |name: &str, text| read(Path::new(name), text, &grammar()).unwrap();
         let (one, other) = (from("lists/l.toml", toml), from("lists/l.json", json));

@@ -27,7 +27,7 @@ fn samples_that_were_calibrated_on_are_known_in_any_file_and_order() {
         "{report}"
     );
     // The file remembers.
-    let validate = |samples: &str| data(root, &["validate", "m.onnx", "q.onnx", "--samples", samples]);
+    let validate = |samples: &str| data(root, &["validate", "m.onnx", "q.onnx", "--validation", samples]);
     file("whole.npy", &(0..80).rev().collect::<Vec<_>>());
     file("new.npy", &(80..120).collect::<Vec<_>>());
     assert_eq!(overlap(&validate("whole.npy")), (Some(80), Some(80), Some(true)));
@@ -38,7 +38,7 @@ fn samples_that_were_calibrated_on_are_known_in_any_file_and_order() {
         report["verdict"]["calibrated_on"] == false && report["warnings"] == Value::Array(vec![]),
         "{report}"
     );
-    let said = run(root, &["validate", "m.onnx", "q.onnx", "--samples", "whole.npy"]);
+    let said = run(root, &["validate", "m.onnx", "q.onnx", "--validation", "whole.npy"]);
     let words = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains("measured on samples it was calibrated on (80 of 80)"), "{words}");
     // So does a plan, and what is made of it.

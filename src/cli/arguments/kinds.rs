@@ -1,0 +1,134 @@
+//! Words that options take as values.
+
+use clap::ValueEnum;
+
+use crate::options;
+
+/// Types of weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Weights {
+    /// Signed, 4 bits
+    Int4,
+    /// Unsigned with a zero point, 4 bits
+    Uint4,
+    /// Signed, 8 bits
+    Int8,
+    /// Not quantized
+    Float,
+}
+
+/// Types of activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Activations {
+    /// Not quantized
+    Float,
+    /// Unsigned with a zero point, 8 bits
+    Uint8,
+    /// Signed, 8 bits
+    Int8,
+    /// Unsigned with a zero point, 4 bits
+    Uint4,
+    /// Signed, 4 bits
+    Int4,
+    /// Signed, 16 bits
+    Int16,
+}
+
+/// How 4-bit codes are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StorageArg {
+    /// Two to a byte; needs opset 21
+    Packed,
+    /// One to a byte, as INT8 or UINT8 tensors for older runtimes and integer kernels; needs opset 13
+    Int8,
+}
+
+/// Which activations are quantized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Placement {
+    /// Inputs of quantized layers
+    Inputs,
+    /// Also residual and concat inputs: what is added to or concatenated with outputs of quantized layers
+    Joins,
+    /// Also outputs of quantized layers, and activations between operators with integer kernels
+    Outputs,
+    /// Also graph outputs
+    Everywhere,
+}
+
+/// How biases are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Bias {
+    /// FLOAT, as they are
+    Float,
+    /// INT32; the scale is input scale times weight scale
+    Int32,
+}
+
+/// How scales are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Scales {
+    /// Least squared error
+    Mmse,
+    /// The smallest scale that clips nothing, for comparison
+    MinMax,
+}
+
+/// How weights are judged by the output of their layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Compensation {
+    /// Round to nearest (fastest)
+    None,
+    /// Round to nearest, then refit the scales to the layer's output
+    Scales,
+    /// Optimise each layer's output on float inputs
+    Layerwise,
+    /// Optimise each layer's output on inputs from the already quantized layers (best)
+    Sequential,
+}
+
+impl Weights {
+    /// The library's word; `None` for float.
+    pub fn code_type(self) -> Option<options::CodeType> {
+        match self {
+            Self::Int4 => Some(options::CodeType::Int4),
+            Self::Uint4 => Some(options::CodeType::Uint4),
+            Self::Int8 => Some(options::CodeType::Int8),
+            Self::Float => None,
+        }
+    }
+}
+
+impl Activations {
+    /// The library's word; `None` for float.
+    pub fn code_type(self) -> Option<options::CodeType> {
+        match self {
+            Self::Uint8 => Some(options::CodeType::Uint8),
+            Self::Int8 => Some(options::CodeType::Int8),
+            Self::Uint4 => Some(options::CodeType::Uint4),
+            Self::Int4 => Some(options::CodeType::Int4),
+            Self::Int16 => Some(options::CodeType::Int16),
+            Self::Float => None,
+        }
+    }
+}
+
+macro_rules! same_words {
+    ($($mine:ident => $theirs:ident { $($word:ident),* })*) => {$(
+        impl From<$mine> for options::$theirs {
+            fn from(word: $mine) -> Self {
+                match word {
+                    $($mine::$word => Self::$word,)*
+                }
+            }
+        }
+    )*};
+}
+
+same_words! {
+    StorageArg => Storage { Packed, Int8 }
+    Placement => Placement { Inputs, Joins, Outputs, Everywhere }
+    Bias => Bias { Float, Int32 }
+    Scales => Scales { Mmse, MinMax }
+    Compensation => Compensation { None, Scales, Layerwise, Sequential }
+}
