@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 /// The library's result type.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Something that makes going on impossible. What merely leaves a tensor as it was is a reason in
+/// Something that makes going on impossible, in words that name settings as a program does: `` `.overwrite` `` is the method, or the
+/// field of the options, of that name. What merely leaves a tensor as it was is a reason in
 /// the report, never an error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -149,6 +149,7 @@ pub fn checked(checked: &Checked, style: TextStyle) -> String {
         ),
         (1, 0) => format!("{} takes its one quantized tensor.", checked.target),
         (count, 0) => format!("{} takes all {count} quantized tensors.", checked.target),
+        (0, refused) => format!("{} refuses {}.", checked.target, words::things(refused, "thing")),
         (count, refused) => format!(
             "{} refuses {} in {}.",
             checked.target,
