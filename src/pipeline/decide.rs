@@ -12,7 +12,7 @@ use crate::options::{Compensation, Options};
 use crate::plan::{Analysis, Keep, Plan};
 use crate::progress::Progress;
 use crate::samples::Samples;
-use crate::solve::{Evidence, Solver, solve};
+use crate::solve::{Evidence, Shared, Solver, solve};
 
 /// A plan, and how it came about.
 pub(super) struct Decided {
@@ -75,6 +75,7 @@ pub(super) fn decide(
     };
     clock.add("calibrate");
     warnings.extend(unseen(model, analysis, &reach).filter(|_| observations.is_some()));
+    let shared = Shared { measurements: &ready.measurements, progress };
     let plan = solve(
         model,
         analysis,
@@ -82,7 +83,7 @@ pub(super) fn decide(
         options,
         &ready.opened.expected,
         ready.subject.clone(),
-        &ready.measurements,
+        shared,
     )?;
     clock.add("solve");
     Ok(Decided { plan, calibrated: observations.is_some(), warnings })
@@ -124,9 +125,10 @@ fn walked(
     let hidden: Vec<usize> = (0..analysis.weights.len()).filter(|at| !seen.contains(at)).collect();
     let feed = |at: usize| Ok(samples.get(at)?.inputs);
     let sequential = matches!(options.compensation, Compensation::Scales | Compensation::Sequential);
+    let shared = Shared { measurements: &ready.measurements, progress };
+    let mut solver = Solver::new(model, analysis, options, shared)?.expecting(ready.opened.expected.clone());
+    // Its stage lasts to the end, others come before.
     let mut walk = Walk::new(model, analysis, seen, samples.len(), &feed, sequential, progress)?;
-    let mut solver =
-        Solver::new(model, analysis, options, &ready.measurements)?.expecting(ready.opened.expected.clone());
     let mut decided = HashSet::new();
     loop {
         let Stop { activations, weights: sites } = walk.advance()?;

@@ -27,10 +27,11 @@ use crate::plan::{
     ActivationSite, Analysis, Decision, Expected, Keep, Observations, Plan, Read, Reason, Skip, Subject,
     VERSION, WeightDecision, WeightSite,
 };
+use crate::progress::Stage;
 use crate::reconstruct::{Moments, Residual};
 pub use ladder::{Rung, Step, steps};
 use prior::Prior;
-pub use residuals::Measurements;
+pub use residuals::{Measurements, Shared};
 use treatment::{Layer, Treatment};
 
 /// Weights of one layer up to which their output is foreseen without samples, at some 60 bytes each.
@@ -55,9 +56,9 @@ pub fn solve(
     options: &Options,
     expected: &Expected,
     subject: Subject,
-    measurements: &Measurements,
+    shared: Shared,
 ) -> Result<Plan> {
-    let mut solver = Solver::new(model, analysis, options, measurements)?.expecting(expected.clone());
+    let mut solver = Solver::new(model, analysis, options, shared)?.expecting(expected.clone());
     let all: Vec<usize> = (0..analysis.weights.len()).collect();
     if let Some(observations) = observations {
         for site in &analysis.activations {
@@ -83,6 +84,7 @@ pub struct Solver<'s> {
     index: Index<'s>,
     analysis: &'s Analysis,
     options: &'s Options,
+    shared: Shared<'s>,
     /// What is asked for each of the weight sites.
     layers: Vec<Layer>,
     expected: Expected,
@@ -93,7 +95,7 @@ pub struct Solver<'s> {
 }
 
 impl<'s> Solver<'s> {
-    /// Nothing decided yet but how each layer is to be treated. `measurements` are of this model, perhaps from other plans.
+    /// Nothing decided yet but how each layer is to be treated. What is `shared` is of this model.
     ///
     /// # Errors
     /// As [`solve`].
@@ -101,13 +103,13 @@ impl<'s> Solver<'s> {
         model: &'s Model,
         analysis: &'s Analysis,
         options: &'s Options,
-        measurements: &Measurements,
+        shared: Shared<'s>,
     ) -> Result<Self> {
         let index = Index::new(model.graph());
-        let layers = treatment::layers(analysis, &index, options, model.opset(), measurements)?;
+        let layers = treatment::layers(analysis, &index, options, model.opset(), shared)?;
         let (expected, skips) = (Expected::new(), analysis.skips.clone());
         let sparing = analysis.weights.iter().map(elements).sum::<usize>() > MANY;
-        Ok(Self { index, analysis, options, layers, expected, sparing, decisions: Vec::new(), skips })
+        Ok(Self { index, analysis, options, shared, layers, expected, sparing, decisions: Vec::new(), skips })
     }
 
     /// What the model's own parameters say of its activations, used where there are no samples.
@@ -134,7 +136,12 @@ impl<'s> Solver<'s> {
             let site = &self.analysis.weights[at];
             memory(site) + if self.sparing { prior::memory(site) } else { 0 }
         };
+        let stage = match sites {
+            [] => return Ok(Vec::new()),
+            sites => Stage::begin(self.shared.progress, "solve weights", sites.len())?,
+        };
         let solved = in_turns(sites, cost, |at| {
+            stage.step()?;
             let site = &self.analysis.weights[at];
             let Some(treatment) = &self.layers[at].weights else {
                 return Ok(Err(weights::skip(site, self.layers[at].float())));

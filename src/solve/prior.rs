@@ -167,7 +167,8 @@ mod tests {
     use crate::onnx::{Model, attr, tensor_f32};
     use crate::options::{Compensation, OPSET, Options, Precision};
     use crate::plan::{Decision, Plan, Subject, WeightDecision};
-    use crate::solve::{Measurements, solve};
+    use crate::progress::Silent;
+    use crate::solve::{Measurements, Shared, solve};
 
     fn options() -> Options {
         Options::new("w4".parse::<Precision>().unwrap())
@@ -182,7 +183,7 @@ mod tests {
             options,
             expected,
             subject,
-            &Measurements::default(),
+            Shared { measurements: &Measurements::default(), progress: &Silent },
         )
         .unwrap()
     }

@@ -1,6 +1,7 @@
 //! What each treatment of one weight tensor would lose, before anything is rounded for good.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::pieces::{fit_terms, losses, over_groups};
@@ -8,12 +9,28 @@ use super::terms::{Found, Kind, Scheme, lost};
 use crate::error::Result;
 use crate::onnx::{Floats, Index};
 use crate::plan::{Partition, Residuals, WeightSite};
+use crate::progress::Progress;
 
 /// Elements up to which errors are those of codes as they would be written; beyond, they are the searches' own sums, which
 /// are the same but for their last digits.
 const WRITTEN: usize = 1 << 22;
 /// Scales up to which they are kept for the decision, so that nothing is searched twice.
 const KEPT: usize = 1 << 16;
+
+/// What all plans of one model share.
+#[derive(Clone, Copy)]
+pub struct Shared<'s> {
+    /// What was measured of its weights.
+    pub measurements: &'s Measurements,
+    /// Who hears how far the work is, and may end it.
+    pub progress: &'s dyn Progress,
+}
+
+impl fmt::Debug for Shared<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
 
 /// What was measured of the weights of one model, so that several plans made of it measure nothing twice.
 #[derive(Debug, Default)]

@@ -16,7 +16,7 @@ use fourbit::pipeline::{Job, plan, quantize};
 use fourbit::plan::{Decision, Expected, Observations, Partition, Plan, Subject, Verdict, WeightDecision};
 use fourbit::progress::Silent;
 use fourbit::rewrite::{self, Dialect, lower};
-use fourbit::solve::{Measurements, solve};
+use fourbit::solve::{Measurements, Shared, solve};
 use fourbit::validate::prove;
 
 use super::oracle::{Pair, assert_same};
@@ -242,8 +242,16 @@ fn with_activations(model: &Model, options: &Options, low: f32, high: f32) -> Pl
         analysis.activations.iter().map(|site| (site.tensor.clone(), histogram.clone())).collect();
     let observations = Observations { samples: 1, histograms, ..Observations::default() };
     let subject = Subject { file: "m.onnx".into(), sha256: String::new() };
-    solve(model, &analysis, Some(&observations), options, &Expected::new(), subject, &Measurements::default())
-        .expect("a plan")
+    solve(
+        model,
+        &analysis,
+        Some(&observations),
+        options,
+        &Expected::new(),
+        subject,
+        Shared { measurements: &Measurements::default(), progress: &Silent },
+    )
+    .expect("a plan")
 }
 
 #[test]
@@ -344,9 +352,16 @@ fn wishes_that_cannot_be_are_named() {
         let options = options(|it| change(it));
         let analysis = analyse(&model, &options).expect("sites");
         let subject = Subject { file: "m.onnx".into(), sha256: String::new() };
-        let error =
-            solve(&model, &analysis, None, &options, &Expected::new(), subject, &Measurements::default())
-                .expect_err("a contradiction");
+        let error = solve(
+            &model,
+            &analysis,
+            None,
+            &options,
+            &Expected::new(),
+            subject,
+            Shared { measurements: &Measurements::default(), progress: &Silent },
+        )
+        .expect_err("a contradiction");
         assert!(matches!(error, Error::Options { .. }), "{error}");
         error.to_string()
     };

@@ -14,9 +14,10 @@ use fourbit::options::{
     Storage, TARGETS, Target, Wishes,
 };
 use fourbit::plan::{Decision, Expected, Observations, Plan, Subject};
+use fourbit::progress::Silent;
 use fourbit::rewrite::{self, Dialect, lower};
 use fourbit::runtime::{Session, faults};
-use fourbit::solve::{Measurements, solve};
+use fourbit::solve::{Measurements, Shared, solve};
 
 use super::fused_layers;
 use super::oracle::run_script;
@@ -111,7 +112,7 @@ pub fn converted(model: &Model, options: &Options) -> (Plan, Model) {
         options,
         &Expected::new(),
         subject,
-        &Measurements::default(),
+        Shared { measurements: &Measurements::default(), progress: &Silent },
     )
     .expect("a plan");
     let shipped = rewrite::apply(model, &plan, None).expect("it applies");

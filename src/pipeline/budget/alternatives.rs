@@ -5,7 +5,8 @@ use crate::options::{CodeType, Compensation, Globs, LayerRule, Lift, Options, Sp
 use crate::pipeline::Ready;
 use crate::pipeline::measure::weight_bits;
 use crate::plan::{ActivationDecision, Analysis, Decision, Expected, Plan, WeightDecision, WeightSite};
-use crate::solve::{Rung, solve};
+use crate::progress::Progress;
+use crate::solve::{Rung, Shared, solve};
 
 /// Each bit halves the step of a code, and so divides the noise by four.
 const NOISE_A_BIT: f64 = 0.25;
@@ -41,7 +42,13 @@ pub(super) struct Others {
 }
 
 impl Others {
-    pub fn new(options: &Options, ready: &Ready, analysis: &Analysis) -> Result<Self> {
+    pub fn new(
+        options: &Options,
+        ready: &Ready,
+        analysis: &Analysis,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let shared = Shared { measurements: &ready.measurements, progress };
         let solved = |rules: Vec<LayerRule>| {
             let layers = rules.into_iter().chain(options.layers.iter().cloned()).collect();
             let alone = Options { compensation: Compensation::None, layers, ..options.clone() };
@@ -52,7 +59,7 @@ impl Others {
                 &alone,
                 &Expected::new(),
                 ready.subject.clone(),
-                &ready.measurements,
+                shared,
             )
         };
         let plain = solved(Vec::new())?;

@@ -274,7 +274,7 @@ impl Planner<'_> {
                 .plan;
         let few = (*samples).clone().choose(Some(MEASURED_SAMPLES), *seed);
         let losses = Bench::new(&ready.opened.model, &few)?.alone(&plan, self.progress)?;
-        let others = Others::new(options, ready, analysis)?;
+        let others = Others::new(options, ready, analysis, self.progress)?;
         let mut way = Way::default();
         for (decision, loss) in plan.decisions.iter().zip(losses) {
             let rungs = match decision {

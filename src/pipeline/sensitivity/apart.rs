@@ -103,7 +103,7 @@ mod tests {
     use crate::rewrite::{Dialect, apply, lower};
     use crate::runtime::Session;
     use crate::samples::Samples;
-    use crate::solve::{Measurements, solve};
+    use crate::solve::{Measurements, Shared, solve};
     use crate::validate::compare;
 
     /// Two layers read one activation, two share their weights, and one output comes early. The weights called `bad` hold
@@ -145,7 +145,7 @@ mod tests {
             &options,
             &crate::plan::Expected::new(),
             subject,
-            &Measurements::default(),
+            Shared { measurements: &Measurements::default(), progress: &Silent },
         )
         .unwrap();
         (analysis, plan)

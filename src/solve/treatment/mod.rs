@@ -5,7 +5,7 @@ mod form;
 mod keys;
 mod wish;
 
-use super::residuals::Measurements;
+use super::residuals::Shared;
 use super::terms::{Found, Kind};
 use super::{in_turns, memory};
 use keys::{Matches, keys};
@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::onnx::Index;
 use crate::options::{CodeType, Compensation, Keys, Options, Spelling};
 use crate::plan::{Analysis, Criterion, Keep, Met, Partition, Reason, Reasons, Residuals, Saturation, Why};
+use crate::progress::Stage;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -161,7 +162,7 @@ pub(super) fn layers(
     index: &Index,
     options: &Options,
     opset: i64,
-    measurements: &Measurements,
+    shared: Shared,
 ) -> Result<Vec<Layer>> {
     let sites = &analysis.weights;
     let rules = Matches::new(options.layers.iter().map(|rule| rule.matching.clone()).collect(), sites)?;
@@ -175,20 +176,18 @@ pub(super) fn layers(
     }
     let dual_asked = options.dual.keys != Keys::None || wishes.iter().any(|wish| wish.dual == Some(true));
     let all: Vec<usize> = (0..sites.len()).collect();
+    let stage = Stage::begin(shared.progress, "measure weights", all.len())?;
     let measured = in_turns(
         &all,
         |at| memory(&sites[at]),
-        |at| match wishes[at].weights {
-            Some(code_type) => measurements.of(
-                &sites[at],
-                index,
-                wishes[at].kind(code_type, options),
-                wishes[at].partition,
-                dual_asked,
-            ),
-            None => Ok(None),
+        |at| {
+            stage.step()?;
+            let Some(code_type) = wishes[at].weights else { return Ok(None) };
+            let (kind, partition) = (wishes[at].kind(code_type, options), wishes[at].partition);
+            shared.measurements.of(&sites[at], index, kind, partition, dual_asked)
         },
     )?;
+    drop(stage);
     let (residuals, found): (Vec<_>, Vec<_>) = measured
         .into_iter()
         .map(Option::unzip)
