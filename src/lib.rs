@@ -57,7 +57,8 @@
 //! | convert many models | the module `batch`, with the feature of that name |
 //!
 //! Every failure is an [`Error`] that names the file, node or value concerned and what to do; [`Error::kind`] tells programs what it
-//! is about. Messages name settings as methods and fields are called, behind a dot: `.calibration`. A tensor that stays float is no failure: the [`Plan`] holds the reason.
+//! is about. Messages name settings as methods and fields are called, behind a dot: `.calibration`. A tensor that stays float is no
+//! failure: the [`Plan`] holds the reason.
 //!
 //! # Threads and panics
 //!
