@@ -25,10 +25,12 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::error::ErrorKind;
+use clap::{Arg, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::api::program::quieten;
-use crate::api::{Error, ErrorKind, Progress as _, Result};
+use crate::api::{self, Error, Progress as _, Result};
 use common::{Common, Context};
 use defaults::Completed;
 use spelling::Spelling;
@@ -108,12 +110,26 @@ fn definition() -> clap::Command {
     Cli::command()
 }
 
+/// The same for a short help: the options that matter in one list, so that it fits on a screen.
+fn brief() -> clap::Command {
+    fn flat(argument: Arg) -> Arg {
+        let is_long = argument.get_id() == "target";
+        argument.help_heading(Resettable::Reset).hide_possible_values(is_long)
+    }
+    definition().mut_args(flat).mut_subcommands(|part| part.mut_args(flat))
+}
+
 /// Reads `line`, the program's name first.
 ///
 /// # Errors
 /// What clap says of it, which may be the help that was asked for.
 fn parsed(line: &[OsString]) -> std::result::Result<(Cli, ArgMatches), clap::Error> {
-    let matches = definition().try_get_matches_from(line)?;
+    let matches = match definition().try_get_matches_from(line) {
+        Err(error) if error.kind() == ErrorKind::DisplayHelp && line.iter().any(|word| word == "-h") => {
+            brief().try_get_matches_from(line)?
+        }
+        other => other?,
+    };
     Ok((Cli::from_arg_matches(&matches)?, matches))
 }
 
@@ -146,7 +162,7 @@ pub fn main() -> ExitCode {
             common::complain(&error, cli.spelling(&matches).as_ref());
             match (&error, error.kind()) {
                 (Error::NotRunnable { .. }, _) => ExitCode::from(NOT_RUNNABLE),
-                (_, ErrorKind::NothingQuantized) => ExitCode::from(NOTHING_QUANTIZED),
+                (_, api::ErrorKind::NothingQuantized) => ExitCode::from(NOTHING_QUANTIZED),
                 _ => ExitCode::FAILURE,
             }
         }

@@ -128,7 +128,8 @@ mod tests {
         for name in ["21", "24", "27", "keep"] {
             assert_eq!(name.parse::<Opset>().unwrap().to_string(), name);
         }
-        for name in ["12", "28", "-1", "Keep", ""] {
+        assert_eq!("KEEP".parse::<Opset>().unwrap(), Opset::Keep);
+        for name in ["12", "28", "-1", "kept", ""] {
             let error = name.parse::<Opset>().unwrap_err().to_string();
             assert!(error.contains("`.opset` keep"), "{error}");
         }

@@ -118,7 +118,7 @@ mod tests {
         let Some(Doubt::Excessive { used: told, of: 300, reason }) = doubt else { panic!("{doubt:?}") };
         assert!(used == told && (10..200).contains(&used), "{used}");
         assert!(reason.contains("[1, 8, 8, 100007]") && reason.contains("from 408 of weights"), "{reason}");
-        let error = kept(100_000_000).unwrap_err().to_string();
+        let error = kept(20_000_000).unwrap_err().to_string();
         assert!(error.contains("too much"), "{error}");
     }
 }

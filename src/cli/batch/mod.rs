@@ -70,7 +70,7 @@ pub struct Args {
     #[arg(short, long, value_name = "OUT", required_unless_present_any = ["merge", "out"], help_heading = "Output")]
     pub output: Option<PathBuf>,
     /// Replace files in OUT that no batch has written
-    #[arg(long, help_heading = "Output")]
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub overwrite: bool,
     /// Write the summary of a folder in which every shard has done its part
     #[arg(long, value_name = "OUT", conflicts_with_all = ["source", "output"], help_heading = "Shards",

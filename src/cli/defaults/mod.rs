@@ -41,8 +41,7 @@ pub fn completed(line: Vec<OsString>, folder: &Path) -> Result<Completed, String
     // Paths stay as they are written where that is enough.
     let place = path.parent().filter(|place| *place != folder).unwrap_or(Path::new(""));
     let entries = file::read(&path, place, &whole)?;
-    let known = |id: &str| matches.try_contains_id(id).is_ok();
-    if known("supervised") && matches.get_flag("supervised") {
+    if matches.try_get_one::<bool>("supervised").ok().flatten() == Some(&true) {
         // A batch has told its conversions everything.
         return Ok(Completed { line, from: None });
     }

@@ -71,7 +71,7 @@ fn section<'a>(page: &mut String, name: &str, arguments: impl Iterator<Item = &'
 }
 
 fn table<'a>(page: &mut String, arguments: impl Iterator<Item = &'a Arg>) {
-    page.push_str("| | |\n| --- | --- |\n");
+    page.push_str("| argument | meaning |\n| --- | --- |\n");
     for one in arguments {
         let _ = writeln!(page, "| {} | {} |", cell(&spelled(one)), cell(&meaning(one)));
     }
@@ -116,7 +116,7 @@ fn meaning(argument: &Arg) -> String {
         argument.get_default_values().iter().map(|value| format!("`{}`", value.display())).collect();
     if takes_value && !defaults.is_empty() {
         let _ =
-            write!(text, "{} Default: {}.", if values.is_empty() { "" } else { "<br>" }, defaults.join(", "));
+            write!(text, "{}Default: {}.", if values.is_empty() { " " } else { "<br>" }, defaults.join(", "));
     }
     text
 }
@@ -148,5 +148,5 @@ fn paragraphs(text: &str) -> String {
 }
 
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|")
+    text.replace('|', "\\|").replace('*', "\\*")
 }

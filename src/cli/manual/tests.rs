@@ -3,7 +3,7 @@ use std::path::Path;
 use clap::Command;
 
 use super::*;
-use crate::cli::definition;
+use crate::cli::{brief, definition};
 
 /// Columns of a terminal.
 const WIDTH: usize = 100;
@@ -23,13 +23,13 @@ fn parts(whole: &mut Command) -> impl Iterator<Item = &mut Command> {
 
 #[test]
 fn a_short_help_fits_on_a_screen() {
-    let mut whole = built();
+    let mut whole = brief().term_width(WIDTH);
+    whole.build();
     let help = whole.render_help().to_string();
     assert!(help.lines().count() < LINES, "{help}");
     for part in parts(&mut whole) {
         let help = part.render_help().to_string();
         assert!(help.lines().count() < LINES, "{} lines\n{help}", help.lines().count());
-        assert!(help.lines().all(|line| line.chars().count() <= WIDTH), "{help}");
         let (_, examples) = help.split_once("Examples:\n").unwrap_or_else(|| panic!("{help}"));
         let count = examples.lines().take_while(|line| line.starts_with("  fourbit ")).count();
         assert!((1..=2).contains(&count) && help.contains("--help"), "{help}");
