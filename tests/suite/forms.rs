@@ -13,7 +13,9 @@ use fourbit::options::{
     CodeType, Edges, Granularity, Keys, LayerRule, Options, Precision, Spelling, Storage,
 };
 use fourbit::pipeline::{Job, plan, quantize};
-use fourbit::plan::{Decision, Expected, Observations, Partition, Plan, Subject, Verdict, WeightDecision};
+use fourbit::plan::{
+    Analysis, Decision, Expected, Observations, Partition, Plan, Subject, Verdict, WeightDecision,
+};
 use fourbit::progress::Silent;
 use fourbit::rewrite::{self, Dialect, lower};
 use fourbit::solve::{Measurements, Shared, solve};
@@ -241,17 +243,18 @@ fn with_activations(model: &Model, options: &Options, low: f32, high: f32) -> Pl
     let histograms =
         analysis.activations.iter().map(|site| (site.tensor.clone(), histogram.clone())).collect();
     let observations = Observations { samples: 1, histograms, ..Observations::default() };
+    solved(model, &analysis, Some(&observations), options).expect("a plan")
+}
+
+fn solved(
+    model: &Model,
+    analysis: &Analysis,
+    observations: Option<&Observations>,
+    options: &Options,
+) -> Result<Plan, Error> {
     let subject = Subject { file: "m.onnx".into(), sha256: String::new() };
-    solve(
-        model,
-        &analysis,
-        Some(&observations),
-        options,
-        &Expected::new(),
-        subject,
-        Shared { measurements: &Measurements::default(), progress: &Silent },
-    )
-    .expect("a plan")
+    let shared = Shared { measurements: &Measurements::default(), progress: &Silent };
+    solve(model, analysis, observations, options, &Expected::new(), subject, shared)
 }
 
 #[test]
@@ -351,17 +354,7 @@ fn wishes_that_cannot_be_are_named() {
     let refused = |change: &dyn Fn(&mut Options)| {
         let options = options(|it| change(it));
         let analysis = analyse(&model, &options).expect("sites");
-        let subject = Subject { file: "m.onnx".into(), sha256: String::new() };
-        let error = solve(
-            &model,
-            &analysis,
-            None,
-            &options,
-            &Expected::new(),
-            subject,
-            Shared { measurements: &Measurements::default(), progress: &Silent },
-        )
-        .expect_err("a contradiction");
+        let error = solved(&model, &analysis, None, &options).expect_err("a contradiction");
         assert!(matches!(error, Error::Options { .. }), "{error}");
         error.to_string()
     };

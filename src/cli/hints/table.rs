@@ -5,16 +5,7 @@
 pub const OPTIONS: &[(&[&str], &str)] = &[
     // Width
     (
-        &[
-            "--bits",
-            "--nbits",
-            "--num-bits",
-            "--n-bits",
-            "--bit-width",
-            "--bitwidth",
-            "--quantize-bits",
-            "-b",
-        ],
+        &["--bits", "--nbits", "--num-bits", "--n-bits", "--bit-width", "--bitwidth", "-b"],
         "write --precision w4 (weights) or w4a8 (weights and activations)",
     ),
     (
