@@ -48,13 +48,13 @@ impl Page {
         self.halves(true)
     }
 
-    /// What stands between single backquotes, or outside them.
+    /// What stands between single backquotes, which may be on two lines, or outside them.
     fn halves(&self, code: bool) -> Vec<String> {
-        let pieces = |line: &String| {
-            let parts: Vec<String> = line.split('`').map(str::to_owned).collect();
-            parts.into_iter().enumerate().filter(move |(at, _)| (at % 2 == 1) == code).map(|(_, part)| part)
-        };
-        self.prose.iter().flat_map(pieces).collect()
+        let text = self.prose.join(" ");
+        let parts: Vec<&str> = text.split('`').collect();
+        assert!(parts.len() % 2 == 1, "a backquote is not closed");
+        let wanted = parts.into_iter().enumerate().filter(|(at, _)| (at % 2 == 1) == code);
+        wanted.map(|(_, part)| part.to_owned()).collect()
     }
 
     /// Anchors of the headings, as GitHub and mdBook make them.
