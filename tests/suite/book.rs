@@ -161,7 +161,8 @@ fn what_cannot_run_is_at_least_right_usage() {
     let nothing = tempfile::tempdir().expect("a temporary folder");
     let mut wrong = Vec::new();
     let mut seen = 0;
-    for (path, page) in pages() {
+    // The reference is made from the program's own definition.
+    for (path, page) in pages().into_iter().filter(|(path, _)| path != Path::new("docs/cli.md")) {
         for block in page.blocks.iter().filter(|block| block.language != "console") {
             for line in &block.lines {
                 let Some((_, rest)) = line.split_once("fourbit ") else { continue };
