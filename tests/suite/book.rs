@@ -17,7 +17,7 @@ use markdown::{Page, words};
 const README: u64 = 8192;
 /// Pages that are read at once: their commands use threads themselves.
 const READERS: usize = 2;
-/// Where anybody may read of a program's own options.
+/// Programs whose options are their own.
 const OTHERS: &[&str] = &["cargo", "jq", "pip", "python"];
 
 fn root() -> &'static Path {
@@ -195,8 +195,7 @@ fn options_in_the_text_exist() {
     let mut wrong = Vec::new();
     for (path, page) in pages() {
         for code in page.code() {
-            let first = code.split_whitespace().next().unwrap_or_default();
-            if OTHERS.contains(&first) {
+            if code.split_whitespace().any(|word| OTHERS.contains(&word)) {
                 continue;
             }
             let missing = flags(&code).filter(|flag| !known.contains(flag));
