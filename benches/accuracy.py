@@ -107,7 +107,7 @@ def labelled(options):
         print("| " + " | ".join(cells) + " |", flush=True)
     for column, found in bits.items():
         if found:
-            print(f"\n{column}: {np.mean(found):.2f} bits a parameter on average over the models.")
+            print(f"\n{column}: {np.mean(found):.2f} bits per parameter on average over the models.")
 
 
 def outputs(model, samples):

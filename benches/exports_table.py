@@ -54,23 +54,23 @@ def write(document, lines, runtime):
     count, parted = len(lines), max(difference(line) for _, _, _, runs in lines for line in runs.values())
     text = f"""{TITLE}
 
-{count} models that packages of the Python package index ship, or that exporters installed from there wrote
+{count} models that packages of the Python package index ship, or that exporters from there wrote
 ({", ".join(exporters)}).
-This makes it all again, and fails where one is not judged, or where onnxruntime finds an SQNR further than 1 dB from what fourbit says:
+This command makes all of it again. It fails if a model is not judged, or if the SQNR in onnxruntime differs by more than 1 dB from fourbit's:
 
-```
+```sh
 python benches/exports.py FOLDER --fourbit target/release/fourbit --table docs/zoo.md
 ```
 
 It fetches the packages, whose versions are pinned, and makes up samples of the kind that each model takes: 32 for calibration and
-32 others to judge by, 8 or 16 where that takes long, 64 or 256 where it takes no time; text and sound in several lengths, states
-as the model gave them for the frame before. Each model is converted at w4 and w4a8 with these, and at w4 without any;
-there `--sample-shape` tells the frame's length of the voice detectors whose graphs run on no other.
+32 others to judge by (8 or 16 where that takes long, 64 or 256 where it takes no time). Text and sound have several lengths;
+states are those that the model gave for the frame before. Each model is converted at w4 and w4a8 with these samples, and at w4
+without any. Without samples, `--sample-shape` gives the frame length of voice detectors whose graphs run on no other.
 
-Figures are the SQNR of the float outputs in dB, the mean over the outputs' noise: what fourbit says, then what onnxruntime {runtime} has
-of the written file on the same samples, optimizations off / as they are by default. "w4, no samples" is measured by onnxruntime on
-the validation samples. "written by" is the producer that the file names; paddle2onnx often leaves its name out, dynamo is PyTorch's
-newer exporter. "s" are the seconds of w4 / w4a8 on two processors with other work.
+Figures are the SQNR of the float outputs in dB, by the mean of their noise: first fourbit's, then that of the written file in
+onnxruntime {runtime} on the same samples, with optimizations off / on, as by default. onnxruntime measured "w4, no samples" on
+the validation samples. "written by" is the producer that the file names (paddle2onnx often leaves its name out; dynamo is
+PyTorch's newer exporter). "s" are the seconds of w4 / w4a8, on two processors that had other work.
 
 {chr(10).join(table)}
 
@@ -78,15 +78,15 @@ newer exporter. "s" are the seconds of w4 / w4a8 on two processors with other wo
     if wrong:
         text += "Not as it should be:\n\n" + "\n".join(wrong) + "\n\n"
     else:
-        text += f"Each of the {sum(len(runs) for *_, runs in lines)} conversions ends with exit code 0, judged; "
-        text += f"fourbit and onnxruntime part by {parted:.1f} dB at most.\n\n"
-    text += """Small SQNR here is no verdict on a model: 8 to 32 made-up samples are few. Where the two part by more than 0.1 dB at w4a8, a change of
-the file's float constants in their seventh digit moves onnxruntime's own figure by as much or more (ppocr4_rec: 11.4 to 11.9 dB):
-activations fall on the neighbouring code, and a softmax behind them answers otherwise. At w4 onnxruntime's default optimizations fuse
-4-bit products and round their float inputs to 8 bits, which costs up to 0.7 dB.
+        text += f"Each of the {sum(len(runs) for *_, runs in lines)} conversions ended with exit code 0 and was judged. "
+        text += f"fourbit and onnxruntime differ by {parted:.1f} dB at most.\n\n"
+    text += """A small SQNR here is no verdict on a model: 8 to 32 made-up samples are few. Where the two differ by more than 0.1 dB at w4a8,
+changing the file's float constants in their seventh digit moves onnxruntime's own figure by as much or more (ppocr4_rec: 11.4 to
+11.9 dB): activations fall on the neighbouring code, and a softmax behind them answers otherwise. At w4 onnxruntime's default
+optimizations fuse 4-bit products and round their float inputs to 8 bits. That costs up to 0.7 dB.
 """
     if bare:
-        text += f"\nOf {', '.join(bare)} w4a8 quantizes no activation: the layers lie inside an `If`, where weights alone are quantized.\n"
+        text += f"\nIn {', '.join(bare)} w4a8 quantizes no activation: the layers lie inside an `If`, where only weights are quantized.\n"
     before = document.read_text().split(f"\n{TITLE}")[0].rstrip("\n")
     document.write_text(f"{before}\n\n{text}")
 

@@ -7,7 +7,7 @@ fourbit's report on validation samples that were not used for calibration: top-1
 the quantized weights are than float ones (scales counted), and how many multiplications second tensors add on integer
 hardware, as a share of those of the quantized layers.
 
-The steps: scales at which nothing clips, one a tensor; the scale of least squared error, one a tensor; one a kernel; two tensors where one
+The steps: per-tensor scales at which nothing clips; MSE-optimal per-tensor scales; per-channel ones; two tensors where one
 approximates poorly, within a budget; scales refitted to the layers' outputs, layer after layer; biases that take up the mean error; and
 in place of the last two the program's default, which also chooses codes for the layers' outputs.
 """
@@ -23,9 +23,9 @@ import zoo
 PLAIN = ["--no-bias-correction"]
 DUAL = ["--dual-budget", "25%"]
 STEPS = [
-    ("min-max, one scale a tensor", ["--scales", "min-max", "--granularity", "tensor", "--compensation", "none", *PLAIN]),
-    ("MMSE, one scale a tensor", ["--granularity", "tensor", "--compensation", "none", *PLAIN]),
-    ("MMSE, one scale a kernel", ["--compensation", "none", *PLAIN]),
+    ("min-max, per-tensor", ["--scales", "min-max", "--granularity", "tensor", "--compensation", "none", *PLAIN]),
+    ("MMSE, per-tensor", ["--granularity", "tensor", "--compensation", "none", *PLAIN]),
+    ("MMSE, per-channel", ["--compensation", "none", *PLAIN]),
     ("+ two tensors for key layers", ["--compensation", "none", *PLAIN, *DUAL]),
     ("+ refitted scales", ["--compensation", "scales", *PLAIN, *DUAL]),
     ("+ corrected biases", ["--compensation", "scales", *DUAL]),

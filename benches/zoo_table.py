@@ -244,11 +244,17 @@ def main():
     table = ["| " + " | ".join(cells) + " |" for cells in [HEAD, ["---"] * len(HEAD), *lines]]
     text = f"""# A zoo of models
 
-{len(lines)} float models from different exporters, converted by `benches/zoo_table.py`, which checks every file with `onnx.checker` and
-runs it in onnxruntime {onnxruntime.__version__} beside the float model. `w4` needs no samples; `w4a8` was calibrated on the models' own calibration
-samples, or on random numbers where there are none. SQNR is that of the outputs, the mean over the outputs' noise, on at most {options.limit}
-test samples; on random numbers it says that the file runs as meant, and little about accuracy. "size" is the file's, `w4` over float. All
-float constants that are left are accounted for, byte by byte.
+{len(lines)} float models from different exporters, converted by `benches/zoo_table.py`. It checks every file with `onnx.checker`,
+runs it in onnxruntime {onnxruntime.__version__} beside the float model, and accounts for every float constant that is left, byte
+by byte.
+
+* `w4` was converted without samples. `w4a8` was calibrated on the models' own calibration samples, or on random numbers where
+  there are none.
+* SQNR is that of the outputs, by the mean of their noise, on at most {options.limit} test samples. On random numbers it says that
+  the file runs as meant, and little about accuracy.
+* "left float" has the bytes of float constants by reason. "not a factor": constants that are not weights of a product. "place":
+  weights in a place that no rule covers.
+* "size" is that of the `w4` file over that of the float file.
 
 """ + "\n".join(table) + f"\n\n{len(lines)} converted, {failed} failed.\n"
     if options.table:

@@ -83,6 +83,11 @@ mod api;
 
 pub use api::*;
 
+/// The examples of the README are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
+
 pub mod options;
 
 // The rooms of ARCHITECTURE.md. They are open to the tests, benches and fuzzers of this repository alone, and may change with any version.

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod batch;
+mod book;
 mod budget;
 mod conversions;
 mod decoder;
