@@ -40,7 +40,7 @@ impl NBits {
             Partition::Block { axis, size } if fits_nbits(size) => (axis == 1, Some(size)),
             Partition::Block { size, .. } => return Err(wrong_block(size)),
             Partition::Tensor => {
-                return Err("one scale a tensor, which has to be repeated for each kernel".into());
+                return Err("per-tensor scales, which would have to be repeated for each row".into());
             }
         };
         let size_of = |dim: i64| usize::try_from(dim).ok().filter(|&dim| dim > 0);

@@ -322,28 +322,30 @@ impl std::fmt::Display for Keep {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::FloatBecause(why) => write!(formatter, "float {why}"),
-            Self::FloatAsked => formatter.write_str("float was asked for"),
+            Self::FloatAsked => formatter.write_str("float, as requested"),
             Self::Excluded => formatter.write_str("excluded by the options"),
             Self::Small { least, saves: 0 } => {
-                write!(formatter, "fewer than {least} elements, nothing to be saved")
+                write!(formatter, "fewer than {least} elements; quantizing saves nothing")
             }
             Self::Small { least, saves } => {
-                write!(formatter, "fewer than {least} elements, {saves} bytes to be saved")
+                write!(formatter, "fewer than {least} elements; quantizing would save {saves} bytes")
             }
             Self::Bias => formatter.write_str("bias, kept in full precision"),
-            Self::IntegerBias => formatter.write_str("bias, as INT32 in steps of the accumulator"),
-            Self::NotAFactor => formatter.write_str("not the weights of a product"),
+            Self::IntegerBias => formatter.write_str("bias, as INT32 in steps of the integer accumulator"),
+            Self::NotAFactor => {
+                formatter.write_str("constant, but not a weight of Conv, MatMul, Gemm or the like")
+            }
             Self::NoRule => formatter.write_str("no rule for this operator's weights"),
             Self::ElementType(name) => write!(formatter, "element type {name}, which is not quantized here"),
             Self::Place(place) => formatter.write_str(place),
             Self::AlsoReadBy(reader) => write!(formatter, "also read by {reader}"),
             Self::CallersDefault => formatter.write_str("a graph input, so a caller may replace it"),
             Self::NotFinite(at) => write!(formatter, "element {at} is not finite"),
-            Self::NoConstantFactor => formatter.write_str("both factors are activations"),
-            Self::MadeInFloat => formatter.write_str("what makes it computes in float"),
-            Self::FloatOperator => formatter.write_str("its reader computes in float all the same"),
-            Self::OutOfReach(why) => write!(formatter, "out of calibration's reach: {why}"),
-            Self::WeightsKept => formatter.write_str("the weights it meets stay float"),
+            Self::NoConstantFactor => formatter.write_str("activation x activation (attention and the like)"),
+            Self::MadeInFloat => formatter.write_str("its producer computes in float"),
+            Self::FloatOperator => formatter.write_str("its consumer computes in float in any case"),
+            Self::OutOfReach(why) => write!(formatter, "calibration cannot reach it: {why}"),
+            Self::WeightsKept => formatter.write_str("the weights of its consumer stay float"),
             Self::NoStatistics => formatter.write_str("no finite value on the calibration samples"),
             Self::Quantized => formatter.write_str("already quantized"),
         }

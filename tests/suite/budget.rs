@@ -45,7 +45,7 @@ fn bits_are_added_until_the_limit_is_kept_and_no_further() {
         Decision::Weight(weight) => &weight.reason,
         Decision::Activation(activation) => &activation.reason,
     });
-    assert!(reasons.clone().any(|reason| reason.to_string().contains("for the budget, since")));
+    assert!(reasons.clone().any(|reason| reason.to_string().contains("to meet the limit")));
     // One step less was tried, and was too little.
     let trials = found.trials.iter().filter(|trial| !trial.all_samples);
     let (enough, short): (Vec<_>, Vec<_>) = trials.partition(|trial| trial.kept);

@@ -227,13 +227,13 @@ fn what_does_not_fit_is_written_as_ever_and_says_why() {
         for (tensor, words) in [
             ("kernel", "not as MatMulNBits: read by Conv"),
             ("left", "not as MatMulNBits: a left factor"),
-            ("two", "not as MatMulNBits: two terms"),
+            ("two", "not as MatMulNBits: two tensors"),
             ("stack", "not as MatMulNBits: weights of 3 axes"),
             ("right", ", as MatMulNBits"),
         ] {
             let weight = found.iter().find(|weight| weight.tensor == tensor).expect("a decision");
             assert!(weight.reason.to_string().ends_with(words), "{tensor}: {}", weight.reason);
-            let blocks = weight.reason.to_string().contains("one scale a block");
+            let blocks = weight.reason.to_string().contains("per-block");
             assert_eq!(blocks, opset != Opset::Keep || tensor == "right", "{tensor}: {}", weight.reason);
         }
         assert_eq!(products(&read(&outcome.output).expect("the file")), 1);

@@ -28,40 +28,40 @@ impl fmt::Display for Reason {
                 return write!(formatter, "{} {why}", code_type.map_or("float", CodeType::name));
             }
             Self::TwoTerms(why) => return why.fmt(formatter),
-            Self::TooLarge => "each weight for itself as it takes too much memory to foresee their output",
-            Self::Held => "codes held to -64..64 so that no sum of two products exceeds 16 bits",
-            Self::FullRange => "all codes as asked, whose products can exceed 16 bits in pairs",
-            Self::BetterSide => "odd code on the better side",
+            Self::TooLarge => "each weight rounded by itself, as estimating the layer's output takes too much memory",
+            Self::Held => "codes limited to -64..64, so that no sum of two products exceeds 16 bits",
+            Self::FullRange => "all codes, as requested; sums of two products can exceed 16 bits",
+            Self::BetterSide => "range -8..7 or -7..8, whichever fits better",
             Self::BestZeroPoint => "best of 16 zero points",
-            Self::Compensated(met) => return write!(formatter, "output error compensated on {met}"),
-            Self::Refitted => "scales refitted to the output",
-            Self::Cancelled { blocks: true } => "rounding errors of each block cancelled",
-            Self::Cancelled { blocks: false } => "rounding errors of each kernel cancelled",
+            Self::Compensated(met) => return write!(formatter, "error compensation on {met}"),
+            Self::Refitted => "scales refitted to the layer's output",
+            Self::Cancelled { blocks: true } => "rounding errors balanced within each block",
+            Self::Cancelled { blocks: false } => "rounding errors balanced within each output channel",
             Self::NBits => "as MatMulNBits",
-            Self::NotNBitsOfTwo => "not as MatMulNBits: two terms",
+            Self::NotNBitsOfTwo => "not as MatMulNBits: two tensors",
             Self::NotNBits(why) => return write!(formatter, "not as MatMulNBits: {why}"),
             Self::WideScales(kind) => {
                 return write!(formatter, "scales in FLOAT, as {kind} cannot hold them");
             }
             Self::WideScale => "scale in FLOAT, as half precision cannot hold it",
             Self::AlsoReadBy(others) => {
-                return write!(formatter, "and dequantized for {others}, which reads them too");
+                return write!(formatter, "and dequantized for {others}, another consumer");
             }
             Self::Sampled => {
-                "but scales found on a sample and each code the nearest, as too many weights share a scale"
+                "scales found on a sample of the weights, codes rounded to nearest, as too many weights share a scale"
             }
-            Self::Bias { int32: true } => "bias as INT32 in steps of an integer accumulator",
-            Self::Bias { int32: false } => "bias in steps of an integer accumulator",
-            Self::Calibrated { min_max: true } => "range on the calibration samples",
+            Self::Bias { int32: true } => "bias as INT32, in steps of the integer accumulator",
+            Self::Bias { int32: false } => "bias rounded to steps of the integer accumulator",
+            Self::Calibrated { min_max: true } => "min-max range on the calibration samples",
             Self::Calibrated { min_max: false } => "MMSE range on the calibration samples",
             Self::MovedFrom(source) => {
-                return write!(formatter, "scale of {source}, which it is moved from");
+                return write!(formatter, "same scale as {source}, whose values it holds");
             }
             Self::BetweenIntegers => "between integer operators",
-            Self::WithinClip => "within what the Clip before it lets through",
-            Self::ChannelsWeighted => "channels weighted by what their errors do to the output",
-            Self::Widest => "the widest that its readers ask for",
-            Self::FloatOutput(why) => return write!(formatter, "the model's output float, {why}"),
+            Self::WithinClip => "within the bounds of the Clip in front of it",
+            Self::ChannelsWeighted => "channels weighted by the effect of their errors on the output",
+            Self::Widest => "the widest type that its consumers request",
+            Self::FloatOutput(why) => return write!(formatter, "the graph output stays float, {why}"),
         })
     }
 }
@@ -69,15 +69,15 @@ impl fmt::Display for Reason {
 impl fmt::Display for Sharing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Tensor => "one scale a tensor",
-            Self::Kernel => "one scale a kernel",
-            Self::Block => "one scale a block",
-            Self::ReadersDiffer => "one scale: its readers take different axes",
-            Self::SeveralKernels => "one scale for several kernels, as the opset has no blocks",
-            Self::OneInputChannel => "one scale a kernel, which has one input channel and no blocks",
-            Self::NoBlocks => "one scale a kernel, as the opset has no blocks for it",
-            Self::BlockOf(size, why) => return write!(formatter, "one scale a block of {size}, {why}"),
-            Self::KernelOnly(why) => return write!(formatter, "one scale a kernel, {why}"),
+            Self::Tensor => "per-tensor",
+            Self::Kernel => "per-channel",
+            Self::Block => "per-block",
+            Self::ReadersDiffer => "per-tensor, as its consumers use different axes",
+            Self::SeveralKernels => "one scale for several output channels, as the opset has no blocks",
+            Self::OneInputChannel => "per-channel, as there is one input channel only",
+            Self::NoBlocks => "per-channel, as the opset has no blocks",
+            Self::BlockOf(size, why) => return write!(formatter, "per-block ({size}), {why}"),
+            Self::KernelOnly(why) => return write!(formatter, "per-channel, {why}"),
         })
     }
 }
@@ -85,17 +85,20 @@ impl fmt::Display for Sharing {
 impl fmt::Display for TwoTerms {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Asked => formatter.write_str("two terms as asked"),
-            Self::All => formatter.write_str("two terms as asked for all"),
-            Self::Lifted(lift) => write!(formatter, "two terms {}", Why::Lifted(lift.clone())),
+            Self::Asked => formatter.write_str("two tensors, as requested"),
+            Self::All => formatter.write_str("two tensors, as requested for all layers"),
+            Self::Lifted(lift) => write!(formatter, "two tensors {}", Why::Lifted(lift.clone())),
             Self::Above { loses, threshold } => {
-                write!(formatter, "two terms, as one loses {loses:.2e} of {threshold:.2e}")
+                write!(
+                    formatter,
+                    "two tensors, as one loses {loses:.2e} of the energy (threshold {threshold:.2e})"
+                )
             }
             Self::Share { loses, share } => {
                 let percent = 100.0 * share;
                 write!(
                     formatter,
-                    "two terms, as one loses {loses:.2e}, among the most in {percent} % of the weights"
+                    "two tensors, as one loses {loses:.2e} of the energy: among the worst {percent} % of the weights"
                 )
             }
         }
@@ -105,10 +108,10 @@ impl fmt::Display for TwoTerms {
 impl fmt::Display for Met {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Quantized => "the quantized network's inputs",
-            Self::Float => "the float network's inputs",
-            Self::Normalised => "inputs as batch normalisation makes them",
-            Self::Usual => "inputs as they usually are",
+            Self::Quantized => "inputs from the already quantized layers",
+            Self::Float => "float inputs",
+            Self::Normalised => "inputs with the statistics of their batch normalisation",
+            Self::Usual => "assumed inputs",
         })
     }
 }
@@ -117,10 +120,10 @@ impl fmt::Display for Why {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Told(words) => formatter.write_str(words),
-            Self::Rule => formatter.write_str("as its rule says"),
+            Self::Rule => formatter.write_str("by its rule in the layer file"),
             Self::Lifted(Lift { from, noise }) => write!(
                 formatter,
-                "for the budget, since {from} alone brings {noise:.1e} of the outputs' energy"
+                "to meet the limit: as {from} it alone adds noise of {noise:.1e} of the outputs' energy"
             ),
             Self::First => formatter.write_str("as a first layer"),
             Self::Last => formatter.write_str("as a last layer"),
@@ -128,7 +131,7 @@ impl fmt::Display for Why {
             Self::NoActivations(target, code_type) => {
                 write!(formatter, "as {target} takes no {code_type} activations")
             }
-            Self::Split => formatter.write_str("as two products are added up for it"),
+            Self::Split => formatter.write_str("as two products are added for it"),
         }
     }
 }
@@ -150,11 +153,11 @@ mod tests {
         ]
         .into_iter()
         .collect();
-        let words = "exact MMSE, one scale a block of 16, as openvino takes blocks, \
-                     float for the budget, since int4 alone brings 1.2e-2 of the outputs' energy, \
-                     two terms for the budget, since int4 alone brings 1.2e-2 of the outputs' energy, \
-                     two terms, as one loses 4.00e-3, among the most in 5 % of the weights, \
-                     bias as INT32 in steps of an integer accumulator";
+        let words = "exact MMSE, per-block (16), as openvino takes blocks, \
+                     float to meet the limit: as int4 it alone adds noise of 1.2e-2 of the outputs' energy, \
+                     two tensors to meet the limit: as int4 it alone adds noise of 1.2e-2 of the outputs' energy, \
+                     two tensors, as one loses 4.00e-3 of the energy: among the worst 5 % of the weights, \
+                     bias as INT32, in steps of the integer accumulator";
         assert_eq!(reasons.to_string(), words);
         let text = serde_json::to_string(&reasons).unwrap();
         assert_eq!(text, serde_json::to_string(words).unwrap());

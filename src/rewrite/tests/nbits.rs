@@ -141,7 +141,7 @@ fn biases_that_are_rows_go_in_and_others_behind() {
 fn a_plan_that_asks_the_impossible_is_refused() {
     type Change = fn(&mut WeightDecision);
     let cases: [(&str, Change); 7] = [
-        ("one scale a tensor", |it| {
+        ("per-tensor scales", |it| {
             it.terms[0].partition = Partition::Tensor;
             it.terms[0].scales.truncate(1);
             it.terms[0].zero_points.truncate(1);
