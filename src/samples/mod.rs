@@ -288,12 +288,13 @@ impl Samples {
         pictures::sheet(self, count)
     }
 
-    /// The inputs of `model` with their shapes, symbols by their names, in the order of a sample's inputs.
+    /// The inputs of `model` with their types as NumPy calls them and their shapes, symbols by their names, in the order of a
+    /// sample's inputs.
     ///
     /// # Errors
     /// [`Error::Invalid`] where an input is no tensor.
-    pub fn declared(model: &Model) -> Result<Vec<(String, String)>> {
-        let declared = |input: Input| (input.name.clone(), input.shape());
+    pub fn declared(model: &Model) -> Result<Vec<[String; 3]>> {
+        let declared = |input: Input| [input.name.clone(), element::name(input.dtype), input.shape()];
         Ok(Input::all(model)?.into_iter().map(declared).collect())
     }
 

@@ -9,15 +9,7 @@ pub const OPTIONS: &[(&[&str], &str)] = &[
         "write --precision w4 (weights) or w4a8 (weights and activations)",
     ),
     (
-        &[
-            "--weight-bits",
-            "--wbits",
-            "--w-bits",
-            "--weights-bits",
-            "--weight-type",
-            "--weight-dtype",
-            "--wtype",
-        ],
+        &["--weight-bits", "--wbits", "--w-bits", "--weights-bits", "--weight-type", "--wtype"],
         "write --weights int4, uint4 or int8",
     ),
     (
@@ -42,16 +34,7 @@ pub const OPTIONS: &[(&[&str], &str)] = &[
     (&["--static", "--static-quantization"], "write --precision w8a8 or w4a8 with --calibration PATH"),
     // Scales
     (
-        &[
-            "--block-size",
-            "--group-size",
-            "--groupsize",
-            "--blocksize",
-            "--per-block",
-            "--block",
-            "--group",
-            "-g",
-        ],
+        &["--block-size", "--group-size", "--groupsize", "--blocksize", "--per-block", "--block", "-g"],
         "write --granularity block:32",
     ),
     (&["--per-channel", "--per-axis", "--channelwise"], "write --granularity channel, which is the default"),
@@ -69,44 +52,18 @@ pub const OPTIONS: &[(&[&str], &str)] = &[
         "8-bit weights are held to -64..64 where kernels saturate; --full-range turns that off",
     ),
     (
-        &[
-            "--method",
-            "--algorithm",
-            "--algo",
-            "--gptq",
-            "--awq",
-            "--hqq",
-            "--adaround",
-            "--smoothquant",
-            "--quant-method",
-        ],
+        &["--method", "--algorithm", "--algo", "--gptq", "--awq", "--hqq", "--adaround", "--quant-method"],
         "write --compensation sequential, layerwise, scales or none",
     ),
     (
-        &[
-            "--calibration-method",
-            "--calibrate-method",
-            "--calib-method",
-            "--percentile",
-            "--entropy",
-            "--minmax",
-            "--mse",
-        ],
+        &["--calibration-method", "--calibrate-method", "--calib-method", "--percentile", "--mse"],
         "write --scales mmse or min-max",
     ),
     (&["--bias-correction"], "biases are corrected by default; --no-bias-correction turns that off"),
     (&["--equalize", "--cross-layer-equalization", "--cle"], "it chooses scales per output channel instead"),
     // Layers
     (
-        &[
-            "--exclude-nodes",
-            "--nodes-to-exclude",
-            "--exclude-layers",
-            "--skip",
-            "--skip-layers",
-            "--ignore",
-            "--keep-float",
-        ],
+        &["--exclude-nodes", "--nodes-to-exclude", "--exclude-layers", "--skip", "--keep-float"],
         "write --exclude 'GLOB', which matches names of tensors and nodes",
     ),
     (
@@ -131,15 +88,7 @@ pub const OPTIONS: &[(&[&str], &str)] = &[
         "write --validation PATH for the samples to compare on",
     ),
     (
-        &[
-            "--calib",
-            "--calibration-data",
-            "--calib-data",
-            "--calibration-dataset",
-            "--calibration-path",
-            "--calibrate",
-            "--data",
-        ],
+        &["--calib", "--calibration-data", "--calib-data", "--calibration-dataset", "--data"],
         "write --calibration PATH",
     ),
     (
@@ -147,29 +96,11 @@ pub const OPTIONS: &[(&[&str], &str)] = &[
         "write --calibration PATH",
     ),
     (
-        &[
-            "--val",
-            "--valid",
-            "--validation-data",
-            "--val-data",
-            "--test",
-            "--test-data",
-            "--eval",
-            "--eval-data",
-        ],
+        &["--val", "--valid", "--validation-data", "--val-data", "--test", "--test-data", "--eval-data"],
         "write --validation PATH",
     ),
     (
-        &[
-            "--num-samples",
-            "--n-samples",
-            "--nsamples",
-            "--calibration-size",
-            "--calib-size",
-            "--num-calib",
-            "--limit",
-            "-n",
-        ],
+        &["--num-samples", "--n-samples", "--nsamples", "--calibration-size", "--calib-size", "-n"],
         "write --max-samples N",
     ),
     (&["--random-seed"], "write --seed N"),
@@ -214,31 +145,14 @@ pub const OPTIONS: &[(&[&str], &str)] = &[
     ),
     // Limits
     (
-        &[
-            "--tolerance",
-            "--max-loss",
-            "--accuracy-drop",
-            "--max-accuracy-drop",
-            "--accuracy-loss",
-            "--target-accuracy",
-        ],
+        &["--tolerance", "--max-loss", "--accuracy-drop", "--max-accuracy-drop", "--target-accuracy"],
         "write --max-drop POINTS",
     ),
     (&["--sqnr", "--snr", "--min-snr"], "write --min-sqnr DB"),
     (&["--size", "--target-size", "--max-bytes"], "write --max-size SIZE, as in 300kB"),
     // Runtimes and machines
     (
-        &[
-            "--runtime",
-            "--backend",
-            "--ep",
-            "--provider",
-            "--execution-provider",
-            "--platform",
-            "--hardware",
-            "--arch",
-            "-t",
-        ],
+        &["--runtime", "--backend", "--ep", "--provider", "--execution-provider", "--platform", "-t"],
         "write --target NAME; fourbit targets lists the names",
     ),
     (
@@ -246,16 +160,7 @@ pub const OPTIONS: &[(&[&str], &str)] = &[
         "it runs on the CPU; --target NAME says which runtime the file is for",
     ),
     (
-        &[
-            "--threads",
-            "--num-threads",
-            "--workers",
-            "--num-workers",
-            "--cores",
-            "-j",
-            "--nproc",
-            "--parallel",
-        ],
+        &["--threads", "--num-threads", "--workers", "--num-workers", "--cores", "-j", "--parallel"],
         "write --jobs N",
     ),
     // Printing
@@ -280,17 +185,7 @@ pub const PICTURES: &[(&[&str], &str)] = &[
     (&["--scale", "--rescale", "--scale-factor"], "write --divide-by 255"),
     (&["--stddev", "--deviation"], "write --std"),
     (
-        &[
-            "--layout",
-            "--input-layout",
-            "--channel-order",
-            "--channels",
-            "--bgr",
-            "--rgb",
-            "--nchw",
-            "--nhwc",
-            "--gray",
-        ],
+        &["--layout", "--input-layout", "--channel-order", "--channels", "--bgr", "--rgb", "--gray"],
         "write layout, model_layout or channel_order in a file for --preprocess FILE",
     ),
     (
@@ -318,16 +213,7 @@ pub const VALUES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "--target",
-        &[
-            "transformers.js",
-            "transformersjs",
-            "tensorflow.js",
-            "tensorflowjs",
-            "tfjs",
-            "browser",
-            "web",
-            "webnn",
-        ],
+        &["transformers.js", "transformersjs", "tensorflow.js", "tensorflowjs", "tfjs", "browser", "webnn"],
         "write --target webgpu for onnxruntime-web and Transformers.js; TensorFlow.js reads no ONNX",
     ),
     (

@@ -107,8 +107,8 @@ fn first_values(samples: &Samples, at: usize) -> Result<ShownSample> {
 fn inputs(model: &Model, samples: &Samples, count: usize) -> Result<Vec<ShownInput>> {
     let each: Vec<Vec<Range>> =
         (0..count).into_par_iter().map(|at| ranges(&samples.get(at)?)).collect::<Result<_>>()?;
-    let declared: Vec<(String, String)> = Samples::declared(model)?;
-    let input = |(slot, (name, declared)): (usize, (String, String))| {
+    let declared: Vec<[String; 3]> = Samples::declared(model)?;
+    let input = |(slot, [name, dtype, declared]): (usize, [String; 3])| {
         let mut all = Range::default();
         let (mut dims, mut varies) = (None, false);
         for range in each.iter().filter_map(|sample| sample.get(slot)) {
@@ -119,7 +119,7 @@ fn inputs(model: &Model, samples: &Samples, count: usize) -> Result<Vec<ShownInp
         let variance = mean.map(|mean| (all.squares / all.count as f64 - mean * mean).max(0.0));
         ShownInput {
             name,
-            dtype: all.dtype,
+            dtype,
             declared,
             dims: dims.unwrap_or_default(),
             varies,
@@ -136,7 +136,6 @@ fn inputs(model: &Model, samples: &Samples, count: usize) -> Result<Vec<ShownInp
 /// The values of one input.
 #[derive(Default)]
 struct Range {
-    dtype: String,
     dims: Vec<i64>,
     min: f64,
     max: f64,
@@ -160,7 +159,6 @@ impl Range {
     }
 
     fn merge(&mut self, other: &Self) {
-        self.dtype.clone_from(&other.dtype);
         self.odd += other.odd;
         if other.count == 0 {
             return;
@@ -176,8 +174,7 @@ impl Range {
 
 fn ranges(sample: &Sample) -> Result<Vec<Range>> {
     let range = |input: &TensorProto| {
-        let dtype = onnx::dtype_name(input.data_type()).to_lowercase();
-        let mut range = Range { dtype, dims: input.dims.clone(), ..Range::default() };
+        let mut range = Range { dims: input.dims.clone(), ..Range::default() };
         values(input)?.into_iter().for_each(|value| range.add(value));
         Ok(range)
     };

@@ -28,7 +28,7 @@ fn a_preset_turns_pictures_into_inputs() {
     let validate =
         ["validate", "m.onnx", "q.onnx", "--validation", "s", "--divide-by", "255", "--max-samples", "4"];
     assert_eq!(data(root, &validate)["verdict"]["samples"], 4);
-    let wrong = [&validate[..6], &["--resize", "7"]].concat();
+    let wrong = [&validate[..7], &["--resize", "7"]].concat();
     let said = run(root, &wrong);
     assert!(said.error.contains("1x7x7 after preprocessing; give --resize "), "{}", said.error);
 }
