@@ -43,18 +43,17 @@ impl TextStyle {
 
     /// How a file was judged, a line a figure.
     pub(super) fn judged(&self, verdict: &Verdict) -> String {
-        let mut text = String::new();
+        let doubts = self.warnings(&doubts(verdict));
         match verdict {
             Verdict::NotValidated { reason } => {
-                text += &self.line(Some(LOOK), &format!("not validated: {reason}"));
+                self.line(Some(LOOK), &format!("not validated: {reason}")) + &doubts
             }
             Verdict::Validated(validation) => {
-                for line in figures(validation) {
-                    text += &self.line(None, &line);
-                }
+                let figures: String = figures(validation).iter().map(|line| self.line(None, line)).collect();
+                // Nobody should read figures first that mean nothing.
+                if validation.is_meaningless() { doubts + &figures } else { figures + &doubts }
             }
         }
-        text + &self.warnings(&doubts(verdict))
     }
 
     /// The warnings, a line each.

@@ -13,9 +13,7 @@ use fourbit::options::{
     CodeType, Edges, Granularity, Keys, LayerRule, Options, Precision, Spelling, Storage,
 };
 use fourbit::pipeline::{Job, plan, quantize};
-use fourbit::plan::{
-    Analysis, Decision, Expected, Observations, Partition, Plan, Subject, Verdict, WeightDecision,
-};
+use fourbit::plan::{Decision, Expected, Observations, Partition, Plan, Subject, Verdict, WeightDecision};
 use fourbit::progress::Silent;
 use fourbit::rewrite::{self, Dialect, lower};
 use fourbit::solve::{Measurements, Shared, solve};
@@ -243,18 +241,15 @@ fn with_activations(model: &Model, options: &Options, low: f32, high: f32) -> Pl
     let histograms =
         analysis.activations.iter().map(|site| (site.tensor.clone(), histogram.clone())).collect();
     let observations = Observations { samples: 1, histograms, ..Observations::default() };
-    solved(model, &analysis, Some(&observations), options).expect("a plan")
+    solved(model, Some(&observations), options).expect("a plan")
 }
 
-fn solved(
-    model: &Model,
-    analysis: &Analysis,
-    observations: Option<&Observations>,
-    options: &Options,
-) -> Result<Plan, Error> {
+fn solved(model: &Model, seen: Option<&Observations>, options: &Options) -> Result<Plan, Error> {
+    let analysis = analyse(model, options)?;
     let subject = Subject { file: "m.onnx".into(), sha256: String::new() };
-    let shared = Shared { measurements: &Measurements::default(), progress: &Silent };
-    solve(model, analysis, observations, options, &Expected::new(), subject, shared)
+    let (measurements, expected) = (Measurements::default(), Expected::new());
+    let shared = Shared { measurements: &measurements, progress: &Silent };
+    solve(model, &analysis, seen, options, &expected, subject, shared)
 }
 
 #[test]
@@ -353,8 +348,7 @@ fn wishes_that_cannot_be_are_named() {
     let model = model();
     let refused = |change: &dyn Fn(&mut Options)| {
         let options = options(|it| change(it));
-        let analysis = analyse(&model, &options).expect("sites");
-        let error = solved(&model, &analysis, None, &options).expect_err("a contradiction");
+        let error = solved(&model, None, &options).expect_err("a contradiction");
         assert!(matches!(error, Error::Options { .. }), "{error}");
         error.to_string()
     };

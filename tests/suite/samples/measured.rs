@@ -40,7 +40,7 @@ fn samples_that_were_calibrated_on_are_known_in_any_file_and_order() {
     );
     let said = run(root, &["validate", "m.onnx", "q.onnx", "--validation", "whole.npy"]);
     let words = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(words.contains("measured on samples it was calibrated on (80 of 80)"), "{words}");
+    assert!(words.contains("80 of 80 samples are samples that the file was calibrated on"), "{words}");
     // So does a plan, and what is made of it.
     let planned = run(root, &["plan", "m.onnx", "--calibration", "s.npz", "-o", "p.json"]);
     assert_eq!(planned.code, Some(0), "{}", planned.error);
@@ -59,7 +59,7 @@ fn few_labels_bound_a_drop_loosely() {
     let limited = ["--validation", "v.npz", "--max-drop", "1"];
     let said = run(folder.path(), &[&QUANTIZE[..], &limited].concat());
     let words = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(words.contains("drop 0.00 points, at most 3.00 at 95 %; 100 labelled"), "{words}");
+    assert!(words.contains("drop 0.00 points, at most 3.00 at 95 % (100 labelled)"), "{words}");
     assert!(
         words.contains("100 labelled samples cannot show that it is at most 1; about 300 would"),
         "{words}"
