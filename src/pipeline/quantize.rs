@@ -40,6 +40,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         digests,
         preprocess,
         validation,
+        source,
         opened,
         mut clock,
         ..
@@ -65,11 +66,11 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         plan: &plan,
         first: None,
         written: &place,
-        samples: validation.as_ref().or(job.calibration.as_ref()),
+        samples: validation.as_ref().or(source.as_ref()),
         opened: opened.as_ref(),
         preprocess: preprocess.as_ref(),
         calibrated: &digests,
-        same: validation.is_none() && job.calibration.is_some(),
+        same: validation.is_none() && source.is_some(),
         // Where there are no others, so many are enough to judge on as to calibrate on.
         most: job.samples.filter(|_| validation.is_none()),
         asked: job.validation.is_some() || job.calibration.is_some(),

@@ -32,6 +32,8 @@ pub(super) struct Solved {
     pub digests: HashSet<u64>,
     pub preprocess: Option<Preprocess>,
     pub validation: Option<SampleSet>,
+    /// All samples of the file with calibration samples, where they fit the model.
+    pub source: Option<SampleSet>,
     /// The validation samples as opened before the work, where these were given and no state is fed back.
     pub opened: Option<Samples>,
     pub clock: Clock,
@@ -58,12 +60,23 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
         beside.preprocess.clone().filter(|_| given).map(Preprocessing::from)
     });
     let preprocess = preprocess.map(|asked| Preprocess::of(&asked, &ready.opened.float)).transpose()?;
-    let opened = match job.validation.as_ref().filter(|_| job.feeding.states.is_empty()) {
+    let mut validation = job.validation.clone().or(beside.validation.map(SampleSet::from));
+    let opened = match validation.as_ref().filter(|_| job.feeding.states.is_empty()) {
         Some(set) => {
-            let opened = Samples::open_set(set, &ready.opened.float, preprocess.as_ref())?;
+            let opened = Samples::open_set(set, &ready.opened.float, preprocess.as_ref());
             // Told before the work, as far as the model says what it gives.
-            check_declared(&opened, &ready.opened.float)?;
-            Some(opened)
+            let fits = opened.and_then(|opened| {
+                check_declared(&opened, &ready.opened.float)?;
+                Ok(opened)
+            });
+            match fits {
+                Err(error @ Error::Samples { .. }) if job.validation.is_none() => {
+                    ready.opened.warnings.push(unfit(&error));
+                    validation = None;
+                    None
+                }
+                fits => Some(fits?),
+            }
         }
         None => None,
     };
@@ -71,18 +84,26 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
     let found = beside
         .calibration
         .filter(|_| job.options.quantizes_activations() || !is_large(&ready.opened.float, true));
-    let source = job.calibration.clone().or(found.map(SampleSet::from));
+    let mut source = job.calibration.clone().or(found.map(SampleSet::from));
     clock.lap("analyse");
     let reach = Reach::of(&ready.opened.model, ready.faults());
-    let samples: Option<Samples> = match source {
+    let mut unusable = false;
+    let samples: Option<Samples> = match &source {
         Some(_) if !reach.is_worthwhile(&ready.opened.model, &analysis) => {
             unable(&job.options, ready.first_fault().unwrap_or_default()).map(|()| None)?
         }
         Some(set) => {
-            match calibration_samples(job, &mut ready, &set, (preprocess.as_ref(), opened.as_ref()), choose) {
+            match calibration_samples(job, &mut ready, set, (preprocess.as_ref(), opened.as_ref()), choose) {
                 Err(error @ Error::Runtime { .. }) => {
                     unable(&job.options, error.to_string())?;
                     ready.opened.warnings.push(format!("the samples were not used: {error}"));
+                    None
+                }
+                Err(error @ Error::Samples { .. })
+                    if job.calibration.is_none() && !job.options.quantizes_activations() =>
+                {
+                    ready.opened.warnings.push(unfit(&error));
+                    unusable = true;
                     None
                 }
                 samples => Some(samples?),
@@ -99,6 +120,7 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
         }
         None => None,
     };
+    source = source.filter(|_| !unusable);
     // A budget weighs forms by what is counted; otherwise it waits until the memory that solving takes is free again.
     if !job.options.budget.is_none() {
         count_work(job, &ready, &mut analysis, samples.as_ref())?;
@@ -163,10 +185,16 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
         samples,
         digests,
         preprocess,
-        validation: job.validation.clone().or(beside.validation.map(SampleSet::from)),
+        validation,
         opened,
+        source,
         clock,
     })
+}
+
+/// That samples which were found beside the model do not fit it, and what helps.
+fn unfit(error: &Error) -> String {
+    format!("{error}; so these samples, which lie beside the model, are not used")
 }
 
 /// A warning where layers lie in bodies, of whose inputs nothing is seen.

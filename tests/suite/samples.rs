@@ -21,6 +21,7 @@ use super::random::chance::Chance;
 const CLASSES: usize = 10;
 
 /// What the program printed, and how it ended.
+#[derive(Debug)]
 struct Said {
     code: Option<i32>,
     out: String,

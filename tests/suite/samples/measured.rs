@@ -66,3 +66,28 @@ fn few_labels_bound_a_drop_loosely() {
     );
     assert!(!words.contains("± 0.00"), "{words}");
 }
+
+#[test]
+fn what_lies_beside_a_model_judges_it_and_is_left_alone_where_it_does_not_fit() {
+    let (values, classes) = rows(60, 12);
+    let folder = folder(&values, &classes);
+    let root = folder.path();
+    let into = |name: &str| root.join(name).to_string_lossy().into_owned();
+    std::fs::rename(into("s.npz"), into("calibration.npz")).expect("it has a name");
+    let report = data(root, &["quantize", "m.onnx"]);
+    let verdict = &report["verdict"];
+    assert_eq!((&verdict["overlap"]["samples"], &verdict["samples"]), (&60.into(), &60.into()), "{report}");
+    assert_eq!(verdict["synthetic"], false);
+    let said = run(root, &["quantize", "m.onnx", "--overwrite"]);
+    assert!(said.out.contains("! judged in tract on the samples it was calibrated on"), "{}", said.out);
+    // Weights need no samples, and some that nobody named are no reason to stop.
+    npz(&root.join("calibration.npz"), &[("other", floats(&[60, CLASSES], &values))]);
+    let said = run(root, &["quantize", "m.onnx", "--precision", "w4"]);
+    assert!(
+        said.code == Some(0) && said.out.contains("which lie beside the model, are not used"),
+        "{said:?}"
+    );
+    assert!(said.out.contains("made-up samples"), "{}", said.out);
+    let said = run(root, &["quantize", "m.onnx", "--overwrite"]);
+    assert!(said.code == Some(1) && said.error.contains("other"), "{said:?}");
+}
