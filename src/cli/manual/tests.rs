@@ -91,6 +91,19 @@ fn every_shell_and_every_subcommand_has_its_words() {
 }
 
 #[test]
+fn every_option_of_a_page_has_a_text() {
+    for (name, page) in man::pages() {
+        let page = String::from_utf8_lossy(&page).into_owned();
+        let entries: Vec<&str> = page.split("\n.TP\n").skip(1).collect();
+        assert!(!entries.is_empty(), "{name}");
+        for entry in entries {
+            let text = entry.lines().nth(1).unwrap_or_default();
+            assert!(text.starts_with(char::is_alphanumeric), "{name}: {entry}");
+        }
+    }
+}
+
+#[test]
 fn a_version_is_that_of_the_package() {
     let version = env!("FOURBIT_VERSION");
     let rest = version.strip_prefix(env!("CARGO_PKG_VERSION")).unwrap();
