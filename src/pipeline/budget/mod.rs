@@ -21,6 +21,7 @@ use crate::samples::Samples;
 use crate::solve::{Rung, Step, steps};
 use crate::validate::needed;
 use alternatives::{Alternative, Others, inputs, weights};
+pub use limit::unshown;
 pub(super) use limit::{shown, undecided};
 
 /// One of so many samples is held back to judge plans.
