@@ -24,13 +24,13 @@ Examples:
   fourbit validate net.onnx net.w4a8.onnx --validation test.npz
   fourbit validate net.onnx net.w4a8.onnx --validation test.npz --max-drop 1
 
-All options: fourbit validate --help")]
+Also: -v, -q, --json; all options: fourbit validate --help")]
 #[command(after_long_help = "\
 Examples:
   fourbit validate net.onnx net.w4a8.onnx --validation test.npz
   fourbit validate net.onnx net.w4a8.onnx --validation test.npz --max-drop 1
   fourbit validate net.onnx net.w4a8.onnx --validation test.npz --runtime onnxruntime
-  fourbit validate net.onnx net.w4a8.onnx --validation pictures/ --preprocess imagenet --max-samples 500
+  fourbit validate net.onnx net.w4a8.onnx --validation pictures/ --preprocess imagenet
 
 Exit status:
   0  both models were compared, and all limits are met
