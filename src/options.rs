@@ -23,7 +23,7 @@ pub use layers::{LayerRule, Lift};
 pub use nbits::{NBITS_BLOCKS, fits_nbits};
 pub use opset::{LEAST_OPSET, NEWEST_OPSET, OPSET_HALF, Opset};
 pub use placement::{Bias, Placement};
-pub use preprocessing::{Preprocessing, PreprocessingBase, Preset, Resize};
+pub use preprocessing::{LARGEST_PIXEL, Preprocessing, PreprocessingBase, Preset, Resize, of_bytes};
 pub use storage::Storage;
 pub use targets::{
     Blocks, Case, Contrib, Form, GENERIC, Scales as ScaleForms, Standing, TARGETS, Target, Usual, Wishes,

@@ -1,7 +1,8 @@
 //! Limits that a comparison is held against.
 
 use crate::error::{Error, Result};
-use crate::plan::{Validation, Verdict};
+use crate::pipeline::unshown;
+use crate::plan::{Limit, Validation, Verdict};
 
 /// What a comparison must show, as a gate in continuous integration.
 ///
@@ -32,6 +33,15 @@ impl Gate {
     /// Of the kind [`crate::ErrorKind::Options`] where a limit cannot be judged: on made-up samples, without labels or classes, or
     /// where the float model's own outputs say nothing.
     pub fn missed(&self, verdict: &Verdict) -> Result<Vec<String>> {
+        let missed = self.judged(verdict)?.into_iter().filter(|limit| !limit.met);
+        Ok(missed.map(|limit| limit.text).collect())
+    }
+
+    /// All limits that are set, each with what `verdict` shows of it.
+    ///
+    /// # Errors
+    /// As [`Gate::missed`].
+    pub fn judged(&self, verdict: &Verdict) -> Result<Vec<Limit>> {
         if *self == Self::default() {
             return Ok(Vec::new());
         }
@@ -52,11 +62,11 @@ impl Gate {
                 "limits cannot be judged: the float model's own outputs on these samples say nothing";
             return Err(Error::options(problem, "the report says why"));
         }
-        let missed = [self.drop(validation)?, self.noise(validation), self.parting(validation)?];
-        Ok(missed.into_iter().flatten().collect())
+        let limits = [self.drop(validation)?, self.noise(validation), self.parting(validation)?];
+        Ok(limits.into_iter().flatten().collect())
     }
 
-    fn drop(&self, validation: &Validation) -> Result<Option<String>> {
+    fn drop(&self, validation: &Validation) -> Result<Option<Limit>> {
         let Some(most) = self.max_drop else { return Ok(None) };
         let unlabelled = || {
             let problem = "a limit on the drop of top-1 needs labelled samples and an output of class scores";
@@ -64,29 +74,52 @@ impl Gate {
         };
         let scores = validation.scores.as_ref().ok_or_else(unlabelled)?;
         let (drop, error) = (scores.drop_points, scores.standard_error);
-        Ok((drop > most).then(|| format!("top-1 drop {drop:.2} ± {error:.2} points, at most {most} allowed")))
+        let error = if error > 0.0 { format!(" ± {error:.2}") } else { String::new() };
+        let met = drop <= most;
+        Ok(Some(Limit {
+            name: "max_drop",
+            asked: most,
+            found: Some(drop),
+            met,
+            text: format!("top-1 drop {drop:.2}{error} points, at most {most} allowed"),
+            unshown: unshown(most, scores).filter(|_| met).map(|why| format!("top-1 drop {why}")),
+        }))
     }
 
-    fn noise(&self, validation: &Validation) -> Option<String> {
+    fn noise(&self, validation: &Validation) -> Option<Limit> {
         let least = self.min_sqnr_db?;
-        validation.outputs.iter().find_map(|output| match (output.broken, output.sqnr_db) {
-            (1.., _) => Some(format!("output {} has values that are not finite", output.name)),
-            (0, Some(ratio)) if ratio < least => {
-                Some(format!("output {}: SQNR {ratio:.1} dB, at least {least} dB wanted", output.name))
+        let limit =
+            |found, met, text| Limit { name: "min_sqnr_db", asked: least, found, met, text, unshown: None };
+        if let Some(broken) = validation.outputs.iter().find(|output| output.broken > 0) {
+            let text = format!("output {} has values that are not finite", broken.name);
+            return Some(limit(None, false, text));
+        }
+        let known = validation.outputs.iter().filter_map(|output| Some((output.sqnr_db?, &output.name)));
+        let worst = known.min_by(|one, other| one.0.total_cmp(&other.0));
+        Some(match worst {
+            Some((ratio, name)) => {
+                let text = format!("output {name}: SQNR {ratio:.1} dB, at least {least} dB wanted");
+                limit(Some(ratio), ratio >= least, text)
             }
-            _ => None,
+            None => limit(None, true, format!("outputs equal, SQNR of at least {least} dB wanted")),
         })
     }
 
-    fn parting(&self, validation: &Validation) -> Result<Option<String>> {
+    fn parting(&self, validation: &Validation) -> Result<Option<Limit>> {
         let Some(least) = self.min_agreement else { return Ok(None) };
         let share = validation.agreement.ok_or_else(|| {
             let problem = "a limit on the agreement needs an output of class scores";
             Error::options(problem, "limit the SQNR instead")
         })?;
         let percent = |share: f64| 100.0 * share;
-        let words = || format!("agreement {:.2} %, at least {} % wanted", percent(share), percent(least));
-        Ok((share < least).then(words))
+        Ok(Some(Limit {
+            name: "min_agreement",
+            asked: least,
+            found: Some(share),
+            met: share >= least,
+            text: format!("agreement {:.2} %, at least {} % wanted", percent(share), percent(least)),
+            unshown: None,
+        }))
     }
 }
 
@@ -157,6 +190,25 @@ mod tests {
         let mut broken = validation();
         broken.outputs[0].broken = 1;
         assert_eq!(missed(gate(2.0, 1.0, 0.5), broken).unwrap(), ["output a has values that are not finite"]);
+    }
+
+    #[test]
+    fn a_pass_on_few_samples_says_that_they_are_few() {
+        let judged = |drop| {
+            let gate = Gate { max_drop: Some(drop), ..Gate::default() };
+            gate.judged(&Verdict::Validated(Box::new(validation()))).unwrap().remove(0)
+        };
+        let limit = judged(2.0);
+        assert!(limit.met && limit.found == Some(1.5), "{limit:?}");
+        let unshown = limit.unshown.unwrap();
+        assert!(unshown.contains("100 labelled samples cannot show that it is at most 2; "), "{unshown}");
+        assert_eq!((judged(3.0).unshown, judged(1.0).unshown, judged(1.0).met), (None, None, false));
+        let noise = Gate { min_sqnr_db: Some(19.0), ..Gate::default() };
+        let limit = noise.judged(&Verdict::Validated(Box::new(validation()))).unwrap().remove(0);
+        assert_eq!(
+            (limit.met, limit.found, limit.text.as_str()),
+            (true, Some(20.0), "output b: SQNR 20.0 dB, at least 19 dB wanted")
+        );
     }
 
     #[test]

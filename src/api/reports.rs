@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::files::{Guard, Sink};
 use crate::plan::{
-    self, Applied, Checked, Inspection, Outcome, Plan, Planned, Sensitivity, ShownSamples, Verdict,
+    self, Applied, Checked, Gated, Inspection, Outcome, Plan, Planned, Sensitivity, ShownSamples, Verdict,
 };
 use crate::report::{Detail, TextStyle, data, plain};
 
@@ -33,7 +33,7 @@ macro_rules! reports {
 }
 
 reports!(
-    Applied => applied, Checked => checked, Inspection => inspection, Outcome => outcome, Planned => planned,
+    Applied => applied, Checked => checked, Gated => gated, Inspection => inspection, Outcome => outcome, Planned => planned,
     Sensitivity => sensitivity, ShownSamples => shown, Verdict => verdict
 );
 

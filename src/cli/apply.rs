@@ -16,7 +16,7 @@ Examples:
   fourbit apply net.onnx plan.json net.w4a8.onnx
   fourbit apply net.onnx plan.json half.onnx --first 20
 
-All options: fourbit apply --help")]
+Also: -v, -q, --json; all options: fourbit apply --help")]
 #[command(after_long_help = "\
 Examples:
   fourbit apply net.onnx plan.json net.w4a8.onnx

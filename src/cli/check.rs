@@ -22,7 +22,7 @@ Examples:
   fourbit check net.w4.onnx
   fourbit check net.w4.onnx --target tensorrt
 
-All options: fourbit check --help")]
+Also: -v, -q, --json; all options: fourbit check --help")]
 #[command(after_long_help = "\
 Examples:
   fourbit check net.w4.onnx
@@ -33,7 +33,8 @@ Exit status:
   0  the target takes the model, perhaps with layers that run in float
   1  an error
   2  wrong arguments
-  3  the target refuses something, or its sums may saturate, or the file breaks the definition of an operator")]
+  3  the target refuses something, or its sums may saturate,
+     or the file breaks the definition of an operator")]
 pub struct Args {
     /// The model
     #[arg(value_name = "MODEL")]

@@ -13,7 +13,7 @@ Examples:
   fourbit inspect net.onnx
   fourbit inspect net.onnx --json
 
-All options: fourbit inspect --help")]
+Also: -v, -q, --json; all options: fourbit inspect --help")]
 #[command(after_long_help = "\
 Examples:
   fourbit inspect net.onnx

@@ -16,7 +16,7 @@ Examples:
   fourbit plan net.onnx plan.json --calibration calib.npz
   fourbit plan net.onnx --precision w4
 
-All options: fourbit plan --help")]
+Also: -v, -q, --json; all options: fourbit plan --help")]
 #[command(after_long_help = "\
 Examples:
   fourbit plan net.onnx plan.json --calibration calib.npz
@@ -27,8 +27,10 @@ Exit status:
   1  an error; no plan was written
   2  wrong arguments
   3  the plan was written, but none meets the limits: it is the best that was found
-  5  no plan was written: quantized activations need a model that can be run, and this one cannot; --precision w4 can
-  6  no plan was written: nothing in the model would be quantized, and the message says why")]
+  5  no plan was written: quantized activations need a model that can be run,
+     and this one cannot; --precision w4 can
+  6  no plan was written: nothing in the model would be quantized,
+     and the message says why")]
 pub struct Args {
     #[command(flatten)]
     pub conversion: Conversion,

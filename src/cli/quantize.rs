@@ -23,7 +23,7 @@ Examples:
   fourbit quantize net.onnx --calibration calib.npz --validation test.npz
   fourbit quantize net.onnx small.onnx --precision w4
 
-All options: fourbit quantize --help")]
+Also: -v, -q, --json; all options: fourbit quantize --help")]
 #[command(after_long_help = "\
 Examples:
   fourbit quantize net.onnx --calibration calib.npz --validation test.npz
@@ -39,8 +39,10 @@ Exit status:
   2  wrong arguments
   3  the file was written, but no plan meets the limits: it is the best that was found
   4  the file was written, but not validated: the report says why
-  5  nothing was written: quantized activations need a model that can be run, and this one cannot; --precision w4 can
-  6  nothing was written: nothing in the model would be quantized, and the message says why
+  5  nothing was written: quantized activations need a model that can be run,
+     and this one cannot; --precision w4 can
+  6  nothing was written: nothing in the model would be quantized,
+     and the message says why
   128 and more: a signal ended it; the message says whether anything was written")]
 pub struct Args {
     #[command(flatten)]

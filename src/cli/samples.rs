@@ -19,7 +19,7 @@ Examples:
   fourbit samples net.onnx calib.npz
   fourbit samples net.onnx pictures/ --preprocess imagenet --png sheet.png
 
-All options: fourbit samples --help")]
+Also: -v, -q, --json; all options: fourbit samples --help")]
 #[command(after_long_help = "\
 Examples:
   fourbit samples net.onnx calib.npz

@@ -22,13 +22,14 @@ const SETTINGS: [(&str, &str, &str); 7] = [
 ];
 
 /// What else of the library has a name of its own here.
-const OTHERS: [(&str, &str); 6] = [
+const OTHERS: [(&str, &str); 7] = [
     ("fourbit::inspect", "fourbit inspect"),
     ("fourbit::Quantize", "fourbit quantize"),
     ("fourbit::Quantize::plan", "fourbit plan"),
     ("fourbit::RankLayers", "fourbit sensitivity"),
     ("fourbit::TARGETS", "fourbit targets"),
     ("fourbit::Detail::Full", "-v"),
+    ("fourbit::Gate::max_drop", "fourbit validate FLOAT QUANTIZED --max-drop"),
 ];
 
 /// How the subcommand that runs spells settings.
@@ -136,6 +137,11 @@ mod tests {
                 "`fourbit::inspect` lists all; `fourbit::Detail::Full` more",
                 "fourbit inspect lists all; -v more",
             ),
+            (
+                "quantize",
+                "check it: `fourbit::Gate::max_drop` 1",
+                "check it: fourbit validate FLOAT QUANTIZED --max-drop 1",
+            ),
             // A tensor, a key of a file, an operator, and what only looks like a setting.
             (
                 "quantize",
@@ -202,7 +208,12 @@ mod tests {
             assert!(part.get_arguments().any(|argument| argument.get_long() == long), "{name}: {flag}");
         }
         for (_, own) in OTHERS.iter().filter(|(_, own)| own.starts_with("fourbit ")) {
-            assert!(command.find_subcommand(&own["fourbit ".len()..]).is_some(), "{own}");
+            let mut words = own.split(' ').skip(1);
+            let part = words.next().and_then(|name| command.find_subcommand(name));
+            let part = part.unwrap_or_else(|| panic!("{own}"));
+            for flag in words.filter_map(|word| word.strip_prefix("--")) {
+                assert!(part.get_arguments().any(|argument| argument.get_long() == Some(flag)), "{own}");
+            }
         }
     }
 }

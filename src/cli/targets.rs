@@ -13,7 +13,7 @@ Examples:
   fourbit targets
   fourbit targets --json
 
-All options: fourbit targets --help")]
+Also: -v, -q, --json; all options: fourbit targets --help")]
 #[command(after_long_help = "\
 Examples:
   fourbit targets

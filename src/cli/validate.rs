@@ -10,7 +10,8 @@ use super::arguments::feeding::Feeding;
 use super::arguments::pictures::Pictures;
 use super::arguments::sampling::Seed;
 use super::arguments::values::{at_least_one, number, percentage};
-use super::common::{Context, warn};
+use super::common::Context;
+use crate::api::results::Gated;
 use crate::api::{Gate, Result, Validate, Verdict};
 
 /// Compare a quantized model with its float original
@@ -23,13 +24,13 @@ Examples:
   fourbit validate net.onnx net.w4a8.onnx --validation test.npz
   fourbit validate net.onnx net.w4a8.onnx --validation test.npz --max-drop 1
 
-All options: fourbit validate --help")]
+Also: -v, -q, --json; all options: fourbit validate --help")]
 #[command(after_long_help = "\
 Examples:
   fourbit validate net.onnx net.w4a8.onnx --validation test.npz
   fourbit validate net.onnx net.w4a8.onnx --validation test.npz --max-drop 1
   fourbit validate net.onnx net.w4a8.onnx --validation test.npz --runtime onnxruntime
-  fourbit validate net.onnx net.w4a8.onnx --validation pictures/ --preprocess imagenet --max-samples 500
+  fourbit validate net.onnx net.w4a8.onnx --validation pictures/ --preprocess imagenet
 
 Exit status:
   0  both models were compared, and all limits are met
@@ -104,13 +105,14 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         comparison = comparison.max_samples(count);
     }
     let verdict = comparison.run_with(&context.progress)?;
-    context.show(&verdict)?;
-    if matches!(verdict, Verdict::NotValidated { .. }) {
-        return Ok(ExitCode::from(NOT_VALIDATED));
-    }
     let gate =
         Gate { max_drop: args.max_drop, min_sqnr_db: args.min_sqnr, min_agreement: args.min_agreement };
-    let missed = gate.missed(&verdict)?;
-    missed.iter().for_each(|limit| warn(&format!("limit not met: {limit}")));
-    Ok(if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_KEPT) })
+    let judged = gate.judged(&verdict);
+    let limits = judged.as_deref().unwrap_or_default().to_vec();
+    let gated = Gated { float: args.float.clone(), quantized: args.quantized.clone(), verdict, limits };
+    context.show(&gated)?;
+    if matches!(gated.verdict, Verdict::NotValidated { .. }) {
+        return Ok(ExitCode::from(NOT_VALIDATED));
+    }
+    Ok(if judged?.iter().all(|limit| limit.met) { ExitCode::SUCCESS } else { ExitCode::from(NOT_KEPT) })
 }

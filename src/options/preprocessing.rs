@@ -5,6 +5,11 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
+/// The largest value of a pixel.
+pub const LARGEST_PIXEL: f32 = 255.0;
+/// From here on a standard deviation is one of pixels from 0 to 255. A smaller one may be there to make pixels from 0 to 1 smaller.
+const LEAST_STD: f32 = 10.0;
+
 /// How stored pixels become a model's input: a preset or a TOML file, and numbers that go before those of either.
 ///
 /// A path becomes one, and the name of a preset too: `Preprocessing::from("imagenet")`.
@@ -104,7 +109,7 @@ impl Preprocessing {
     ///
     /// # Errors
     /// [`Error::Options`] for a size beside a crop that is no single side, and for numbers of pixels from 0 to 1 where these are
-    /// from 0 to 255.
+    /// from 0 to 255, or the other way round.
     pub fn check(&self) -> Result<()> {
         if let (Some(Resize::Sides([height, width])), Some(crop)) = (self.resize, self.crop) {
             return Err(Error::options(
@@ -124,8 +129,21 @@ impl Preprocessing {
                 "divide by 255 as well: `.divide_by` 255, or `.preprocess` 0..1",
             ));
         }
+        let divided = self.divide_by.is_some_and(|divide_by| divide_by.abs() >= LARGEST_PIXEL);
+        if divided && of_bytes(&self.mean, &self.std).is_some() {
+            return Err(Error::options(
+                "this mean or std is for pixels from 0 to 255, and they are from 0 to 1",
+                "leave `.divide_by` out",
+            ));
+        }
         Ok(())
     }
+}
+
+/// The first number of a `mean` or `std` that cannot be one of pixels from 0 to 1.
+pub fn of_bytes(mean: &[f32], std: &[f32]) -> Option<f32> {
+    let means = mean.iter().filter(|&&mean| mean > 1.0);
+    means.chain(std.iter().filter(|std| std.abs() >= LEAST_STD)).next().copied()
 }
 
 impl<P: Into<PathBuf>> From<P> for Preprocessing {
@@ -195,6 +213,12 @@ mod tests {
         assert!(Preprocessing { mean: three(0.485), divide_by: Some(255.0), ..base() }.check().is_ok());
         assert!(Preprocessing { mean: three(0.485), ..Preprocessing::from("0..1") }.check().is_ok());
         assert!(Preprocessing { mean: three(103.9), std: three(1.0), ..base() }.check().is_ok());
+        let divided = || Preprocessing { divide_by: Some(255.0), ..base() };
+        let error = Preprocessing { mean: three(127.0), ..divided() }.check().unwrap_err().to_string();
+        assert!(error.contains("from 0 to 255") && error.contains("leave `.divide_by` out"), "{error}");
+        assert!(Preprocessing { std: three(127.0), ..divided() }.check().is_err());
+        assert!(Preprocessing { mean: three(127.0), divide_by: Some(2.0), ..base() }.check().is_ok());
+        assert!(Preprocessing { mean: three(1.0), std: three(2.0), ..divided() }.check().is_ok());
         let sides = Preprocessing { resize: Some(Resize::Sides([2, 3])), crop: Some(2), ..base() };
         assert!(sides.check().is_err());
     }

@@ -30,11 +30,11 @@ pub use layout::Layout;
 pub use nbits::{Misfit, NBits, fits_nbits_weights, lie_by_rows, row_bias};
 pub use observations::Observations;
 pub use outcome::{
-    Applied, Checked, DROP_UNSHOWN, Doubt, DoubtKind, Figures, Finding, Flawed, Inspection, LITTLE_QUANTIZED,
-    Measure, Measured, Opinion, Outcome, OutputError, Parting, Planned, Prepared, Reported, ReportedBudget,
-    ReportedDoubt, ReportedOutput, ReportedScore, ReportedSite, ReportedSizes, ReportedTerm,
-    ReportedValidation, ReportedVerdict, Score, Second, ShownInput, ShownLabels, ShownSample, ShownSamples,
-    SiteRow, Sizes, Unjudged, Validation, Verdict,
+    Applied, Checked, DROP_UNSHOWN, Doubt, DoubtKind, Figures, Finding, Flawed, Gated, Inspection,
+    LITTLE_QUANTIZED, Limit, Measure, Measured, Opinion, Outcome, OutputError, Parting, Planned, Prepared,
+    Reported, ReportedBudget, ReportedDoubt, ReportedOutput, ReportedScore, ReportedSite, ReportedSizes,
+    ReportedTerm, ReportedValidation, ReportedVerdict, Score, Second, ShownInput, ShownLabels, ShownSample,
+    ShownSamples, SiteRow, Sizes, Unjudged, Validation, Verdict,
 };
 pub use partition::{Groups, Partition, Runs, Tile};
 pub use reason::{Criterion, Met, Reason, Reasons, Sharing, TwoTerms, Why};

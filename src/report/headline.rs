@@ -7,9 +7,9 @@ use crate::options::{Spelling, Storage};
 use crate::plan::{Decision, Outcome, OutputError, Plan, Score, Validation, Verdict};
 
 /// In front of what went as it was asked for.
-const WELL: char = '✓';
+pub(super) const WELL: char = '✓';
 /// In front of what a person should look at.
-const LOOK: char = '!';
+pub(super) const LOOK: char = '!';
 /// Columns in front of a line that belongs to the one above.
 const INDENT: usize = 2;
 
@@ -26,19 +26,23 @@ impl TextStyle {
         };
         let sizes = format!("{} -> {}{smaller}", words::bytes(sizes.before), words::bytes(sizes.after));
         let mark = if lost || !is_well(&outcome.verdict) { LOOK } else { WELL };
-        let file = outcome.output.display().to_string();
-        let mut text = match self.width {
-            Some(width) if file.chars().count() + sizes.chars().count() + 4 > usize::from(width) => {
-                format!("{mark} {file}\n{}", self.line(None, &sizes))
-            }
-            _ => format!("{mark} {file}  {sizes}\n"),
-        };
+        let mut text = self.title(mark, &outcome.output.display().to_string(), &sizes);
         text += &self.judged(&outcome.verdict);
         if self.detail != Detail::Brief {
             text += &self.line(None, &coverage(&outcome.plan));
             text += &speed(&outcome.plan).map(|speed| self.line(None, &speed)).unwrap_or_default();
         }
         text
+    }
+
+    /// The line about a `file`: `more` stands in a line of its own where both do not fit.
+    pub(super) fn title(&self, mark: char, file: &str, more: &str) -> String {
+        match self.width {
+            Some(width) if file.chars().count() + more.chars().count() + 4 > usize::from(width) => {
+                format!("{mark} {file}\n{}", self.line(None, more))
+            }
+            _ => format!("{mark} {file}  {more}\n"),
+        }
     }
 
     /// How a file was judged, a line a figure.

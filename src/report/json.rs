@@ -6,8 +6,8 @@ use super::sites::operators;
 use super::verdict::{doubt, doubts};
 use crate::options::Spelling;
 use crate::plan::{
-    ActivationDecision, Applied, Decision, Inspection, Outcome, Partition, Plan, Planned, Read, Sensitivity,
-    ShownSamples, Skip, Verdict, WeightDecision, WeightTerm,
+    ActivationDecision, Applied, Decision, Gated, Inspection, Outcome, Partition, Plan, Planned, Read,
+    Sensitivity, ShownSamples, Skip, Verdict, WeightDecision, WeightTerm,
 };
 
 /// The version of every schema here but one.
@@ -63,6 +63,19 @@ pub fn applied(applied: &Applied) -> String {
 /// A judgement, `fourbit.verdict`.
 pub fn verdict(verdict: &Verdict) -> String {
     written("fourbit.verdict", vec![("verdict", json!(verdict)), ("warnings", json!(doubts(verdict)))])
+}
+
+/// A judgement of two files that is held against limits, `fourbit.verdict`.
+pub fn gated(gated: &Gated) -> String {
+    let warnings = doubts(&gated.verdict);
+    let report = vec![
+        ("float", json!(gated.float.display().to_string())),
+        ("quantized", json!(gated.quantized.display().to_string())),
+        ("verdict", json!(gated.verdict)),
+        ("limits", json!(gated.limits)),
+        ("warnings", json!(warnings)),
+    ];
+    written("fourbit.verdict", report)
 }
 
 /// What a model is fed, `fourbit.samples`.

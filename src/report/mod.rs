@@ -30,12 +30,14 @@ pub mod plain {
     pub use crate::report::summary::{event, running, summary};
     pub use crate::report::targets::{checked, targets};
     pub use crate::report::text::{applied, outcome, planned};
-    pub use crate::report::verdict::verdict;
+    pub use crate::report::verdict::{gated, verdict};
 }
 
 /// The reports for programs: one JSON object each, with its `schema` and `version`.
 pub mod data {
-    pub use crate::report::json::{applied, inspection, outcome, planned, sensitivity, shown, verdict};
+    pub use crate::report::json::{
+        applied, gated, inspection, outcome, planned, sensitivity, shown, verdict,
+    };
     #[cfg(feature = "batch")]
     pub use crate::report::summary::whole as summary;
     pub use crate::report::targets::{checked_data as checked, data as targets};

@@ -51,7 +51,7 @@ pub struct Samples {
     source: Arc<dyn Source>,
     /// Ascending; all where `None`.
     chosen: Option<Vec<usize>>,
-    /// Whether a preprocess file says what pixels become.
+    /// Whether a preset or a preprocess file says what pixels become.
     preprocessed: bool,
 }
 
@@ -270,7 +270,7 @@ impl Samples {
         self.source.labelled()
     }
 
-    /// Whether a preprocess file says what pixels become.
+    /// Whether a preset or a preprocess file says what pixels become.
     pub fn is_preprocessed(&self) -> bool {
         self.preprocessed
     }

@@ -7,10 +7,13 @@ use serde::{Deserialize, Deserializer};
 
 use super::misfit::Misfit;
 use crate::error::{Error, Result};
-use crate::options::Resize;
+use crate::options::{LARGEST_PIXEL, Resize, of_bytes};
 
 /// Longest side that may be asked for, in pixels.
 const LONGEST_SIDE: usize = 1 << 16;
+
+/// Up to here the largest value of a pixel counts as 1: scales are written with few digits.
+const ABOUT_ONE: f32 = 1.01;
 
 /// The steps from stored pixels to a model's input, in this order: channels, `shorter_side`,
 /// `centre_crop`, `resize`, then `(pixel / divide_by - mean) / std` in single precision, with `pixel * scale` in the place of
@@ -230,8 +233,19 @@ impl Keys {
         if let Some(std) = self.std.iter().find(|std| !std.is_normal()) {
             return refuse("std", "numbers other than 0", std.to_string());
         }
-        match self.mean.iter().find(|mean| !mean.is_finite()) {
-            Some(mean) => refuse("mean", "finite numbers", mean.to_string()),
+        if let Some(mean) = self.mean.iter().find(|mean| !mean.is_finite()) {
+            return refuse("mean", "finite numbers", mean.to_string());
+        }
+        let key = if self.scale.is_some() { "scale" } else { "divide_by" };
+        let largest = self.scale.map_or(LARGEST_PIXEL / self.divide_by, |scale| scale * LARGEST_PIXEL);
+        match of_bytes(&self.mean, &self.std).filter(|_| largest.abs() <= ABOUT_ONE) {
+            Some(number) => refuse(
+                if self.mean.contains(&number) { "mean" } else { "std" },
+                "numbers for pixels from 0 to 1",
+                format!(
+                    "{number}, which is for pixels from 0 to 255; leave {key} out, or choose the preset 0..255"
+                ),
+            ),
             None => Ok(()),
         }
     }
@@ -266,6 +280,9 @@ pub(super) mod tests {
             ("scale = 255", "divide_by = 255"),
             ("scale = 0", "scale"),
             ("scale = 0.5\ndivide_by = 2", "not both"),
+            ("divide_by = 255\nmean = 127", "leave divide_by out"),
+            ("divide_by = 255\nstd = 127", "std"),
+            ("scale = 0.00392\nmean = [123.7, 116.3, 103.5]", "leave scale out"),
         ] {
             let error = preprocess(text).unwrap_err().to_string();
             assert!(error.contains(key), "{error}");
@@ -282,6 +299,7 @@ pub(super) mod tests {
         );
         assert_eq!(read("resize = [7, 7]").resize(), read("resize = 7").resize());
         assert_eq!(read("scale = 0.25").scale, Some(0.25));
+        assert_eq!(read("divide_by = 127.5\nmean = 1").mean, [1.0]);
     }
 
     #[test]

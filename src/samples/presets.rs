@@ -1,5 +1,6 @@
 //! Preprocessing as it is asked for, made to fit a model's input.
 
+use std::io;
 use std::path::PathBuf;
 
 use super::input::{Dim, Input};
@@ -31,7 +32,7 @@ impl Preprocess {
         asked.check()?;
         let (path, keys) = match &asked.base {
             PreprocessingBase::File(path) => {
-                let Self { path, keys, .. } = Self::read(path)?;
+                let Self { path, keys, .. } = Self::read(path).map_err(unnamed)?;
                 (path, beside_file(keys, asked))
             }
             PreprocessingBase::None => preset(Preset::Bytes, asked, model)?,
@@ -40,6 +41,20 @@ impl Preprocess {
         let keys = numbers(keys, asked);
         keys.check().map_err(|(key, misfit)| Misfit::at(&path, key)(misfit))?;
         Ok(Self { path, keys, is_file: asked.file().is_some() })
+    }
+}
+
+/// An error about a file that is not there also names the presets, unless the name is clearly a file's.
+fn unnamed(error: Error) -> Error {
+    match error {
+        Error::Read { path, source }
+            if source.kind() == io::ErrorKind::NotFound
+                && path.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("toml")) =>
+        {
+            let problem = format!("no such file, and no such preset: these are {}", Preset::names());
+            Error::Read { path, source: io::Error::new(io::ErrorKind::NotFound, problem) }
+        }
+        other => other,
     }
 }
 
@@ -251,6 +266,8 @@ mod tests {
             let error = keys(name, dims).unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
         }
+        let presets = |name: &str| format!("{:?}", keys(name, &[-1, 3, 8, 8]).unwrap_err()).contains("0..1");
+        assert!(presets("resnet") && presets("0..2") && !presets("missing.toml"));
         let wrong = Preprocessing { std: vec![0.0], ..Preprocessing::from("0..1") };
         let error = keys(wrong, &[-1, 3, 8, 8]).unwrap_err().to_string();
         assert!(error.contains("preset 0..1") && error.contains("std"), "{error}");

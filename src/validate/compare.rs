@@ -77,7 +77,7 @@ impl Differences {
         self.tally.score()
     }
 
-    /// What speaks against the samples. `distinct` is how many of them differ from one another; `preprocessed` whether a file says
+    /// What speaks against the samples. `distinct` is how many of them differ from one another; `preprocessed` whether a preset or a file says
     /// what their pixels become.
     pub fn doubts(&self, distinct: usize, preprocessed: bool) -> Vec<Doubt> {
         let mut doubts = Vec::new();

@@ -88,6 +88,9 @@ fn drops_need_labels() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let limit = Budget { max_drop: Some(1.0), ..Budget::default() };
     let error = convert(folder.path(), limit, |_| ()).expect_err("no labels there");
-    assert!(error.contains("no labels") && error.contains("`.min_sqnr_db`"), "{error}");
+    assert!(
+        error.contains("no labels") && error.contains("`.min_sqnr_db`") && error.contains("max_drop` "),
+        "{error}"
+    );
     assert!(!folder.path().join("out.onnx").exists());
 }

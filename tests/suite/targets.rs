@@ -376,6 +376,8 @@ fn what_a_target_does_not_take_is_an_error_before_the_work() {
     refused("tensorrt", with(|it| it.granularity = Some(Granularity::Block(32))), "scales by block:32");
     refused("qnn-htp", with(|it| it.activations = Some(None)), "float activations");
     refused("webgpu", with(|it| it.precision = "w4a8".parse().ok()), "uint8 activations");
+    refused("webgpu", with(|it| it.precision = "w4a8".parse().ok()), "choose `.precision` w4");
+    refused("webgpu", with(|it| it.activations = Some(Some(CodeType::Int8))), "choose `.activations` float");
     refused("tract", with(|it| it.storage = Some(Storage::Packed)), "int4 weights");
     refused("qnn-htp", with(|it| it.symmetric_weights = Some(false)), "zero points of weights");
     let usual =

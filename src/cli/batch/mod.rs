@@ -42,7 +42,7 @@ Examples:
   fourbit batch zoo/ small/ --precision w4
   fourbit batch models.toml small/ --timeout 30m --memory-limit 16GB
 
-All options: fourbit batch --help")]
+Also: -v, -q, --json; all options: fourbit batch --help")]
 #[command(after_long_help = "\
 Examples:
   fourbit batch zoo/ small/ --precision w4
@@ -54,10 +54,12 @@ Examples:
 
 Exit status:
   0    every model was written, some perhaps poor or with a remark
-  1    no model was written and some failed, or an error; of a shard, an error only
+  1    no model was written and some failed, or an error;
+       of a shard, an error only
   2    wrong arguments
-  3    some models were not written, since they failed or nothing in them would be quantized: the summary says why; of a
-       shard, its part is done, and some or all of its models were not written
+  3    some models were not written, since they failed or nothing in them
+       would be quantized: the summary says why; of a shard, its part is done,
+       and some or all of its models were not written
   130  it was interrupted; re-run the same command to resume")]
 pub struct Args {
     /// The models: a folder, a manifest or a list, as a path or URL

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap_complete::Shell;
 
-use crate::api::{Error, Result};
+use crate::api::{Error, Preset, Result};
 use crate::cli::definition;
 
 /// Print a script that completes options in a shell
@@ -40,11 +40,33 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut definition(), "fourbit", &mut script);
+    let script = with_presets(args.shell, &String::from_utf8_lossy(&script));
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(&script).and_then(|()| stdout.flush()) {
+    match stdout.write_all(script.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::write(Path::new("standard output"))(error))
         }
         _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// `script` with presets beside the files that it offers for `--preprocess`: clap has a value's words or files, not both.
+pub fn with_presets(shell: Shell, script: &str) -> String {
+    let names = Preset::ALL.map(Preset::name).join(" ");
+    match shell {
+        Shell::Bash => {
+            let files = |more: &str| {
+                format!("--preprocess)\n                    COMPREPLY=($(compgen -f {more}\"${{cur}}\"))")
+            };
+            script.replace(&files(""), &files(&format!("-W \"{names}\" -- ")))
+        }
+        Shell::Fish => {
+            let line = |line: &str| match line.contains(" -l preprocess ") {
+                true => format!("{line} -a \"{names}\"\n"),
+                false => format!("{line}\n"),
+            };
+            script.lines().map(line).collect()
+        }
+        _ => script.to_owned(),
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Command;
+use clap::{Arg, Command};
 use clap_mangen::Man;
 
 use crate::api::{Error, Result};
@@ -47,7 +47,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 /// The pages with the names of their files; the same for the same program.
 pub fn pages() -> Vec<(String, Vec<u8>)> {
-    let mut whole = definition().disable_help_subcommand(true);
+    let mut whole = told(definition().disable_help_subcommand(true));
     whole.build();
     let page = |command: &Command, name: String| {
         let man = Man::new(command.clone().display_name(&name)).manual("fourbit");
@@ -59,4 +59,10 @@ pub fn pages() -> Vec<(String, Vec<u8>)> {
     let parts = whole.get_subcommands().filter(|part| !part.is_hide_set());
     let parts: Vec<_> = parts.map(|part| page(part, format!("fourbit-{}", part.get_name()))).collect();
     [page(&whole, "fourbit".to_owned())].into_iter().chain(parts).collect()
+}
+
+/// `whole` with all its texts: clap_mangen leaves a text of one paragraph out where an option is hidden from the short help.
+fn told(whole: Command) -> Command {
+    let show = |argument: Arg| argument.hide_short_help(false);
+    whole.mut_args(show).mut_subcommands(|part| part.mut_args(show))
 }

@@ -27,12 +27,15 @@ fn a_short_help_fits_on_a_screen() {
     whole.build();
     let help = whole.render_help().to_string();
     assert!(help.lines().count() < LINES, "{help}");
+    assert!(ENDING.lines().all(|line| line.len() <= 80), "{ENDING}");
     for part in parts(&mut whole) {
         let help = part.render_help().to_string();
         assert!(help.lines().count() < LINES, "{} lines\n{help}", help.lines().count());
         let (_, examples) = help.split_once("Examples:\n").unwrap_or_else(|| panic!("{help}"));
         let count = examples.lines().take_while(|line| line.starts_with("  fourbit ")).count();
         assert!((1..=2).contains(&count) && help.contains("--help"), "{help}");
+        let is_about_models = !["completions", "man"].contains(&part.get_name());
+        assert!(!is_about_models || help.contains("Also: -v, -q, --json; all options: "), "{help}");
         let options = help.lines().filter(|line| line.trim_start().starts_with('-')).count();
         // Help and version come on top of the ten that matter.
         assert!(options <= 12, "{options} options\n{help}");
@@ -45,6 +48,9 @@ fn a_long_help_has_everything() {
     for part in parts(&mut whole) {
         let help = part.render_long_help().to_string();
         assert!(help.contains("Examples:") && help.contains("Exit status:"), "{help}");
+        // As they are written: a line that is broken once more is ragged.
+        let ending = part.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+        assert!(ending.lines().all(|line| line.chars().count() < WIDTH), "{ending}");
         for argument in part.get_arguments().filter(|argument| !argument.is_hide_set()) {
             let name = argument.get_long().map(|long| format!("--{long}"));
             assert!(name.is_none_or(|name| help.contains(&name)), "{argument:?}\n{help}");
@@ -77,6 +83,15 @@ fn every_shell_and_every_subcommand_has_its_words() {
         let script = String::from_utf8(script).unwrap();
         // Fish knows options without their dashes.
         assert!(script.contains("calibration") && script.contains("sensitivity"), "{shell}");
+        let offered = completions::with_presets(shell, &script);
+        let lines = |text: &str| {
+            let offers = |line: &&str| line.contains("imagenet 0..1 -1..1 0..255");
+            text.lines().filter(offers).count()
+        };
+        match shell {
+            Shell::Bash | Shell::Fish => assert!(lines(&offered) >= 4, "{shell}"),
+            _ => assert_eq!(offered, script, "{shell}"),
+        }
     }
     let pages = man::pages();
     assert_eq!(pages, man::pages());
@@ -88,6 +103,19 @@ fn every_shell_and_every_subcommand_has_its_words() {
         assert!(page.contains("Exit status") && page.contains(".TH fourbit"), "{page}");
     }
     assert!(pages.iter().any(|(name, _)| name == "fourbit.1"));
+}
+
+#[test]
+fn every_option_of_a_page_has_a_text() {
+    for (name, page) in man::pages() {
+        let page = String::from_utf8_lossy(&page).into_owned();
+        let entries: Vec<&str> = page.split("\n.TP\n").skip(1).collect();
+        assert!(!entries.is_empty(), "{name}");
+        for entry in entries {
+            let text = entry.lines().nth(1).unwrap_or_default();
+            assert!(text.starts_with(char::is_alphanumeric), "{name}: {entry}");
+        }
+    }
 }
 
 #[test]

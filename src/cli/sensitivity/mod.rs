@@ -29,7 +29,7 @@ Examples:
   fourbit sensitivity net.onnx --calibration calib.npz --validation test.npz
   fourbit sensitivity net.onnx --precision w4 --validation test.npz --measure 256
 
-All options: fourbit sensitivity --help")]
+Also: -v, -q, --json; all options: fourbit sensitivity --help")]
 #[command(after_long_help = "\
 Examples:
   fourbit sensitivity net.onnx --calibration calib.npz --validation test.npz

@@ -137,7 +137,14 @@ impl Wishes {
                 stored.map_or("float", CodeType::name),
                 stored_activation.map_or("float", CodeType::name)
             );
-            return refuse(asked, described(target.forms.iter().collect()));
+            let takes = described(target.forms.iter().collect());
+            let rounds = target.takes(|form| form.activations.iter().any(Option::is_some));
+            let remedy = match (rounds, self.activations, options.weights) {
+                (true, ..) | (_, _, None) => String::new(),
+                (false, None, Some(weights)) => format!("; choose `.precision` w{}", weights.bits()),
+                (false, Some(_), Some(_)) => "; choose `.activations` float".to_owned(),
+            };
+            return refuse(asked, takes + &remedy);
         }
         if stored.is_some() && !target.takes(|form| of_both(form) && scales(form)) {
             let fitting = target.forms.iter().filter(|form| of_both(form));

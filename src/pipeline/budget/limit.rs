@@ -46,14 +46,24 @@ fn told(limit: f64, score: &Score) -> Option<String> {
     }
 }
 
+/// Why labelled samples do not show that a drop which is below `limit` is so, where they do not.
+pub fn unshown(limit: f64, score: &Score) -> Option<String> {
+    let bound = score.drop_bound;
+    (bound > limit + TINY).then(|| bounded(limit, bound, score.rows, "labelled", needed(score, limit)))
+}
+
 fn said(limit: f64, drop: f64, bound: f64, samples: usize, which: &str, needed: Option<usize>) -> String {
+    let bounded = bounded(limit, bound, samples, which, needed);
+    format!("{DROP_UNSHOWN} {limit}: drop {drop:.2} points, {bounded}")
+}
+
+fn bounded(limit: f64, bound: f64, samples: usize, which: &str, needed: Option<usize>) -> String {
     let more = match needed {
         Some(needed) => format!("about {needed} would"),
         None => "more of the same would not either".into(),
     };
     format!(
-        "{DROP_UNSHOWN} {limit}: drop {drop:.2} points, at most {bound:.2} at 95 %: {samples} {which} samples cannot show that it is at \
-         most {limit}; {more}"
+        "at most {bound:.2} at 95 %: {samples} {which} samples cannot show that it is at most {limit}; {more}"
     )
 }
 

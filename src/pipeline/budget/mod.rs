@@ -21,6 +21,7 @@ use crate::samples::Samples;
 use crate::solve::{Rung, Step, steps};
 use crate::validate::needed;
 use alternatives::{Alternative, Others, inputs, weights};
+pub use limit::unshown;
 pub(super) use limit::{shown, undecided};
 
 /// One of so many samples is held back to judge plans.
@@ -45,10 +46,13 @@ pub(super) struct Task<'t> {
 /// [`Error::Options`] where the budget needs labels or more samples than there are, or tract cannot run the model.
 pub(super) fn keep(task: &Task, clock: &mut Clock, progress: &dyn Progress) -> Result<(Decided, Budgeted)> {
     let budget = task.options.budget;
-    if budget.max_drop.is_some() && !task.samples.labelled() {
+    if let Some(limit) = budget.max_drop.filter(|_| !task.samples.labelled()) {
         return Err(Error::options(
             "`.max_drop` counts right answers, and the calibration samples have no labels",
-            "give labelled samples, or limit `.min_sqnr_db`",
+            format!(
+                "give labelled samples, limit `.min_sqnr_db`, or check the written file on labelled samples: \
+                 `fourbit::Gate::max_drop` {limit}"
+            ),
         ));
     }
     let (held, fit) = task.samples.split(task.samples.len() / HELD_BACK, task.seed.wrapping_add(1));

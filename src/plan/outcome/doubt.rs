@@ -17,14 +17,14 @@ pub enum Doubt {
         chance: f64,
         /// Labelled rows.
         rows: usize,
-        /// Whether a preprocess file says what pixels become.
+        /// Whether a preset or a preprocess file says what pixels become.
         preprocessed: bool,
     },
     /// The float model's outputs are the same on all samples, and the samples are not.
     Alike {
         /// Samples.
         samples: usize,
-        /// Whether a preprocess file says what pixels become.
+        /// Whether a preset or a preprocess file says what pixels become.
         preprocessed: bool,
     },
     /// Outputs of the float model hold NaN, which is compared with nothing.
@@ -33,7 +33,7 @@ pub enum Doubt {
         samples: usize,
         /// Samples in all.
         of: usize,
-        /// Whether a preprocess file says what pixels become.
+        /// Whether a preset or a preprocess file says what pixels become.
         preprocessed: bool,
     },
     /// The labels were not used: the first output is no row of class scores for each of them.

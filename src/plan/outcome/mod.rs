@@ -2,6 +2,7 @@
 
 mod checked;
 mod doubt;
+mod gated;
 mod reported;
 mod second;
 mod shown;
@@ -12,6 +13,7 @@ use serde::Serialize;
 
 pub use checked::{Checked, Finding};
 pub use doubt::{Doubt, DoubtKind, Flawed};
+pub use gated::{Gated, Limit};
 pub use reported::{
     DROP_UNSHOWN, LITTLE_QUANTIZED, Reported, ReportedBudget, ReportedDoubt, ReportedOutput, ReportedScore,
     ReportedSite, ReportedSizes, ReportedTerm, ReportedValidation, ReportedVerdict,

@@ -46,7 +46,8 @@ pub fn shown(shown: &ShownSamples, style: TextStyle) -> String {
         for sample in shown.first.iter().take(most) {
             for (at, (values, input)) in sample.values.iter().zip(&shown.inputs).enumerate() {
                 let own = |text: String| if at == 0 { text } else { String::new() };
-                let labels: Vec<String> = sample.labels.iter().map(i64::to_string).collect();
+                let labels: Vec<String> =
+                    sample.labels.iter().map(|&label| named(label, &shown.classes)).collect();
                 rows.push(vec![
                     own(words::name(&sample.name, style.name_limit())),
                     own(labels.join(" ")),
@@ -64,6 +65,14 @@ pub fn shown(shown: &ShownSamples, style: TextStyle) -> String {
     text.truncate(text.trim_end().len());
     text.push('\n');
     text
+}
+
+/// A label with its class folder, where it is known.
+fn named(label: i64, classes: &[String]) -> String {
+    match usize::try_from(label).ok().and_then(|index| classes.get(index)) {
+        Some(class) => format!("{label} ({class})"),
+        None => label.to_string(),
+    }
 }
 
 fn row(input: &ShownInput, style: TextStyle) -> Vec<String> {
@@ -103,6 +112,16 @@ pub(in crate::report) fn fields(shown: &ShownSamples) -> Vec<(&'static str, Valu
 mod tests {
     use super::*;
     use crate::plan::{ShownLabels, ShownSample};
+
+    #[test]
+    fn labels_have_the_names_of_their_folders() {
+        let classes = ["cassette".to_owned(), "church".to_owned()];
+        assert_eq!(
+            [0, 1, 2, -1].map(|label| named(label, &classes)),
+            ["0 (cassette)", "1 (church)", "2", "-1"]
+        );
+        assert_eq!(named(0, &[]), "0");
+    }
 
     #[test]
     fn what_a_model_is_fed_is_told() {

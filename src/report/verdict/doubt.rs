@@ -6,10 +6,12 @@ use crate::report::words;
 
 /// Samples that are named one by one.
 const NAMED: usize = 5;
+/// Class folders that are named as an example.
+const CLASSES: usize = 3;
 /// What to look at where the float model does not know what it is shown.
 fn look(preprocessed: bool) -> &'static str {
     match preprocessed {
-        true => "check divide_by, mean, std and channel_order in the preprocess file",
+        true => "check that `.preprocess` is as in training (divide_by, mean, std, channel_order)",
         false => "check that the samples are scaled and laid out as in training",
     }
 }
@@ -19,21 +21,40 @@ const NOTHING: &str = "Until then the drop below means nothing";
 /// What stands against the figures of a judgement, one sentence or two each.
 pub(in crate::report) fn doubts(verdict: &Verdict) -> Vec<String> {
     match verdict {
-        Verdict::Validated(validation) => validation.doubts.iter().map(doubt).collect(),
+        Verdict::Validated(validation) => {
+            let told = |one| doubt_of(one, &validation.classes);
+            validation.doubts.iter().map(told).collect()
+        }
         Verdict::NotValidated { .. } => Vec::new(),
     }
 }
 
 pub(in crate::report) fn doubt(doubt: &Doubt) -> String {
+    doubt_of(doubt, &[])
+}
+
+/// How class folders become labels, where there are any.
+fn numbered(classes: &[String]) -> String {
+    if classes.is_empty() {
+        return String::new();
+    }
+    let class = |(index, name): (usize, &String)| format!("{index} = {name}");
+    let first: Vec<String> = classes.iter().enumerate().take(CLASSES).map(class).collect();
+    let more = if classes.len() > CLASSES { " and so on" } else { "" };
+    format!("; class folders are numbered in the order of their names: {}{more}", first.join(", "))
+}
+
+fn doubt_of(doubt: &Doubt, classes: &[String]) -> String {
     let count = |count: &usize| words::count(*count as u64);
     match doubt {
         Doubt::Chance { float_top1, chance, rows, preprocessed } => format!(
             "the float model itself is right on {} of {} labelled samples, and guessing is on {}: {}, and the order of the \
-             labels. {NOTHING}",
+             labels{}. {NOTHING}",
             words::percent(*float_top1),
             count(rows),
             words::percent(*chance),
-            look(*preprocessed)
+            look(*preprocessed),
+            numbered(classes)
         ),
         Doubt::Alike { samples, preprocessed } => format!(
             "the float model gives the same outputs on all {} samples, and the samples differ: {}. {NOTHING}",
@@ -45,7 +66,7 @@ pub(in crate::report) fn doubt(doubt: &Doubt) -> String {
              of the samples{}",
             count(samples),
             count(of),
-            if *preprocessed { ", and divide_by, mean and std in the preprocess file" } else { "" }
+            if *preprocessed { ", and divide_by, mean and std of `.preprocess`" } else { "" }
         ),
         Doubt::Unscored { output, dims, labels } => format!(
             "labels were not used: the first output, {output}, has the shape {dims:?}, which is no row of class scores for \
@@ -116,12 +137,21 @@ mod tests {
         for part in [
             "9.50 % of 200",
             "10.00 %",
-            "divide_by, mean, std and channel_order",
+            "divide_by, mean, std, channel_order",
+            "`.preprocess`",
             "order of the labels",
             "means nothing",
         ] {
             assert!(chance.contains(part), "{part} in {chance}");
         }
+        let names = ["cassette", "church", "dog", "horn"].map(str::to_owned);
+        let guess = Doubt::Chance { float_top1: 0.095, chance: 0.1, rows: 200, preprocessed: true };
+        let text = doubt_of(&guess, &names);
+        assert!(
+            text.contains("order of their names: 0 = cassette, 1 = church, 2 = dog and so on. Until"),
+            "{text}"
+        );
+        assert!(doubt_of(&guess, &names[..2]).contains("0 = cassette, 1 = church. Until"));
         for blind in [
             Doubt::Chance { float_top1: 0.095, chance: 0.1, rows: 200, preprocessed: false },
             Doubt::Alike { samples: 8, preprocessed: false },

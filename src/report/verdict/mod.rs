@@ -1,9 +1,11 @@
 //! How the quantized model compares with the float one, in words.
 
 mod doubt;
+mod gated;
 pub(super) mod second;
 
 pub(super) use doubt::{doubt, doubts};
+pub use gated::gated;
 
 use super::{TextStyle, words};
 use crate::plan::{OutputError, Score, Validation, Verdict};

@@ -75,9 +75,13 @@ fn a_comparison_with_limits_is_a_gate() {
     };
     let said = validate(&["--max-drop", "100", "--min-agreement", "1%", "--min-sqnr", "0"]);
     assert_eq!(said.code, Some(0), "{}", said.error);
+    assert_eq!(said.out.matches("✓ limit met: ").count(), 3, "{}", said.out);
+    let said = validate(&["--min-sqnr", "300", "--json"]);
+    assert!(said.code == Some(3) && said.out.contains("\"min_sqnr_db\""), "{}", said.out);
     let said = validate(&["--min-sqnr", "300"]);
     assert_eq!(said.code, Some(3), "{}", said.error);
-    assert!(said.error.contains("limit not met: output ") && said.error.contains("300 dB"), "{}", said.error);
+    assert!(said.out.starts_with("! q.onnx  beside m.onnx\n  ! limit not met: output "), "{}", said.out);
+    assert!(said.out.contains("300 dB"), "{}", said.out);
     std::fs::write(root.join("u.npy"), floats(&[20, CLASSES], &values[..20 * CLASSES]))
         .expect("it can be written");
     let said = run(root, &["validate", "m.onnx", "q.onnx", "--validation", "u.npy", "--max-drop", "1"]);
