@@ -189,8 +189,7 @@ pub fn merge(place: &Place) -> Result<Summary> {
             continue;
         }
         let row = match out.read(&listed.name)? {
-            Some(record) if matches!(record.state, State::Failed { .. }) => record.row().cloned(),
-            Some(record) if record.unreached.is_some() => record.unreached,
+            Some(record) if record.has_failed() => record.row().cloned(),
             Some(record) if out.whole(&record, out.seen(&listed.name)?.as_ref(), &never)?.is_some() => {
                 record.row().cloned()
             }
