@@ -46,6 +46,8 @@ impl Active {
 pub struct Done {
     /// Their rows, as far as it came.
     pub rows: Vec<Option<Row>>,
+    /// How many of them are of models that an earlier run wrote.
+    pub before: usize,
     /// How long each took.
     pub times: Vec<Time>,
 }
@@ -278,6 +280,7 @@ impl Drive<'_> {
         let Some(row) = record.row().cloned() else { return };
         let (model, bytes) = (work.entry.name.as_str(), work.bytes().unwrap_or(0));
         self.listener.hear(&Event::Skipped { model, bytes, status: row.status });
+        done.before += usize::from(row.status.is_written());
         done.rows[at] = Some(row);
     }
 

@@ -108,7 +108,7 @@ impl Record {
         }
         // Of a whole batch too: a division into one part can be merged like any other.
         out.json(&Self::path(shard), self)?;
-        Ok(Summary { tool: self.tool.clone(), options: self.options.clone(), rows })
+        Ok(Summary { tool: self.tool.clone(), options: self.options.clone(), rows, before: 0 })
     }
 }
 
@@ -201,7 +201,7 @@ pub fn merge(place: &Place) -> Result<Summary> {
         })?);
     }
     write_manifest(&out, &models, &rows)?;
-    Ok(Summary { tool: first.tool, options: first.options, rows })
+    Ok(Summary { tool: first.tool, options: first.options, rows, before: 0 })
 }
 
 fn unlisted(listed: &Listed, problem: &str) -> Row {
