@@ -1,5 +1,7 @@
 //! Whole collections: broken models beside good ones, batches that are killed, divided, interrupted or short of something.
 
+mod again;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -292,44 +294,6 @@ fn what_takes_too_long_or_too_much_is_a_row() {
     assert!(rows(&out).values().all(|row| row.0 == "converted"));
 }
 
-#[test]
-fn what_fails_later_leaves_what_was_there() {
-    let folder = zoo();
-    let good = ["zoo", "-o", "out", "--precision", "w4", "--format", "json"];
-    let bad = ["zoo", "-o", "out", "--precision", "w8", "--timeout", "1ms", "--format", "json"];
-    let out = folder.path().join("out");
-    run(folder.path(), &good, 0);
-    let before = tree(&out);
-    let files = |of: &BTreeMap<PathBuf, Vec<u8>>| {
-        let of = of.iter().filter(|(name, _)| name.parent().is_some_and(|folder| folder != Path::new("")));
-        let of = of.filter(|(name, _)| !name.starts_with(".fourbit"));
-        of.map(|(name, content)| (name.clone(), content.clone())).collect::<BTreeMap<_, _>>()
-    };
-    assert_eq!(files(&before).len(), 4 * GOOD.len());
-    for arguments in [&bad[..], &[&bad[..], &["--keep-failures"]].concat()] {
-        let told = events(&run(folder.path(), arguments, 1));
-        let skipped = if arguments.len() > bad.len() { GOOD.len() } else { 0 };
-        assert_eq!((count(&told, "failed"), count(&told, "skipped")), (GOOD.len() - skipped, skipped));
-        assert!(files(&tree(&out)) == files(&before));
-        for (status, reason) in rows(&out).into_values() {
-            assert!(status == "failed" && reason.contains("`.timeout` 1ms"), "{reason}");
-            assert!(reason.ends_with("; the files of an earlier conversion are still there"), "{reason}");
-        }
-    }
-    // What was there is done, as it was before.
-    let told = events(&run(folder.path(), &good, 0));
-    assert_eq!((count(&told, "skipped"), count(&told, "started")), (GOOD.len(), 0));
-    assert!(tree(&out) == before);
-    // A new result takes its place; shards tell failures as one run does.
-    let shard = [&bad[..], &["--shard", "1/1"]].concat();
-    run(folder.path(), &shard, 3);
-    run(folder.path(), &["--merge", "out"], 1);
-    assert!(rows(&out).values().all(|row| row.1.contains("still there")), "{:?}", rows(&out));
-    run(folder.path(), &["zoo", "-o", "out", "--precision", "w8", "-q"], 0);
-    run(folder.path(), &["zoo", "-o", "fresh", "--precision", "w8", "-q"], 0);
-    same(&out, &folder.path().join("fresh"));
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn nobody_is_left_behind() {
@@ -406,7 +370,7 @@ fn what_cannot_be_done_at_all_is_told_at_once() {
         (&["wrong.txt", "-o", "out"], 1, &["wrong.txt", "neither a folder nor a list"]),
         (&["zoo", "-o", "wrong.txt/out"], 1, &["wrong.txt"]),
         (&["--merge", "nothing"], 1, &["no shard", "--shard"]),
-        (&["zoo"], 2, &["--output"]),
+        (&["zoo"], 2, &["<OUT>", "Usage: fourbit batch [OPTIONS] <SOURCE> <OUT>"]),
         (&["zoo", "-o", "out", "--shard", "5/4"], 2, &["5", "4"]),
         (&["zoo", "-o", "out", "--timeout", "soon"], 2, &["soon"]),
         (&["zoo", "-o", "out", "--precision", "w5"], 2, &["w5"]),
