@@ -22,6 +22,16 @@ pub struct State {
 }
 
 impl State {
+    /// Whether it stands for any of these outputs.
+    fn is_of(&self, outputs: &[&str]) -> bool {
+        match (self.output.split_once('*'), self.input.contains('*')) {
+            (Some((before, after)), true) => outputs
+                .iter()
+                .any(|name| name.strip_prefix(before).is_some_and(|rest| rest.strip_suffix(after).is_some())),
+            _ => outputs.contains(&self.output.as_str()),
+        }
+    }
+
     /// Which of a model's outputs feed which of its inputs: one pair, or with a `*` in both names all that these stand for.
     fn places(&self, outputs: &[&str], inputs: &[&str]) -> Result<Vec<Places>> {
         let refused = |problem: String, what: &str, names: &[&str]| {
@@ -112,6 +122,17 @@ impl Feeding {
             }
         }
         Ok(Own { session, inputs })
+    }
+
+    /// This without states that stand for no output of `model`, and a warning for each of these.
+    pub(super) fn fitting(&self, model: &Model) -> (Self, Vec<String>) {
+        let outputs: Vec<&str> = model.graph().output.iter().map(|output| output.name()).collect();
+        let (states, others): (Vec<State>, Vec<State>) =
+            self.states.iter().cloned().partition(|state| state.is_of(&outputs));
+        let told = others.iter().map(|State { output, input }| {
+            format!("`.state` {output}:{input} is ignored: no output is called {output}")
+        });
+        (Self { states, ..self.clone() }, told.collect())
     }
 
     fn places(&self, model: &Model) -> Result<Vec<Places>> {
@@ -239,6 +260,17 @@ mod tests {
             ("present.*", "past.0.key", "present.* is no output"),
         ] {
             assert!(places(output, input).expect_err(output).contains(told), "{output}:{input}");
+        }
+        for (output, input, is_of) in [
+            ("present.*", "past.*", true),
+            ("present.*", "cache.*", true),
+            ("logits", "past", true),
+            ("cache.*", "past.*", false),
+            ("present.*", "past", false),
+            ("present", "past", false),
+        ] {
+            let state = State { output: output.into(), input: input.into() };
+            assert_eq!(state.is_of(&outputs), is_of, "{output}:{input}");
         }
     }
 }

@@ -79,7 +79,7 @@ pub struct Job {
     pub feeding: Feeding,
     /// Whether onnxruntime is to judge the written file as well.
     pub cross_check: bool,
-    /// Whether the options are for many models, so that patterns of names may fit none of this one.
+    /// Whether the options are for many models, so that patterns of names and states may fit none of this one.
     pub one_of_many: bool,
 }
 

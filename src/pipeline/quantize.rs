@@ -41,6 +41,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         preprocess,
         validation,
         source,
+        feeding,
         opened,
         mut clock,
         ..
@@ -75,7 +76,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         most: job.samples.filter(|_| validation.is_none()),
         asked: job.validation.is_some() || job.calibration.is_some(),
         seed: job.seed,
-        feeding: &job.feeding,
+        feeding: &feeding,
         cross_check: job.cross_check.then_some(job.input.as_path()),
     };
     let (verdict, written) = judge::written(&judged, progress)?;

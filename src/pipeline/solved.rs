@@ -6,6 +6,7 @@ use std::path::Path;
 use super::budget::{Task, keep};
 use super::coverage::coverage;
 use super::decide::{decide, unable};
+use super::feeding::Feeding;
 use super::measure::{Clock, is_large};
 use super::patterns::unmatched;
 use super::samples::{Choose, calibration_samples};
@@ -34,6 +35,8 @@ pub(super) struct Solved {
     pub validation: Option<SampleSet>,
     /// All samples of the file with calibration samples, where they fit the model.
     pub source: Option<SampleSet>,
+    /// How the model is fed.
+    pub feeding: Feeding,
     /// The validation samples as opened before the work, where these were given and no state is fed back.
     pub opened: Option<Samples>,
     pub clock: Clock,
@@ -50,6 +53,15 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
         Some(error) => return Err(error),
         None => {}
     }
+    let fitting;
+    let job = if job.one_of_many {
+        let (feeding, ignored) = job.feeding.fitting(&ready.opened.float);
+        ready.opened.warnings.extend(ignored);
+        fitting = Job { feeding, ..job.clone() };
+        &fitting
+    } else {
+        job
+    };
     clock.lap("prepare");
     let mut analysis = analyse(&ready.opened.model, &job.options)?;
     let beside = Samples::discover(&job.input);
@@ -186,6 +198,7 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
         digests,
         preprocess,
         validation,
+        feeding: job.feeding.clone(),
         opened,
         source,
         clock,

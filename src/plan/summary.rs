@@ -95,6 +95,9 @@ pub struct Summary {
     pub options: Vec<String>,
     /// The models, in the order of their names.
     pub rows: Vec<Row>,
+    /// How many of the written ones an earlier run wrote. No report has it, as these do not depend on how many runs there were.
+    #[serde(skip)]
+    pub before: usize,
 }
 
 /// The figures of all models together.

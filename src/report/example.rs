@@ -287,5 +287,5 @@ pub fn summary() -> Summary {
         Row { written: Some(plain), ..row("b.onnx", Status::Remarked, Some("not validated: no samples")) },
         row("b/<i>\n\u{1b}\"&.onnx", Status::Failed, Some("no ONNX model")),
     ];
-    Summary { tool: "fourbit 0.1.0".into(), options: vec!["--precision=w4".into()], rows }
+    Summary { tool: "fourbit 0.1.0".into(), options: vec!["--precision=w4".into()], rows, before: 0 }
 }

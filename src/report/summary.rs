@@ -16,7 +16,7 @@ pub fn summary(summary: &Summary, style: TextStyle) -> String {
         let rows = summary.worst_first().into_iter().map(|row| line(row, &style)).collect();
         text += &style.table(&COLUMNS, &[2, 3, 4], rows);
     }
-    let counted = [(totals.poor, "poor"), (totals.remarked, "with a remark")];
+    let counted = [(summary.before, "before"), (totals.poor, "poor"), (totals.remarked, "with a remark")];
     let counted = counted.into_iter().filter(|&(count, _)| count > 0);
     let remarks: Vec<String> =
         counted.map(|(count, what)| format!("{} {what}", words::count(count as u64))).collect();
@@ -29,7 +29,7 @@ pub fn summary(summary: &Summary, style: TextStyle) -> String {
         format!(": {} -> {} ({share})", words::bytes(totals.bytes_before), words::bytes(totals.bytes_after))
     });
     text += &format!(
-        "Converted {} of {}{remarks}{alone}, {} failed{}\n",
+        "{} of {} converted{remarks}{alone}, {} failed{}\n",
         words::count(totals.converted as u64),
         words::things(totals.models, "model"),
         words::count(totals.failed as u64),
@@ -203,11 +203,14 @@ mod tests {
             "1.06 MB",
             "failed",
             "no ONNX",
-            "Converted 2 of 3",
+            "2 of 3 models converted (1 with a remark), 1 failed",
         ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
         assert!(!text.contains('\u{1b}'), "{text}");
+        let again = Summary { before: 2, ..found.clone() };
+        assert!(summary(&again, TextStyle::default()).contains("converted (2 before, 1 with a remark)"));
+        assert_eq!(whole(&again), whole(&found));
         let json: serde_json::Value = serde_json::from_str(&whole(&found)).unwrap();
         assert_eq!((&json["schema"], &json["totals"]["failed"]), (&json!("fourbit.summary"), &json!(1)));
         assert_eq!(json["models"][1]["written"]["drop_points"], json!(0.5));

@@ -46,6 +46,8 @@ impl Active {
 pub struct Done {
     /// Their rows, as far as it came.
     pub rows: Vec<Option<Row>>,
+    /// How many of them are of models that an earlier run wrote.
+    pub before: usize,
     /// How long each took.
     pub times: Vec<Time>,
 }
@@ -93,13 +95,8 @@ impl Drive<'_> {
             if self.stop.load(Ordering::Relaxed) || self.over.load(Ordering::Relaxed) {
                 return;
             }
-            let checked =
-                self.works[at].check(self.batch, self.out, self.origin, self.stop).unwrap_or_else(|error| {
-                    match &error {
-                        Error::Remote { .. } => Checked::Unreached(chain(&error)),
-                        _ => Checked::Unable(chain(&error)),
-                    }
-                });
+            let checked = self.works[at].check(self.batch, self.out, self.origin, self.stop);
+            let checked = checked.unwrap_or_else(|error| Checked::Unable(chain(&error)));
             if sender.send((at, checked)).is_err() {
                 return;
             }
@@ -129,10 +126,7 @@ impl Drive<'_> {
                 }
                 Ok((at, Checked::Done(record))) => self.skipped(at, &record, &mut done),
                 Ok((at, Checked::Unable(reason))) => {
-                    self.failed(at, Some(""), (Status::Failed, reason), 0.0, &mut done)?
-                }
-                Ok((at, Checked::Unreached(reason))) => {
-                    self.failed(at, None, (Status::Failed, reason), 0.0, &mut done)?
+                    self.failed(at, "", (Status::Failed, reason), 0.0, &mut done)?
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
@@ -184,7 +178,7 @@ impl Drive<'_> {
                 Ok(Some(Active { waiting, key, running, threads, resident: 0 }))
             }
             Err(error) => {
-                self.failed(waiting.at, Some(&key), (Status::Failed, chain(&error)), 0.0, done)?;
+                self.failed(waiting.at, &key, (Status::Failed, chain(&error)), 0.0, done)?;
                 Ok(None)
             }
         }
@@ -286,6 +280,7 @@ impl Drive<'_> {
         let Some(row) = record.row().cloned() else { return };
         let (model, bytes) = (work.entry.name.as_str(), work.bytes().unwrap_or(0));
         self.listener.hear(&Event::Skipped { model, bytes, status: row.status });
+        done.before += usize::from(row.status.is_written());
         done.rows[at] = Some(row);
     }
 
@@ -323,14 +318,14 @@ impl Drive<'_> {
     fn unable(&self, one: &Active, status: Status, reason: String, done: &mut Done) -> Result<()> {
         // Each conversion has another folder.
         let reason = without(&reason, one.running.staging());
-        self.failed(one.waiting.at, Some(&one.key), (status, reason), one.running.time().as_secs_f64(), done)
+        self.failed(one.waiting.at, &one.key, (status, reason), one.running.time().as_secs_f64(), done)
     }
 
-    /// Notes a failure under `key`; without one the model could not be looked at, and nothing is known of it.
+    /// Notes a failure under `key`, which is empty where the model could not be looked at.
     fn failed(
         &self,
         at: usize,
-        key: Option<&str>,
+        key: &str,
         (status, reason): (Status, String),
         seconds: f64,
         done: &mut Done,
@@ -345,21 +340,18 @@ impl Drive<'_> {
         let reason = place.map_or(reason.clone(), |place| without(&reason, &place));
         let reason = without(&reason, self.root);
         let reason = reason.strip_prefix(&format!("{}: ", work.entry.name)).unwrap_or(&reason).to_owned();
-        let row = Row {
+        let mut row = Row {
             model: work.entry.name.clone(),
             status,
             reason: Some(reason),
             bytes_before: work.bytes(),
             written: None,
         };
-        self.listener.hear(&Event::Failed { row: &row, bytes: work.bytes().unwrap_or(0), seconds });
         // What has no place in the output folder has no record there either.
         if work.entry.problem.is_none() {
-            match key {
-                Some(key) => self.out.fail(key, row.clone(), work.inputs())?,
-                None => self.out.unreached(row.clone())?,
-            }
+            row = self.out.fail(key, row, work.inputs())?;
         }
+        self.listener.hear(&Event::Failed { row: &row, bytes: work.bytes().unwrap_or(0), seconds });
         done.times.push(Time { model: row.model.clone(), seconds, peak_memory: None });
         done.rows[at] = Some(row);
         Ok(())

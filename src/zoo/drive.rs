@@ -95,12 +95,12 @@ fn whole(
         clear()?;
         return Ok(None);
     }
-    let Done { rows, times, .. } = done?;
+    let Done { rows, before, times } = done?;
     finish::times(out, batch.shard, times)?;
     let rows: Vec<Row> = rows.into_iter().flatten().collect();
     let summary = record.end(out, rows)?;
     clear()?;
-    Ok(Some(summary))
+    Ok(Some(Summary { before, ..summary }))
 }
 
 /// Whether two places are one.

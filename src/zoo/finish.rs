@@ -108,7 +108,7 @@ impl Record {
         }
         // Of a whole batch too: a division into one part can be merged like any other.
         out.json(&Self::path(shard), self)?;
-        Ok(Summary { tool: self.tool.clone(), options: self.options.clone(), rows })
+        Ok(Summary { tool: self.tool.clone(), options: self.options.clone(), rows, before: 0 })
     }
 }
 
@@ -189,8 +189,7 @@ pub fn merge(place: &Place) -> Result<Summary> {
             continue;
         }
         let row = match out.read(&listed.name)? {
-            Some(record) if matches!(record.state, State::Failed { .. }) => record.row().cloned(),
-            Some(record) if record.unreached.is_some() => record.unreached,
+            Some(record) if record.has_failed() => record.row().cloned(),
             Some(record) if out.whole(&record, out.seen(&listed.name)?.as_ref(), &never)?.is_some() => {
                 record.row().cloned()
             }
@@ -202,7 +201,7 @@ pub fn merge(place: &Place) -> Result<Summary> {
         })?);
     }
     write_manifest(&out, &models, &rows)?;
-    Ok(Summary { tool: first.tool, options: first.options, rows })
+    Ok(Summary { tool: first.tool, options: first.options, rows, before: 0 })
 }
 
 fn unlisted(listed: &Listed, problem: &str) -> Row {

@@ -43,10 +43,8 @@ pub enum Checked {
     Done(Box<Record>),
     /// It is to be converted, under this key.
     Due(String),
-    /// It cannot be.
+    /// It cannot be, or could not be looked at this time.
     Unable(String),
-    /// It could not be looked at this time.
-    Unreached(String),
 }
 
 impl Work {
@@ -124,7 +122,7 @@ impl Work {
             return Ok(Checked::Unable(problem.clone()));
         }
         let record = out.read(&entry.name)?;
-        // A conversion that failed leaves no files, so those that are there are not its own.
+        // A record of a failure speaks of no files, so those that are there are not ours.
         let has_files = record.as_ref().is_some_and(|record| !matches!(record.state, State::Failed { .. }));
         if !has_files && !batch.overwrite {
             for name in outputs(&entry.name) {
@@ -142,21 +140,25 @@ impl Work {
             && let Some(inputs) = self.as_seen(record, seen.as_ref(), origin, stop)?
             && let Some(outputs) = self.done(record, seen.as_ref(), batch, out, stop)?
         {
-            self.keep(record, seen, Some(inputs), outputs, out)?;
-            return Ok(Checked::Done(Box::new(record.clone())));
+            let record = self.keep(record, seen, Some(inputs), outputs, out)?;
+            return Ok(Checked::Done(Box::new(record)));
         }
         let key = match origin {
             Some(origin) => self.fetch(origin, batch, stop)?,
             None => key::key(&entry.path, &self.settings, stop)?,
         };
-        let Some(record) = record.filter(|record| record.key == key) else { return Ok(Checked::Due(key)) };
-        match self.done(&record, seen.as_ref(), batch, out, stop)? {
-            Some(outputs) => {
-                self.keep(&record, seen, self.inputs().cloned(), outputs, out)?;
-                Ok(Checked::Done(Box::new(record)))
-            }
-            None => Ok(Checked::Due(key)),
+        let Some(record) = record else { return Ok(Checked::Due(key)) };
+        if record.key == key
+            && let Some(outputs) = self.done(&record, seen.as_ref(), batch, out, stop)?
+        {
+            let record = self.keep(&record, seen, self.inputs().cloned(), outputs, out)?;
+            return Ok(Checked::Done(Box::new(record)));
         }
+        let has_failed = record.failed.as_ref().is_some_and(|failed| failed.key == key);
+        Ok(match has_failed && batch.keep_failures {
+            true => Checked::Done(Box::new(record)),
+            false => Checked::Due(key),
+        })
     }
 
     /// What the files of `record` look like from afar, if nothing is left to do under its key.
@@ -169,13 +171,14 @@ impl Work {
         stop: &AtomicBool,
     ) -> Result<Option<Vec<Object>>> {
         match &record.state {
-            State::Placing => Ok(None),
+            State::Placing { .. } => Ok(None),
             State::Failed { .. } => Ok(batch.keep_failures.then(Vec::new)),
             State::Written { .. } => out.whole(record, seen, stop),
         }
     }
 
-    /// Keeps what all looks like now, so that it need not be fetched the next time, and that it was looked at.
+    /// Keeps what all looks like now, so that it need not be fetched the next time, and that what failed later does not count any
+    /// more. Gives the record.
     fn keep(
         &self,
         record: &Record,
@@ -183,18 +186,17 @@ impl Work {
         inputs: Option<Inputs>,
         outputs: Vec<Object>,
         out: &Outbox,
-    ) -> Result<()> {
+    ) -> Result<Record> {
         let mut now = Seen::new(&record.key, inputs);
         now.outputs = outputs;
         if seen.as_ref() != Some(&now) {
             out.see(&self.entry.name, &now)?;
         }
-        if record.unreached.is_some() {
-            let mut record = record.clone();
-            record.unreached = None;
+        let mut record = record.clone();
+        if record.failed.take().is_some() {
             out.write(&record)?;
         }
-        Ok(())
+        Ok(record)
     }
 
     /// What `record` was made of, if all of it looks as it did then.

@@ -1,5 +1,7 @@
 //! Whole collections: broken models beside good ones, batches that are killed, divided, interrupted or short of something.
 
+mod again;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -368,7 +370,7 @@ fn what_cannot_be_done_at_all_is_told_at_once() {
         (&["wrong.txt", "-o", "out"], 1, &["wrong.txt", "neither a folder nor a list"]),
         (&["zoo", "-o", "wrong.txt/out"], 1, &["wrong.txt"]),
         (&["--merge", "nothing"], 1, &["no shard", "--shard"]),
-        (&["zoo"], 2, &["--output"]),
+        (&["zoo"], 2, &["<OUT>", "Usage: fourbit batch [OPTIONS] <SOURCE> <OUT>"]),
         (&["zoo", "-o", "out", "--shard", "5/4"], 2, &["5", "4"]),
         (&["zoo", "-o", "out", "--timeout", "soon"], 2, &["soon"]),
         (&["zoo", "-o", "out", "--precision", "w5"], 2, &["w5"]),

@@ -15,6 +15,7 @@ use clap::ArgMatches;
 
 use super::common::{Common, Context, CrossCheck, Format};
 use super::interrupt::on_signal;
+use super::spelling::Spelling;
 use crate::api::batch::{self, Batch, Event, Listener as _, Place, Shard, Summary};
 use crate::api::program::{data, plain};
 use crate::api::{Error, Result};
@@ -26,8 +27,8 @@ use progress::Voice;
 
 /// Convert a whole collection of models
 ///
-/// SOURCE is a folder, an ONNX_HUB_MANIFEST.json, or a list of models with options as TOML or JSON. OUT gets each model under its path in
-/// SOURCE, with its plan and reports beside it, and summary.html, .csv and .json and a manifest at the top.
+/// SOURCE is a folder, an ONNX_HUB_MANIFEST.json, or a list of models with options, as TOML (below) or JSON. OUT gets each model under its
+/// path in SOURCE, with its plan and reports beside it, and summary.html, .csv and .json and a manifest at the top.
 ///
 /// Both may be in a bucket, s3://BUCKET/PREFIX; AWS_* variables give keys, region and endpoint. SOURCE may also be a manifest or a list
 /// on a web server, https://HOST/PATH.
@@ -37,6 +38,9 @@ use progress::Voice;
 /// A model is poor if an output has an SQNR under 10 dB, if both models choose the same class on less than 80 % of the samples, or if values
 /// are no longer finite. It is written, and listed first. A model is unquantized if nothing in it would be quantized. It is not written.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "\
+fourbit batch [OPTIONS] <SOURCE> <OUT>
+       fourbit batch [OPTIONS] --merge <OUT>")]
 #[command(after_help = "\
 Examples:
   fourbit batch zoo/ small/ --precision w4
@@ -52,6 +56,17 @@ Examples:
   fourbit batch --merge small/
   fourbit batch s3://models/zoo s3://models/small --precision w4
 
+A list:
+  [defaults]                        # for what neither the command line nor a model says
+  precision = 'w4a8'
+  [[model]]                         # one for each model; options of quantize are keys
+  path = 'resnet/resnet.onnx'       # relative to the list, as all paths in it
+  calibration = 'resnet/calib.npz'
+  exclude = ['head*']
+  [[model]]
+  path = '/models/bert.onnx'
+  name = 'text/bert.onnx'           # where it goes in OUT; otherwise as path, or its last part
+
 Exit status:
   0    every model was written, some perhaps poor or with a remark
   1    no model was written and some failed, or an error;
@@ -66,10 +81,11 @@ pub struct Args {
     #[arg(value_name = "SOURCE", required_unless_present = "merge")]
     pub source: Option<PathBuf>,
     /// The folder for the results, the same as -o
-    #[arg(value_name = "OUT", conflicts_with_all = ["output", "merge"])]
+    #[arg(value_name = "OUT", conflicts_with_all = ["output", "merge"],
+        required_unless_present_any = ["merge", "output"])]
     pub out: Option<PathBuf>,
     /// The folder for the results, as a path or URL
-    #[arg(short, long, value_name = "OUT", required_unless_present_any = ["merge", "out"], help_heading = "Output")]
+    #[arg(short, long, value_name = "OUT", help_heading = "Output")]
     pub output: Option<PathBuf>,
     /// Replace files in OUT that no batch has written
     #[arg(long, help_heading = "Output", hide_short_help = true)]
@@ -151,7 +167,7 @@ pub fn run(
         return ended(&summary, false, common, context, &voice);
     }
     let (Some(source), Some(out)) = (&args.source, args.output.as_ref().or(args.out.as_ref())) else {
-        return Err(Error::options("the source or the output folder is missing", "pass SOURCE -o OUT"));
+        return Err(Error::options("the source or the output folder is missing", "pass SOURCE OUT"));
     };
     let asked = match args.shard {
         Some(shard) => Some(shard),
@@ -210,11 +226,23 @@ pub fn run(
 /// Writes the summaries: flags stand for settings in what people read.
 fn written(out: &Place, summary: &Summary, context: &Context) -> Result<()> {
     let files = [
-        ("summary.html", context.spelling.spelled(&batch::page(summary)).into_owned()),
+        (
+            "summary.html",
+            context.spelling.spelled(&batch::page(&spelled(summary, &context.spelling))).into_owned(),
+        ),
         ("summary.csv", batch::csv(summary)),
         ("summary.json", data::summary(summary)),
     ];
     batch::reports(out, &files)
+}
+
+/// `summary` with remarks in which flags stand for settings: a table cuts and wraps them, which would part what is to be replaced.
+fn spelled(summary: &Summary, spelling: &Spelling) -> Summary {
+    let mut told = summary.clone();
+    for reason in told.rows.iter_mut().filter_map(|row| row.reason.as_mut()) {
+        *reason = spelling.spelled(reason).into_owned();
+    }
+    told
 }
 
 /// The figures, and the exit code. What starts shards tries those again that end in an error, so that models that cannot be
@@ -228,7 +256,10 @@ fn ended(
 ) -> Result<ExitCode> {
     let totals = summary.totals();
     match common.format() {
-        Format::Text => context.print(|style| plain::summary(summary, style), String::new)?,
+        Format::Text => {
+            context
+                .print(|style| plain::summary(&spelled(summary, &context.spelling), style), String::new)?;
+        }
         Format::Json => voice.summary(totals),
     }
     Ok(match (totals.converted, totals.failed) {
@@ -236,4 +267,32 @@ fn ended(
         (0, 1..) if !is_shard => ExitCode::FAILURE,
         _ => ExitCode::from(SOME),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Row, Status};
+
+    #[test]
+    fn remarks_are_spelled_before_they_are_cut_and_wrapped() {
+        let reason = "only 2 of 9 weight tensors, 11 % of the parameters, were quantized (see `.include`), and the others stay float: \
+                      `fourbit::inspect` lists all tensors";
+        let row = Row {
+            model: "m.onnx".into(),
+            status: Status::Remarked,
+            reason: Some(reason.into()),
+            bytes_before: None,
+            written: None,
+        };
+        let found = Summary { tool: "fourbit".into(), options: Vec::new(), rows: vec![row], before: 0 };
+        let told = spelled(&found, &Spelling::of(Some("batch")));
+        assert!(data::summary(&found).contains("`fourbit::inspect`"));
+        for width in [None, Some(60), Some(80), Some(100)] {
+            let text = plain::summary(&told, crate::api::TextStyle { width, ..Default::default() });
+            assert!(!text.contains('`') && !text.contains("::"), "{text}");
+        }
+        let text = told.rows[0].reason.as_deref().unwrap();
+        assert!(text.contains("--include") && text.ends_with("fourbit inspect lists all tensors"), "{text}");
+    }
 }

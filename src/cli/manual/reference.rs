@@ -32,7 +32,8 @@ pub fn page(whole: &Command) -> String {
         let about = part.get_long_about().or(part.get_about()).map(ToString::to_string).unwrap_or_default();
         let _ = writeln!(page, "{}", paragraphs(&about));
         let usage = part.clone().render_usage().to_string();
-        let _ = writeln!(page, "\n```\n{}\n```", usage.trim_start_matches("Usage: ").trim());
+        let lines: Vec<&str> = usage.trim_start_matches("Usage: ").trim().lines().map(str::trim).collect();
+        let _ = writeln!(page, "\n```\n{}\n```", lines.join("\n"));
         let own = || part.get_arguments().filter(|one| !one.is_hide_set() && !is_general(one));
         section(&mut page, "Arguments", own().filter(|one| one.is_positional()));
         let mut topics: Vec<&str> = Vec::new();

@@ -16,6 +16,7 @@ use super::store;
 use crate::error::{Error, Result};
 use crate::place::{Halt, Object, Place};
 use crate::plan::Row;
+use record::Failure;
 pub use record::{Output, Record, State, outputs, staged};
 
 /// The output folder.
@@ -233,8 +234,13 @@ impl Outbox {
             }
         }
         let outputs: Vec<Output> = files.iter().map(|(_, output)| output.clone()).collect();
+        // What an earlier conversion gave and this one does not.
         let before = self.read(&model)?;
-        self.write(&Record::new(&model, "", outputs.clone(), State::Placing))?;
+        let mut gone = before.iter().flat_map(|record| record.outputs.clone()).collect::<Vec<_>>();
+        gone.retain(|old| !outputs.iter().any(|output| output.file == old.file));
+        let earlier = before.is_some_and(|record| record.earlier().is_some());
+        let all = outputs.iter().chain(&gone).cloned().collect();
+        self.write(&Record::new(&model, "", all, State::Placing { earlier }))?;
         let mut seen = Seen::new(key, inputs.cloned());
         for (staged, output) in &files {
             match &self.home {
@@ -242,44 +248,48 @@ impl Outbox {
                 Home::Far(destination) => seen.outputs.push(destination.send(staged, output)?),
             }
         }
-        // What an earlier conversion gave and this one does not.
-        for old in before.iter().flat_map(|record| &record.outputs) {
-            if !outputs.iter().any(|output| output.file == old.file) {
-                self.take_away(&model, old)?;
-            }
-        }
+        gone.iter().try_for_each(|old| self.take_away(&model, old))?;
         self.see(&model, &seen)?;
         self.write(&Record::new(&model, key, outputs, State::Written { row, facts }))
     }
 
-    /// Notes that a model was not converted, and takes away what an earlier version of it gave.
+    /// Notes that a model was not converted; its `key` is empty where it could not be looked at. What an earlier conversion gave
+    /// stays, and what is known of it. Gives the row, which then says so.
     ///
     /// # Errors
     /// [`Error::Write`] or [`Error::Remote`]
-    pub fn fail(&self, key: &str, row: Row, inputs: Option<&Inputs>) -> Result<()> {
+    pub fn fail(&self, key: &str, mut row: Row, inputs: Option<&Inputs>) -> Result<Row> {
         debug_assert!(!row.status.is_written());
         let model = row.model.clone();
-        for old in self.read(&model)?.iter().flat_map(|record| &record.outputs) {
+        let before = self.read(&model)?;
+        if let Some(mut record) = before.clone()
+            && let Some(earlier) = record.earlier()
+            && self.has_any(&model)?
+        {
+            row.reason =
+                Some(row.reason.map_or_else(|| earlier.into(), |reason| format!("{reason}; {earlier}")));
+            record.failed = Some(Failure { key: key.into(), row: row.clone() });
+            self.write(&record)?;
+            return Ok(row);
+        }
+        // A part of a first result.
+        for old in before.iter().flat_map(|record| &record.outputs) {
             // What cannot be taken away may be why it failed.
             drop(self.take_away(&model, old));
         }
         self.see(&model, &Seen::new(key, inputs.cloned()))?;
-        self.write(&Record::new(&model, key, Vec::new(), State::Failed { row }))
+        self.write(&Record::new(&model, key, Vec::new(), State::Failed { row: row.clone() }))?;
+        Ok(row)
     }
 
-    /// Notes that a model could not be looked at this time: what an earlier conversion of it gave stays, and its record with it.
-    ///
-    /// # Errors
-    /// [`Error::Write`] or [`Error::Remote`]
-    pub fn unreached(&self, row: Row) -> Result<()> {
-        let model = row.model.clone();
-        match self.read(&model)? {
-            Some(mut record) if matches!(record.state, State::Written { .. }) => {
-                record.unreached = Some(row);
-                self.write(&record)
+    /// Whether anything of what a conversion of `model` writes was there when the batch began.
+    fn has_any(&self, model: &str) -> Result<bool> {
+        for name in outputs(model) {
+            if self.has(&name)? {
+                return Ok(true);
             }
-            _ => self.fail("", row, None),
         }
+        Ok(false)
     }
 
     /// Takes away an output of `model`, whatever a record may have been made to say.
@@ -340,13 +350,36 @@ mod tests {
         std::fs::write(root.join("a/m.plan.json"), "one m.plan.json").unwrap();
         assert!(!whole(&second), "changed");
 
-        out.fail("key", row(Status::Failed), None).unwrap();
+        // A failure leaves what was there, and what is known of it.
+        let third = place("three", true);
+        let told = out.fail("other", row(Status::Failed), None).unwrap();
+        assert!(told.reason.as_ref().unwrap().contains("still there"), "{told:?}");
+        let failed = out.read("a/m.onnx").unwrap().unwrap();
+        assert!(whole(&failed) && failed.key == third.key && failed.has_failed());
+        assert_eq!(failed.row(), Some(&told));
+        assert_eq!(place("four", true).row(), Some(&row(Status::Converted)));
+
+        // So does one while files are being put into their places, which are no whole result then.
+        let placing = |earlier| {
+            let record = out.read("a/m.onnx").unwrap().unwrap();
+            out.write(&Record::new("a/m.onnx", "", record.outputs, State::Placing { earlier })).unwrap();
+        };
+        placing(true);
+        let told = out.fail("key", row(Status::Failed), None).unwrap();
+        let mixed = out.read("a/m.onnx").unwrap().unwrap();
+        assert!(root.join("a/m.onnx").exists() && !whole(&mixed) && mixed.row() == Some(&told));
+        // A side file that is no longer wanted is known of until it is gone.
+        assert!(whole(&place("five", false)) && !root.join("a/m.onnx.data").exists());
+
+        // Parts of a first result go.
+        placing(false);
+        assert_eq!(out.fail("key", row(Status::Failed), None).unwrap(), row(Status::Failed));
         assert!(!root.join("a/m.onnx").exists() && !root.join("a/m.report.txt").exists());
         let failed = out.read("a/m.onnx").unwrap().unwrap();
-        assert!(!whole(&failed) && failed.row().is_some());
+        assert!(!whole(&failed) && failed.row().is_some() && failed.earlier().is_none());
 
         std::fs::write(root.join(of("records", "a/m.onnx")), "{").unwrap();
-        assert_eq!(out.read("a/m.onnx").unwrap().unwrap().state, State::Placing);
+        assert_eq!(out.read("a/m.onnx").unwrap().unwrap().state, State::Placing { earlier: true });
         assert_eq!(out.read("a/n.onnx").unwrap(), None);
     }
 }

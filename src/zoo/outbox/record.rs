@@ -24,7 +24,11 @@ pub struct Output {
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum State {
     /// Its files are being put into their places: those that are there may be replaced.
-    Placing,
+    Placing {
+        /// Whether an earlier conversion has files there.
+        #[serde(default)]
+        earlier: bool,
+    },
     /// They are there.
     Written {
         /// What came of it.
@@ -32,11 +36,20 @@ pub enum State {
         /// What its entry in a manifest says.
         facts: Facts,
     },
-    /// It was not converted.
+    /// It was not converted, and has no files.
     Failed {
         /// Why.
         row: Row,
     },
+}
+
+/// A later try that gave no files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What its result would have depended on; empty where that could not be read.
+    pub key: String,
+    /// Why it gave none.
+    pub row: Row,
 }
 
 /// The record of one model.
@@ -53,16 +66,16 @@ pub struct Record {
     /// How far it has come.
     #[serde(flatten)]
     pub state: State,
-    /// Its row instead, where it could not be looked at when it was last asked for.
+    /// What came of the last try instead, where that left the files as they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unreached: Option<Row>,
+    pub failed: Option<Failure>,
 }
 
 impl Record {
     /// A record of `model`.
     pub fn new(model: &str, key: &str, outputs: Vec<Output>, state: State) -> Self {
         let (model, key) = (model.to_owned(), key.to_owned());
-        Self { schema: SCHEMA.into(), version: VERSION, model, key, outputs, state, unreached: None }
+        Self { schema: SCHEMA.into(), version: VERSION, model, key, outputs, state, failed: None }
     }
 
     /// Reads the record of `model`. A damaged one says only that its files are ours.
@@ -70,14 +83,33 @@ impl Record {
         let found = serde_json::from_slice(text).ok();
         let sound =
             |record: &Self| record.schema == SCHEMA && record.version == VERSION && record.model == model;
-        found.filter(sound).unwrap_or_else(|| Self::new(model, "", Vec::new(), State::Placing))
+        found
+            .filter(sound)
+            .unwrap_or_else(|| Self::new(model, "", Vec::new(), State::Placing { earlier: true }))
     }
 
     /// The row in the summary.
     pub fn row(&self) -> Option<&Row> {
-        match &self.state {
-            State::Placing => None,
-            State::Written { row, .. } | State::Failed { row } => Some(row),
+        match (&self.failed, &self.state) {
+            (Some(failed), _) => Some(&failed.row),
+            (None, State::Placing { .. }) => None,
+            (None, State::Written { row, .. } | State::Failed { row }) => Some(row),
+        }
+    }
+
+    /// Whether the row says that the last try gave no files.
+    pub fn has_failed(&self) -> bool {
+        self.failed.is_some() || matches!(self.state, State::Failed { .. })
+    }
+
+    /// What a person should know of files of an earlier conversion, which stay where a later one fails.
+    pub fn earlier(&self) -> Option<&'static str> {
+        match self.state {
+            State::Written { .. } => Some("the files of an earlier conversion are still there"),
+            State::Placing { earlier: true } => {
+                Some("files of an earlier conversion are still there, and some of them may be replaced")
+            }
+            State::Placing { earlier: false } | State::Failed { .. } => None,
         }
     }
 }
