@@ -1,6 +1,6 @@
 //! What a person reads first of a conversion: the file, its size, how it was judged, and what speaks against it.
 
-use super::table::wrapped;
+use super::table::hanging;
 use super::verdict::{doubts, error, second};
 use super::{Detail, TextStyle, words};
 use crate::options::{Spelling, Storage};
@@ -61,14 +61,15 @@ impl TextStyle {
         warnings.iter().map(|warning| self.line(Some(LOOK), warning)).collect()
     }
 
-    /// One indented line, wrapped under itself, with a `mark` in front of it.
+    /// One indented line with a `mark` in front of it; where it wraps, the rest is indented by more, so that items do not run
+    /// together.
     pub(super) fn line(&self, mark: Option<char>, text: &str) -> String {
         let indent = INDENT + if mark.is_some() { 2 } else { 0 };
         let room = self.width.map_or(usize::MAX, |width| usize::from(width).saturating_sub(indent).max(20));
         let first = mark.map_or_else(|| " ".repeat(indent), |mark| format!("{}{mark} ", " ".repeat(INDENT)));
         let mut lines = String::new();
-        for (at, line) in wrapped(text, room).into_iter().enumerate() {
-            let lead = if at == 0 { first.clone() } else { " ".repeat(indent) };
+        for (at, line) in hanging(text, room, room.saturating_sub(INDENT)).into_iter().enumerate() {
+            let lead = if at == 0 { first.clone() } else { " ".repeat(indent + INDENT) };
             lines += &format!("{}\n", format!("{lead}{line}").trim_end());
         }
         lines

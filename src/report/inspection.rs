@@ -5,6 +5,7 @@ mod samples;
 pub(super) use samples::fields;
 pub use samples::shown;
 
+use super::table::Column;
 use super::{TextStyle, words};
 use crate::plan::{Inspection, SiteRow};
 
@@ -29,10 +30,17 @@ pub fn inspection(inspection: &Inspection, style: TextStyle) -> String {
     pairs.push(("Can be quantized".into(), words::things(inspection.sites.len(), "weight tensor")));
     let mut text = format!("{}\n", style.pairs(&pairs));
 
-    let rows = inspection.sites.iter().map(|site| row(site, style)).collect();
+    let rows = inspection.sites.iter().map(row).collect();
     text += &style.table(
-        &["Weights", "Operator", "Shape", "Channel axis", "Readers", "Size", "Stored as"],
-        &[3, 4, 5],
+        &[
+            Column::name("Weights"),
+            Column::text("Operator").spare(1),
+            Column::whole("Shape"),
+            Column::figure("Channel axis").spare(2),
+            Column::figure("Readers").spare(3),
+            Column::figure("Size"),
+            Column::text("Stored as"),
+        ],
         rows,
     );
     text += &style.kept(&inspection.skips);
@@ -45,9 +53,9 @@ pub fn inspection(inspection: &Inspection, style: TextStyle) -> String {
     text
 }
 
-fn row(site: &SiteRow, style: TextStyle) -> Vec<String> {
+fn row(site: &SiteRow) -> Vec<String> {
     vec![
-        words::name(&site.tensor, style.name_limit()),
+        site.tensor.clone(),
         site.operator.clone(),
         words::shape(&site.dims),
         site.axis.map_or_else(|| "none".into(), |axis| axis.to_string()),

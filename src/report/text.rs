@@ -1,6 +1,7 @@
 //! The reports of `quantize`, `plan` and `apply`, for people.
 
 use super::budget::budgeted;
+use super::table::Column;
 use super::{Detail, TextStyle, words};
 use crate::plan::{Applied, Decision, Outcome, Plan, Planned, Saturation, Sizes};
 
@@ -22,7 +23,10 @@ pub fn outcome(outcome: &Outcome, style: TextStyle) -> String {
         };
         let rows = outcome.prepared.iter().map(row).collect();
         text.push('\n');
-        text += &style.table(&["Prepared by", "Count", "What it did"], &[1], rows);
+        text += &style.table(
+            &[Column::name("Prepared by"), Column::figure("Count"), Column::text("What it did")],
+            rows,
+        );
         text += &style.decisions(&outcome.plan);
         text += &style.errors(&outcome.plan);
         text += &style.kept(&outcome.plan.skips);
