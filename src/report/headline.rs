@@ -96,8 +96,15 @@ fn figures(validation: &Validation) -> Vec<String> {
         (None, None) => {}
     }
     lines.extend(noise(&validation.outputs));
-    let made_up = if validation.synthetic { ", made up, which say little of accuracy" } else { "" };
-    lines.push(format!("judged in {} on {samples} of {}{made_up}", validation.judge, validation.source));
+    let judged = match validation.synthetic {
+        true => {
+            let samples = words::things(validation.samples, "made-up sample");
+            let say = if validation.samples == 1 { "says" } else { "say" };
+            format!("{samples}, which {say} little of accuracy")
+        }
+        false => format!("{samples} of {}", validation.source),
+    };
+    lines.push(format!("judged in {} on {judged}", validation.judge));
     if let Some(second) = validation.second.as_ref().filter(|second| second.judge != validation.judge) {
         lines.push(format!("cross-check: {}", second::opinion(second, false)));
     }
@@ -134,21 +141,33 @@ fn noise(outputs: &[OutputError]) -> Option<String> {
 }
 
 fn coverage(plan: &Plan) -> String {
-    let types = |weights: bool| {
-        let of = plan.decisions.iter().filter_map(|decision| match decision {
-            Decision::Weight(weight) if weights => weight.terms.first().map(|term| term.code_type.name()),
-            Decision::Activation(activation) if !weights => {
-                activation.terms.first().map(|term| term.code_type.name())
+    let (mut weights, mut activations, mut widened) = (Vec::new(), Vec::new(), 0);
+    for decision in &plan.decisions {
+        match decision {
+            Decision::Weight(weight) => {
+                let Some(term) = weight.terms.first() else { continue };
+                let stored = match weight.spelling {
+                    Spelling::MatMulNBits => term.code_type,
+                    _ => plan.storage.of_weights(term.code_type),
+                };
+                widened += usize::from(stored != term.code_type);
+                weights.push(stored.name());
             }
-            _ => None,
-        });
-        let of: Vec<&str> = of.collect();
-        (of.len(), words::distinct(of.into_iter()))
+            Decision::Activation(activation) => {
+                activations.extend(activation.terms.first().map(|term| term.code_type.name()));
+            }
+        }
+    }
+    let (count, kinds) = (weights.len(), words::distinct(weights.into_iter()));
+    let mut text = words::things(count, "weight tensor");
+    text += &match widened {
+        0 => format!(" in {kinds}"),
+        all if all == count => format!(" with 4-bit values, stored as {kinds}"),
+        some => format!(" in {kinds} ({} with 4-bit values)", words::count(some as u64)),
     };
-    let ((weights, kinds), (activations, forms)) = (types(true), types(false));
-    let mut text = format!("{} in {kinds}", words::things(weights, "weight tensor"));
-    if activations > 0 {
-        text += &format!(", {} in {forms}", words::things(activations, "activation"));
+    if !activations.is_empty() {
+        let count = words::things(activations.len(), "activation");
+        text += &format!(", {count} in {}", words::distinct(activations.into_iter()));
     }
     let left = plan.skips.len();
     if left > 0 {
@@ -171,4 +190,33 @@ fn speed(plan: &Plan) -> Option<String> {
          OpenVINO once. `.target` ort-cpu-int8 computes in integers"
             .into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+
+    #[test]
+    fn storage_in_eight_bits_is_told() {
+        let mut plan = example::outcome().plan;
+        assert!(
+            coverage(&plan).starts_with("1 weight tensor in int4, 1 activation in uint8; 3 tensors kept")
+        );
+        plan.storage = Storage::Int8;
+        let text = coverage(&plan);
+        assert!(
+            text.starts_with("1 weight tensor with 4-bit values, stored as int8, 1 activation"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn made_up_samples_are_told_once() {
+        let Verdict::Validated(mut validation) = example::outcome().verdict else { panic!("validated") };
+        (validation.synthetic, validation.samples, validation.source) = (true, 4, "synthetic samples".into());
+        let lines = figures(&validation);
+        let judged = "judged in tract on 4 made-up samples, which say little of accuracy";
+        assert!(lines.iter().any(|line| line == judged), "{lines:?}");
+    }
 }

@@ -10,7 +10,7 @@ pub fn outcome(outcome: &Outcome, style: TextStyle) -> String {
     let mut text = style.headline(outcome);
     if style.detail == Detail::Normal {
         for (label, value) in outcome.budget.iter().flat_map(budgeted) {
-            text += &style.line(None, &format!("{}: {value}", label.to_lowercase()));
+            text += &style.line(None, &format!("{}: {value}", words::lower_first(&label)));
         }
     }
     text += &style.warnings(&outcome.warnings);
@@ -63,7 +63,7 @@ pub fn planned(planned: &Planned, style: TextStyle) -> String {
     if style.detail == Detail::Normal {
         text += &style.line(None, &totals);
         for (label, value) in planned.budget.iter().flat_map(budgeted) {
-            text += &style.line(None, &format!("{}: {value}", label.to_lowercase()));
+            text += &style.line(None, &format!("{}: {value}", words::lower_first(&label)));
         }
     }
     text += &style.warnings(&planned.warnings);
@@ -201,7 +201,7 @@ mod tests {
         outcome = example::outcome();
         outcome.budget = Some(example::budgeted());
         let text = super::outcome(&outcome, TextStyle::default());
-        assert!(text.starts_with("! out/") && text.contains("budget: NOT kept"), "{text}");
+        assert!(text.starts_with("! out/") && text.contains("  limit NOT met: `.max_drop` 1"), "{text}");
     }
 
     #[test]
