@@ -9,6 +9,9 @@ use crate::plan::{
     ActivationDecision, Decision, Keep, Partition, Plan, Read, Skip, WeightDecision, WeightTerm,
 };
 
+/// onnxruntime's operator that holds quantized weights.
+const NBITS: &str = "MatMulNBits";
+
 /// The operators among the readers.
 pub fn operators(reads: &[Read]) -> String {
     words::distinct(reads.iter().map(|read| read.operator.as_str()))
@@ -52,6 +55,7 @@ fn heading(skip: &Skip) -> String {
     match &skip.reason {
         Keep::Small { least, .. } => format!("fewer than {least} elements"),
         Keep::NoRule => format!("no rule for the weights of {}", skip.operator),
+        Keep::Quantized if skip.operator.ends_with(NBITS) => format!("{} ({NBITS})", skip.reason),
         reason => reason.to_string(),
     }
 }
