@@ -68,6 +68,9 @@ fn reason(node: &NodeProto, slot: usize, tensor: &TensorProto) -> Keep {
     };
     let foreign = !is_standard(node.domain());
     let fused = matches!(node.op_type(), "FusedConv" | "FusedGemm" | "Attention") && slot == 2;
+    if node.op_type() == "MatMulNBits" && foreign && (2..4).contains(&slot) {
+        return Keep::Quantized;
+    }
     match tensor.dims.len() > 1 && (foreign || WEIGHTY.contains(&node.op_type())) {
         _ if if foreign { fused } else { bias } => Keep::Bias,
         true => Keep::NoRule,

@@ -1,18 +1,18 @@
 //! A look at a model, without changing it.
 
+mod quantized;
 mod samples;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Opened;
-use super::measure::parameters;
 pub use samples::{Look, show};
 
 use crate::analyse::analyse;
 use crate::error::{Error, Result};
 use crate::onnx::proto::{TypeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
-use crate::onnx::{self, Index, dtype_name, operator_label};
+use crate::onnx::{self, dtype_name, operator_label};
 use crate::options::{Opset, Options};
 use crate::plan::{Inspection, Partition, SiteRow};
 use crate::runtime::faults;
@@ -49,20 +49,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
             code_type: None,
         })
         .collect();
-    let index = Index::new(original.graph());
-    for node in original.graph().node.iter().filter(|node| node.op_type() == "DequantizeLinear") {
-        let Some(tensor) = node.input.first().and_then(|codes| index.constant(codes)) else { continue };
-        let reader = node.output.first().and_then(|output| index.consumers(output).first());
-        sites.push(SiteRow {
-            tensor: tensor.name().to_owned(),
-            operator: reader.map_or_else(String::new, |&(at, _)| operator_label(&original.graph().node[at])),
-            dims: tensor.dims.clone(),
-            axis: None,
-            readers: node.output.first().map_or(0, |output| index.consumers(output).len()),
-            bytes: tensor.raw_data.as_ref().map_or(0, |raw| raw.len() as u64),
-            code_type: Some(dtype_name(tensor.data_type()).to_lowercase()),
-        });
-    }
+    sites.extend(quantized::sites(original));
     let fault_lines =
         faults(model).into_iter().map(|fault| format!("node {}: {}", fault.node, fault.problem));
     let proto = &original.proto;
@@ -75,7 +62,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
         inputs: original.inputs().map(describe).collect(),
         outputs: original.graph().output.iter().map(describe).collect(),
         operators: operators.into_iter().collect(),
-        parameters: parameters(model),
+        parameters: quantized::count(model),
         sites,
         skips: analysis.skips,
         faults: fault_lines.collect(),

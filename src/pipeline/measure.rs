@@ -65,11 +65,12 @@ fn is_float(tensor: &TensorProto) -> bool {
         .any(|&dtype| tensor.data_type() == dtype as i32)
 }
 
-fn bytes(tensor: &TensorProto) -> u64 {
+/// What a tensor takes in memory.
+pub(super) fn bytes(tensor: &TensorProto) -> u64 {
     let count = element_count(tensor).unwrap_or(0) as u64;
     match Dtype::try_from(tensor.data_type()) {
         Ok(Dtype::Double) => 8 * count,
-        Ok(Dtype::Float) => 4 * count,
+        Ok(Dtype::Float | Dtype::Int32) => 4 * count,
         Ok(Dtype::Float16 | Dtype::Bfloat16) => 2 * count,
         Ok(Dtype::Int4 | Dtype::Uint4) => count.div_ceil(2),
         _ => count,

@@ -10,25 +10,28 @@ pub(super) fn budgeted(budget: &Budgeted) -> Vec<(String, String)> {
     let Some(trial) = budget.trials.iter().rev().find(|trial| trial.taken == budget.taken) else {
         return Vec::new();
     };
-    let kept = match budget.met {
-        true => "kept",
-        false if trial.kept && !budget.doubts.is_empty() => "NOT shown, since the figures mean nothing",
-        false => "NOT kept, this is the best plan found",
+    let limits = limits(&budget.asked, trial).join("; ");
+    let samples = format!("on {}", words::things(budget.held_back, "held-back sample"));
+    let first = match budget.met {
+        true => ("Limit met", format!("{limits}; {samples}")),
+        false if trial.kept && !budget.doubts.is_empty() => {
+            ("Limit", format!("NOT shown, since the figures mean nothing: {limits}; {samples}"))
+        }
+        false => ("Limit NOT met", format!("{limits}; {samples}; this is the best plan found")),
     };
-    let mut pairs = vec![("Budget".into(), format!("{kept}: {}", limits(&budget.asked, trial).join(", ")))];
+    let mut pairs = vec![(first.0.to_owned(), first.1)];
     pairs.extend(budget.doubts.iter().map(|it| ("Doubt".into(), doubt(it))));
-    let judged = format!(
-        "on {} held back; {} of {} to finer forms taken, {} tried",
-        words::things(budget.held_back, "calibration sample"),
-        budget.taken,
+    let search = format!(
+        "{} of {} to more bits taken, {} tried",
+        words::count(budget.taken as u64),
         words::things(budget.steps, "step"),
         words::things(budget.trials.len(), "plan")
     );
-    pairs.push(("Found".into(), judged));
+    pairs.push(("Search".into(), search));
     if !budget.in_the_way.is_empty() {
         let name =
             |(name, share): &(String, f64)| format!("{name} ({} of the noise)", words::percent(*share));
-        pairs.push(("In the way".into(), budget.in_the_way.iter().map(name).collect::<Vec<_>>().join(", ")));
+        pairs.push(("Most noise".into(), budget.in_the_way.iter().map(name).collect::<Vec<_>>().join(", ")));
     }
     pairs
 }
@@ -38,7 +41,7 @@ fn limits(asked: &Budget, trial: &Trial) -> Vec<String> {
     if let Some(most) = asked.max_drop {
         let number = |value: Option<f64>| value.map_or("unknown".into(), |value| format!("{value:.2}"));
         parts.push(format!(
-            "drop of {} points expected, {}{} seen, at most {} at 95 %, of {most}",
+            "`.max_drop` {most}: expected {}, observed {}{}, at most {} at 95 %",
             number(trial.expected_drop),
             number(trial.loss.drop_points),
             trial.loss.drop_error.map(error).unwrap_or_default(),
@@ -47,13 +50,13 @@ fn limits(asked: &Budget, trial: &Trial) -> Vec<String> {
     }
     if let Some(least) = asked.min_sqnr_db {
         let ratio = trial.loss.sqnr_db.map_or("no noise".into(), |ratio| format!("{ratio:.1} dB"));
-        parts.push(format!("{ratio} for at least {least}"));
+        parts.push(format!("`.min_sqnr_db` {least}: observed {ratio}"));
     }
     if let Some(most) = asked.max_bytes {
-        parts.push(format!("{} of {}", words::bytes(trial.bytes), words::bytes(most)));
+        parts.push(format!("`.max_bytes` {}: {}", words::bytes(most), words::bytes(trial.bytes)));
     }
     if let Some(most) = asked.max_bits {
-        parts.push(format!("{:.2} bits a parameter of {most}", trial.effective_bits));
+        parts.push(format!("`.max_bits` {most}: {:.2} bits per parameter", trial.effective_bits));
     }
     if trial.loss.broken > 0 {
         parts.push(format!("{} values no longer finite", words::count(trial.loss.broken)));
@@ -70,10 +73,10 @@ mod tests {
     fn a_budget_that_is_not_kept_says_what_stands_in_the_way() {
         let text: Vec<String> = budgeted(&example::budgeted()).into_iter().map(|(_, text)| text).collect();
         for part in [
-            "NOT kept",
-            "2.25 points expected, 2.50 seen, at most 4.50 at 95 %",
-            "250 kB of 260 kB",
-            "170 calibration samples",
+            "this is the best plan found",
+            "`.max_drop` 1: expected 2.25, observed 2.50, at most 4.50 at 95 %",
+            "`.max_bytes` 260 kB: 250 kB",
+            "on 170 held-back samples",
             "3 of 40 steps",
         ] {
             assert!(text.iter().any(|text| text.contains(part)), "{part} in {text:?}");

@@ -1,5 +1,6 @@
 //! What each treatment of the weights loses: what a finer partition or a second term buys.
 
+use super::table::Column;
 use super::{TextStyle, words};
 use crate::plan::{Decision, Plan, Residuals, WeightDecision};
 
@@ -25,21 +26,19 @@ impl TextStyle {
         let blocks = ranked.iter().any(|(_, residuals)| residuals.block.is_some());
         let dual = ranked.iter().any(|(_, residuals)| residuals.dual.is_some());
         let shown = if self.full() { ranked.len() } else { LAYERS };
-        let mut heads = vec!["Error, most first", "Tensor", "Kernel"];
-        heads.extend(blocks.then_some("Block"));
-        heads.extend(dual.then_some("2 terms"));
+        let mut heads =
+            vec![Column::name("Error, most first"), Column::figure("Tensor"), Column::figure("Kernel")];
+        heads.extend(blocks.then_some(Column::figure("Block")));
+        heads.extend(dual.then_some(Column::figure("2 terms")));
         let error = |error: Option<f64>| error.map_or_else(String::new, |error| format!("{error:.1e}"));
         let row = |(weight, residuals): &(&WeightDecision, Residuals)| {
-            let mut row = vec![
-                words::name(&weight.tensor, self.name_limit()),
-                error(Some(residuals.tensor)),
-                error(residuals.channel),
-            ];
+            let mut row =
+                vec![weight.tensor.clone(), error(Some(residuals.tensor)), error(residuals.channel)];
             row.extend(blocks.then(|| error(residuals.block)));
             row.extend(dual.then(|| error(residuals.dual)));
             row
         };
-        let mut text = self.table(&heads, &[1, 2, 3, 4], ranked.iter().take(shown).map(row).collect());
+        let mut text = self.table(&heads, ranked.iter().take(shown).map(row).collect());
         if ranked.len() > shown {
             text.truncate(text.trim_end().len());
             text += &format!(

@@ -1,15 +1,17 @@
 //! What a person reads first of a conversion: the file, its size, how it was judged, and what speaks against it.
 
-use super::table::wrapped;
+use super::table::hanging;
 use super::verdict::{doubts, error, second};
 use super::{Detail, TextStyle, words};
 use crate::options::{Spelling, Storage};
-use crate::plan::{Decision, Outcome, OutputError, Plan, Score, Validation, Verdict};
+use crate::plan::{Decision, Doubt, Outcome, OutputError, Plan, Score, Validation, Verdict};
 
 /// In front of what went as it was asked for.
 pub(super) const WELL: char = '✓';
 /// In front of what a person should look at.
 pub(super) const LOOK: char = '!';
+/// Points of top-1, less chance, up to which a drop is what one hopes for.
+const WELL_WITHIN: f64 = 1.0;
 /// Columns in front of a line that belongs to the one above.
 const INDENT: usize = 2;
 
@@ -53,7 +55,16 @@ impl TextStyle {
                 self.line(Some(LOOK), &format!("not validated: {reason}")) + &doubts
             }
             Verdict::Validated(validation) => {
-                let figures: String = figures(validation).iter().map(|line| self.line(None, line)).collect();
+                let mut figures: String =
+                    figures(validation).iter().map(|line| self.line(None, line)).collect();
+                let (mark, samples) = samples(validation);
+                figures += &self.line(mark, &samples);
+                if let Some(second) =
+                    validation.second.as_ref().filter(|second| second.judge != validation.judge)
+                {
+                    let told = format!("cross-check: {}", second::opinion(second, false));
+                    figures += &self.line(None, &told);
+                }
                 // Nobody should read figures first that mean nothing.
                 if validation.is_meaningless() { doubts + &figures } else { figures + &doubts }
             }
@@ -65,14 +76,15 @@ impl TextStyle {
         warnings.iter().map(|warning| self.line(Some(LOOK), warning)).collect()
     }
 
-    /// One indented line, wrapped under itself, with a `mark` in front of it.
+    /// One indented line with a `mark` in front of it; where it wraps, the rest is indented by more, so that items do not run
+    /// together.
     pub(super) fn line(&self, mark: Option<char>, text: &str) -> String {
         let indent = INDENT + if mark.is_some() { 2 } else { 0 };
         let room = self.width.map_or(usize::MAX, |width| usize::from(width).saturating_sub(indent).max(20));
         let first = mark.map_or_else(|| " ".repeat(indent), |mark| format!("{}{mark} ", " ".repeat(INDENT)));
         let mut lines = String::new();
-        for (at, line) in wrapped(text, room).into_iter().enumerate() {
-            let lead = if at == 0 { first.clone() } else { " ".repeat(indent) };
+        for (at, line) in hanging(text, room, room.saturating_sub(INDENT)).into_iter().enumerate() {
+            let lead = if at == 0 { first.clone() } else { " ".repeat(indent + INDENT) };
             lines += &format!("{}\n", format!("{lead}{line}").trim_end());
         }
         lines
@@ -84,7 +96,13 @@ pub(super) fn is_well(verdict: &Verdict) -> bool {
     match verdict {
         Verdict::NotValidated { .. } => false,
         Verdict::Validated(validation) => {
-            !validation.is_meaningless() && validation.noisy().is_none() && validation.parting().is_none()
+            // Right answers say more than noise does.
+            let kept = match &validation.scores {
+                Some(score) => score.drop_points - 2.0 * score.standard_error <= WELL_WITHIN,
+                None => validation.noisy().is_none() && validation.parting().is_none(),
+            };
+            let is_whole = validation.outputs.iter().all(|output| output.broken == 0);
+            kept && is_whole && !validation.is_meaningless()
         }
     }
 }
@@ -99,12 +117,31 @@ fn figures(validation: &Validation) -> Vec<String> {
         (None, None) => {}
     }
     lines.extend(noise(&validation.outputs));
-    let made_up = if validation.synthetic { ", made up, which say little of accuracy" } else { "" };
-    lines.push(format!("judged in {} on {samples} of {}{made_up}", validation.judge, validation.source));
-    if let Some(second) = validation.second.as_ref().filter(|second| second.judge != validation.judge) {
-        lines.push(format!("cross-check: {}", second::opinion(second, false)));
-    }
     lines
+}
+
+/// On what a file was judged, with a mark where that says little of other samples.
+fn samples(validation: &Validation) -> (Option<char>, String) {
+    let told = validation.doubts.iter().any(|doubt| matches!(doubt, Doubt::Calibrated(_)));
+    let (mark, samples) = match validation.synthetic {
+        true => {
+            let samples = words::things(validation.samples, "made-up sample");
+            let say = if validation.samples == 1 { "says" } else { "say" };
+            (Some(LOOK), format!("{samples}, which {say} little of accuracy"))
+        }
+        false if validation.calibrated_on && !told => {
+            let samples = words::things(validation.samples, "sample");
+            let of = &validation.source;
+            (
+                Some(LOOK),
+                format!(
+                    "the samples it was calibrated on, {samples} of {of}: on others the figures are worse"
+                ),
+            )
+        }
+        false => (None, format!("{} of {}", words::things(validation.samples, "sample"), validation.source)),
+    };
+    (mark, format!("judged in {} on {samples}", validation.judge))
 }
 
 fn accuracy(score: &Score, same: Option<String>) -> String {
@@ -137,21 +174,33 @@ fn noise(outputs: &[OutputError]) -> Option<String> {
 }
 
 fn coverage(plan: &Plan) -> String {
-    let types = |weights: bool| {
-        let of = plan.decisions.iter().filter_map(|decision| match decision {
-            Decision::Weight(weight) if weights => weight.terms.first().map(|term| term.code_type.name()),
-            Decision::Activation(activation) if !weights => {
-                activation.terms.first().map(|term| term.code_type.name())
+    let (mut weights, mut activations, mut widened) = (Vec::new(), Vec::new(), 0);
+    for decision in &plan.decisions {
+        match decision {
+            Decision::Weight(weight) => {
+                let Some(term) = weight.terms.first() else { continue };
+                let stored = match weight.spelling {
+                    Spelling::MatMulNBits => term.code_type,
+                    _ => plan.storage.of_weights(term.code_type),
+                };
+                widened += usize::from(stored != term.code_type);
+                weights.push(stored.name());
             }
-            _ => None,
-        });
-        let of: Vec<&str> = of.collect();
-        (of.len(), words::distinct(of.into_iter()))
+            Decision::Activation(activation) => {
+                activations.extend(activation.terms.first().map(|term| term.code_type.name()));
+            }
+        }
+    }
+    let (count, kinds) = (weights.len(), words::distinct(weights.into_iter()));
+    let mut text = words::things(count, "weight tensor");
+    text += &match widened {
+        0 => format!(" in {kinds}"),
+        all if all == count => format!(" with 4-bit values, stored as {kinds}"),
+        some => format!(" in {kinds} ({} with 4-bit values)", words::count(some as u64)),
     };
-    let ((weights, kinds), (activations, forms)) = (types(true), types(false));
-    let mut text = format!("{} in {kinds}", words::things(weights, "weight tensor"));
-    if activations > 0 {
-        text += &format!(", {} in {forms}", words::things(activations, "activation"));
+    if !activations.is_empty() {
+        let count = words::things(activations.len(), "activation");
+        text += &format!(", {count} in {}", words::distinct(activations.into_iter()));
     }
     let left = plan.skips.len();
     if left > 0 {
@@ -174,4 +223,33 @@ fn speed(plan: &Plan) -> Option<String> {
          OpenVINO once. `.target` ort-cpu-int8 computes in integers"
             .into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+
+    #[test]
+    fn storage_in_eight_bits_is_told() {
+        let mut plan = example::outcome().plan;
+        assert!(
+            coverage(&plan).starts_with("1 weight tensor in int4, 1 activation in uint8; 3 tensors kept")
+        );
+        plan.storage = Storage::Int8;
+        let text = coverage(&plan);
+        assert!(
+            text.starts_with("1 weight tensor with 4-bit values, stored as int8, 1 activation"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn made_up_samples_are_told_once() {
+        let Verdict::Validated(mut validation) = example::outcome().verdict else { panic!("validated") };
+        (validation.synthetic, validation.samples, validation.source) = (true, 4, "synthetic samples".into());
+        let lines = figures(&validation);
+        let judged = "judged in tract on 4 made-up samples, which say little of accuracy";
+        assert!(lines.iter().any(|line| line == judged), "{lines:?}");
+    }
 }

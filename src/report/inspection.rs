@@ -5,6 +5,9 @@ mod samples;
 pub(super) use samples::fields;
 pub use samples::shown;
 
+use std::collections::BTreeMap;
+
+use super::table::Column;
 use super::{TextStyle, words};
 use crate::plan::{Inspection, SiteRow};
 
@@ -26,13 +29,22 @@ pub fn inspection(inspection: &Inspection, style: TextStyle) -> String {
     let operators: Vec<String> =
         inspection.operators.iter().map(|(operator, count)| format!("{operator} {count}")).collect();
     pairs.push(("Operators".into(), operators.join(", ")));
-    pairs.push(("Can be quantized".into(), words::things(inspection.sites.len(), "weight tensor")));
+    let open = inspection.sites.iter().filter(|site| site.code_type.is_none()).count();
+    pairs.push(("Can be quantized".into(), words::things(open, "weight tensor")));
+    pairs.extend(quantized(&inspection.sites).map(|text| ("Already quantized".into(), text)));
     let mut text = format!("{}\n", style.pairs(&pairs));
 
-    let rows = inspection.sites.iter().map(|site| row(site, style)).collect();
+    let rows = inspection.sites.iter().filter(|site| !is_bias(site)).map(row).collect();
     text += &style.table(
-        &["Weights", "Operator", "Shape", "Channel axis", "Readers", "Size", "Stored as"],
-        &[3, 4, 5],
+        &[
+            Column::name("Weights"),
+            Column::text("Operator").spare(1),
+            Column::whole("Shape"),
+            Column::figure("Channel axis").spare(2),
+            Column::figure("Readers").spare(3),
+            Column::figure("Size"),
+            Column::text("Stored as"),
+        ],
         rows,
     );
     text += &style.kept(&inspection.skips);
@@ -45,12 +57,37 @@ pub fn inspection(inspection: &Inspection, style: TextStyle) -> String {
     text
 }
 
-fn row(site: &SiteRow, style: TextStyle) -> Vec<String> {
+/// Whether `site` is an INT32 bias, which belongs to quantized weights.
+fn is_bias(site: &SiteRow) -> bool {
+    site.code_type.as_deref() == Some("int32")
+}
+
+/// How many tensors are quantized, by type.
+fn quantized(sites: &[SiteRow]) -> Option<String> {
+    let mut types: BTreeMap<(bool, &str), usize> = BTreeMap::new();
+    for site in sites {
+        if let Some(code_type) = &site.code_type {
+            *types.entry((is_bias(site), code_type)).or_default() += 1;
+        }
+    }
+    let told = |((bias, code_type), count): (&(bool, &str), &usize)| {
+        let what = match (bias, count) {
+            (false, _) => words::things(*count, "weight tensor"),
+            (true, 1) => "1 bias".into(),
+            (true, _) => format!("{} biases", words::count(*count as u64)),
+        };
+        format!("{what} in {code_type}")
+    };
+    let told: Vec<String> = types.iter().map(told).collect();
+    (!told.is_empty()).then(|| told.join(", "))
+}
+
+fn row(site: &SiteRow) -> Vec<String> {
     vec![
-        words::name(&site.tensor, style.name_limit()),
+        site.tensor.clone(),
         site.operator.clone(),
         words::shape(&site.dims),
-        site.axis.map_or_else(|| "none".into(), |axis| axis.to_string()),
+        site.axis.map_or_else(|| "-".into(), |axis| axis.to_string()),
         words::count(site.readers as u64),
         words::bytes(site.bytes),
         site.code_type.clone().unwrap_or_else(|| "float".into()),
@@ -61,6 +98,21 @@ fn row(site: &SiteRow, style: TextStyle) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::report::example;
+
+    #[test]
+    fn what_is_quantized_already_is_not_offered() {
+        let mut found = example::inspection();
+        let site = found.sites[0].clone();
+        for (tensor, code_type) in [("a", "int4"), ("b", "int4"), ("bias_codes", "int32")] {
+            let code_type = Some(code_type.to_owned());
+            found.sites.push(SiteRow { tensor: tensor.into(), code_type, ..site.clone() });
+        }
+        let text = inspection(&found, TextStyle::default());
+        for part in ["Can be quantized   1 weight tensor\n", "2 weight tensors in int4, 1 bias in int32"] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+        assert!(!text.contains("bias_codes"), "{text}");
+    }
 
     #[test]
     fn an_inspection_contains_what_matters() {

@@ -1,5 +1,6 @@
 //! The report of `sensitivity`, for people.
 
+use super::table::Column;
 use super::verdict::doubt;
 use super::{Detail, TextStyle, words};
 use crate::plan::{Change, Gain, LayerSensitivity, Loss, Sensitivity};
@@ -8,11 +9,18 @@ use crate::plan::{Change, Gain, LayerSensitivity, Loss, Sensitivity};
 pub fn sensitivity(sensitivity: &Sensitivity, style: TextStyle) -> String {
     let mut text = String::new();
     if style.detail != Detail::Brief {
-        let header =
-            ["Layer", "Operator", "Float", "Low-bit", "SQNR gain, dB", "Top-1 gain, points", "Known by"];
+        let header = [
+            Column::name("Layer"),
+            Column::text("Operator").spare(3),
+            Column::figure("Float").spare(2),
+            Column::figure("Low-bit").spare(1),
+            Column::figure("SQNR gain, dB"),
+            Column::figure("Top-1 gain, points"),
+            Column::text("Known by"),
+        ];
         let shown = |layer: &&LayerSensitivity| style.full() || is_known(layer);
-        let rows = sensitivity.layers.iter().filter(shown).map(|layer| row(layer, style)).collect();
-        text += &style.table(&header, &[2, 3, 4, 5], rows);
+        let rows = sensitivity.layers.iter().filter(shown).map(row).collect();
+        text += &style.table(&header, rows);
         text += &style.pairs(&summary(sensitivity));
         text.push('\n');
     }
@@ -24,10 +32,10 @@ pub fn sensitivity(sensitivity: &Sensitivity, style: TextStyle) -> String {
     let better: Vec<&LayerSensitivity> =
         sensitivity.layers.iter().filter(|layer| !layer.command.is_empty()).collect();
     if better.is_empty() {
-        text += nothing(sensitivity);
+        text += &style.paragraph(nothing(sensitivity));
     }
     for layer in better {
-        text += &advice(layer, &sensitivity.whole);
+        text += &advice(layer, &sensitivity.whole, style);
     }
     text
 }
@@ -36,7 +44,7 @@ fn is_known(layer: &LayerSensitivity) -> bool {
     layer.known().is_some() || layer.refused.is_some()
 }
 
-fn row(layer: &LayerSensitivity, style: TextStyle) -> Vec<String> {
+fn row(layer: &LayerSensitivity) -> Vec<String> {
     let known = layer.known();
     let gain = known.map(|(gain, _)| gain);
     let by = match (known, &layer.refused) {
@@ -47,7 +55,7 @@ fn row(layer: &LayerSensitivity, style: TextStyle) -> Vec<String> {
         (None, None) => "not tried".into(),
     };
     vec![
-        words::name(&layer.tensor, style.name_limit()),
+        layer.tensor.clone(),
         layer.operator.clone(),
         words::bytes(layer.bytes_float),
         words::bytes(layer.bytes_low),
@@ -94,7 +102,7 @@ fn decibels(loss: &Loss) -> String {
 }
 
 /// What a conversion without `layer` gives, and its command on a line of its own, which nothing may break.
-fn advice(layer: &LayerSensitivity, whole: &Loss) -> String {
+fn advice(layer: &LayerSensitivity, whole: &Loss, style: TextStyle) -> String {
     let Some(confirmed) = &layer.confirmed else { return String::new() };
     let Gain { top1_points, agreement_points, .. } = confirmed.gain;
     let mut text = format!(
@@ -109,15 +117,16 @@ fn advice(layer: &LayerSensitivity, whole: &Loss) -> String {
         }
     }
     let more = words::bytes(layer.bytes_float.saturating_sub(layer.bytes_low));
-    format!("{text}; {more} more\n  {}\n", words::command(&layer.command))
+    let text = style.paragraph(&format!("{text}; {more} more"));
+    format!("{text}  {}\n", words::command(&layer.command))
 }
 
 fn nothing(sensitivity: &Sensitivity) -> &'static str {
     match sensitivity.layers.iter().any(is_known) {
-        false => "Nothing in this model was quantized\n",
+        false => "Nothing in this model was quantized",
         true => {
             "No single layer left float was seen to make the outputs better. Limits such as `.min_sqnr_db` of `fourbit::Quantize` give several layers \
-             more bits\n"
+             more bits"
         }
     }
 }
@@ -137,7 +146,7 @@ fn summary(sensitivity: &Sensitivity) -> Vec<(String, String)> {
     let judges = &sensitivity.judges;
     let held_back = match judges.held_back {
         true => {
-            "held back from calibration, so that the command, which uses all, gives somewhat other figures"
+            "held back from calibration; the command calibrates on all samples, so its figures differ a little"
         }
         false => "none of them used for calibration",
     };

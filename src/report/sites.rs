@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::table::Column;
 use super::{Detail, TextStyle, words};
 use crate::options::Spelling;
 use crate::plan::{
     ActivationDecision, Decision, Keep, Partition, Plan, Read, Skip, WeightDecision, WeightTerm,
 };
+
+/// onnxruntime's operator that holds quantized weights.
+const NBITS: &str = "MatMulNBits";
 
 /// The operators among the readers.
 pub fn operators(reads: &[Read]) -> String {
@@ -51,6 +55,7 @@ fn heading(skip: &Skip) -> String {
     match &skip.reason {
         Keep::Small { least, .. } => format!("fewer than {least} elements"),
         Keep::NoRule => format!("no rule for the weights of {}", skip.operator),
+        Keep::Quantized if skip.operator.ends_with(NBITS) => format!("{} ({NBITS})", skip.reason),
         reason => reason.to_string(),
     }
 }
@@ -65,13 +70,30 @@ impl TextStyle {
                 Decision::Activation(activation) => activations.push(self.activation(activation)),
             }
         }
-        let mut heads = vec!["Weights", "Operator", "Shape", "Treatment", "Bits", "Scales", "SQNR dB"];
-        heads.extend(self.full().then_some("Reason"));
-        let mut text = self.table(&heads, &[4, 6], weights);
-        let mut heads =
-            vec!["Activations", "Read by", "Treatment", "Bits", "Range", "Scale", "Zero", "SQNR dB"];
-        heads.extend(self.full().then_some("Reason"));
-        text += &self.table(&heads, &[3, 5, 6, 7], activations);
+        let reason = self.full().then_some(Column::text("Reason"));
+        let mut heads = vec![
+            Column::name("Weights"),
+            Column::text("Operator").spare(1),
+            Column::whole("Shape"),
+            Column::text("Treatment"),
+            Column::figure("Bits").spare(2),
+            Column::text("Scales"),
+            Column::figure("SQNR dB"),
+        ];
+        heads.extend(reason);
+        let mut text = self.table(&heads, weights);
+        let mut heads = vec![
+            Column::name("Activations"),
+            Column::text("Read by").spare(2),
+            Column::text("Treatment"),
+            Column::figure("Bits").spare(3),
+            Column::whole("Range"),
+            Column::figure("Scale").spare(1),
+            Column::figure("Zero").spare(1),
+            Column::figure("SQNR dB"),
+        ];
+        heads.extend(reason);
+        text += &self.table(&heads, activations);
         text
     }
 
@@ -91,7 +113,7 @@ impl TextStyle {
             stored += " MatMulNBits";
         }
         let mut row = vec![
-            words::name(&weight.tensor, self.name_limit()),
+            weight.tensor.clone(),
             operators(&weight.reads),
             words::shape(&weight.dims),
             format!("{stored}{bias}"),
@@ -99,14 +121,14 @@ impl TextStyle {
             scales,
             words::decibel(weight.sqnr_db),
         ];
-        row.extend(self.full().then(|| words::name(&weight.reason.to_string(), usize::MAX)));
+        row.extend(self.full().then(|| weight.reason.to_string()));
         row
     }
 
     fn activation(&self, activation: &ActivationDecision) -> Vec<String> {
         let (low, high) = activation.range;
         let mut row = vec![
-            words::name(&activation.tensor, self.name_limit()),
+            activation.tensor.clone(),
             operators(&activation.reads),
             joined(activation.terms.iter().map(|term| term.code_type.to_string())),
             joined(activation.terms.iter().map(|term| term.code_type.bits().to_string())),
@@ -115,7 +137,7 @@ impl TextStyle {
             joined(activation.terms.iter().map(|term| term.zero_point.to_string())),
             words::decibel(activation.sqnr_db),
         ];
-        row.extend(self.full().then(|| words::name(&activation.reason.to_string(), usize::MAX)));
+        row.extend(self.full().then(|| activation.reason.to_string()));
         row
     }
 
@@ -124,15 +146,22 @@ impl TextStyle {
         if self.full() {
             let row = |skip: &Skip| {
                 vec![
-                    words::name(&skip.name, self.name_limit()),
+                    skip.name.clone(),
                     skip.operator.clone(),
                     words::shape(&skip.dims),
                     words::bytes(skip.bytes),
-                    words::name(&skip.reason.to_string(), usize::MAX),
+                    skip.reason.to_string(),
                 ]
             };
             let rows = skips.iter().map(row).collect();
-            return self.table(&["Left as it is", "Operator", "Shape", "Size", "Reason"], &[3], rows);
+            let columns = [
+                Column::name("Kept in float"),
+                Column::text("Operator"),
+                Column::whole("Shape"),
+                Column::figure("Size"),
+                Column::text("Reason"),
+            ];
+            return self.table(&columns, rows);
         }
         let mut groups: BTreeMap<String, Group> = BTreeMap::new();
         let mut all = Group::default();
@@ -147,10 +176,17 @@ impl TextStyle {
         }
         let row = |(reason, group): (String, Group)| {
             let count = words::count(group.count as u64);
-            vec![words::name(&reason, usize::MAX), count, words::bytes(group.bytes)]
+            vec![reason, count, words::bytes(group.bytes)]
         };
         let rows = groups.into_iter().map(row).collect();
-        let mut text = self.table(&["Left as it is, because", "Count", "Size"], &[1, 2], rows);
+        let mut text = self.table(
+            &[
+                Column::text("Kept in float, with the reason"),
+                Column::figure("Count"),
+                Column::figure("Size"),
+            ],
+            rows,
+        );
         if all.saves > 0 {
             // Under the table: another way to write the setting must not move its columns.
             text += &format!("`.min_elements` 1 would save {}\n\n", words::bytes(all.saves));

@@ -2,11 +2,20 @@
 
 use serde_json::json;
 
+use super::table::Column;
 use super::{Detail, TextStyle, json as data, words};
 use crate::plan::{Event, Row, Summary, Written};
 
 /// Columns of the table of a summary.
-const COLUMNS: [&str; 7] = ["Model", "Result", "Before", "After", "Bits", "Accuracy", "Remark"];
+const COLUMNS: [Column; 7] = [
+    Column::name("Model"),
+    Column::whole("Result"),
+    Column::figure("Before").spare(2),
+    Column::figure("After"),
+    Column::figure("Bits").spare(1),
+    Column::text("Accuracy"),
+    Column::text("Remark"),
+];
 
 /// The report of a batch, for people.
 pub fn summary(summary: &Summary, style: TextStyle) -> String {
@@ -14,7 +23,7 @@ pub fn summary(summary: &Summary, style: TextStyle) -> String {
     let mut text = String::new();
     if style.detail != Detail::Brief {
         let rows = summary.worst_first().into_iter().map(|row| line(row, &style)).collect();
-        text += &style.table(&COLUMNS, &[2, 3, 4], rows);
+        text += &style.table(&COLUMNS, rows);
     }
     let counted = [(summary.before, "before"), (totals.poor, "poor"), (totals.remarked, "with a remark")];
     let counted = counted.into_iter().filter(|&(count, _)| count > 0);
@@ -42,7 +51,7 @@ fn line(row: &Row, style: &TextStyle) -> Vec<String> {
     let written = row.written.as_ref();
     let remark = row.reason.as_deref().unwrap_or_default();
     vec![
-        words::name(&row.model, style.name_limit()),
+        row.model.clone(),
         row.status.name().to_owned(),
         row.bytes_before.map_or_else(String::new, words::bytes),
         written.map_or_else(String::new, |written| words::bytes(written.bytes_after)),

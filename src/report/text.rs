@@ -1,6 +1,7 @@
 //! The reports of `quantize`, `plan` and `apply`, for people.
 
 use super::budget::budgeted;
+use super::table::Column;
 use super::{Detail, TextStyle, words};
 use crate::plan::{Applied, Decision, Outcome, Plan, Planned, Saturation, Sizes};
 
@@ -9,7 +10,7 @@ pub fn outcome(outcome: &Outcome, style: TextStyle) -> String {
     let mut text = style.headline(outcome);
     if style.detail == Detail::Normal {
         for (label, value) in outcome.budget.iter().flat_map(budgeted) {
-            text += &style.line(None, &format!("{}: {value}", label.to_lowercase()));
+            text += &style.line(None, &format!("{}: {value}", words::lower_first(&label)));
         }
     }
     text += &style.warnings(&outcome.warnings);
@@ -22,7 +23,10 @@ pub fn outcome(outcome: &Outcome, style: TextStyle) -> String {
         };
         let rows = outcome.prepared.iter().map(row).collect();
         text.push('\n');
-        text += &style.table(&["Prepared by", "Count", "What it did"], &[1], rows);
+        text += &style.table(
+            &[Column::name("Prepared by"), Column::figure("Count"), Column::text("What it did")],
+            rows,
+        );
         text += &style.decisions(&outcome.plan);
         text += &style.errors(&outcome.plan);
         text += &style.kept(&outcome.plan.skips);
@@ -59,7 +63,7 @@ pub fn planned(planned: &Planned, style: TextStyle) -> String {
     if style.detail == Detail::Normal {
         text += &style.line(None, &totals);
         for (label, value) in planned.budget.iter().flat_map(budgeted) {
-            text += &style.line(None, &format!("{}: {value}", label.to_lowercase()));
+            text += &style.line(None, &format!("{}: {value}", words::lower_first(&label)));
         }
     }
     text += &style.warnings(&planned.warnings);
@@ -197,7 +201,7 @@ mod tests {
         outcome = example::outcome();
         outcome.budget = Some(example::budgeted());
         let text = super::outcome(&outcome, TextStyle::default());
-        assert!(text.starts_with("! out/") && text.contains("budget: NOT kept"), "{text}");
+        assert!(text.starts_with("! out/") && text.contains("  limit NOT met: `.max_drop` 1"), "{text}");
     }
 
     #[test]

@@ -99,6 +99,12 @@ pub fn name(name: &str, limit: usize) -> String {
     symbols[..head].iter().chain(&['…']).chain(&symbols[end..]).collect()
 }
 
+/// A label as the beginning of a line of its own.
+pub fn lower_first(label: &str) -> String {
+    let mut symbols = label.chars();
+    symbols.next().map_or_else(String::new, |first| first.to_lowercase().chain(symbols).collect())
+}
+
 /// Different words, each once, in order of appearance.
 pub fn distinct<'a>(words: impl Iterator<Item = &'a str>) -> String {
     let mut seen: Vec<&str> = Vec::new();

@@ -177,7 +177,7 @@ fn both_judges_agree_and_so_does_onnxruntime_in_python() {
         &["validate", &case.text("m.onnx"), &case.text("w4.onnx"), "--runtime", "onnxruntime"],
     );
     let line = String::from_utf8_lossy(&line.stdout).into_owned();
-    assert!(line.contains("Cross-check") && line.contains("onnxruntime 1."), "{line}");
+    assert!(line.contains("cross-check") && line.contains("onnxruntime 1."), "{line}");
 }
 
 #[test]

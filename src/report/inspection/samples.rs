@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::plan::{ShownInput, ShownSamples};
+use crate::report::table::Column;
 use crate::report::{Detail, TextStyle, words};
 
 /// Samples whose values are shown where no more is asked for.
@@ -37,9 +38,18 @@ pub fn shown(shown: &ShownSamples, style: TextStyle) -> String {
         pairs.extend(shown.classes.iter().enumerate().map(class));
     }
     let mut text = format!("{}\n", style.pairs(&pairs));
-    let rows = shown.inputs.iter().map(|input| row(input, style)).collect();
-    let header = ["Input", "Type", "Declared", "Fed", "Min", "Max", "Mean", "Std"];
-    text += &style.table(&header, &[4, 5, 6, 7], rows);
+    let rows = shown.inputs.iter().map(row).collect();
+    let header = [
+        Column::name("Input"),
+        Column::whole("Type"),
+        Column::text("Declared").spare(1),
+        Column::text("Fed"),
+        Column::figure("Min"),
+        Column::figure("Max"),
+        Column::figure("Mean"),
+        Column::figure("Std"),
+    ];
+    text += &style.table(&header, rows);
     if style.detail != Detail::Brief {
         let most = if style.detail == Detail::Full { usize::MAX } else { FIRST };
         let mut rows = Vec::new();
@@ -49,14 +59,22 @@ pub fn shown(shown: &ShownSamples, style: TextStyle) -> String {
                 let labels: Vec<String> =
                     sample.labels.iter().map(|&label| named(label, &shown.classes)).collect();
                 rows.push(vec![
-                    own(words::name(&sample.name, style.name_limit())),
+                    own(sample.name.clone()),
                     own(labels.join(" ")),
-                    words::name(&input.name, style.name_limit()),
+                    input.name.clone(),
                     values.iter().map(|&value| words::short(value)).collect::<Vec<_>>().join("  "),
                 ]);
             }
         }
-        text += &style.table(&["Sample", "Label", "Input", "First values"], &[], rows);
+        text += &style.table(
+            &[
+                Column::name("Sample"),
+                Column::text("Label"),
+                Column::name("Input"),
+                Column::text("First values"),
+            ],
+            rows,
+        );
     }
     text += &style.warnings(&shown.warnings);
     if let Some(path) = &shown.png {
@@ -75,11 +93,11 @@ fn named(label: i64, classes: &[String]) -> String {
     }
 }
 
-fn row(input: &ShownInput, style: TextStyle) -> Vec<String> {
+fn row(input: &ShownInput) -> Vec<String> {
     let number = |value: Option<f64>| value.map_or_else(|| "none".to_owned(), words::short);
     let other = if input.varies { " and others" } else { "" };
     vec![
-        words::name(&input.name, style.name_limit()),
+        input.name.clone(),
         input.dtype.clone(),
         input.declared.clone(),
         format!("{}{other}", words::shape(&input.dims)),

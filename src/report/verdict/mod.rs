@@ -59,10 +59,11 @@ impl TextStyle {
         if let Some(second) = validation.second.as_ref().filter(|second| second.judge != validation.judge) {
             pairs.push(("Cross-check".into(), second::opinion(second, self.full())));
         }
-        let mut samples = format!("{} from {}", words::count(validation.samples as u64), validation.source);
-        if validation.synthetic {
-            samples += "; random numbers, which say little about accuracy";
-        }
+        let count = words::count(validation.samples as u64);
+        let mut samples = match validation.synthetic {
+            true => format!("{count}, random numbers, which say little about accuracy"),
+            false => format!("{count} from {}", validation.source),
+        };
         if let Some(overlap) = validation.overlap.filter(|overlap| overlap.samples > 0) {
             let about = if overlap.exact { "" } else { "about " };
             samples += &format!(

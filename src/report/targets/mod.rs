@@ -1,10 +1,14 @@
 //! What each target takes.
 
+mod checked;
+
+pub use checked::{checked, data as checked_data};
+
 use serde_json::{Value, json};
 
-use super::{TextStyle, words};
+use super::TextStyle;
+use super::table::Column;
 use crate::options::{Contrib, Form, HELD, Standing, TARGETS, Target, target_names};
-use crate::plan::Checked;
 
 /// Operators in a cell before they are only counted.
 const SHOWN: usize = 4;
@@ -28,8 +32,16 @@ pub fn targets(style: TextStyle) -> String {
             ]);
         }
     }
-    let header = ["Target", "Operators", "Weights", "Scales by", "Zero points", "Activations", "Zero points"];
-    let takes = style.table(&header, &[], forms);
+    let header = [
+        Column::name("Target"),
+        Column::text("Operators"),
+        Column::text("Weights"),
+        Column::text("Scales by"),
+        Column::text("Zero points"),
+        Column::text("Activations"),
+        Column::text("Zero points"),
+    ];
+    let takes = style.table(&header, forms);
     let usual = TARGETS.iter().map(|target| {
         vec![
             target.name.to_owned(),
@@ -46,26 +58,27 @@ pub fn targets(style: TextStyle) -> String {
         ]
     });
     let header = [
-        "Target",
-        "Known by",
-        "Storage",
-        "Scales by",
-        "Activations",
-        "8-bit codes",
-        "Placement",
-        "Bias",
-        "Dual",
-        "Opsets",
-        "MatMulNBits",
+        Column::name("Target"),
+        Column::whole("Known by"),
+        Column::text("Storage"),
+        Column::text("Scales by"),
+        Column::text("Activations"),
+        Column::text("8-bit codes"),
+        Column::text("Placement"),
+        Column::text("Bias"),
+        Column::text("Dual"),
+        Column::whole("Opsets"),
+        Column::text("MatMulNBits"),
     ];
-    let usual = style.table(&header, &[], usual.collect());
+    let usual = style.table(&header, usual.collect());
     let runtimes: Vec<(String, String)> =
         TARGETS.iter().map(|target| (target.name.to_owned(), target.runtime.to_owned())).collect();
-    format!(
-        "What each takes of a layer:\n\n{takes}What is written where nothing else is asked for (first with float activations, then with \
-         quantized ones, where these differ):\n\n{usual}{}",
-        style.pairs(&runtimes)
-    )
+    let takes_head = style.paragraph("What each target accepts:");
+    let usual_head = style.paragraph(
+        "What fourbit writes by default; where a cell names two, the first is for float activations, the second for \
+         quantized ones:",
+    );
+    format!("{takes_head}\n{takes}{usual_head}\n{usual}{}", style.pairs(&runtimes))
 }
 
 /// The same for programs, `fourbit.targets`.
@@ -120,66 +133,6 @@ pub fn data() -> String {
     super::json::written("fourbit.targets", vec![("targets", json!(all))])
 }
 
-/// What a target will not take of a model.
-pub fn checked(checked: &Checked, style: TextStyle) -> String {
-    let limit = style.name_limit();
-    let rows = checked.findings.iter().map(|finding| {
-        let node = if finding.node.is_empty() { "the model" } else { &finding.node };
-        vec![
-            words::name(node, limit),
-            finding.operator.clone(),
-            words::name(&finding.tensor, limit),
-            match (finding.refused, finding.saturates) {
-                (true, _) => "refused",
-                (false, true) => "may saturate",
-                (false, false) => "in float",
-            }
-            .to_owned(),
-            finding.problem.clone(),
-        ]
-    });
-    let table = style.table(&["Node", "Operator", "Tensor", "", "Why"], &[], rows.collect());
-    let refused = checked.findings.iter().filter(|finding| finding.refused).count();
-    let saturating = checked.findings.iter().filter(|finding| finding.saturates).count();
-    let slow = checked.findings.len() - refused - saturating;
-    let mut text = match (checked.quantized, refused) {
-        (0, 0) => format!(
-            "Nothing in it is quantized, and {} refuses nothing of what was looked at.",
-            checked.target
-        ),
-        (1, 0) => format!("{} takes its one quantized tensor.", checked.target),
-        (count, 0) => format!("{} takes all {count} quantized tensors.", checked.target),
-        (0, refused) => format!("{} refuses {}.", checked.target, words::things(refused, "thing")),
-        (count, refused) => format!(
-            "{} refuses {} in {}.",
-            checked.target,
-            words::things(refused, "thing"),
-            words::things(count, "quantized tensor")
-        ),
-    };
-    if slow > 0 {
-        let verb = if slow == 1 { "runs" } else { "run" };
-        text += &format!(" {} {verb}, but in float.", words::things(slow, "layer"));
-    }
-    if saturating > 0 {
-        text += &format!(" {} may saturate on x86 without VNNI.", words::things(saturating, "layer"));
-    }
-    format!("{table}{text}\n")
-}
-
-/// The same for programs, `fourbit.checked`.
-pub fn checked_data(checked: &Checked) -> String {
-    super::json::written(
-        "fourbit.checked",
-        vec![
-            ("input", json!(checked.input.display().to_string())),
-            ("target", json!(checked.target)),
-            ("quantized", json!(checked.quantized)),
-            ("findings", json!(checked.findings)),
-        ],
-    )
-}
-
 fn standing(target: &Target) -> &'static str {
     match target.standing {
         Standing::Tested => "tests",
@@ -223,35 +176,7 @@ fn either(one: &str, other: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Finding;
     use crate::report::Detail;
-
-    #[test]
-    fn one_thing_is_not_many() {
-        let finding = |refused, saturates| Finding {
-            node: "n".into(),
-            operator: "MatMul".into(),
-            tensor: "w".into(),
-            problem: "why".into(),
-            refused,
-            saturates,
-        };
-        let told = |quantized, findings| {
-            let found = Checked { input: "m.onnx".into(), target: "tract".into(), quantized, findings };
-            checked(&found, TextStyle::default()).lines().last().unwrap_or_default().to_owned()
-        };
-        let one = vec![finding(true, false), finding(false, false), finding(false, true)];
-        let two = one.iter().flat_map(|finding| [finding.clone(), finding.clone()]).collect();
-        assert_eq!(
-            told(1, one),
-            "tract refuses 1 thing in 1 quantized tensor. 1 layer runs, but in float. 1 layer may saturate on x86 without VNNI."
-        );
-        assert_eq!(
-            told(2, two),
-            "tract refuses 2 things in 2 quantized tensors. 2 layers run, but in float. 2 layers may saturate on x86 without VNNI."
-        );
-        assert_eq!(told(1, Vec::new()), "tract takes its one quantized tensor.");
-    }
 
     #[test]
     fn every_target_is_listed() {
