@@ -248,8 +248,10 @@ mod tests {
     fn made_up_samples_are_told_once() {
         let Verdict::Validated(mut validation) = example::outcome().verdict else { panic!("validated") };
         (validation.synthetic, validation.samples, validation.source) = (true, 4, "synthetic samples".into());
-        let lines = figures(&validation);
         let judged = "judged in tract on 4 made-up samples, which say little of accuracy";
-        assert!(lines.iter().any(|line| line == judged), "{lines:?}");
+        assert_eq!(samples(&validation), (Some(LOOK), judged.into()));
+        (validation.synthetic, validation.calibrated_on, validation.source) = (false, true, "c.npz".into());
+        let judged = "judged in tract on the samples it was calibrated on, 4 samples of c.npz: on others the figures are worse";
+        assert_eq!(samples(&validation), (Some(LOOK), judged.into()));
     }
 }

@@ -48,8 +48,9 @@ impl Extent {
 /// The widths of columns in a table of at most `room` columns, if that can be.
 pub(super) fn fit(extents: &[Extent], room: usize) -> Option<Vec<usize>> {
     let mut widths: Vec<usize> = extents.iter().map(|extent| extent.least).collect();
-    let taken = widths.iter().map(|width| width + PADDING).sum();
-    let mut left = room.checked_sub(taken)?;
+    let taken: usize = widths.iter().map(|width| width + PADDING).sum();
+    // One column stands between two.
+    let mut left = room.checked_sub(taken + widths.len().saturating_sub(1))?;
     // Cells first: heads may stand on several lines.
     for wanted in [|extent: &Extent| extent.most, |extent: &Extent| extent.most.max(extent.head)] {
         let mut grown = true;
