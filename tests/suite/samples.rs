@@ -119,7 +119,7 @@ fn a_float_model_that_guesses_is_told_above_the_verdict() {
     assert_eq!(said.code, Some(0), "{}", said.error);
     let warning = said.out.find("the float model itself is right on 0.00 % of 200").expect(&said.out);
     let verdict = said.out.find("top-1").expect("a verdict");
-    assert!(warning < verdict && said.out.contains("divide_by"), "{}", said.out);
+    assert!(warning < verdict && said.out.contains("scaled and laid out as in training"), "{}", said.out);
     // No limit on the drop counts as kept.
     let limited = run(wrong_folder.path(), &[&QUANTIZE[..], &["--overwrite", "--max-drop", "1"]].concat());
     assert_eq!(limited.code, Some(3), "{}", limited.out);
