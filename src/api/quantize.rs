@@ -12,6 +12,9 @@ use crate::plan::{Outcome, Plan, Planned};
 use crate::progress::{Progress, Silent};
 use crate::samples::SampleSet;
 
+/// What an outcome calls an output that no file holds.
+const IN_MEMORY: &str = "model in memory";
+
 /// A conversion: what is asked for, and then [`Quantize::run`].
 ///
 /// Without anything else asked for it is one to `w4a8`, 4-bit weights and 8-bit activations, which needs calibration samples; `w4` needs
@@ -255,7 +258,8 @@ impl Quantize {
         located.told(pipeline::quantize(&job, progress))
     }
 
-    /// Converts the model and gives the bytes of the file; [`Quantize::output`] and [`Quantize::external_data`] do not count.
+    /// Converts the model and gives the bytes of the file; [`Quantize::output`] and [`Quantize::external_data`] do not count. The
+    /// outcome calls the output `model in memory`.
     ///
     /// # Errors
     /// As [`Quantize::run`].
@@ -267,8 +271,10 @@ impl Quantize {
             external_data: false,
             ..self.job(&located)?
         };
-        let outcome = located.told(pipeline::quantize(&job, progress))?;
+        let mut outcome = located.told(pipeline::quantize(&job, progress))?;
         let bytes = std::fs::read(result.path()).map_err(Error::read(result.path()))?;
+        // The file that it was is gone.
+        outcome.output = IN_MEMORY.into();
         Ok((outcome, bytes))
     }
 

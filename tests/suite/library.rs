@@ -90,6 +90,7 @@ fn samples_of_all_kinds_give_the_same_file() {
     let files = sets.map(|set| {
         let conversion = Quantize::new(WAVES).calibration(set.clone()).validation(set).max_samples(24);
         let (outcome, bytes) = conversion.run_to_bytes(&Silent).unwrap();
+        assert_eq!(outcome.output, Path::new("model in memory"));
         assert_eq!(figures(&outcome.verdict).0, 24);
         bytes
     });
