@@ -235,7 +235,7 @@ pub const MIN_ELEMENTS: usize = 16;
 /// Bytes of float weights from which a model is not run unless somebody asks for it: on samples that were found, and on made-up
 /// ones, which tell little.
 pub const LARGE: u64 = 1 << 30;
-/// The same without samples.
+/// Bytes of float weights from which a model without samples is not run unless somebody asks for it.
 pub const LARGE_WITHOUT_SAMPLES: u64 = 256 << 20;
 
 /// The opset in which INT4 enters DequantizeLinear.
@@ -260,7 +260,7 @@ pub struct Options {
     pub bias: Bias,
     /// Whether zero points of weights are all 0.
     pub symmetric_weights: bool,
-    /// The same of activations.
+    /// Whether zero points of activations are all 0.
     pub symmetric_activations: bool,
     /// Whether 8-bit weights use all codes, also where kernels of the target may saturate.
     pub full_range: bool,

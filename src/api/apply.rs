@@ -79,7 +79,7 @@ impl Apply {
         self.run_with(&Silent)
     }
 
-    /// The same with a listener.
+    /// Applies the plan as [`Apply::run`] does; `progress` hears of the stages and may stop the work.
     ///
     /// # Errors
     /// As [`Apply::run`].

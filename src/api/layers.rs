@@ -66,7 +66,7 @@ impl RankLayers {
         self.run_with(&Silent)
     }
 
-    /// The same with a listener, which may stop it.
+    /// Ranks the layers as [`RankLayers::run`] does; `progress` hears of the stages and may stop the work.
     ///
     /// # Errors
     /// As [`RankLayers::run`].

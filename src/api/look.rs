@@ -134,7 +134,7 @@ impl Validate {
         self.run_with(&Silent)
     }
 
-    /// The same with a listener, which may stop it.
+    /// Compares as [`Validate::run`] does; `progress` hears of the stages and may stop the work.
     ///
     /// # Errors
     /// As [`Validate::run`].

@@ -242,7 +242,7 @@ impl Quantize {
         self.run_with(&Silent)
     }
 
-    /// The same with a listener, which may stop it.
+    /// Converts as [`Quantize::run`] does; `progress` hears of the stages and may stop the work.
     ///
     /// # Errors
     /// As [`Quantize::run`].
@@ -287,7 +287,7 @@ impl Quantize {
         self.plan_with(&Silent)
     }
 
-    /// The same with a listener, which may stop it.
+    /// Plans as [`Quantize::plan`] does; `progress` hears of the stages and may stop the work.
     ///
     /// # Errors
     /// As [`Quantize::run`].
@@ -311,7 +311,7 @@ impl Quantize {
         guard
     }
 
-    /// The same for the pipeline, of the model where it was found.
+    /// The conversion as the pipeline takes it, of the model where it was found.
     pub(super) fn job(&self, model: &Located) -> Result<Job> {
         let mut options = match &self.options {
             Some(options) => options.clone(),

@@ -83,7 +83,7 @@ impl Reports {
         Ok(())
     }
 
-    /// The same, and the plan into the file for it.
+    /// Writes `told` into each file for reports, and `plan` into the file for the plan.
     ///
     /// # Errors
     /// As [`Reports::write`].

@@ -55,7 +55,7 @@ pub(super) enum Network {
     Own,
 }
 
-/// See the module.
+/// A walk of both networks, layer after layer.
 pub struct Walk<'w> {
     pub(super) analysis: &'w Analysis,
     pub(super) count: usize,

@@ -53,7 +53,7 @@ impl Opset {
         }
     }
 
-    /// The same for a model of half precision: scales of its types came with opset 19.
+    /// The opset wanted for a model of half precision: scales of its types came with opset 19.
     #[must_use]
     pub fn for_half(self) -> Self {
         match self {

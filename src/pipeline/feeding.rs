@@ -63,7 +63,7 @@ impl State {
     }
 }
 
-/// See the module.
+/// How a model is fed: shapes of made-up samples, states, and the length of sequences.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Feeding {
     /// Dimensions of inputs of made-up samples, by the inputs' names.

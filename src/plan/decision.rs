@@ -186,7 +186,7 @@ pub struct Residuals {
     pub block: Option<f64>,
     /// The partition that was chosen, one term.
     pub single: f64,
-    /// The same with two terms, where these were asked about.
+    /// The error with two terms, where these were asked about.
     pub dual: Option<f64>,
 }
 

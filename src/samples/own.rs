@@ -197,7 +197,7 @@ impl SampleSet {
         Self::from_labelled_arrays(arrays, [])
     }
 
-    /// The same with class indices, one for each row of the data.
+    /// Arrays by the names of inputs, with class indices, one for each row of the data.
     pub fn from_labelled_arrays<N: Into<String>, T: Into<Tensor>>(
         arrays: impl IntoIterator<Item = (N, T)>,
         labels: impl IntoIterator<Item = i64>,

@@ -73,7 +73,7 @@ pub struct Drive<'d> {
 }
 
 impl Drive<'_> {
-    /// Does it.
+    /// Converts the model.
     ///
     /// # Errors
     /// Where the output folder cannot be used any more, or processes not be looked at.

@@ -39,7 +39,7 @@ const ROUNDED: &[Option<CodeType>] = &[
     Some(CodeType::Int4),
     Some(CodeType::Int16),
 ];
-/// The same without the 16-bit type.
+/// Types of rounded activations without the 16-bit type.
 const SHORT: &[Option<CodeType>] =
     &[Some(CodeType::Uint8), Some(CodeType::Int8), Some(CodeType::Uint4), Some(CodeType::Int4)];
 const EIGHT_BITS: &[Option<CodeType>] = &[Some(CodeType::Uint8), Some(CodeType::Int8)];

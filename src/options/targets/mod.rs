@@ -81,7 +81,7 @@ pub struct Form {
     pub zero_points: bool,
     /// Types of the activation that the weights meet; `None` stands for float.
     pub activations: &'static [Option<CodeType>],
-    /// The same of that activation.
+    /// Whether that activation may have a zero point other than 0.
     pub activation_zero_points: bool,
 }
 

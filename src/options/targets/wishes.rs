@@ -14,7 +14,7 @@ pub struct Wishes {
     pub precision: Option<Precision>,
     /// Type of weights, whatever the precision says; `Some(None)` leaves them float.
     pub weights: Option<Option<CodeType>>,
-    /// The same of activations.
+    /// Type of activations, whatever the precision says; `Some(None)` leaves them float.
     pub activations: Option<Option<CodeType>>,
     /// How many weights share a scale.
     pub granularity: Option<Granularity>,
@@ -28,7 +28,7 @@ pub struct Wishes {
     pub bias: Option<Bias>,
     /// Whether weights have zero points of 0 only.
     pub symmetric_weights: Option<bool>,
-    /// The same of activations.
+    /// Whether activations have zero points of 0 only.
     pub symmetric_activations: Option<bool>,
     /// Whether products are written as MatMulNBits where they can be.
     pub matmul_nbits: Option<bool>,

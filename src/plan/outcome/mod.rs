@@ -216,7 +216,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The same without what differs between equal conversions: times, memory, and where files lie.
+    /// This outcome without what differs between equal conversions: times, memory, and where files lie.
     #[must_use]
     pub fn reproducible(mut self) -> Self {
         let folder = self.input.parent().map(Path::to_owned).unwrap_or_default();

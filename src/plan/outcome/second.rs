@@ -69,7 +69,7 @@ pub enum Measure {
     Agreement,
     /// Share of labelled samples on which the float model is right.
     FloatTop1,
-    /// The same of the quantized model.
+    /// Share of labelled samples on which the quantized model is right.
     QuantizedTop1,
 }
 

@@ -55,7 +55,7 @@ pub(super) struct Value {
     pub items: Option<Vec<String>>,
 }
 
-/// See the module.
+/// Flattens a graph: branches, rounds and sequences in their place, for the inputs at hand.
 pub(super) struct Flat<'m> {
     single: Single<'m>,
     pub nodes: Vec<NodeProto>,
