@@ -83,7 +83,7 @@ impl Validate {
         self
     }
 
-    /// Use so many samples at most.
+    /// Use at most `count` samples.
     pub fn max_samples(mut self, count: usize) -> Self {
         self.count = Some(count);
         self

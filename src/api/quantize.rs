@@ -136,7 +136,7 @@ impl Quantize {
         self
     }
 
-    /// Use so many calibration samples at most, and where there are no others, so many to judge on.
+    /// Use at most `count` calibration samples, and where there are no others, at most as many to judge on.
     pub fn max_samples(mut self, count: usize) -> Self {
         self.job.samples = Some(count);
         self

@@ -10,7 +10,7 @@ use crate::plan::ShownSamples;
 use crate::samples::SampleSet;
 
 /// Samples looked at where no number is asked for.
-const COUNT: usize = 64;
+pub const SHOWN_SAMPLES: usize = 64;
 
 /// A look at samples as a model is fed them: shapes, types, ranges and labels. Nothing is converted, and the model does not run
 /// but for its states.
@@ -43,7 +43,7 @@ impl ShowSamples {
             model: model.into(),
             samples: None,
             preprocess: None,
-            count: COUNT,
+            count: SHOWN_SAMPLES,
             seed: 0,
             feeding: Feeding::default(),
             png: None,
@@ -63,7 +63,7 @@ impl ShowSamples {
         self
     }
 
-    /// Look at so many samples at most, from the first one on; 64 where nothing is said.
+    /// Look at the first `count` samples at most; 64 where nothing is said.
     pub fn max_samples(mut self, count: usize) -> Self {
         self.count = count;
         self

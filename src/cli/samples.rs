@@ -8,6 +8,7 @@ use super::arguments::pictures::Pictures;
 use super::arguments::sampling::Seed;
 use super::arguments::values::at_least_one;
 use super::common::Context;
+use crate::api::program::SHOWN_SAMPLES;
 use crate::api::{Result, ShowSamples};
 
 /// Show what a model is fed: shapes, types, ranges and labels of samples
@@ -38,7 +39,7 @@ pub struct Args {
     #[arg(value_name = "PATH")]
     pub samples: Option<PathBuf>,
     /// Look at the first N samples
-    #[arg(long = "max-samples", value_name = "N", value_parser = at_least_one, default_value = "64",
+    #[arg(long = "max-samples", value_name = "N", value_parser = at_least_one, default_value_t = SHOWN_SAMPLES,
         help_heading = "Samples")]
     pub max_samples: usize,
     #[command(flatten)]
