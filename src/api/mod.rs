@@ -49,7 +49,7 @@ pub mod batch {
 /// What a program with a terminal needs beside: fourbit's own does.
 #[doc(hidden)]
 pub mod program {
-    pub use super::show::SHOWN_SAMPLES;
+    pub use crate::api::show::SHOWN_SAMPLES;
     pub use crate::files::abandon;
     pub use crate::onnxruntime;
     pub use crate::panics::quieten;
