@@ -1,8 +1,10 @@
-//! DequantizeLinear of constants, computed piece by piece.
+//! DequantizeLinear of constants, and other operators over codes, computed piece by piece.
 
 mod nbits;
+mod unpacked;
 
 pub use nbits::MatMulNBits;
+use unpacked::Unpacked;
 
 use super::attributes::{axis_of, int};
 use super::index::Index;
@@ -12,34 +14,84 @@ use super::proto::{NodeProto, TensorProto};
 use super::tensor::{Dtype, element_count, floats, integers};
 use crate::error::{Error, Result};
 
-/// A DequantizeLinear whose inputs are constants of its own graph.
+/// Operators that may be the last over codes that are unpacked and scaled.
+const ENDS: &[&str] = &["Mul", "Reshape", "Slice"];
+
+/// Codes and scales that are constants of one graph, and the operators that make floats of them: DequantizeLinear, or others that
+/// unpack codes first, or do all of it.
 #[derive(Debug)]
 pub struct Dequantized<'g> {
     /// The dimensions of its value.
-    pub dims: &'g [i64],
+    pub dims: Vec<i64>,
     /// FLOAT, or FLOAT16.
     pub dtype: Dtype,
     count: usize,
+    source: Source<'g>,
+}
+
+/// What is computed.
+#[derive(Debug)]
+enum Source<'g> {
+    Linear(Linear<'g>),
+    Scaled(Unpacked<'g>),
+}
+
+/// A DequantizeLinear.
+#[derive(Debug)]
+struct Linear<'g> {
     codes: Codes<'g>,
     map: ScaleMap,
     scales: Vec<f32>,
     zeros: Option<Vec<i64>>,
 }
 
+/// What stands in a file for a tensor of floats.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredCodes<'g> {
+    /// The tensor that holds the codes.
+    pub tensor: &'g TensorProto,
+    /// Bits of a code.
+    pub bits: u32,
+    /// Whether operators unpack them, and not DequantizeLinear alone.
+    pub unpacked: bool,
+}
+
 impl<'g> Dequantized<'g> {
-    /// `node` as such; `None` where it is no DequantizeLinear of constants, or one of types that are left to the runtime.
+    /// What `node` makes; `None` where that is nothing of the kind, or of types that are left to the runtime.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the node or tensor whose shapes or data contradict one another.
     pub fn of(node: &NodeProto, index: &Index<'g>) -> Result<Option<Self>> {
-        if !is_linear(node, "DequantizeLinear") {
-            return Ok(None);
+        if is_linear(node, "DequantizeLinear") {
+            return Self::linear(node, index);
         }
-        let input = |slot: usize| node.input.get(slot).map(String::as_str).filter(|name| !name.is_empty());
-        let constant = |slot| input(slot).and_then(|name| index.constant(name));
-        let (Some(codes), Some(scale), [output]) = (constant(0), constant(1), node.output.as_slice()) else {
+        let (true, [output]) = (ENDS.contains(&node.op_type()), node.output.as_slice()) else {
             return Ok(None);
         };
+        let Some(found) = Unpacked::of(output, index)?.filter(Unpacked::is_scaled) else { return Ok(None) };
+        let count = found.dims.iter().product::<i64>() as usize;
+        let dims = found.dims.clone();
+        Ok(Some(Self { dims, dtype: Dtype::Float, count, source: Source::Scaled(found) }))
+    }
+
+    fn linear(node: &NodeProto, index: &Index<'g>) -> Result<Option<Self>> {
+        let input = |slot: usize| node.input.get(slot).map(String::as_str).filter(|name| !name.is_empty());
+        let constant = |slot| input(slot).and_then(|name| index.constant(name));
+        let (Some(name), Some(scale), [output]) = (input(0), constant(1), node.output.as_slice()) else {
+            return Ok(None);
+        };
+        let unpacked = match index.constant(name) {
+            Some(_) => None,
+            None => Unpacked::of(name, index)?.filter(|found| !found.is_scaled()),
+        };
+        // Unpacked codes have the type of the Cast, which is the last operator over them.
+        let made = unpacked.as_ref().map(|found| TensorProto {
+            data_type: Some(Dtype::Int8 as i32),
+            dims: found.dims.clone(),
+            name: Some(name.to_owned()),
+            ..TensorProto::default()
+        });
+        let Some(codes) = index.constant(name).or(made.as_ref()) else { return Ok(None) };
         let zero = constant(2);
         if input(2).is_some() != zero.is_some() || output.is_empty() {
             return Ok(None);
@@ -70,15 +122,34 @@ impl<'g> Dequantized<'g> {
                 return Err(contradiction(node, format!("{found} beside codes {beside}")));
             }
         }
-        Ok(Some(Self {
-            dims: &codes.dims,
-            dtype,
-            count: element_count(codes)?,
-            codes: Codes::of(codes, kind)?,
-            map,
-            scales: floats(scale)?,
-            zeros: zero.map(integers).transpose()?,
-        }))
+        let (dims, count) = (codes.dims.clone(), element_count(codes)?);
+        let codes = match (unpacked, index.constant(name)) {
+            (Some(unpacked), _) => Codes::Unpacked(Box::new(unpacked)),
+            (None, Some(codes)) => Codes::of(codes, kind)?,
+            (None, None) => return Ok(None),
+        };
+        let zeros = zero.map(integers).transpose()?;
+        let linear = Linear { codes, map, scales: floats(scale)?, zeros };
+        Ok(Some(Self { dims, dtype, count, source: Source::Linear(linear) }))
+    }
+
+    /// The operators over the codes, by position, without the last one where that is a DequantizeLinear.
+    pub fn nodes(&self) -> &[usize] {
+        self.unpacked().map_or(&[], |unpacked| &unpacked.nodes)
+    }
+
+    /// What stands in the file; `None` for codes that nothing unpacks.
+    pub fn stored(&self) -> Option<StoredCodes<'g>> {
+        let unpacked = self.unpacked()?;
+        Some(StoredCodes { tensor: unpacked.tensor, bits: unpacked.bits, unpacked: true })
+    }
+
+    fn unpacked(&self) -> Option<&Unpacked<'g>> {
+        match &self.source {
+            Source::Linear(Linear { codes: Codes::Unpacked(unpacked), .. }) => Some(unpacked),
+            Source::Linear(_) => None,
+            Source::Scaled(unpacked) => Some(unpacked),
+        }
     }
 
     /// How many elements there are.
@@ -93,6 +164,19 @@ impl<'g> Dequantized<'g> {
 
     /// Puts the elements from `start` on, all of which must exist, into `out`, in f32 and not yet rounded to FLOAT16.
     pub fn read(&self, start: usize, out: &mut [f32]) {
+        match &self.source {
+            Source::Linear(linear) => linear.read(start, out),
+            Source::Scaled(unpacked) => unpacked.read(start, out),
+        }
+    }
+}
+
+impl Linear<'_> {
+    fn read(&self, start: usize, out: &mut [f32]) {
+        let unpacked = matches!(self.codes, Codes::Unpacked(_));
+        if let Codes::Unpacked(codes) = &self.codes {
+            codes.read(start, out);
+        }
         let mut done = 0;
         while done < out.len() {
             let (group, step, run) = self.map.run(start + done);
@@ -102,7 +186,8 @@ impl<'g> Dequantized<'g> {
                 (code - zero) as f32 * self.scales[group]
             };
             for (at, out) in out[done..done + run].iter_mut().enumerate() {
-                *out = value(self.codes.get(start + done + at), group + at * step);
+                let code = if unpacked { *out as i64 } else { self.codes.get(start + done + at) };
+                *out = value(code, group + at * step);
             }
             done += run;
         }
@@ -116,6 +201,7 @@ enum Codes<'g> {
     Nibbles { bytes: &'g [u8], signed: bool },
     Bytes { bytes: &'g [u8], signed: bool },
     Values(Vec<i64>),
+    Unpacked(Box<Unpacked<'g>>),
 }
 
 impl<'g> Codes<'g> {
@@ -143,6 +229,11 @@ impl<'g> Codes<'g> {
             Self::Bytes { bytes, signed: true } => i64::from(bytes[at] as i8),
             Self::Bytes { bytes, signed: false } => i64::from(bytes[at]),
             Self::Values(values) => values[at],
+            Self::Unpacked(unpacked) => {
+                let mut code = [0.0];
+                unpacked.read(at, &mut code);
+                code[0] as i64
+            }
         }
     }
 
@@ -150,7 +241,7 @@ impl<'g> Codes<'g> {
         match self {
             Self::Nibbles { bytes, .. } => let_go(&bytes[start / 2..(start + count).div_ceil(2)]),
             Self::Bytes { bytes, .. } => let_go(&bytes[start..start + count]),
-            Self::Values(_) => {}
+            Self::Values(_) | Self::Unpacked(_) => {}
         }
     }
 }

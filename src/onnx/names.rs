@@ -13,12 +13,16 @@ pub struct Names {
     /// Of each wish that was taken the number to come.
     next: HashMap<String, u64>,
     first: u64,
+    /// How many short names were tried.
+    tried: u64,
+    /// Short names of constants, by what they hold.
+    constants: HashMap<String, String>,
 }
 
 impl Names {
     /// The names of `graph`. Where a wish is taken, numbers from `first` on tell the new name apart.
     pub fn of(graph: &GraphProto, first: u64) -> Self {
-        let mut names = Self { taken: HashSet::new(), next: HashMap::new(), first };
+        let mut names = Self { taken: HashSet::new(), next: HashMap::new(), first, tried: 0, constants: HashMap::new() };
         names.collect(graph);
         names
     }
@@ -33,6 +37,35 @@ impl Names {
             self.taken.extend(node.input.iter().chain(&node.output).cloned());
             bodies(node).for_each(|body| self.collect(body));
         }
+    }
+
+    /// The shortest name that is free, for values that nobody looks for.
+    pub fn short(&mut self) -> String {
+        loop {
+            let mut name = String::from("_");
+            let mut rest = self.tried;
+            loop {
+                name.push(char::from(b"0123456789abcdefghijklmnopqrstuvwxyz"[(rest % 36) as usize]));
+                rest /= 36;
+                if rest == 0 {
+                    break;
+                }
+            }
+            self.tried += 1;
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
+    }
+
+    /// The short name of a constant that is told apart by `content`, and whether this is the first time that it is asked for.
+    pub fn constant(&mut self, content: &str) -> (String, bool) {
+        if let Some(name) = self.constants.get(content) {
+            return (name.clone(), false);
+        }
+        let name = self.short();
+        self.constants.insert(content.to_owned(), name.clone());
+        (name, true)
     }
 
     /// `wish`, or `wish_1`, `wish_2` ... from the first number on where that is taken: the same model gives the same names.
@@ -79,6 +112,16 @@ mod tests {
             names.fresh("x");
         }
         assert_eq!((names.fresh("x"), names.fresh("x_2")), ("x_200001".into(), "x_2_2".into()));
+    }
+
+    #[test]
+    fn short_names_are_new_and_constants_have_one() {
+        let mut names = Names::of(&GraphProto::default(), 1);
+        names.fresh("_1");
+        let made: Vec<String> = (0..37).map(|_| names.short()).collect();
+        assert_eq!((&*made[0], &*made[1], &*made[34], &*made[35]), ("_0", "_2", "_z", "_01"));
+        let sixteen = names.constant("16");
+        assert_eq!((names.constant("16"), names.constant("8").1), ((sixteen.0, false), true));
     }
 
     #[test]

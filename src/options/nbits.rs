@@ -19,7 +19,7 @@ pub(super) fn has_nbits(granularity: Granularity, storage: Storage) -> bool {
         Granularity::Block(size) => fits_nbits(size),
         Granularity::Channel | Granularity::Tensor => true,
     };
-    blocks && storage == Storage::Packed
+    blocks && storage.has_nbits()
 }
 
 impl Options {
@@ -31,9 +31,9 @@ impl Options {
         if !self.matmul_nbits || has_nbits(self.granularity, self.storage) {
             return Ok(());
         }
-        if self.storage == Storage::Int8 {
+        if !self.storage.has_nbits() {
             return Err(Error::options(
-                "`.matmul_nbits` packs two codes to a byte, and `.storage` int8 asks for one",
+                format!("`.matmul_nbits` packs two codes to a byte itself, and `.storage` is {}", self.storage.name()),
                 "leave one of the two out",
             ));
         }
@@ -63,6 +63,6 @@ mod tests {
             assert!(Options { matmul_nbits: false, ..options }.check_nbits().is_ok());
         }
         let error = with(Granularity::Channel, Storage::Int8).check_nbits().unwrap_err().to_string();
-        assert!(error.contains("`.storage` int8"), "{error}");
+        assert!(error.contains("`.storage` is int8"), "{error}");
     }
 }

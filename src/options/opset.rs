@@ -36,7 +36,11 @@ impl Opset {
 
     /// The opset to raise a model to where nothing is asked for: the oldest that knows the types.
     pub fn usual(storage: Storage, blocks: bool) -> Self {
-        Self::AtLeast(if storage == Storage::Int8 && !blocks { LEAST_OPSET } else { OPSET })
+        Self::AtLeast(match storage {
+            Storage::Bytes => LEAST_OPSET,
+            Storage::Int8 if !blocks => LEAST_OPSET,
+            _ => OPSET,
+        })
     }
 
     /// Refuses an opset that has no 4-bit types where these are to be written.
@@ -45,9 +49,9 @@ impl Opset {
     /// [`Error::Options`].
     pub fn check(self, storage: Storage) -> Result<()> {
         match self {
-            Self::AtLeast(opset) if opset < OPSET && storage == Storage::Packed => Err(Error::options(
+            Self::AtLeast(opset) if opset < OPSET && matches!(storage, Storage::Packed | Storage::Cast) => Err(Error::options(
                 format!("opset {opset} has no 4-bit types, which came with opset {OPSET}"),
-                format!("choose {OPSET} to {NEWEST_OPSET}, or `.storage` int8; {KEEP_WORDS}"),
+                format!("choose {OPSET} to {NEWEST_OPSET}, or `.storage` bytes or int8; {KEEP_WORDS}"),
             )),
             _ => Ok(()),
         }
@@ -89,7 +93,7 @@ impl FromStr for Opset {
             _ => Err(Error::options(
                 format!("unknown opset {name:?}"),
                 format!(
-                    "choose {OPSET} to {NEWEST_OPSET}, or from {LEAST_OPSET} with `.storage` int8; {KEEP_WORDS}"
+                    "choose {OPSET} to {NEWEST_OPSET}, or from {LEAST_OPSET} with `.storage` bytes or int8; {KEEP_WORDS}"
                 ),
             )),
         }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::onnx::proto::{GraphProto, TensorProto};
 use crate::onnx::{self, Dtype, Model, element_count, tensors};
-use crate::options::{LARGE, LARGE_WITHOUT_SAMPLES, Spelling, Storage};
+use crate::options::{LARGE, LARGE_WITHOUT_SAMPLES, OPSET, Spelling, Storage};
 use crate::plan::{Decision, NBits, Plan, Sizes, WeightDecision};
 
 /// SHA-256 of the model as one message, in hexadecimal.
@@ -111,12 +111,8 @@ pub(super) fn weight_bits(weight: &WeightDecision, storage: Storage) -> u64 {
         return 8 * form.rows as u64 * ((form.row_bytes() + zero_points) as u64 + scales);
     }
     let bits = weight.terms.iter().map(|term| {
-        let wide = storage == Storage::Int8;
-        let written = !wide && term.zero_points.iter().any(|&zero| zero != 0);
-        let zero_points = if written { term.zero_points.len() as u64 } else { 0 };
-        let width = u64::from(term.code_type.bits()).max(if wide { 8 } else { 0 });
         let scale = 8 * weight.scale_float().bytes();
-        width * (term.codes.len() as u64 + zero_points) + scale * term.scales.len() as u64
+        term.stored_bits(storage, OPSET) + scale * term.scales.len() as u64
     });
     bits.sum()
 }

@@ -7,6 +7,7 @@ mod decision;
 mod expected;
 mod file;
 mod float;
+mod laid;
 mod layout;
 mod nbits;
 mod observations;
@@ -26,6 +27,7 @@ pub use decision::{
 pub use expected::{Channels, Expected};
 pub use file::{checked, read, write, write_to};
 pub use float::Float;
+pub use laid::{Laid, are_few};
 pub use layout::Layout;
 pub use nbits::{Misfit, NBits, fits_nbits_weights, lie_by_rows, row_bias};
 pub use observations::Observations;

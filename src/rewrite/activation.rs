@@ -14,7 +14,6 @@ use crate::onnx::Names;
 use crate::error::Result;
 use crate::onnx::build::node;
 use crate::onnx::{attr, tensor_of};
-use crate::options::Storage;
 use crate::plan::{ActivationDecision, ActivationTerm, Float};
 
 /// What `decision` changes.
@@ -43,7 +42,7 @@ pub(super) fn patch(decision: &ActivationDecision, scene: &Scene, names: &mut Na
     let wide = widened(x, decision, at, names, &mut patch);
     let value = wide.as_str();
     let back = match decision.terms.as_slice() {
-        [term] if scene.stored.storage == Storage::Int8 || stands_behind_clip_or_pool(x, scene) => {
+        [term] if scene.stored.storage.widens_activations() || stands_behind_clip_or_pool(x, scene) => {
             let (held, wide) = clipped(value, term, float, at, scene.opset, names, &mut patch);
             pair(&held, x, &format!("{x}_dequantized"), &wide, float, at, names, &mut patch)
         }
@@ -78,7 +77,7 @@ fn returned(decision: &ActivationDecision, scene: &Scene, names: &mut Names) -> 
     let at = producer + 1;
     let float = decision.scale_float();
     let value = widened(&value, decision, at, names, &mut patch);
-    let (held, wide) = match scene.stored.storage == Storage::Int8 {
+    let (held, wide) = match scene.stored.storage.widens_activations() {
         true => clipped(&value, term, float, at, scene.opset, names, &mut patch),
         false => (value, *term),
     };
@@ -189,9 +188,9 @@ fn dual(
             rest = left;
         }
         let stem = format!("{x}_term_{}", number + 1);
-        let (held, wide) = match scene.stored.storage {
-            Storage::Int8 => clipped(&rest, term, float, at, scene.opset, names, patch),
-            Storage::Packed => (rest.clone(), *term),
+        let (held, wide) = match scene.stored.storage.widens_activations() {
+            true => clipped(&rest, term, float, at, scene.opset, names, patch),
+            false => (rest.clone(), *term),
         };
         values.push(pair(&held, &stem, &format!("{stem}_dequantized"), &wide, float, at, names, patch));
     }

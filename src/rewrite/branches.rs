@@ -34,11 +34,11 @@ pub(super) fn split(
             "branches need every reader in the plan, and one has others; spell it as a sum",
         ));
     }
-    let at = scene.first_read(name);
+    let place = scene.place(decision);
     let mut values = Vec::new();
     for (number, term) in decision.terms.iter().enumerate() {
         let output = names.fresh(decision.term_name(number));
-        dequantized(&output, &output, term, decision, (at, scene.stored), names, patch)?;
+        dequantized(&output, &output, term, decision, place, names, patch)?;
         values.push(output);
     }
     for read in &decision.reads {

@@ -1,16 +1,17 @@
-//! What tract runs: everything quantized in the float values that it stands for. Here DequantizeLinear of constants, computed.
+//! What tract runs: everything quantized in the float values that it stands for. Here DequantizeLinear of constants, and operators
+//! that unpack codes, computed.
 
 mod nbits;
 mod rounded;
 mod storage;
 mod sums;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::patch::{forget, prune};
 use crate::error::Result;
-use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
-use crate::onnx::{Dequantized, Dtype, Index, bodies_mut, tensor, tensor_f32};
+use crate::onnx::proto::{GraphProto, TensorProto};
+use crate::onnx::{Dequantized, Index, bodies_mut, tensor_of};
 
 /// Spells `graph`, of a model of `opset`, without anything quantized.
 ///
@@ -24,27 +25,27 @@ pub(super) fn spell(graph: &mut GraphProto, opset: i64) -> Result<()> {
     storage::widen(graph)
 }
 
-/// Replaces every DequantizeLinear whose inputs are constants of its own graph by its value, in
+/// Replaces what makes floats of codes that are constants of its own graph by its value, in
 /// `graph` and its subgraphs, and removes the constants that nobody reads then.
 ///
 /// # Errors
 /// [`Error::Invalid`] naming the node or tensor whose shapes or data contradict one another.
 fn fold(graph: &mut GraphProto) -> Result<()> {
     let index = Index::new(graph);
-    let mut values = Vec::new();
-    let mut folded = HashSet::new();
-    let mut unread = HashSet::new();
+    let mut found = BTreeMap::new();
     for (at, node) in graph.node.iter().enumerate() {
-        if let Some(value) = constant_value(node, &index)? {
-            values.push(value);
-            folded.insert(at);
-            unread.extend(node.input.iter().cloned());
+        if let Some(value) = Dequantized::of(node, &index)?.filter(|_| node.output.len() == 1) {
+            found.insert(at, value);
         }
     }
+    let (gone, ends) = folded(&found, &index);
+    let values: Vec<TensorProto> =
+        ends.iter().map(|at| constant_value(&graph.node[*at].output[0], &found[at])).collect();
+    let unread: HashSet<String> = gone.iter().flat_map(|&at| graph.node[at].input.iter().cloned()).collect();
     let mut at = 0;
     graph.node.retain(|_| {
         at += 1;
-        !folded.contains(&(at - 1))
+        !gone.contains(&(at - 1))
     });
     graph.initializer.extend(values);
     let gone = prune(graph, unread);
@@ -52,19 +53,31 @@ fn fold(graph: &mut GraphProto) -> Result<()> {
     graph.node.iter_mut().flat_map(bodies_mut).try_for_each(fold)
 }
 
-/// The value of `node`, or `None` where it is no DequantizeLinear of constants, or one of types
-/// that are left to the runtime.
-fn constant_value(node: &NodeProto, index: &Index) -> Result<Option<TensorProto>> {
-    let (Some(found), Some(output)) = (Dequantized::of(node, index)?, node.output.first()) else {
-        return Ok(None);
-    };
+/// The nodes that go, of `found` and those over codes, and those of them whose values are read by others.
+fn folded(found: &BTreeMap<usize, Dequantized>, index: &Index) -> (HashSet<usize>, Vec<usize>) {
+    let over: BTreeSet<usize> = found.iter().flat_map(|(at, value)| value.nodes().iter().chain([at])).copied().collect();
+    let (mut gone, mut ends) = (HashSet::new(), Vec::new());
+    // A node stands behind those that it reads.
+    for &at in over.iter().rev() {
+        let mut outputs = index.graph().node[at].output.iter();
+        let unread = outputs.all(|output| {
+            let readers = index.consumers(output);
+            let named = index.is_captured(output) || index.is_output(output);
+            !named && !readers.is_empty() && readers.iter().all(|(reader, _)| gone.contains(reader))
+        });
+        if found.contains_key(&at) && !unread {
+            ends.push(at);
+        }
+        if found.contains_key(&at) || unread {
+            gone.insert(at);
+        }
+    }
+    (gone, ends)
+}
+
+/// The value of `found`, called `output`.
+fn constant_value(output: &str, found: &Dequantized) -> TensorProto {
     let mut values = vec![0.0; found.len()];
     found.read(0, &mut values);
-    Ok(Some(match found.dtype {
-        Dtype::Float16 => {
-            let bytes = values.iter().flat_map(|&value| half::f16::from_f32(value).to_le_bytes());
-            tensor(output, Dtype::Float16, found.dims, bytes.collect::<Vec<u8>>())
-        }
-        _ => tensor_f32(output, found.dims, &values),
-    }))
+    tensor_of(output, found.dtype, &found.dims, &values)
 }

@@ -59,6 +59,11 @@ impl Home {
         Self { at, way: Some((first.at, way)) }
     }
 
+    /// Whether it is in a graph inside a node.
+    pub fn is_inside(&self) -> bool {
+        self.way.is_some()
+    }
+
     /// `patch`, made for this place, as a patch of the main graph.
     pub fn settle(self, mut patch: Patch) -> Patch {
         if let Some(way) = self.way {

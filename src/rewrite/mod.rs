@@ -12,6 +12,7 @@ mod patch;
 mod scene;
 mod stamp;
 mod terms;
+mod unpacked;
 mod weight;
 
 #[cfg(test)]
@@ -27,8 +28,8 @@ use crate::onnx::Model;
 use crate::onnx::Names;
 use crate::onnx::proto::{ModelProto, OperatorSetIdProto};
 use crate::onnx::{CONTRIB, is_linear};
-use crate::options::{CodeType, OPSET, OPSET_HALF, Spelling, Storage};
-use crate::plan::{Decision, Float, Partition, Plan, WeightDecision};
+use crate::options::{CodeType, OPSET, OPSET_HALF, Spelling};
+use crate::plan::{Decision, Float, Laid, Partition, Plan, WeightDecision, WeightTerm};
 use patch::Patch;
 use scene::Scene;
 
@@ -37,6 +38,8 @@ const IR_VERSION: i64 = 10;
 /// The opsets in which QuantizeLinear and DequantizeLinear enter, and take one scale an index of an axis.
 const OPSET_QDQ: i64 = 10;
 const OPSET_PER_AXIS: i64 = 13;
+/// The opset whose operators unpack codes.
+const OPSET_UNPACKED: i64 = 7;
 
 /// `model`, which is prepared, with the first `first` decisions of `plan` carried out, or all of
 /// them. Nodes and tensors that no decision concerns stay as they are.
@@ -58,16 +61,16 @@ pub fn apply(model: &Model, plan: &Plan, first: Option<usize>) -> Result<Model> 
             return Err(unfit(decision.tensor(), problem));
         }
         if let Decision::Weight(weight) = decision {
-            refuse_old_blocks(model.opset(), weight)?;
+            refuse_old_blocks(weight, &scene)?;
         }
-        least = least.max(opset_of(decision, plan.storage));
+        least = least.max(opset_of(decision, &scene));
         patches.push(match decision {
             Decision::Weight(weight) => weight::patch(weight, &scene, &mut names)?,
             Decision::Activation(activation) => activation::patch(activation, &scene, &mut names)?,
         });
     }
-    let four_bits = plan.storage == Storage::Packed
-        && plan.decisions.iter().take(first.unwrap_or(usize::MAX)).any(has_four_bits);
+    let mut taken = plan.decisions.iter().take(first.unwrap_or(usize::MAX));
+    let four_bits = taken.any(|decision| has_four_bits(decision, &scene));
     let mut proto = model.proto.clone();
     if model.opset() < least {
         spell_by_contrib(&mut patches, &mut proto);
@@ -95,19 +98,26 @@ fn rebuilt(old: &Model, proto: crate::onnx::proto::ModelProto) -> Result<Model> 
     })
 }
 
-fn has_four_bits(decision: &Decision) -> bool {
+/// Whether the file has 4-bit types for `decision`.
+fn has_four_bits(decision: &Decision, scene: &Scene) -> bool {
+    let storage = scene.stored.storage;
     match decision {
         // Bytes hold the codes of MatMulNBits.
         Decision::Weight(weight) if weight.spelling == Spelling::MatMulNBits => false,
-        Decision::Weight(weight) => weight.terms.iter().any(|term| term.code_type.bits() == 4),
-        Decision::Activation(activation) => activation.terms.iter().any(|term| term.code_type.bits() == 4),
+        Decision::Weight(weight) => weight.terms.iter().any(|term| {
+            term.code_type.bits() == 4 && term.laid(storage, scene.opset) == Laid::Typed
+        }),
+        Decision::Activation(activation) => activation.terms.iter().any(|term| {
+            storage.of_activation(term.code_type).bits() == 4
+        }),
     }
 }
 
-/// The opset from which the standard's QuantizeLinear and DequantizeLinear know the form of `decision`.
-fn opset_of(decision: &Decision, storage: Storage) -> i64 {
-    let of = |code_type: CodeType, float: Float| match (code_type.bits(), storage) {
-        (4, Storage::Packed) | (16, _) => OPSET,
+/// The opset from which the standard's operators know the form of `decision`.
+fn opset_of(decision: &Decision, scene: &Scene) -> i64 {
+    let storage = scene.stored.storage;
+    let of = |code_type: CodeType, float: Float| match code_type.bits() {
+        4 | 16 => OPSET,
         _ if float != Float::Float => OPSET_HALF,
         _ => OPSET_QDQ,
     };
@@ -119,13 +129,24 @@ fn opset_of(decision: &Decision, storage: Storage) -> i64 {
     let each: Vec<i64> = match decision {
         Decision::Weight(weight) if weight.spelling == Spelling::MatMulNBits => Vec::new(),
         Decision::Weight(weight) => {
+            let integers = scene.place(weight).integers;
             let terms = weight.terms.iter();
-            terms
-                .map(|term| of(term.code_type, weight.scale_float()).max(partition(term.partition)))
-                .collect()
+            let least = |term: &WeightTerm| {
+                let stands = match term.laid(storage, scene.opset) {
+                    Laid::Typed => term.code_type,
+                    Laid::Wide | Laid::Digits => CodeType::Int8,
+                };
+                match storage.unpacks() && !integers {
+                    true if stands.bits() == 4 => OPSET,
+                    true => OPSET_UNPACKED,
+                    false => of(stands, weight.scale_float()).max(partition(term.partition)),
+                }
+            };
+            terms.map(least).collect()
         }
         Decision::Activation(activation) => {
-            activation.terms.iter().map(|term| of(term.code_type, activation.scale_float())).collect()
+            let stands = |code_type: CodeType| storage.of_activation(code_type);
+            activation.terms.iter().map(|term| of(stands(term.code_type), activation.scale_float())).collect()
         }
     };
     each.into_iter().max().unwrap_or(1)
@@ -151,7 +172,11 @@ fn import_contrib(proto: &mut ModelProto) {
     }
 }
 
-fn refuse_old_blocks(opset: i64, weight: &WeightDecision) -> Result<()> {
+fn refuse_old_blocks(weight: &WeightDecision, scene: &Scene) -> Result<()> {
+    let opset = scene.opset;
+    if scene.stored.storage.unpacks() && !scene.place(weight).integers {
+        return Ok(());
+    }
     let blocks = weight.terms.iter().any(|term| matches!(term.partition, Partition::Block { .. }));
     match blocks && opset < OPSET && weight.spelling != Spelling::MatMulNBits {
         true => Err(Error::invalid(

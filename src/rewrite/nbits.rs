@@ -11,7 +11,6 @@ use crate::error::Result;
 use crate::onnx::build::node;
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{CONTRIB, Dtype, Names, Scratch, attr, element_count, node_label, pack, tensor, tensor_of};
-use crate::options::Storage;
 use crate::plan::{Misfit, NBits, WeightDecision, WeightTerm, lie_by_rows, row_bias};
 
 /// Bytes of codes that are laid out at a time, and rows: enough of these to use all of what comes of the memory of codes
@@ -31,8 +30,8 @@ pub(super) fn replace(
     let name = decision.tensor.as_str();
     let form = NBits::of(decision).map_err(|problem| unfit(name, problem))?;
     let [term] = decision.terms.as_slice() else { return Err(unfit(name, "several terms")) };
-    if scene.stored.storage != Storage::Packed {
-        return Err(unfit(name, "MatMulNBits packs two codes to a byte, and the plan stores one"));
+    if !scene.stored.storage.has_nbits() {
+        return Err(unfit(name, "MatMulNBits packs two codes to a byte, and the plan stores others"));
     }
     let index = &scene.index;
     let no = |why: &str| unfit(name, format!("no MatMulNBits: {why}; spell it as a sum"));

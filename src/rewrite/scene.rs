@@ -1,13 +1,14 @@
 //! The prepared graph as the rules see it: all positions in patches are positions in here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use super::terms::Place;
 use super::unfit;
 use crate::error::Result;
 use crate::onnx::proto::{GraphProto, NodeProto};
 use crate::onnx::{Index, attribute, bodies, dtype_name, int, node_label, operator_label, outer_names};
-use crate::options::{Bias, Storage};
-use crate::plan::{ActivationDecision, Decision, Float, Plan, Read};
+use crate::options::{Bias, Spelling, Storage};
+use crate::plan::{ActivationDecision, Decision, Float, Plan, Read, WeightDecision};
 
 /// Casts, each as what it makes and what it reads.
 type Casts = Vec<(String, String)>;
@@ -25,6 +26,8 @@ pub(super) struct Stored {
     pub(super) storage: Storage,
     /// Whether zero points are written even where all of them are 0.
     pub(super) explicit_zero_points: bool,
+    /// Whether codes that are unpacked become floats beside rounded activations too.
+    pub(super) in_float: bool,
 }
 
 /// A graph with its look-ups.
@@ -38,6 +41,8 @@ pub(super) struct Scene<'g> {
     pub(super) stored: Stored,
     /// What becomes of activations, where biases beside them are to be INT32.
     pub(super) low: Option<HashMap<&'g str, &'g ActivationDecision>>,
+    /// Nodes that read a rounded activation, each with the way down to it.
+    rounded: HashSet<(usize, &'g [(String, usize)])>,
     first_reads: HashMap<&'g str, usize>,
     /// How often graphs inside nodes read or give back each name.
     mentions: HashMap<&'g str, usize>,
@@ -54,7 +59,16 @@ impl<'g> Scene<'g> {
         }
         let mut mentions = HashMap::new();
         graph.node.iter().flat_map(bodies).for_each(|body| count(body, &mut mentions));
-        let stored = Stored { storage: plan.storage, explicit_zero_points: plan.explicit_zero_points };
+        let stored = Stored {
+            storage: plan.storage,
+            explicit_zero_points: plan.explicit_zero_points,
+            in_float: plan.weights_in_float,
+        };
+        let activations = plan.decisions.iter().filter_map(|decision| match decision {
+            Decision::Activation(activation) => Some(activation),
+            Decision::Weight(_) => None,
+        });
+        let rounded = activations.flat_map(|it| &it.reads).map(|read| (read.at, &*read.within)).collect();
         let low = (plan.bias == Bias::Int32).then(|| {
             let activation = |decision: &'g Decision| match decision {
                 Decision::Activation(activation) => Some((activation.tensor.as_str(), activation)),
@@ -62,7 +76,21 @@ impl<'g> Scene<'g> {
             };
             plan.decisions.iter().filter_map(activation).collect()
         });
-        Self { index: Index::new(graph), opset, stored, low, first_reads, mentions }
+        Self { index: Index::new(graph), opset, stored, low, rounded, first_reads, mentions }
+    }
+
+    /// Where the operators over the codes of `decision` stand in the main graph.
+    pub(super) fn place(&self, decision: &WeightDecision) -> Place {
+        // No kernel takes the codes of a sum.
+        let single = decision.terms.len() == 1 || decision.spelling == Spelling::Branches;
+        let met = |read: &Read| self.rounded.contains(&(read.at, &*read.within));
+        Place {
+            at: self.first_read(&decision.tensor),
+            inside: false,
+            opset: self.opset,
+            stored: self.stored,
+            integers: single && !self.stored.in_float && decision.reads.iter().any(met),
+        }
     }
 
     /// How often graphs inside nodes read or give back `name`.

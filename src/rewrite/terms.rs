@@ -5,45 +5,93 @@ use bytes::Bytes;
 use super::patch::Patch;
 use super::scene::Stored;
 use super::unfit;
+use super::unpacked::{Goal, unpacked};
 use crate::error::Result;
 use crate::onnx::Names;
 use crate::onnx::build::node;
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{Dtype, Scratch, attr, tensor, tensor_of};
-use crate::options::{CodeType, Storage};
-use crate::plan::{Codes, Partition, WeightDecision, WeightTerm};
+use crate::options::CodeType;
+use crate::plan::{Codes, Laid, Partition, WeightDecision, WeightTerm};
 
 /// What the name of codes has behind that of the weights.
 pub(super) const QUANTIZED: &str = "_quantized";
 
-/// Adds `term` as constants and the DequantizeLinear that makes `output` of them; new names begin with `stem`.
+/// Where the operators over codes stand, and in what file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// Position of the node that they stand before.
+    pub(super) at: usize,
+    /// Whether that is in a graph inside a node.
+    pub(super) inside: bool,
+    /// The opset of the standard domain.
+    pub(super) opset: i64,
+    /// How codes are stored.
+    pub(super) stored: Stored,
+    /// Whether kernels of the readers may take the codes themselves.
+    pub(super) integers: bool,
+}
+
+/// Adds `term` as constants and the operators that make `output` of them; new names begin with `stem`.
 pub(super) fn dequantized(
     stem: &str,
     output: &str,
     term: &WeightTerm,
     decision: &WeightDecision,
-    (at, stored): (usize, Stored),
+    place: Place,
+    names: &mut Names,
+    patch: &mut Patch,
+) -> Result<()> {
+    let storage = place.stored.storage;
+    let laid = term.laid(storage, place.opset);
+    if storage.unpacks() && !(place.integers && laid == Laid::Typed && term.code_type.bits() >= 8) {
+        let goal = if place.integers { Goal::Codes } else { Goal::Floats(decision.scale_float()) };
+        return unpacked(output, term, decision, goal, place, names, patch);
+    }
+    let codes = names.fresh(format!("{stem}{QUANTIZED}"));
+    let count = term.codes.len();
+    let (kind, raw) = match laid {
+        Laid::Wide => (Dtype::Int8, widened(term, &decision.dims, count, Some)?),
+        Laid::Typed | Laid::Digits => (typed(term.code_type), term.codes.bytes().clone()),
+    };
+    patch.added.push(tensor(&*codes, kind, &decision.dims, raw));
+    let labels = Labels {
+        scale: names.fresh(format!("{stem}_scale")),
+        zero: format!("{stem}_zero_point"),
+        node: format!("{stem}_DequantizeLinear"),
+    };
+    linear(output, &codes, (term, laid == Laid::Wide), decision, place, labels, names, patch)
+}
+
+/// Names of what stands around codes; those of the zero points and of the node are wishes.
+pub(super) struct Labels {
+    pub(super) scale: String,
+    pub(super) zero: String,
+    pub(super) node: String,
+}
+
+/// Adds the DequantizeLinear over `codes`, which are those of `term`, or less their zero points where that is said.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn linear(
+    output: &str,
+    codes: &str,
+    (term, less): (&WeightTerm, bool),
+    decision: &WeightDecision,
+    place: Place,
+    labels: Labels,
     names: &mut Names,
     patch: &mut Patch,
 ) -> Result<()> {
     let Some(dims) = term.partition.scale_dims(&decision.dims) else {
         return Err(unfit(&decision.tensor, format!("no scales by {:?}", term.partition)));
     };
-    let codes = names.fresh(format!("{stem}{QUANTIZED}"));
-    let scale = names.fresh(format!("{stem}_scale"));
-    let wide = stored.storage == Storage::Int8 && term.code_type.bits() == 4;
-    let (kind, raw) = match wide {
-        true => (Dtype::Int8, widened(term, &decision.dims)?),
-        false => (dtype(term.code_type), term.codes.bytes().clone()),
-    };
-    patch.added.push(tensor(&*codes, kind, &decision.dims, raw));
     let float = decision.scale_float().dtype();
-    patch.added.push(tensor_of(&scale, float, &dims, &term.scales));
-    let mut inputs = vec![codes, scale];
-    let any = !wide && term.zero_points.iter().any(|&zero| zero != 0);
-    if any || stored.explicit_zero_points {
-        let zero = names.fresh(format!("{stem}_zero_point"));
-        patch.added.push(match wide {
+    patch.added.push(tensor_of(&labels.scale, float, &dims, &term.scales));
+    let mut inputs = vec![codes.to_owned(), labels.scale];
+    let any = !less && term.zero_points.iter().any(|&zero| zero != 0);
+    if any || place.stored.explicit_zero_points {
+        let zero = names.fresh(labels.zero);
+        patch.added.push(match less {
             true => code_tensor(&zero, CodeType::Int8, &dims, &vec![0; term.zero_points.len()]),
             false => code_tensor(&zero, term.code_type, &dims, &term.zero_points),
         });
@@ -57,25 +105,30 @@ pub(super) fn dequantized(
         }
     };
     let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-    let label = names.fresh(format!("{stem}_DequantizeLinear"));
-    patch.inserted.push((at, node("DequantizeLinear", &label, &inputs, &[output], &attributes)));
+    let label = names.fresh(labels.node);
+    patch.inserted.push((place.at, node("DequantizeLinear", &label, &inputs, &[output], &attributes)));
     Ok(())
 }
 
 /// Codes that are widened at a time.
 const PIECE: usize = 1 << 20;
 
-/// The codes of `term` less their zero points, one to a byte: eight bits have room for all of them.
-fn widened(term: &WeightTerm, dims: &[i64]) -> Result<Bytes> {
+/// `count` codes of `term` less their zero points, one to a byte: eight bits have room for all of them. `element` says which element of
+/// weights of `dims` stands at a place, or that there is none.
+pub(super) fn widened(
+    term: &WeightTerm,
+    dims: &[i64],
+    count: usize,
+    element: impl Fn(usize) -> Option<usize>,
+) -> Result<Bytes> {
     let mut made = Scratch::new();
     let Some(groups) = term.groups(dims) else { return made.finish() };
-    let count = term.codes.len();
+    let code = |at: usize| (term.codes.get(at) - term.zero_points[groups.of(at)]) as i8 as u8;
     for start in (0..count).step_by(PIECE) {
         let range = start..count.min(start + PIECE);
-        let code = |at: usize| (term.codes.get(at) - term.zero_points[groups.of(at)]) as i8 as u8;
-        made.push(&range.clone().map(code).collect::<Vec<u8>>())?;
-        term.codes.let_go(range);
+        made.push(&range.map(|at| element(at).map_or(0, code)).collect::<Vec<u8>>())?;
     }
+    term.codes.let_go(0..term.codes.len());
     made.finish()
 }
 
@@ -96,10 +149,11 @@ pub(super) fn added(values: &[String], output: &str, stem: &str, names: &mut Nam
 
 /// Codes as an initializer, two to a byte where they have four bits.
 pub(super) fn code_tensor(name: &str, code_type: CodeType, dims: &[i64], codes: &[i16]) -> TensorProto {
-    tensor(name, dtype(code_type), dims, Codes::new(code_type, codes).bytes().clone())
+    tensor(name, typed(code_type), dims, Codes::new(code_type, codes).bytes().clone())
 }
 
-fn dtype(code_type: CodeType) -> Dtype {
+/// The element type of such codes, where they stand in their own.
+pub(super) fn typed(code_type: CodeType) -> Dtype {
     match code_type {
         CodeType::Int4 => Dtype::Int4,
         CodeType::Uint4 => Dtype::Uint4,

@@ -6,8 +6,8 @@ use super::branches;
 use super::home::Home;
 use super::nbits;
 use super::patch::Patch;
-use super::scene::{Scene, Stored};
-use super::terms::{added, dequantized};
+use super::scene::Scene;
+use super::terms::{Place, added, dequantized};
 use super::unfit;
 use crate::error::Result;
 use crate::onnx::Names;
@@ -40,13 +40,14 @@ pub(super) fn patch(decision: &WeightDecision, scene: &Scene, names: &mut Names)
     }
 
     let home = Home::of(decision, scene);
+    let place = Place { at: home.at, inside: home.is_inside(), ..scene.place(decision) };
     match (decision.terms.as_slice(), decision.spelling) {
         (_, Spelling::MatMulNBits) => {}
         ([term], _) => {
             let value = before_cast(decision, home.at, names, &mut patch);
-            dequantized(name, &value, term, decision, (home.at, scene.stored), names, &mut patch)?;
+            dequantized(name, &value, term, decision, place, names, &mut patch)?;
         }
-        (_, Spelling::Sum) => sum(decision, (home.at, scene.stored), names, &mut patch)?,
+        (_, Spelling::Sum) => sum(decision, place, names, &mut patch)?,
         (_, Spelling::Branches) if needs_cast(decision) => {
             let kind = dtype_name(decision.float.dtype() as i32);
             return Err(unfit(name, format!("{kind} has no branches; spell it as a sum")));
@@ -83,7 +84,7 @@ fn before_cast(decision: &WeightDecision, at: usize, names: &mut Names, patch: &
 /// Several terms, added before anybody reads them.
 fn sum(
     decision: &WeightDecision,
-    (at, stored): (usize, Stored),
+    place: Place,
     names: &mut Names,
     patch: &mut Patch,
 ) -> Result<()> {
@@ -91,11 +92,11 @@ fn sum(
     let mut values = Vec::new();
     for (number, term) in decision.terms.iter().enumerate() {
         let output = names.fresh(decision.term_name(number));
-        dequantized(&output, &output, term, decision, (at, stored), names, patch)?;
+        dequantized(&output, &output, term, decision, place, names, patch)?;
         values.push(output);
     }
-    let whole = before_cast(decision, at, names, patch);
+    let whole = before_cast(decision, place.at, names, patch);
     let added = added(&values, &whole, name, names);
-    patch.inserted.extend(added.into_iter().map(|node| (at, node)));
+    patch.inserted.extend(added.into_iter().map(|node| (place.at, node)));
     Ok(())
 }

@@ -109,6 +109,9 @@ impl<'g> Value<'g> {
     fn within(name: &str, index: &Index<'g>, left: &mut usize) -> Result<Option<Self>> {
         let Some(node) = index.producer(name).filter(|_| *left > 0) else { return Ok(None) };
         *left -= 1;
+        if let Some(found) = Dequantized::of(node, index)? {
+            return Ok(Some(Self::Term(found)));
+        }
         if let ("Cast", true, [one]) = (node.op_type(), is_standard(node.domain()), node.input.as_slice()) {
             let to = int(node, "to").and_then(|to| Float::of(i32::try_from(to).ok()?));
             let part = Self::within(one, index, left)?;
@@ -119,7 +122,7 @@ impl<'g> Value<'g> {
             let other = Self::within(other, index, left)?;
             return Ok(other.map(|other| Self::Sum(Box::new([one, other]))));
         }
-        Ok(Dequantized::of(node, index)?.map(Self::Term))
+        Ok(None)
     }
 
     fn terms(&self) -> Vec<&Dequantized<'g>> {

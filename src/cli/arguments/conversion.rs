@@ -148,7 +148,7 @@ pub struct Choices {
     #[command(flatten)]
     pub dual: Dual,
 
-    /// How 4-bit codes are stored [default: packed]
+    /// How codes of weights are stored [default: packed, or as the target runs them best]
     #[arg(
         long,
         value_enum,
@@ -183,7 +183,7 @@ pub struct Choices {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = BoolishValueParser::new(), help_heading = "Form of the file", hide_short_help = true)]
     pub matmul_nbits: Option<bool>,
-    /// Raise the model to opset N, or keep its own [default: 21, or 13 with --storage int8]
+    /// Raise the model to opset N, or keep its own [default: 21, or 13 with --storage bytes or int8]
     ///
     /// A model with a higher opset keeps it. Below opset 21, quantized layers use onnxruntime's own operators (com.microsoft).
     #[arg(long, value_name = "N|keep", help_heading = "Form of the file", hide_short_help = true)]

@@ -34,13 +34,18 @@ pub enum Activations {
     Int16,
 }
 
-/// How 4-bit codes are stored.
+/// How codes of fewer than eight bits are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum StorageArg {
-    /// Two to a byte; needs opset 21
+    /// INT4 and UINT4 behind DequantizeLinear, the standard's own form: small; onnxruntime unpacks it in every run; opset 21
     Packed,
-    /// One to a byte, as INT8 or UINT8 tensors for older runtimes and integer kernels; needs opset 13
+    /// One code to a byte of INT8, for older runtimes and integer kernels: twice as large; opset 13
     Int8,
+    /// INT4 and UINT4 behind Cast: small, and unpacked once, while the runtime loads the file; opset 21
+    Cast,
+    /// Several codes to a byte of UINT8 behind basic operators: small, and unpacked once, while any runtime loads the file;
+    /// opset 7, also 2, 3, 5 and 6 bits
+    Bytes,
 }
 
 /// Which activations are quantized.
@@ -126,7 +131,7 @@ macro_rules! same_words {
 }
 
 same_words! {
-    StorageArg => Storage { Packed, Int8 }
+    StorageArg => Storage { Packed, Int8, Cast, Bytes }
     Placement => Placement { Inputs, Joins, Outputs, Everywhere }
     Bias => Bias { Float, Int32 }
     Scales => Scales { Mmse, MinMax }

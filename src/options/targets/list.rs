@@ -5,7 +5,7 @@ use crate::options::{Bias, CodeType, Granularity, NEWEST_OPSET, Placement, Spell
 
 /// All of them, in the order in which they are listed.
 pub const TARGETS: &[&Target] =
-    &[&GENERIC, &ORT_CPU, &ORT_CPU_INT8, &OPENVINO, &TENSORRT, &QNN_HTP, &DIRECTML, &WEBGPU, &TRACT];
+    &[&GENERIC, &PORTABLE, &ORT_CPU, &ORT_CPU_INT8, &OPENVINO, &TENSORRT, &QNN_HTP, &DIRECTML, &WEBGPU, &TRACT];
 
 /// Operators that multiply a matrix.
 const PRODUCTS: &[&str] = &["Gemm", "MatMul"];
@@ -93,6 +93,7 @@ pub const GENERIC: Target = Target {
     standing: Standing::Tested,
     forms: &[FLOATING, PACKED, WIDE, Form { operators: FUSED, ..FLOATING }],
     explicit_zero_points: false,
+    weights_in_float: false,
     matmul_nbits: true,
     contrib: Contrib::All,
     integer_operators: true,
@@ -105,6 +106,25 @@ pub const GENERIC: Target = Target {
     usual: PLAIN,
 };
 
+/// What any runtime of the last years takes: operators of opset 13, no type below eight bits, no domain but the standard's.
+/// Source: run with onnxruntime 1.17 and 1.32, OpenVINO 2026.4 and tract 0.23.9.
+const PORTABLE: Target = Target {
+    name: "portable",
+    runtime: "any that knows opset 13",
+    forms: &[
+        Form { operators: UNDEFORMED, weights: EIGHT, scales: NO_BLOCKS, ..FLOATING },
+        Form { operators: LAYERS, activations: EIGHT_BITS, ..WIDE },
+    ],
+    explicit_zero_points: true,
+    matmul_nbits: false,
+    contrib: Contrib::No,
+    integer_operators: false,
+    dual: BOTH_DUAL,
+    opsets: (7, NEWEST_OPSET),
+    usual: Usual { storages: (Storage::Bytes, Storage::Bytes), ..PLAIN },
+    ..GENERIC
+};
+
 /// Source: run with onnxruntime 1.32. It decodes packed weights at run time; a product is fastest as MatMulNBits.
 /// Single layers with weights of any code, on a processor with AVX2 and no VNNI: QLinearConv, QGemm, QLinearMatMul and
 /// MatMulIntegerToFloat saturate, also with INT8 activations, and codes of -64 to 64 are exact; so are depthwise QLinearConv,
@@ -114,7 +134,8 @@ const ORT_CPU: Target = Target {
     runtime: "onnxruntime, CPU, weights decoded",
     forms: &[FLOATING, PACKED, WIDE, Form { operators: FUSED, ..FLOATING }],
     saturating: INTEGER,
-    usual: Usual { matmul_nbits: true, ..PLAIN },
+    weights_in_float: true,
+    usual: Usual { storages: (Storage::Cast, Storage::Cast), matmul_nbits: true, ..PLAIN },
     ..GENERIC
 };
 
@@ -148,7 +169,7 @@ const ORT_CPU_INT8: Target = Target {
     in_float: Some(&ORT_CPU),
     opsets: (11, NEWEST_OPSET),
     biases: &[Bias::Int32, Bias::Float],
-    usual: Usual { storages: (Storage::Int8, Storage::Int8), placement: Placement::Outputs, ..PLAIN },
+    usual: Usual { storages: (Storage::Cast, Storage::Cast), placement: Placement::Outputs, ..PLAIN },
     ..GENERIC
 };
 
@@ -172,7 +193,7 @@ const OPENVINO: Target = Target {
     ],
     contrib: Contrib::Linear,
     saturating: INTEGER_OPENVINO,
-    usual: Usual { storages: (Storage::Packed, Storage::Int8), ..PLAIN },
+    usual: Usual { storages: (Storage::Cast, Storage::Cast), ..PLAIN },
     ..GENERIC
 };
 

@@ -101,6 +101,8 @@ impl Wishes {
         };
         options.opset.check(options.storage)?;
         let stored = options.weights.map(|code_type| options.storage.of_weights(code_type));
+        // What meets the layers is float then, however it was stored.
+        let as_floats = options.storage.unpacks() && (options.activations.is_none() || target.weights_in_float);
         let stored_activation = options.activations.map(|code_type| options.storage.of_activation(code_type));
         let of_weights = |form: &Form| stored.is_none_or(|code_type| form.weights.contains(&code_type));
         let of_both = |form: &Form| of_weights(form) && form.activations.contains(&stored_activation);
@@ -146,7 +148,7 @@ impl Wishes {
             };
             return refuse(asked, takes + &remedy);
         }
-        if stored.is_some() && !target.takes(|form| of_both(form) && scales(form)) {
+        if stored.is_some() && !as_floats && !target.takes(|form| of_both(form) && scales(form)) {
             let fitting = target.forms.iter().filter(|form| of_both(form));
             let takes: Vec<String> = fitting.map(|form| format!("scales by {}", form.scales)).collect();
             return refuse(format!("scales by {} with these types", options.granularity), takes.join("; "));

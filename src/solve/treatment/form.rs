@@ -74,8 +74,8 @@ pub(super) struct Setting {
 
 /// Whether the weights of `site`, in a model of `opset`, can be written as MatMulNBits; or why not.
 pub(super) fn nbits(site: &WeightSite, index: &Index, opset: i64, setting: Setting) -> Result<(), String> {
-    if setting.storage != Storage::Packed {
-        return Err("codes are stored one to a byte".into());
+    if !setting.storage.has_nbits() {
+        return Err(format!("codes are stored as {}", setting.storage.name()));
     }
     fits_nbits_weights(setting.code_type, site.reads(), &site.dims, site.float)?;
     if setting.activation.is_some() {
