@@ -22,7 +22,8 @@ pub struct Names {
 impl Names {
     /// The names of `graph`. Where a wish is taken, numbers from `first` on tell the new name apart.
     pub fn of(graph: &GraphProto, first: u64) -> Self {
-        let mut names = Self { taken: HashSet::new(), next: HashMap::new(), first, tried: 0, constants: HashMap::new() };
+        let mut names =
+            Self { taken: HashSet::new(), next: HashMap::new(), first, tried: 0, constants: HashMap::new() };
         names.collect(graph);
         names
     }

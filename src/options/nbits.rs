@@ -33,7 +33,10 @@ impl Options {
         }
         if !self.storage.has_nbits() {
             return Err(Error::options(
-                format!("`.matmul_nbits` packs two codes to a byte itself, and `.storage` is {}", self.storage.name()),
+                format!(
+                    "`.matmul_nbits` packs two codes to a byte itself, and `.storage` is {}",
+                    self.storage.name()
+                ),
                 "leave one of the two out",
             ));
         }

@@ -49,10 +49,12 @@ impl Opset {
     /// [`Error::Options`].
     pub fn check(self, storage: Storage) -> Result<()> {
         match self {
-            Self::AtLeast(opset) if opset < OPSET && matches!(storage, Storage::Packed | Storage::Cast) => Err(Error::options(
-                format!("opset {opset} has no 4-bit types, which came with opset {OPSET}"),
-                format!("choose {OPSET} to {NEWEST_OPSET}, or `.storage` bytes or int8; {KEEP_WORDS}"),
-            )),
+            Self::AtLeast(opset) if opset < OPSET && matches!(storage, Storage::Packed | Storage::Cast) => {
+                Err(Error::options(
+                    format!("opset {opset} has no 4-bit types, which came with opset {OPSET}"),
+                    format!("choose {OPSET} to {NEWEST_OPSET}, or `.storage` bytes or int8; {KEEP_WORDS}"),
+                ))
+            }
             _ => Ok(()),
         }
     }

@@ -26,11 +26,11 @@ pub(super) fn spell(graph: &mut GraphProto, opset: i64) -> Result<()> {
 }
 
 /// Replaces what makes floats of codes that are constants of its own graph by its value, in
-/// `graph` and its subgraphs, and removes the constants that nobody reads then.
+/// `graph` and its subgraphs, and removes the constants that nobody reads then. The names of these values in `graph`.
 ///
 /// # Errors
 /// [`Error::Invalid`] naming the node or tensor whose shapes or data contradict one another.
-fn fold(graph: &mut GraphProto) -> Result<()> {
+fn fold(graph: &mut GraphProto) -> Result<HashSet<String>> {
     let index = Index::new(graph);
     let mut found = BTreeMap::new();
     for (at, node) in graph.node.iter().enumerate() {
@@ -41,6 +41,7 @@ fn fold(graph: &mut GraphProto) -> Result<()> {
     let (gone, ends) = folded(&found, &index);
     let values: Vec<TensorProto> =
         ends.iter().map(|at| constant_value(&graph.node[*at].output[0], &found[at])).collect();
+    let fresh = values.iter().map(|value| value.name().to_owned()).collect();
     let unread: HashSet<String> = gone.iter().flat_map(|&at| graph.node[at].input.iter().cloned()).collect();
     let mut at = 0;
     graph.node.retain(|_| {
@@ -50,12 +51,14 @@ fn fold(graph: &mut GraphProto) -> Result<()> {
     graph.initializer.extend(values);
     let gone = prune(graph, unread);
     forget(graph, &gone);
-    graph.node.iter_mut().flat_map(bodies_mut).try_for_each(fold)
+    graph.node.iter_mut().flat_map(bodies_mut).try_for_each(|body| fold(body).map(drop))?;
+    Ok(fresh)
 }
 
 /// The nodes that go, of `found` and those over codes, and those of them whose values are read by others.
 fn folded(found: &BTreeMap<usize, Dequantized>, index: &Index) -> (HashSet<usize>, Vec<usize>) {
-    let over: BTreeSet<usize> = found.iter().flat_map(|(at, value)| value.nodes().iter().chain([at])).copied().collect();
+    let over: BTreeSet<usize> =
+        found.iter().flat_map(|(at, value)| value.nodes().iter().chain([at])).copied().collect();
     let (mut gone, mut ends) = (HashSet::new(), Vec::new());
     // A node stands behind those that it reads.
     for &at in over.iter().rev() {
@@ -72,6 +75,7 @@ fn folded(found: &BTreeMap<usize, Dequantized>, index: &Index) -> (HashSet<usize
             gone.insert(at);
         }
     }
+    ends.reverse();
     (gone, ends)
 }
 

@@ -104,12 +104,13 @@ fn has_four_bits(decision: &Decision, scene: &Scene) -> bool {
     match decision {
         // Bytes hold the codes of MatMulNBits.
         Decision::Weight(weight) if weight.spelling == Spelling::MatMulNBits => false,
-        Decision::Weight(weight) => weight.terms.iter().any(|term| {
-            term.code_type.bits() == 4 && term.laid(storage, scene.opset) == Laid::Typed
-        }),
-        Decision::Activation(activation) => activation.terms.iter().any(|term| {
-            storage.of_activation(term.code_type).bits() == 4
-        }),
+        Decision::Weight(weight) => weight
+            .terms
+            .iter()
+            .any(|term| term.code_type.bits() == 4 && term.laid(storage, scene.opset) == Laid::Typed),
+        Decision::Activation(activation) => {
+            activation.terms.iter().any(|term| storage.of_activation(term.code_type).bits() == 4)
+        }
     }
 }
 

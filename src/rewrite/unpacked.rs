@@ -44,7 +44,8 @@ pub(super) fn unpacked(
     patch: &mut Patch,
 ) -> Result<()> {
     if place.opset < OPSET_BROADCAST {
-        let problem = format!("unpacking it needs opset {OPSET_BROADCAST}, and the model stays at {}", place.opset);
+        let problem =
+            format!("unpacking it needs opset {OPSET_BROADCAST}, and the model stays at {}", place.opset);
         return Err(unfit(&decision.tensor, problem));
     }
     let shape = Shape::of(term, &decision.dims)
@@ -58,8 +59,13 @@ pub(super) fn unpacked(
             (chain.digits(term, &shape)?, zeros)
         }
         Laid::Wide => {
-            let codes = chain.added(|name| Ok(tensor(name, Dtype::Int8, &shape.laid, widened(term, &decision.dims, shape.count, |at| shape.element(at))?)))?;
-            (codes, Vec::new())
+            let (dims, count) = match goal {
+                Goal::Codes => (&decision.dims, term.codes.len()),
+                Goal::Floats(_) => (&shape.laid, shape.count),
+            };
+            let element = |at: usize| if goal == Goal::Codes { Some(at) } else { shape.element(at) };
+            let bytes = widened(term, &decision.dims, count, element)?;
+            (chain.added(|name| Ok(tensor(name, Dtype::Int8, dims, bytes)))?, Vec::new())
         }
         Laid::Typed => {
             let bytes = if shape.is_whole() { term.codes.bytes().clone() } else { filled(term, &shape)? };
@@ -71,12 +77,15 @@ pub(super) fn unpacked(
     match goal {
         Goal::Codes => {
             let mut codes = codes;
-            if !zeros.is_empty() {
+            if zeros.is_empty() && laid == Laid::Typed {
+                codes = chain.cast(&codes, Dtype::Int8);
+                codes = chain.whole(codes, &shape, &decision.dims);
+            } else if laid != Laid::Wide {
                 codes = chain.float(codes, laid);
-                codes = chain.less(codes, &zeros, &shape, term);
-            }
-            codes = chain.whole(codes, &shape, &decision.dims);
-            if laid != Laid::Wide {
+                if !zeros.is_empty() {
+                    codes = chain.less(codes, &zeros, &shape, term);
+                }
+                codes = chain.whole(codes, &shape, &decision.dims);
                 codes = chain.cast(&codes, Dtype::Int8);
             }
             let [scale, zero, node] = [(); 3].map(|()| chain.names.short());
@@ -242,9 +251,7 @@ impl Chain<'_> {
         } else {
             let laid = term.laid(self.place.stored.storage, self.place.opset);
             let made = match laid {
-                Laid::Typed => {
-                    code_tensor("", term.code_type, &shape.scales, &term.zero_points)
-                }
+                Laid::Typed => code_tensor("", term.code_type, &shape.scales, &term.zero_points),
                 _ => {
                     let bytes: Vec<u8> = zeros.iter().map(|&zero| zero as u8).collect();
                     tensor("", Dtype::Uint8, &shape.scales, bytes)

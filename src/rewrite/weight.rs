@@ -82,12 +82,7 @@ fn before_cast(decision: &WeightDecision, at: usize, names: &mut Names, patch: &
 }
 
 /// Several terms, added before anybody reads them.
-fn sum(
-    decision: &WeightDecision,
-    place: Place,
-    names: &mut Names,
-    patch: &mut Patch,
-) -> Result<()> {
+fn sum(decision: &WeightDecision, place: Place, names: &mut Names, patch: &mut Patch) -> Result<()> {
     let name = decision.tensor.as_str();
     let mut values = Vec::new();
     for (number, term) in decision.terms.iter().enumerate() {

@@ -82,6 +82,7 @@ impl<'g> Unpacked<'g> {
         }
         let input = |slot: usize| node.input.get(slot).map_or("", String::as_str);
         let before = |slot: usize| Self::within(input(slot), index, left - 1);
+        let mut casts = Vec::new();
         let found = match node.op_type() {
             "Cast" => {
                 let to = int(node, "to");
@@ -93,14 +94,14 @@ impl<'g> Unpacked<'g> {
                     _ => None,
                 }
             }
-            "Sub" => match numbers(input(1), index)? {
+            "Sub" => match numbers(input(1), index, &mut casts)? {
                 Some(zero) => match before(0)?.filter(|found| !found.is_scaled()) {
                     Some(found) => found.and(zero, Step::Less),
                     None => None,
                 },
                 None => Self::digits(node, index)?,
             },
-            "Mul" => match numbers(input(1), index)? {
+            "Mul" => match numbers(input(1), index, &mut casts)? {
                 Some(scale) => match before(0)? {
                     Some(found) => found.and(scale, Step::Times),
                     None => None,
@@ -119,6 +120,7 @@ impl<'g> Unpacked<'g> {
             _ => None,
         };
         Ok(found.map(|mut found| {
+            found.nodes.extend(casts);
             found.nodes.push(at);
             found
         }))
@@ -132,7 +134,14 @@ impl<'g> Unpacked<'g> {
             _ => return Ok(None),
         };
         let stored = Stored::Typed(Codes::of(tensor, kind)?);
-        Ok(Some(Self { dims: tensor.dims.clone(), nodes: Vec::new(), bits, tensor, stored, steps: Vec::new() }))
+        Ok(Some(Self {
+            dims: tensor.dims.clone(),
+            nodes: Vec::new(),
+            bits,
+            tensor,
+            stored,
+            steps: Vec::new(),
+        }))
     }
 
     /// The digits that a Sub leaves.
@@ -163,7 +172,7 @@ impl<'g> Unpacked<'g> {
         let Some((tensor, 1)) = digits(node, index, &mut nodes)? else { return Ok(None) };
         let (&[planes, 1, columns], Some(bytes)) = (&*tensor.dims, bytes(tensor)?) else { return Ok(None) };
         let wanted = (0..planes.min(i64::from(BYTE))).map(|bit| (1u32 << bit) as f32);
-        let counts = numbers(counts, index)?;
+        let counts = numbers(counts, index, &mut nodes)?;
         if !counts.is_some_and(|(dims, values)| dims == [planes, 1, 1] && values.iter().copied().eq(wanted)) {
             return Ok(None);
         }
@@ -312,15 +321,19 @@ impl Spread {
     }
 }
 
-/// A float constant, or an integer one behind a Cast, with its dimensions.
-fn numbers(name: &str, index: &Index) -> Result<Option<(Vec<i64>, Vec<f32>)>> {
+/// A float constant, or an integer one behind a Cast, whose position goes to `nodes`, with its dimensions.
+fn numbers(name: &str, index: &Index, nodes: &mut Vec<usize>) -> Result<Option<(Vec<i64>, Vec<f32>)>> {
     if let Some(tensor) = index.constant(name) {
         return match tensor.data_type() == Dtype::Float as i32 {
             true => Ok(Some((tensor.dims.clone(), floats(tensor)?))),
             false => Ok(None),
         };
     }
-    let Some(node) = index.producer(name).filter(|node| node.op_type() == "Cast") else { return Ok(None) };
+    let Some(at) = index.producer_at(name) else { return Ok(None) };
+    let node = &index.graph().node[at];
+    if node.op_type() != "Cast" || !is_standard(node.domain()) {
+        return Ok(None);
+    }
     let tensor = node.input.first().and_then(|name| index.constant(name));
     let Some(tensor) = tensor.filter(|_| int(node, "to") == Some(Dtype::Float as i64)) else {
         return Ok(None);
@@ -329,6 +342,7 @@ fn numbers(name: &str, index: &Index) -> Result<Option<(Vec<i64>, Vec<f32>)>> {
     if !short.iter().any(|&dtype| tensor.data_type() == dtype as i32) {
         return Ok(None);
     }
+    nodes.push(at);
     let values = integers(tensor)?.into_iter().map(|value| value as f32).collect();
     Ok(Some((tensor.dims.clone(), values)))
 }
@@ -363,7 +377,8 @@ fn digits<'g>(
         fits.then_some((tensor, times.input.get(1)?, part.input.get(1)?, steps.input.get(1)?))
     })();
     let Some((tensor, base, part, steps)) = parts else { return Ok(None) };
-    let (base, part, steps) = (numbers(base, index)?, numbers(part, index)?, numbers(steps, index)?);
+    let [base, part, steps] = [base, part, steps].map(|name| numbers(name, index, nodes));
+    let (base, part, steps) = (base?, part?, steps?);
     let (Some((_, base)), Some((_, part)), Some((dims, steps))) = (base, part, steps) else {
         return Ok(None);
     };

@@ -4,8 +4,18 @@ use super::{Blocks, Contrib, Form, Scales, Standing, Target, Usual};
 use crate::options::{Bias, CodeType, Granularity, NEWEST_OPSET, Placement, Spelling, Storage};
 
 /// All of them, in the order in which they are listed.
-pub const TARGETS: &[&Target] =
-    &[&GENERIC, &PORTABLE, &ORT_CPU, &ORT_CPU_INT8, &OPENVINO, &TENSORRT, &QNN_HTP, &DIRECTML, &WEBGPU, &TRACT];
+pub const TARGETS: &[&Target] = &[
+    &GENERIC,
+    &PORTABLE,
+    &ORT_CPU,
+    &ORT_CPU_INT8,
+    &OPENVINO,
+    &TENSORRT,
+    &QNN_HTP,
+    &DIRECTML,
+    &WEBGPU,
+    &TRACT,
+];
 
 /// Operators that multiply a matrix.
 const PRODUCTS: &[&str] = &["Gemm", "MatMul"];

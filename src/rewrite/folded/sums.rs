@@ -4,20 +4,17 @@ use std::collections::{HashMap, HashSet};
 
 use crate::error::Result;
 use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
-use crate::onnx::{Dtype, Index, bodies_mut, floats, int, is_linear, is_standard, tensor_of};
+use crate::onnx::{Dtype, Index, bodies_mut, floats, int, is_standard, tensor_of};
 use crate::rewrite::patch::{forget, prune};
 
-/// Folds as [`super::fold`], then every Add of two values of `graph` that came of it, and every Cast of one to BFLOAT16 or
-/// DOUBLE, and so on, in the order of the graph and rounded as its types say. A constant that was float before is left alone: the model's own sums stay as they are.
+/// Folds as [`super::fold`], then every Add of two values of `graph` that came of it, and every Cast of one to another float type,
+/// and so on, in the order of the graph and rounded as its types say. A constant that was float before is left alone: the model's own sums stay as they are.
 ///
 /// # Errors
 /// As [`super::fold`].
 pub(super) fn fold(graph: &mut GraphProto) -> Result<()> {
     graph.node.iter_mut().flat_map(bodies_mut).try_for_each(fold)?;
-    let dequantize = |node: &&NodeProto| is_linear(node, "DequantizeLinear");
-    let fresh = graph.node.iter().filter(dequantize).flat_map(|node| node.output.iter().cloned());
-    let fresh: HashSet<String> = fresh.collect();
-    super::fold(graph)?;
+    let fresh = super::fold(graph)?;
 
     let index = Index::new(graph);
     let mut sums: HashMap<&str, TensorProto> = HashMap::new();
@@ -47,7 +44,9 @@ pub(super) fn fold(graph: &mut GraphProto) -> Result<()> {
             ("Cast", &[one]) if float(one).is_some() => {
                 let to = int(node, "to").and_then(|to| i32::try_from(to).ok());
                 let to = to.and_then(|to| Dtype::try_from(to).ok());
-                let Some(to @ (Dtype::Bfloat16 | Dtype::Double)) = to else { continue };
+                let Some(to @ (Dtype::Float | Dtype::Float16 | Dtype::Bfloat16 | Dtype::Double)) = to else {
+                    continue;
+                };
                 tensor_of(output, to, &one.dims, &floats(one)?)
             }
             _ => continue,

@@ -6,6 +6,7 @@ mod forms;
 mod lower;
 mod nbits;
 mod refusals;
+mod unpacked;
 
 use crate::onnx::build::{GraphBuilder, node};
 use crate::onnx::{Dtype, Model, attr, tensor_f32};

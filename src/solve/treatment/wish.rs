@@ -94,7 +94,8 @@ impl Wish {
         let nbits = options.matmul_nbits.then(|| nbits(site, index, opset, setting));
         // Two terms are written as ever, and which layers get them is not known yet.
         let single = dual == Some(false) || dual.is_none() && options.dual.keys == Keys::None;
-        let as_floats = options.storage.unpacks() && (activation.is_none() || options.target.weights_in_float);
+        let as_floats =
+            options.storage.unpacks() && (activation.is_none() || options.target.weights_in_float);
         let blocks = opset >= OPSET || as_floats || single && matches!(nbits, Some(Ok(())));
         let (partition, sharing) = partition(site, granularity, blocks);
         let mut wish = Self {
