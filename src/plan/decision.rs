@@ -43,9 +43,6 @@ pub struct Plan {
     /// Whether zero points of weights are written even where all of them are 0.
     #[serde(default)]
     pub explicit_zero_points: bool,
-    /// Whether weights that operators unpack become floats beside rounded activations too, for want of kernels that take codes.
-    #[serde(default)]
-    pub weights_in_float: bool,
     /// Dimensions that inputs get.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shapes: Vec<(String, Vec<i64>)>,

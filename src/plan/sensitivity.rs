@@ -87,7 +87,6 @@ impl<'p> Layer<'p> {
             storage: self.plan.storage,
             bias: self.plan.bias,
             explicit_zero_points: self.plan.explicit_zero_points,
-            weights_in_float: self.plan.weights_in_float,
             shapes: self.plan.shapes.clone(),
             calibrated: self.plan.calibrated.clone(),
             decisions: decisions.collect(),

@@ -69,7 +69,6 @@ pub fn outcome() -> Outcome {
         storage: crate::options::Storage::Packed,
         bias: crate::options::Bias::Float,
         explicit_zero_points: false,
-        weights_in_float: false,
         shapes: Vec::new(),
         calibrated: None,
         decisions: vec![Decision::Weight(weight), Decision::Activation(activation)],

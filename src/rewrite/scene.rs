@@ -7,7 +7,7 @@ use super::unfit;
 use crate::error::Result;
 use crate::onnx::proto::{GraphProto, NodeProto};
 use crate::onnx::{Index, attribute, bodies, dtype_name, int, node_label, operator_label, outer_names};
-use crate::options::{Bias, Spelling, Storage};
+use crate::options::{Bias, Storage};
 use crate::plan::{ActivationDecision, Decision, Float, Plan, Read, WeightDecision};
 
 /// Casts, each as what it makes and what it reads.
@@ -26,8 +26,6 @@ pub(super) struct Stored {
     pub(super) storage: Storage,
     /// Whether zero points are written even where all of them are 0.
     pub(super) explicit_zero_points: bool,
-    /// Whether codes that are unpacked become floats beside rounded activations too.
-    pub(super) in_float: bool,
 }
 
 /// A graph with its look-ups.
@@ -59,11 +57,7 @@ impl<'g> Scene<'g> {
         }
         let mut mentions = HashMap::new();
         graph.node.iter().flat_map(bodies).for_each(|body| count(body, &mut mentions));
-        let stored = Stored {
-            storage: plan.storage,
-            explicit_zero_points: plan.explicit_zero_points,
-            in_float: plan.weights_in_float,
-        };
+        let stored = Stored { storage: plan.storage, explicit_zero_points: plan.explicit_zero_points };
         let activations = plan.decisions.iter().filter_map(|decision| match decision {
             Decision::Activation(activation) => Some(activation),
             Decision::Weight(_) => None,
@@ -81,15 +75,13 @@ impl<'g> Scene<'g> {
 
     /// Where the operators over the codes of `decision` stand in the main graph.
     pub(super) fn place(&self, decision: &WeightDecision) -> Place {
-        // No kernel takes the codes of a sum.
-        let single = decision.terms.len() == 1 || decision.spelling == Spelling::Branches;
         let met = |read: &Read| self.rounded.contains(&(read.at, &*read.within));
         Place {
             at: self.first_read(&decision.tensor),
             inside: false,
             opset: self.opset,
             stored: self.stored,
-            integers: single && !self.stored.in_float && decision.reads.iter().any(met),
+            integers: decision.reads.iter().any(met),
         }
     }
 

@@ -28,7 +28,8 @@ pub(super) struct Place {
     pub(super) opset: i64,
     /// How codes are stored.
     pub(super) stored: Stored,
-    /// Whether kernels of the readers may take the codes themselves.
+    /// Whether the weights meet a rounded activation. Kernels may take the codes of both then; onnxruntime rounds float weights
+    /// that stand there anew, one scale a tensor.
     pub(super) integers: bool,
 }
 

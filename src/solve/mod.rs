@@ -272,7 +272,6 @@ impl<'s> Solver<'s> {
             storage: self.options.storage,
             bias: self.options.bias,
             explicit_zero_points: self.options.target.explicit_zero_points,
-            weights_in_float: self.options.target.weights_in_float,
             shapes: Vec::new(),
             calibrated: None,
             decisions: self.decisions,

@@ -103,7 +103,6 @@ pub const GENERIC: Target = Target {
     standing: Standing::Tested,
     forms: &[FLOATING, PACKED, WIDE, Form { operators: FUSED, ..FLOATING }],
     explicit_zero_points: false,
-    weights_in_float: false,
     matmul_nbits: true,
     contrib: Contrib::All,
     integer_operators: true,
@@ -144,7 +143,6 @@ const ORT_CPU: Target = Target {
     runtime: "onnxruntime, CPU, weights decoded",
     forms: &[FLOATING, PACKED, WIDE, Form { operators: FUSED, ..FLOATING }],
     saturating: INTEGER,
-    weights_in_float: true,
     usual: Usual { storages: (Storage::Cast, Storage::Cast), matmul_nbits: true, ..PLAIN },
     ..GENERIC
 };

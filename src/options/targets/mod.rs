@@ -24,8 +24,6 @@ pub struct Target {
     pub forms: &'static [Form],
     /// Whether zero points of weights are written even where all of them are 0.
     pub explicit_zero_points: bool,
-    /// Whether weights that operators unpack become floats beside rounded activations too: it has no kernels for their codes.
-    pub weights_in_float: bool,
     /// Whether a product may be a com.microsoft MatMulNBits.
     pub matmul_nbits: bool,
     /// Which operators of com.microsoft it knows.
@@ -168,18 +166,10 @@ impl Target {
         Some(format!("{} takes {words} for {}", self.name, case.operator))
     }
 
-    /// Why it does not take layers of `operator` with float weights that are unpacked, beside this activation, if so.
-    pub fn obstacle_unpacked(&self, operator: &str, activation: Option<CodeType>) -> Option<String> {
-        let mut of_operator = self.forms.iter().filter(|form| form.operators.contains(&operator));
-        match activation {
-            _ if of_operator.clone().next().is_none() => {
-                Some(format!("{} takes no quantized weights of {operator}", self.name))
-            }
-            Some(code_type) if !of_operator.any(|form| form.activations.contains(&activation)) => {
-                Some(format!("{} takes no {code_type} activations for {operator}", self.name))
-            }
-            _ => None,
-        }
+    /// Why it does not take layers of `operator` with float activations and weights that become floats while it loads, if so.
+    pub fn obstacle_unpacked(&self, operator: &str) -> Option<String> {
+        let knows = self.forms.iter().any(|form| form.operators.contains(&operator));
+        (!knows).then(|| format!("{} takes no quantized weights of {operator}", self.name))
     }
 
     /// Whether layers of `operator` may have weights that the file stores as `weights`, with an activation of type `activation`.

@@ -102,8 +102,7 @@ impl Wishes {
         options.opset.check(options.storage)?;
         let stored = options.weights.map(|code_type| options.storage.of_weights(code_type));
         // What meets the layers is float then, however it was stored.
-        let as_floats =
-            options.storage.unpacks() && (options.activations.is_none() || target.weights_in_float);
+        let as_floats = options.storage.unpacks() && options.activations.is_none();
         let stored_activation = options.activations.map(|code_type| options.storage.of_activation(code_type));
         let of_weights = |form: &Form| stored.is_none_or(|code_type| form.weights.contains(&code_type));
         let of_both = |form: &Form| of_weights(form) && form.activations.contains(&stored_activation);

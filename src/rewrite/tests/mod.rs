@@ -26,7 +26,6 @@ fn plan(decisions: Vec<Decision>) -> Plan {
         storage: crate::options::Storage::Packed,
         bias: crate::options::Bias::Float,
         explicit_zero_points: false,
-        weights_in_float: false,
         shapes: Vec::new(),
         calibrated: None,
         decisions,

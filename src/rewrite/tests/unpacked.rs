@@ -109,16 +109,12 @@ fn float_layers_have_no_dequantizelinear_and_integer_layers_one() {
     for (rounded, storage) in [(false, Storage::Cast), (true, Storage::Cast), (true, Storage::Bytes)] {
         let model = product(21, &[64, 64], Float::Float);
         let decision = decided(&model, CodeType::Uint4, Partition::Channel { axis: 1 }, 3);
-        let mut plan = planned(&model, decision, storage, rounded);
+        let plan = planned(&model, decision, storage, rounded);
         let count = |model: &Model, operator: &str| {
             model.graph().node.iter().filter(|node| node.op_type() == operator).count()
         };
         let shipped = holds("linear", &model, &plan);
         assert_eq!(count(&shipped, "DequantizeLinear"), if rounded { 2 } else { 0 });
-        // Where no kernel takes codes, weights beside rounded activations are floats as well.
-        plan.weights_in_float = true;
-        let shipped = holds("in float", &model, &plan);
-        assert_eq!(count(&shipped, "DequantizeLinear"), usize::from(rounded));
     }
 }
 

@@ -94,8 +94,7 @@ impl Wish {
         let nbits = options.matmul_nbits.then(|| nbits(site, index, opset, setting));
         // Two terms are written as ever, and which layers get them is not known yet.
         let single = dual == Some(false) || dual.is_none() && options.dual.keys == Keys::None;
-        let as_floats =
-            options.storage.unpacks() && (activation.is_none() || options.target.weights_in_float);
+        let as_floats = options.storage.unpacks() && activation.is_none();
         let blocks = opset >= OPSET || as_floats || single && matches!(nbits, Some(Ok(())));
         let (partition, sharing) = partition(site, granularity, blocks);
         let mut wish = Self {
@@ -168,13 +167,13 @@ impl Wish {
                 activation: activation.map(|code_type| options.storage.of_activation(code_type)),
                 activation_zero_point: activation.is_some() && !options.symmetric_activations,
             };
-            let as_floats = options.storage.unpacks() && (activation.is_none() || target.weights_in_float);
+            let as_floats = options.storage.unpacks() && activation.is_none();
             // A Gather reads the table of a product, and has no data that could be rounded.
             let alone = Case { activation: None, activation_zero_point: false, ..case };
             let of = |reader: &Reader| {
                 let case = if reader.operand.is_none() { alone } else { case };
                 if as_floats {
-                    return target.obstacle_unpacked(&reader.read.operator, case.activation);
+                    return target.obstacle_unpacked(&reader.read.operator);
                 }
                 target.obstacle(&Case { operator: &reader.read.operator, ..case })
             };
