@@ -17,9 +17,17 @@ pub enum Storage {
 }
 
 impl Storage {
+    /// Whether it has a form for codes of weights of this many bits.
+    pub fn holds(self, bits: u32) -> bool {
+        match self {
+            Self::Packed => matches!(bits, 4 | 8),
+            Self::Int8 => bits <= 8,
+        }
+    }
+
     /// The type in which codes of weights of type `code_type` stand in the file.
     pub fn of_weights(self, code_type: CodeType) -> CodeType {
-        if self == Self::Int8 && code_type.bits() == 4 { CodeType::Int8 } else { code_type }
+        if self == Self::Int8 && code_type.bits() < 8 { CodeType::Int8 } else { code_type }
     }
 
     /// The type in which codes of an activation of type `code_type` stand in the file.

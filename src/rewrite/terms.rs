@@ -31,7 +31,7 @@ pub(super) fn dequantized(
     };
     let codes = names.fresh(format!("{stem}{QUANTIZED}"));
     let scale = names.fresh(format!("{stem}_scale"));
-    let wide = stored.storage == Storage::Int8 && term.code_type.bits() == 4;
+    let wide = stored.storage == Storage::Int8 && term.code_type.bits() < 8;
     let (kind, raw) = match wide {
         true => (Dtype::Int8, widened(term, &decision.dims)?),
         false => (dtype(term.code_type), term.codes.bytes().clone()),
@@ -103,8 +103,10 @@ fn dtype(code_type: CodeType) -> Dtype {
     match code_type {
         CodeType::Int4 => Dtype::Int4,
         CodeType::Uint4 => Dtype::Uint4,
-        CodeType::Int8 => Dtype::Int8,
-        CodeType::Uint8 => Dtype::Uint8,
+        CodeType::Int2 | CodeType::Int3 | CodeType::Int5 | CodeType::Int6 | CodeType::Int8 => Dtype::Int8,
+        CodeType::Uint2 | CodeType::Uint3 | CodeType::Uint5 | CodeType::Uint6 | CodeType::Uint8 => {
+            Dtype::Uint8
+        }
         CodeType::Int16 => Dtype::Int16,
     }
 }
