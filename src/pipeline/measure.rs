@@ -103,6 +103,11 @@ pub(super) fn nodes(graph: &GraphProto) -> usize {
     graph.node.len() + graph.node.iter().flat_map(onnx::bodies).map(nodes).sum::<usize>()
 }
 
+/// Bits that a code of `bits` bits takes in the file.
+pub(super) fn stored_bits(bits: u32, storage: Storage) -> u32 {
+    if storage == Storage::Int8 { bits.max(8) } else { bits }
+}
+
 /// Bits that the codes, scales and zero points of weights take.
 pub(super) fn weight_bits(weight: &WeightDecision, storage: Storage) -> u64 {
     if let (Spelling::MatMulNBits, Ok(form)) = (weight.spelling, NBits::of(weight)) {
@@ -114,7 +119,7 @@ pub(super) fn weight_bits(weight: &WeightDecision, storage: Storage) -> u64 {
         let wide = storage == Storage::Int8;
         let written = !wide && term.zero_points.iter().any(|&zero| zero != 0);
         let zero_points = if written { term.zero_points.len() as u64 } else { 0 };
-        let width = u64::from(term.code_type.bits()).max(if wide { 8 } else { 0 });
+        let width = u64::from(stored_bits(term.code_type.bits(), storage));
         let scale = 8 * weight.scale_float().bytes();
         width * (term.codes.len() as u64 + zero_points) + scale * term.scales.len() as u64
     });
