@@ -193,7 +193,7 @@ pub struct Options {
     pub activations: Option<CodeType>,
     /// To which opset the model is brought.
     pub opset: Opset,
-    /// How 4-bit codes are stored.
+    /// How codes are stored.
     pub storage: Storage,
     /// Partition of the weights.
     pub granularity: Granularity,

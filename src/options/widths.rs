@@ -1,6 +1,6 @@
 //! Which widths of codes can go together with the rest of the options.
 
-use super::{CodeType, Options, Storage};
+use super::{CodeType, Keys, Options, Storage};
 use crate::error::{Error, Result};
 
 impl Options {
@@ -10,12 +10,23 @@ impl Options {
     /// [`Error::Options`] that says what to choose.
     pub fn check_widths(&self) -> Result<()> {
         stored(self.weights, self.storage, "")?;
+        self.check_dual()?;
         self.activations.map_or(Ok(()), CodeType::check_activation)?;
         for rule in &self.layers {
             stored(rule.weights.flatten(), self.storage, &format!(" of layer {:?}", rule.matching))?;
             rule.activations.flatten().map_or(Ok(()), CodeType::check_activation)?;
         }
         Ok(())
+    }
+
+    /// Refuses to look for layers of two terms, which have 4 bits, where weights have a width that stands between.
+    fn check_dual(&self) -> Result<()> {
+        let between = self.weights.filter(|code_type| !matches!(code_type.bits(), 4 | 8));
+        let Some(code_type) = between.filter(|_| self.dual.keys != Keys::None) else { return Ok(()) };
+        Err(Error::options(
+            format!("two tensors per layer are a form of 4-bit weights, and these are {code_type}"),
+            "choose `.weights` int4 or uint4, or name the layers that are to have two 4-bit tensors by `.dual.layers`",
+        ))
     }
 }
 
@@ -38,7 +49,7 @@ fn nearest(code_type: CodeType) -> CodeType {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::{LayerRule, Precision};
+    use crate::options::{Dual, LayerRule, Precision};
 
     fn refused(options: &Options) -> String {
         options.check_widths().unwrap_err().to_string()
@@ -59,6 +70,16 @@ mod tests {
         assert!(error.contains("`.storage` bytes") && error.contains("or uint4"), "{error}");
         let options = Options { weights: Some(CodeType::Int16), storage: Storage::Int8, ..options };
         assert!(refused(&options).contains("8 bits or fewer"));
+    }
+
+    #[test]
+    fn two_terms_are_looked_for_among_4_bit_weights_only() {
+        let dual = |keys| Dual { keys, ..Dual::default() };
+        let options = Options { storage: Storage::Int8, dual: dual(Keys::All), ..Options::default() };
+        assert!(options.check_widths().is_ok());
+        let narrow = Options { weights: Some(CodeType::Int3), ..options };
+        assert!(refused(&narrow).contains("these are int3"));
+        assert!(Options { dual: dual(Keys::None), ..narrow }.check_widths().is_ok());
     }
 
     #[test]

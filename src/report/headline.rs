@@ -174,7 +174,7 @@ fn noise(outputs: &[OutputError]) -> Option<String> {
 }
 
 fn coverage(plan: &Plan) -> String {
-    let (mut weights, mut activations, mut widened) = (Vec::new(), Vec::new(), 0);
+    let (mut weights, mut activations, mut widened) = (Vec::new(), Vec::new(), Vec::new());
     for decision in &plan.decisions {
         match decision {
             Decision::Weight(weight) => {
@@ -183,7 +183,9 @@ fn coverage(plan: &Plan) -> String {
                     Spelling::MatMulNBits => term.code_type,
                     _ => plan.storage.of_weights(term.code_type),
                 };
-                widened += usize::from(stored != term.code_type);
+                if stored != term.code_type {
+                    widened.push(format!("{}-bit", term.code_type.bits()));
+                }
                 weights.push(stored.name());
             }
             Decision::Activation(activation) => {
@@ -193,10 +195,11 @@ fn coverage(plan: &Plan) -> String {
     }
     let (count, kinds) = (weights.len(), words::distinct(weights.into_iter()));
     let mut text = words::things(count, "weight tensor");
-    text += &match widened {
+    let widths = words::distinct(widened.iter().map(String::as_str));
+    text += &match widened.len() {
         0 => format!(" in {kinds}"),
-        all if all == count => format!(" with 4-bit values, stored as {kinds}"),
-        some => format!(" in {kinds} ({} with 4-bit values)", words::count(some as u64)),
+        all if all == count => format!(" with {widths} values, stored as {kinds}"),
+        some => format!(" in {kinds} ({} with {widths} values)", words::count(some as u64)),
     };
     if !activations.is_empty() {
         let count = words::things(activations.len(), "activation");
@@ -228,6 +231,7 @@ fn speed(plan: &Plan) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::CodeType;
     use crate::report::example;
 
     #[test]
@@ -242,6 +246,17 @@ mod tests {
             text.starts_with("1 weight tensor with 4-bit values, stored as int8, 1 activation"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn other_widths_are_told_as_they_are() {
+        let mut plan = example::outcome().plan;
+        let Some(Decision::Weight(weight)) = plan.decisions.first_mut() else { panic!("a weight") };
+        weight.terms[0].code_type = CodeType::Int3;
+        assert!(coverage(&plan).starts_with("1 weight tensor in int3"), "{}", coverage(&plan));
+        assert_eq!(speed(&plan), None);
+        plan.storage = Storage::Int8;
+        assert!(coverage(&plan).contains("with 3-bit values, stored as int8"), "{}", coverage(&plan));
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl Others {
 }
 
 /// Types of more bits than asked for, from the fewest to the most, of which a file is smaller than of 8 bits; and 8 bits.
-fn finer(options: &Options) -> Vec<CodeType> {
+pub(super) fn finer(options: &Options) -> Vec<CodeType> {
     let asked = options.weights.unwrap_or(CodeType::Int8);
     let widths = NARROW.into_iter().filter(|&bits| bits > asked.bits() && is_smaller(bits, options.storage));
     widths.map(|bits| asked.with_bits(bits)).chain([CodeType::Int8]).collect()

@@ -372,3 +372,6 @@ impl Way {
         named.map(name).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
