@@ -1,6 +1,6 @@
 //! Turns a trained float ONNX model into a low-bit one that is nearly as accurate, without retraining, and says what it cost.
 //!
-//! Weights become 4-bit or 8-bit integers, and activations 8-bit ones where that is asked for. Scales are those of least squared error;
+//! Weights become integers of 2 to 8 bits, and activations 8-bit ones where that is asked for. Scales are those of least squared error;
 //! codes are chosen so that the outputs of layers change least, as seen on a few hundred samples ("Low-bit Quantization of Neural
 //! Networks for Efficient Inference", arXiv 1902.06822). The written file has the standard's own nodes, `QuantizeLinear` and
 //! `DequantizeLinear`. It is read again, proven to hold what was planned, and run beside the float model.

@@ -8,9 +8,11 @@ mod layers;
 mod nbits;
 mod opset;
 mod placement;
+mod precision;
 mod preprocessing;
 mod storage;
 mod targets;
+mod widths;
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,6 +25,7 @@ pub use layers::{LayerRule, Lift};
 pub use nbits::{NBITS_BLOCKS, fits_nbits};
 pub use opset::{LEAST_OPSET, NEWEST_OPSET, OPSET_HALF, Opset};
 pub use placement::{Bias, Placement};
+pub use precision::Precision;
 pub use preprocessing::{LARGEST_PIXEL, Preprocessing, PreprocessingBase, Preset, Resize, of_bytes};
 pub use storage::Storage;
 pub use targets::{
@@ -168,66 +171,6 @@ pub enum Compensation {
     Sequential,
 }
 
-/// The width of weights and activations, as in `w4a8`; `None` leaves them float.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Precision {
-    /// Type of the codes of weights.
-    pub weights: Option<CodeType>,
-    /// Type of the codes of activations.
-    pub activations: Option<CodeType>,
-}
-
-impl Precision {
-    /// 4-bit weights; activations stay float, so that no samples are needed.
-    pub const W4: Self = Self { weights: Some(CodeType::Int4), activations: None };
-    /// 4-bit weights, 8-bit activations.
-    pub const W4A8: Self = Self { weights: Some(CodeType::Int4), activations: Some(CodeType::Uint8) };
-    /// 4-bit weights and activations.
-    pub const W4A4: Self = Self { weights: Some(CodeType::Int4), activations: Some(CodeType::Uint4) };
-    /// 8-bit weights; activations stay float.
-    pub const W8: Self = Self { weights: Some(CodeType::Int8), activations: None };
-    /// 8-bit weights and activations.
-    pub const W8A8: Self = Self { weights: Some(CodeType::Int8), activations: Some(CodeType::Uint8) };
-
-    /// The names of precisions; [`Precision::from_str`] takes them in any case, and `int4` and `int8` for `w4` and `w8a8`.
-    pub const NAMES: [&'static str; 5] = ["w4", "w4a8", "w4a4", "w8", "w8a8"];
-}
-
-impl Default for Precision {
-    fn default() -> Self {
-        Self::W4A8
-    }
-}
-
-impl FromStr for Precision {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name.to_ascii_lowercase().as_str() {
-            "w4" | "int4" => Ok(Self::W4),
-            "w4a8" => Ok(Self::W4A8),
-            "w4a4" => Ok(Self::W4A4),
-            "w8" => Ok(Self::W8),
-            "w8a8" | "int8" => Ok(Self::W8A8),
-            _ => {
-                let remedy = format!("choose one of {}", Self::NAMES.join(", "));
-                Err(Error::options(format!("unknown precision {name:?}"), remedy))
-            }
-        }
-    }
-}
-
-impl fmt::Display for Precision {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part = |letter, code_type: Option<CodeType>| {
-            code_type.map(|code_type| format!("{letter}{}", code_type.bits()))
-        };
-        let name: String =
-            [part('w', self.weights), part('a', self.activations)].into_iter().flatten().collect();
-        formatter.pad(if name.is_empty() { "float" } else { &name })
-    }
-}
-
 /// Weights with fewer elements stay float unless asked otherwise: their codes, scale, zero point
 /// and node take about as many bytes as they save.
 pub const MIN_ELEMENTS: usize = 16;
@@ -250,7 +193,7 @@ pub struct Options {
     pub activations: Option<CodeType>,
     /// To which opset the model is brought.
     pub opset: Opset,
-    /// How 4-bit codes are stored.
+    /// How codes are stored.
     pub storage: Storage,
     /// Partition of the weights.
     pub granularity: Granularity,
@@ -367,24 +310,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn precision_names_return() {
-        for name in Precision::NAMES {
-            assert_eq!(name.parse::<Precision>().unwrap().to_string(), name);
-        }
+    fn names_return() {
         for name in ["tensor", "channel", "block:1", "block:128"] {
             assert_eq!(name.parse::<Granularity>().unwrap().to_string(), name);
         }
         for name in ["block", "block:", "block:0", "block:-1", "block:1.5", "kernel", ""] {
             let error = name.parse::<Granularity>().unwrap_err().to_string();
             assert!(error.contains(&format!("{name:?}")) && error.contains("block:N"), "{error}");
-        }
-        for (name, precision) in [
-            ("W4A8", Precision::W4A8),
-            ("int4", Precision::W4),
-            ("INT8", Precision::W8A8),
-            ("W8", Precision::W8),
-        ] {
-            assert_eq!(name.parse::<Precision>().unwrap(), precision);
         }
         for (name, granularity) in [
             ("per-channel", Granularity::Channel),
@@ -394,6 +326,5 @@ mod tests {
             assert_eq!(name.parse::<Granularity>().unwrap(), granularity);
         }
         assert_eq!("FLOAT".parse::<Edges>().unwrap(), Edges::Float);
-        assert!("w3".parse::<Precision>().unwrap_err().to_string().contains("w4a8"));
     }
 }

@@ -345,7 +345,7 @@ mod tests {
         for line in [
             "fourbit",
             "fourbit quantize",
-            "fourbit quantize m.onnx --precision w3",
+            "fourbit quantize m.onnx --precision w7",
             "fourbit quantize m.onnx --jobs 0",
             "fourbit quantize m.onnx --max-samples 0",
             "fourbit quantize m.onnx -q -v",

@@ -40,10 +40,11 @@ pub struct LayerRule {
     pub activations_why: Option<Lift>,
 }
 
-/// Why a budget gives a tensor a finer form.
+/// Why a budget gives a tensor a form that was not asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lift {
-    /// The form that it would have otherwise, in words.
+    /// The form whose noise says so, in words: the one asked for where the tensor gets a finer one, and its own where it gets a
+    /// coarser one.
     pub from: String,
     /// The noise that this form alone brings, as a share of the outputs' energy.
     pub noise: f64,
@@ -76,6 +77,9 @@ impl LayerRule {
         for rule in &rules.layer {
             if rule.weights == Some(Some(CodeType::Int16)) {
                 return Err(wrong(format!("layer {:?}", rule.matching), "int16 is a type for activations"));
+            }
+            if let Some(Err(error)) = rule.activations.flatten().map(CodeType::check_activation) {
+                return Err(wrong(format!("layer {:?}", rule.matching), &error.to_string()));
             }
             if rule.spelling == Some(Spelling::MatMulNBits) {
                 let problem =
@@ -132,6 +136,8 @@ mod tests {
         assert_eq!((rules[1].weights, rules[1].dual), (None, Some(true)));
         assert_eq!((rules[1].spelling, rules[1].activation_terms), (Some(Spelling::Branches), Some(2)));
         assert_eq!((rules[0].full_range, rules[1].full_range), (None, Some(true)));
+        let narrow = read("[[layer]]\nmatch = 'a'\nweights = 'uint3'\n").unwrap();
+        assert_eq!(narrow[0].weights, Some(Some(CodeType::Uint3)));
         assert!(read("").unwrap().is_empty());
     }
 
@@ -140,7 +146,8 @@ mod tests {
         for (text, words) in [
             ("[[layer]]\nmatch = 'a'\nbits = 4\n", ["line 3", "bits"]),
             ("[[layer]]\nweights = 'int4'\n", ["line 1", "match"]),
-            ("[[layer]]\nmatch = 'a'\nweights = 'int5'\n", ["line 3", "int5"]),
+            ("[[layer]]\nmatch = 'a'\nweights = 'int7'\n", ["line 3", "int7"]),
+            ("[[layer]]\nmatch = 'a'\nactivations = 'int5'\n", ["layer \"a\"", "uint8, int8"]),
             ("[[layer]]\nmatch = 'a'\ngranularity = 'block:0'\n", ["line 3", "block:0"]),
             ("[[layer]]\nmatch = 'a'\ndual = 'yes'\n", ["line 3", "boolean"]),
             ("[[layer]]\nmatch = 'a'\nspelling = 'two'\n", ["line 3", "two"]),

@@ -103,6 +103,11 @@ pub(super) fn nodes(graph: &GraphProto) -> usize {
     graph.node.len() + graph.node.iter().flat_map(onnx::bodies).map(nodes).sum::<usize>()
 }
 
+/// Bits that a code of `bits` bits takes in the file.
+pub(super) fn stored_bits(bits: u32, storage: Storage) -> u32 {
+    if storage == Storage::Int8 { bits.max(8) } else { bits }
+}
+
 /// Bits that the codes, scales and zero points of weights take.
 pub(super) fn weight_bits(weight: &WeightDecision, storage: Storage) -> u64 {
     if let (Spelling::MatMulNBits, Ok(form)) = (weight.spelling, NBits::of(weight)) {

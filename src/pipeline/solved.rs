@@ -45,6 +45,7 @@ pub(super) struct Solved {
 /// Everything up to the plan.
 pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) -> Result<Solved> {
     let mut clock = Clock::start();
+    job.options.check_widths()?;
     job.options.check_nbits()?;
     let mut ready = ready(&job.input, job.options.opset, &job.shapes)?;
     refuse_opset(&job.options, &ready.opened.model)?;

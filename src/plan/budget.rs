@@ -16,7 +16,8 @@ pub struct Budgeted {
     pub doubts: Vec<Doubt>,
     /// Samples that were held back to judge plans, and not calibrated on then.
     pub held_back: usize,
-    /// Steps from the plan asked for to one in which everything is float, the one that gains most for its bytes first.
+    /// Steps from the plan asked for to one in which everything is float, the one that gains most for its bytes first. Where the
+    /// plan asked for is too large, they begin at one in which weights have as few bits as the file can hold.
     pub steps: usize,
     /// How many of them were taken.
     pub taken: usize,

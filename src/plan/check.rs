@@ -84,7 +84,9 @@ impl ActivationDecision {
             return Some(problem);
         }
         let problem = |term: &ActivationTerm| {
-            not_positive(term.scale).or_else(|| stray("zero point", term.zero_point, term.code_type))
+            let wrong =
+                not_positive(term.scale).or_else(|| stray("zero point", term.zero_point, term.code_type));
+            wrong.or_else(|| no_activation(term.code_type))
         };
         let terms = self.terms.iter().enumerate();
         let found = terms.filter_map(|(at, term)| Some((at, problem(term)?))).next();
@@ -103,6 +105,10 @@ fn named(at: usize, terms: usize, problem: String) -> String {
 
 fn not_positive(scale: f32) -> Option<String> {
     (!(scale.is_finite() && scale > 0.0)).then(|| format!("scale {scale} is not above zero and finite"))
+}
+
+fn no_activation(code_type: CodeType) -> Option<String> {
+    (!CodeType::ACTIVATIONS.contains(&code_type)).then(|| format!("{code_type} is a type for weights"))
 }
 
 fn stray(what: &str, code: i16, code_type: CodeType) -> Option<String> {
@@ -174,6 +180,28 @@ mod tests {
     }
 
     #[test]
+    fn weights_of_every_width_are_consistent() {
+        for bits in [2, 3, 4, 5, 6, 8] {
+            for code_type in [CodeType::Int8.with_bits(bits), CodeType::Uint8.with_bits(bits)] {
+                let mut weight = weight();
+                let (lowest, highest) = code_type.range();
+                let codes = [lowest, highest, 0, 1, lowest, highest].map(|code| code as i16);
+                weight.terms.truncate(1);
+                weight.terms[0].code_type = code_type;
+                weight.terms[0].zero_points = vec![0, lowest as i16, highest as i16, 1];
+                weight.terms[0].codes = Codes::new(code_type, &codes);
+                assert_eq!(weight.problem(), None, "{code_type}");
+                let decoded = weight.decode();
+                assert_eq!(decoded[2], -(lowest as f32), "{code_type}");
+                weight.terms[0].zero_points[0] = highest as i16 + 1;
+                assert!(weight.problem().is_some_and(|problem| problem.contains(code_type.name())));
+                weight.terms[0].code_type = code_type.with_bits(if bits == 3 { 2 } else { 3 });
+                assert!(weight.problem().is_some_and(|problem| problem.contains(&format!("of {bits} bits"))));
+            }
+        }
+    }
+
+    #[test]
     fn codes_that_are_held_lie_within_the_range() {
         let with = |code: i16, saturation| {
             let mut weight = weight();
@@ -215,5 +243,7 @@ mod tests {
         assert!(
             with(vec![term, ActivationTerm { zero_point: 16, ..term }]).contains("term 1: zero point 16")
         );
+        let narrow = ActivationTerm { code_type: CodeType::Uint3, zero_point: 0, ..term };
+        assert!(with(vec![narrow]).contains("uint3 is a type for weights"));
     }
 }

@@ -1,6 +1,6 @@
-//! Integer codes of a tensor, held as they are written to a model: four-bit codes two to a byte. In a plan they are
-//! hexadecimal digits: one a four-bit code, two an eight-bit code, in two's complement. A plan stays text that can be
-//! compared line by line.
+//! Integer codes of a tensor: codes of 4 bits two to a byte, of 16 bits two bytes each, all others one to a byte. In a plan
+//! they are hexadecimal digits: one for a code of up to 4 bits, two for a wider one, in two's complement of as many bits as
+//! the code has. A plan stays text that can be compared line by line.
 
 use std::fmt::{self, Write as _};
 
@@ -27,7 +27,7 @@ impl Codes {
         codes.in_memory()
     }
 
-    /// Bits a code: 4, 8 or 16.
+    /// Bits a code: its width, whatever it takes in memory.
     pub fn bits(&self) -> u32 {
         self.bits
     }
@@ -54,9 +54,9 @@ impl Codes {
                 let nibble = i16::from(self.bytes[at / 2] >> (at % 2 * 4) & 0xf);
                 nibble - if self.signed && nibble > 7 { 16 } else { 0 }
             }
-            (8, true) => i16::from(self.bytes[at] as i8),
-            (8, false) => i16::from(self.bytes[at]),
-            _ => i16::from_le_bytes([self.bytes[2 * at], self.bytes[2 * at + 1]]),
+            (16, _) => i16::from_le_bytes([self.bytes[2 * at], self.bytes[2 * at + 1]]),
+            (_, true) => i16::from(self.bytes[at] as i8),
+            (_, false) => i16::from(self.bytes[at]),
         }
     }
 
@@ -65,21 +65,41 @@ impl Codes {
         (0..self.count).map(|at| self.get(at))
     }
 
-    /// The codes as they lie in a model: the first of two four-bit ones in the low half of its byte, the last byte of an
-    /// odd number filled with zero bits; wider ones in little-endian order.
+    /// The codes as they are held. Of 4 bits: two to a byte, the first in the low half, the last byte of an odd number filled
+    /// with zero bits. Of 16 bits: in little-endian order. Of any other width: one to a byte, an `i8` of a signed type, a
+    /// `u8` of an unsigned one.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
     /// Lets go of the memory of the codes in `range`, where they are in a file.
     pub fn let_go(&self, range: std::ops::Range<usize>) {
-        let byte = |at: usize| at * self.bits as usize / 8;
+        let byte = |at: usize| at * held(self.bits) / 8;
         let_go(&self.bytes[byte(range.start)..byte(range.end)]);
     }
 
-    /// With the codes of a signed type brought back from two's complement.
-    pub fn sign_extended(self) -> Self {
-        Self { signed: true, ..self }
+    /// The codes of a signed type that were read as those of the unsigned type of the same width.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Write`] where the folder for temporary files takes no more.
+    pub fn sign_extended(self) -> crate::error::Result<Self> {
+        let unused = held(self.bits) as u32 - self.bits;
+        let bytes = match unused {
+            0 => self.bytes,
+            _ => {
+                let extended = |&byte: &u8| (((byte << unused) as i8) >> unused) as u8;
+                spooled(self.bytes.iter().map(extended).collect())?
+            }
+        };
+        Ok(Self { signed: true, bytes, ..self })
+    }
+}
+
+/// Bits that a code of `bits` bits takes in memory.
+fn held(bits: u32) -> usize {
+    match bits {
+        4 | 16 => bits as usize,
+        _ => 8,
     }
 }
 
@@ -96,7 +116,7 @@ impl CodesMut {
     /// `count` codes for `code_type`, all zero.
     pub fn zeros(code_type: CodeType, count: usize) -> Self {
         let bits = code_type.bits();
-        let bytes = vec![0; (count * bits as usize).div_ceil(8)];
+        let bytes = vec![0; (count * held(bits)).div_ceil(8)];
         Self { bits, signed: code_type.is_signed(), count, bytes }
     }
 
@@ -107,8 +127,8 @@ impl CodesMut {
                 let (byte, shift) = (&mut self.bytes[at / 2], at % 2 * 4);
                 *byte = *byte & !(0xf << shift) | ((code & 0xf) as u8) << shift;
             }
-            8 => self.bytes[at] = code as u8,
-            _ => self.bytes[2 * at..][..2].copy_from_slice(&code.to_le_bytes()),
+            16 => self.bytes[2 * at..][..2].copy_from_slice(&code.to_le_bytes()),
+            _ => self.bytes[at] = code as u8,
         }
     }
 
@@ -132,8 +152,9 @@ impl fmt::Display for Codes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         write!(formatter, "{}:", self.bits)?;
-        for code in self.iter() {
-            for place in (0..self.bits / 4).rev() {
+        let mask = ((1u32 << self.bits) - 1) as i16;
+        for code in self.iter().map(|code| code & mask) {
+            for place in (0..self.bits.div_ceil(4)).rev() {
                 formatter.write_char(char::from(DIGITS[(code >> (4 * place)) as usize & 0xf]))?;
             }
         }
@@ -153,12 +174,11 @@ impl<'de> Deserialize<'de> for Codes {
         let text = String::deserialize(deserializer)?;
         let wrong = |what: &str| serde::de::Error::custom(format!("codes: {what}"));
         let (bits, digits) = text.split_once(':').ok_or_else(|| wrong("expected BITS:HEXDIGITS"))?;
-        let code_type = match bits {
-            "4" => CodeType::Uint4,
-            "8" => CodeType::Uint8,
-            _ => return Err(wrong("4 or 8 bits")),
-        };
-        let width = code_type.bits() as usize / 4;
+        let widths = ["2", "3", "4", "5", "6", "8"];
+        let known = widths.contains(&bits).then(|| bits.parse().ok()).flatten();
+        let bits: u32 = known.ok_or_else(|| wrong("2, 3, 4, 5, 6 or 8 bits"))?;
+        let code_type = CodeType::Uint8.with_bits(bits);
+        let width = bits.div_ceil(4) as usize;
         if !digits.len().is_multiple_of(width) {
             return Err(wrong("an odd number of digits"));
         }
@@ -166,7 +186,11 @@ impl<'de> Deserialize<'de> for Codes {
         for (at, digits) in digits.as_bytes().chunks(width).enumerate() {
             let digit = |digit: &u8| char::from(*digit).to_digit(16);
             let code = digits.iter().try_fold(0, |code, next| Some(code << 4 | digit(next)?));
-            codes.set(at, code.ok_or_else(|| wrong("a character that is no digit"))? as i16);
+            let code = code.ok_or_else(|| wrong("a character that is no digit"))?;
+            if code >> bits != 0 {
+                return Err(wrong(&format!("{code:x}, which is no code of {bits} bits")));
+            }
+            codes.set(at, code as i16);
         }
         codes.finish().map_err(|error| wrong(&error.to_string()))
     }
@@ -176,28 +200,81 @@ impl<'de> Deserialize<'de> for Codes {
 mod tests {
     use super::*;
 
+    const WEIGHTS: [CodeType; 12] = [
+        CodeType::Int2,
+        CodeType::Uint2,
+        CodeType::Int3,
+        CodeType::Uint3,
+        CodeType::Int4,
+        CodeType::Uint4,
+        CodeType::Int5,
+        CodeType::Uint5,
+        CodeType::Int6,
+        CodeType::Uint6,
+        CodeType::Int8,
+        CodeType::Uint8,
+    ];
+
     #[test]
-    fn codes_return_from_text() {
-        let four = Codes::new(CodeType::Int4, &[-8, -1, 0, 7, -3]);
-        let text = serde_json::to_string(&four).unwrap();
-        assert_eq!(text, "\"4:8f07d\"");
-        assert_eq!(serde_json::from_str::<Codes>(&text).unwrap().sign_extended(), four);
-        let eight = Codes::new(CodeType::Uint8, &[0, 127, 255]);
-        assert_eq!(serde_json::from_str::<Codes>(&serde_json::to_string(&eight).unwrap()).unwrap(), eight);
+    fn codes_of_every_width_return_from_text() {
+        for code_type in WEIGHTS {
+            let (lowest, highest) = code_type.range();
+            let values: Vec<i16> =
+                (lowest..=highest).chain([lowest, 0, highest]).map(|code| code as i16).collect();
+            let codes = Codes::new(code_type, &values);
+            assert_eq!(codes.iter().collect::<Vec<_>>(), values, "{code_type}");
+            assert_eq!((codes.bits(), codes.is_signed()), (code_type.bits(), code_type.is_signed()));
+            let text = serde_json::to_string(&codes).unwrap();
+            let digits = if code_type.bits() > 4 { 2 } else { 1 };
+            assert_eq!(text.len(), values.len() * digits + 4, "{text}");
+            let read = serde_json::from_str::<Codes>(&text).unwrap();
+            let read = if code_type.is_signed() { read.sign_extended().unwrap() } else { read };
+            assert_eq!(read, codes, "{code_type}");
+            codes.let_go(1..values.len());
+        }
+    }
+
+    #[test]
+    fn text_is_in_twos_complement_of_the_width() {
+        for (code_type, values, text) in [
+            (CodeType::Int4, vec![-8, -1, 0, 7, -3], "\"4:8f07d\""),
+            (CodeType::Int3, vec![-4, -1, 0, 3], "\"3:4703\""),
+            (CodeType::Int2, vec![-2, -1, 0, 1], "\"2:2301\""),
+            (CodeType::Int5, vec![-16, -1, 15], "\"5:101f0f\""),
+            (CodeType::Uint6, vec![63, 0, 32], "\"6:3f0020\""),
+            (CodeType::Int8, vec![-128, -1, 127], "\"8:80ff7f\""),
+        ] {
+            assert_eq!(serde_json::to_string(&Codes::new(code_type, &values)).unwrap(), text);
+        }
     }
 
     #[test]
     fn wrong_text_is_refused() {
-        for text in ["\"4\"", "\"5:00\"", "\"4:0g\"", "\"8:123\"", "\"x:1\"", "7", "\"4:\u{e4}\""] {
+        for text in [
+            "\"4\"",
+            "\"7:00\"",
+            "\"16:0000\"",
+            "\"+4:0\"",
+            "\"4:0g\"",
+            "\"8:123\"",
+            "\"x:1\"",
+            "7",
+            "\"4:\u{e4}\"",
+            "\"2:4\"",
+            "\"3:8\"",
+            "\"5:20\"",
+            "\"6:40\"",
+        ] {
             assert!(serde_json::from_str::<Codes>(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn codes_lie_as_a_model_has_them() {
+    fn codes_are_held_as_documented() {
         let values: Vec<i16> = vec![1, -2, 7];
         for (code_type, bytes) in [
             (CodeType::Int4, vec![0xe1, 0x07]),
+            (CodeType::Int5, vec![1, 0xfe, 7]),
             (CodeType::Int8, vec![1, 0xfe, 7]),
             (CodeType::Int16, vec![1, 0, 0xfe, 0xff, 7, 0]),
         ] {

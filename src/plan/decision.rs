@@ -34,7 +34,7 @@ pub struct Plan {
     /// To which opset the model is brought first: decisions name nodes by their place after that.
     #[serde(default)]
     pub opset: Opset,
-    /// How 4-bit codes are stored.
+    /// How codes are stored.
     #[serde(default, rename = "container")]
     pub storage: Storage,
     /// How biases beside quantized inputs are stored.

@@ -52,7 +52,7 @@ pub fn read(path: &Path) -> Result<Plan> {
     for decision in &mut plan.decisions {
         if let Decision::Weight(weight) = decision {
             for term in weight.terms.iter_mut().filter(|term| term.code_type.is_signed()) {
-                term.codes = std::mem::take(&mut term.codes).sign_extended();
+                term.codes = std::mem::take(&mut term.codes).sign_extended()?;
             }
         }
     }
@@ -60,18 +60,26 @@ pub fn read(path: &Path) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Checks that each decision of `plan`, which is of the file `path`, is consistent in itself.
+/// Checks that each decision of `plan`, which is of the file `path`, is consistent in itself, and that the plan's storage has
+/// a form for it.
 ///
 /// # Errors
 /// [`Error::Plan`] naming the site that is wrong.
 pub fn checked(plan: &Plan, path: &Path) -> Result<()> {
     for decision in &plan.decisions {
-        if let Some(problem) = decision.problem() {
+        if let Some(problem) = decision.problem().or_else(|| unstorable(plan, decision)) {
             let place = format!("decision on {}", decision.tensor());
             return Err(Error::Plan { path: path.to_owned(), place, problem });
         }
     }
     Ok(())
+}
+
+/// What weights of `decision` the storage of `plan` has no form for, if there are any.
+fn unstorable(plan: &Plan, decision: &Decision) -> Option<String> {
+    let Decision::Weight(weight) = decision else { return None };
+    let term = weight.terms.iter().find(|term| !plan.storage.holds(term.code_type.bits()))?;
+    Some(format!("container {} has no form for {} weights", plan.storage.name(), term.code_type))
 }
 
 #[cfg(test)]

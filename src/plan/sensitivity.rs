@@ -51,7 +51,7 @@ impl<'p> Layer<'p> {
         self.nodes.first().copied().unwrap_or_default()
     }
 
-    /// How 4-bit codes are stored.
+    /// How codes are stored.
     pub fn storage(&self) -> Storage {
         self.plan.storage
     }

@@ -3,8 +3,8 @@
 use super::table::hanging;
 use super::verdict::{doubts, error, second};
 use super::{Detail, TextStyle, words};
-use crate::options::{Spelling, Storage};
-use crate::plan::{Decision, Doubt, Outcome, OutputError, Plan, Score, Validation, Verdict};
+use crate::options::{CodeType, OPSET, Spelling, Storage};
+use crate::plan::{Decision, Doubt, Laid, Outcome, OutputError, Plan, Score, Validation, Verdict};
 
 /// In front of what went as it was asked for.
 pub(super) const WELL: char = '✓';
@@ -174,16 +174,19 @@ fn noise(outputs: &[OutputError]) -> Option<String> {
 }
 
 fn coverage(plan: &Plan) -> String {
-    let (mut weights, mut activations, mut widened) = (Vec::new(), Vec::new(), 0);
+    let (mut weights, mut activations, mut widened) = (Vec::new(), Vec::new(), Vec::new());
     for decision in &plan.decisions {
         match decision {
             Decision::Weight(weight) => {
                 let Some(term) = weight.terms.first() else { continue };
                 let stored = match weight.spelling {
                     Spelling::MatMulNBits => term.code_type,
-                    _ => plan.storage.of_weights(term.code_type),
+                    _ if term.laid(plan.storage, OPSET) == Laid::Wide => CodeType::Int8,
+                    _ => term.code_type,
                 };
-                widened += usize::from(stored != term.code_type);
+                if stored != term.code_type {
+                    widened.push(format!("{}-bit", term.code_type.bits()));
+                }
                 weights.push(stored.name());
             }
             Decision::Activation(activation) => {
@@ -193,10 +196,11 @@ fn coverage(plan: &Plan) -> String {
     }
     let (count, kinds) = (weights.len(), words::distinct(weights.into_iter()));
     let mut text = words::things(count, "weight tensor");
-    text += &match widened {
+    let widths = words::distinct(widened.iter().map(String::as_str));
+    text += &match widened.len() {
         0 => format!(" in {kinds}"),
-        all if all == count => format!(" with 4-bit values, stored as {kinds}"),
-        some => format!(" in {kinds} ({} with 4-bit values)", words::count(some as u64)),
+        all if all == count => format!(" with {widths} values, stored as {kinds}"),
+        some => format!(" in {kinds} ({} with {widths} values)", words::count(some as u64)),
     };
     if !activations.is_empty() {
         let count = words::things(activations.len(), "activation");
@@ -218,9 +222,16 @@ fn speed(plan: &Plan) -> Option<String> {
         }
         Decision::Activation(_) => false,
     });
+    if plan.storage.unpacks() {
+        let which = match packed {
+            true => "4-bit codes are unpacked once",
+            false => "codes are unpacked once",
+        };
+        return Some(format!("{which}, while the runtime loads the file, and not in every run"));
+    }
     (packed && plan.storage == Storage::Packed).then(|| {
         "packed 4-bit codes save space, not time: onnxruntime unpacks them in every run (1.5 to 3.2 times the float model's time), \
-         OpenVINO once. `.target` ort-cpu-int8 computes in integers"
+         OpenVINO once. `.storage` cast is as small and unpacked once; `.target` ort-cpu-int8 computes in integers"
             .into()
     })
 }
@@ -242,6 +253,17 @@ mod tests {
             text.starts_with("1 weight tensor with 4-bit values, stored as int8, 1 activation"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn other_widths_are_told_as_they_are() {
+        let mut plan = example::outcome().plan;
+        let Some(Decision::Weight(weight)) = plan.decisions.first_mut() else { panic!("a weight") };
+        weight.terms[0].code_type = CodeType::Int3;
+        assert!(coverage(&plan).starts_with("1 weight tensor in int3"), "{}", coverage(&plan));
+        assert_eq!(speed(&plan), None);
+        plan.storage = Storage::Int8;
+        assert!(coverage(&plan).contains("with 3-bit values, stored as int8"), "{}", coverage(&plan));
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod tests;
 
 use std::collections::HashSet;
 
-pub use dialect::{Dialect, lower};
+pub use dialect::{Dialect, is_plain, lower};
 pub use stamp::calibrated;
 
 use crate::error::{Error, Result};

@@ -158,8 +158,10 @@ pub(super) fn typed(code_type: CodeType) -> Dtype {
     match code_type {
         CodeType::Int4 => Dtype::Int4,
         CodeType::Uint4 => Dtype::Uint4,
-        CodeType::Int8 => Dtype::Int8,
-        CodeType::Uint8 => Dtype::Uint8,
+        CodeType::Int2 | CodeType::Int3 | CodeType::Int5 | CodeType::Int6 | CodeType::Int8 => Dtype::Int8,
+        CodeType::Uint2 | CodeType::Uint3 | CodeType::Uint5 | CodeType::Uint6 | CodeType::Uint8 => {
+            Dtype::Uint8
+        }
         CodeType::Int16 => Dtype::Int16,
     }
 }

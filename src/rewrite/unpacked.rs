@@ -19,6 +19,7 @@ use crate::plan::{CodesMut, Float, Laid, Partition, WeightDecision, WeightTerm, 
 
 /// The opset in which Mul and the like broadcast, and those in which Slice and ReduceSum take their axes as inputs.
 const OPSET_BROADCAST: i64 = 7;
+const OPSET_QDQ: i64 = 10;
 const OPSET_SLICE: i64 = 10;
 const OPSET_REDUCE_SUM: i64 = 13;
 /// Bytes that are packed at a time.
@@ -86,7 +87,7 @@ pub(super) fn unpacked(
                     codes = chain.less(codes, &zeros, &shape, term);
                 }
                 codes = chain.whole(codes, &shape, &decision.dims);
-                codes = chain.cast(&codes, Dtype::Int8);
+                codes = chain.rounded(&codes);
             }
             let [scale, zero, node] = [(); 3].map(|()| chain.names.short());
             let labels = Labels { scale, zero, node };
@@ -222,6 +223,16 @@ impl Chain<'_> {
     /// `value`, which digits are already, as FLOAT.
     fn float(&mut self, value: String, laid: Laid) -> String {
         if laid == Laid::Digits { value } else { self.cast(&value, Dtype::Float) }
+    }
+
+    /// Whole numbers as INT8: by QuantizeLinear, behind which OpenVINO looks for codes, as it does not behind a Cast from FLOAT.
+    fn rounded(&mut self, value: &str) -> String {
+        if self.place.opset < OPSET_QDQ {
+            return self.cast(value, Dtype::Int8);
+        }
+        let one = self.floats(&[], &[1.0]);
+        let zero = self.shared("INT8 0", |name| tensor(name, Dtype::Int8, &[], vec![0]));
+        self.node("QuantizeLinear", &[value, &one, &zero], &[])
     }
 
     fn reshape(&mut self, value: &str, dims: &[i64]) -> String {

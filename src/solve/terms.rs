@@ -38,6 +38,10 @@ impl Kind {
     }
 }
 
+/// Zero points that are searched, of an unsigned type that has more of them: a search of each costs as much as one of a
+/// whole type without, and the more codes there are, the less a zero point a few codes away costs.
+const ZERO_POINTS: i32 = 16;
+
 /// The grids that a type offers by its zero point, the plain one first.
 pub(super) fn grids(kind: Kind) -> Vec<Grid> {
     let bits = kind.code_type.bits();
@@ -46,14 +50,18 @@ pub(super) fn grids(kind: Kind) -> Vec<Grid> {
     }
     match kind.code_type {
         _ if kind.symmetric => vec![Grid::signed(bits)],
-        CodeType::Int4 => vec![Grid::signed(bits), Grid::flipped(bits)],
-        CodeType::Uint4 => {
+        wide if wide.bits() >= 8 => vec![Grid::signed(bits)],
+        signed if signed.is_signed() => vec![Grid::signed(bits), Grid::flipped(bits)],
+        unsigned => {
+            let (_, highest) = unsigned.range();
+            let (middle, step) = ((highest + 1) / 2, ((highest + 1) / ZERO_POINTS).max(1));
+            // Both ends are among them: values of one sign use all codes.
+            let mut zero_points: Vec<i32> = (0..=highest).step_by(step as usize).chain([highest]).collect();
+            zero_points.dedup();
             // From the middle outwards: among equals the nearest to symmetric wins.
-            let mut zero_points: Vec<i32> = (0..16).collect();
-            zero_points.sort_by_key(|&zero_point| (zero_point - 8).abs());
+            zero_points.sort_by_key(|&zero_point| (zero_point - middle).abs());
             zero_points.into_iter().map(|zero_point| Grid::offset(bits, zero_point)).collect()
         }
-        CodeType::Int8 | CodeType::Uint8 | CodeType::Int16 => vec![Grid::signed(bits)],
     }
 }
 
@@ -231,6 +239,61 @@ mod tests {
         assert!((one - 0.0115).abs() < 0.001, "{one}");
         let two = relative(&values, &[64, 256], Partition::Tensor, 2);
         assert!(two < one / 50.0, "{two}");
+    }
+
+    #[test]
+    fn each_width_offers_grids_of_its_own_codes() {
+        for bits in [2, 3, 4, 5, 6, 8] {
+            for code_type in [CodeType::Int8.with_bits(bits), CodeType::Uint8.with_bits(bits)] {
+                let kind = Kind { code_type, symmetric: false, held: false };
+                let (lowest, highest) = code_type.range();
+                let grids = grids(kind);
+                assert_eq!(grids[0], Grid::signed(bits), "{code_type}");
+                for grid in &grids {
+                    assert_eq!(grid.levels(), 1 << bits, "{code_type}");
+                    assert!((lowest..=highest).contains(&i32::from(kind.zero_point(*grid))), "{code_type}");
+                }
+                let ends = [Grid::offset(bits, 0), Grid::offset(bits, highest)];
+                match (code_type.is_signed(), bits) {
+                    (_, 8) => assert_eq!(grids.len(), 1),
+                    (true, _) => assert_eq!(grids[1..], [Grid::flipped(bits)]),
+                    (false, 2..=4) => assert_eq!(grids.len(), 1 << bits),
+                    (false, _) => assert!(grids.len() == 17 && ends.iter().all(|end| grids.contains(end))),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_bit_takes_most_of_the_noise_away() {
+        let values = bell(16 * 64, 12);
+        let tensor = tensor_f32("w", &[16, 64], &values);
+        let values = Floats::of(&tensor).unwrap();
+        let partition = Partition::Channel { axis: 0 };
+        let groups = partition.groups(&[16, 64]).unwrap();
+        for unsigned in [false, true] {
+            let lost = [2, 3, 4, 5, 6].map(|bits| {
+                let base = if unsigned { CodeType::Uint8 } else { CodeType::Int8 };
+                let kind = Kind { code_type: base.with_bits(bits), symmetric: false, held: false };
+                let scheme = Scheme { kind, partition, terms: 1, min_max: false };
+                let terms = fit_terms(&values, &groups, scheme, Some(1), None).unwrap().unwrap();
+                let (lowest, highest) = kind.code_type.range();
+                let codes = || terms[0].codes.iter().map(i32::from);
+                assert!(codes().all(|code| (lowest..=highest).contains(&code)), "{bits}");
+                assert!(codes().min() == Some(lowest) && codes().max() == Some(highest), "{bits}");
+                let (error, energy) = losses(&values, &terms, &[16, 64]);
+                let found = Found {
+                    kind,
+                    partition,
+                    scales: terms[0].scales.clone(),
+                    zero_points: terms[0].zero_points.clone(),
+                };
+                let again = fit_terms(&values, &groups, scheme, Some(1), Some(&found)).unwrap().unwrap();
+                assert_eq!(again[0].codes, terms[0].codes, "{bits}");
+                error / energy
+            });
+            assert!(lost.windows(2).all(|pair| (2.0..5.0).contains(&(pair[0] / pair[1]))), "{lost:?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::terms::Scheme;
 use super::treatment::Treatment;
 use crate::error::{Error, Result};
 use crate::onnx::{Floats, Index, dtype_name, floats};
-use crate::options::Spelling;
+use crate::options::{OPSET, Spelling};
 use crate::plan::{
     Float, Keep, Observations, Partition, Reason, Skip, WeightDecision, WeightSite, WeightTerm,
 };
@@ -43,6 +43,9 @@ pub(super) fn decision(
     let (spelling, mut reason) = (treatment.spelling, treatment.reason());
     if lost {
         reason.push(Reason::WideScales(dtype_name(site.float.dtype() as i32)));
+    }
+    if !nbits && terms.iter().any(|term| term.is_too_small(treatment.storage, OPSET)) {
+        reason.push(Reason::TooSmall);
     }
     if let Some(others) = &site.others {
         reason.push(Reason::AlsoReadBy(others.clone()));

@@ -373,7 +373,7 @@ fn what_cannot_be_done_at_all_is_told_at_once() {
         (&["zoo"], 2, &["<OUT>", "Usage: fourbit batch [OPTIONS] <SOURCE> <OUT>"]),
         (&["zoo", "-o", "out", "--shard", "5/4"], 2, &["5", "4"]),
         (&["zoo", "-o", "out", "--timeout", "soon"], 2, &["soon"]),
-        (&["zoo", "-o", "out", "--precision", "w5"], 2, &["w5"]),
+        (&["zoo", "-o", "out", "--precision", "w7"], 2, &["w7"]),
     ] {
         let output = run(folder.path(), arguments, code);
         let message = String::from_utf8_lossy(&output.stderr);

@@ -9,7 +9,7 @@ use fourbit::onnx::{Dtype, Model, attr, breaches, tensor, tensor_f32, tensor_of,
 use fourbit::options::{Options, Precision, TARGETS, Target, Wishes};
 use fourbit::plan::{Decision, Plan};
 
-use super::targets::{agree, converted, entry};
+use super::targets::{agree, converted, entry, runtime_of};
 
 /// Numbers about zero, times `scale`.
 fn values(count: usize, scale: f32) -> Vec<f32> {
@@ -154,7 +154,7 @@ fn awkward_weights_load_and_give_what_the_file_says() {
                 assert!(plan.decisions.iter().any(|it| matches!(it, Decision::Weight(_))), "{name}");
                 let number = entries.len();
                 let nothing = serde_json::json!({});
-                entries.push(entry(&name, options.target, &shipped, true, nothing, folder.path(), number));
+                entries.push(entry(&name, runtime_of(options.target), &shipped, true, nothing, folder.path(), number));
             }
         }
     }

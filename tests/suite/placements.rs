@@ -11,7 +11,7 @@ use fourbit::pipeline::{Job, quantize};
 use fourbit::plan::Verdict;
 use fourbit::progress::Silent;
 
-use super::targets::{agree, converted, entry};
+use super::targets::{agree, converted, entry, runtime_of};
 
 fn conv(graph: &mut GraphBuilder, x: &str, name: &str) -> String {
     let w = graph.weights(name, &[4, 4, 1, 1]);
@@ -150,7 +150,7 @@ fn awkward_graphs_run_with_pairs_everywhere() {
             let number = entries.len();
             entries.push(entry(
                 &name,
-                options.target,
+                runtime_of(options.target),
                 &shipped,
                 true,
                 serde_json::json!({}),

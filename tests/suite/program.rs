@@ -128,7 +128,7 @@ fn unwritable_outputs_are_named_without_temporary_files() {
 #[test]
 fn wrong_usage_is_told_apart() {
     refuses(None, &["quantize"], 2, &["Usage"]);
-    refuses(None, &["quantize", "m.onnx", "--precision", "w5"], 2, &["w5"]);
+    refuses(None, &["quantize", "m.onnx", "--precision", "w7"], 2, &["w7"]);
     refuses(None, &["quantize", "m.onnx", "--granularity", "block:0"], 2, &["block:0", "block:N"]);
     refuses(None, &["quantize", "m.onnx", "--dual-threshold", "NaN"], 2, &["threshold"]);
     refuses(None, &["quantize", "m.onnx", "--opset", "12"], 2, &["12", "--storage int8", "--opset keep"]);

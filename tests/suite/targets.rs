@@ -161,6 +161,11 @@ fn others(target: &'static Target, form: &Form, operator: &str) -> Vec<Try> {
     };
     let float = Wishes { activations: Some(None), matmul_nbits: Some(false), ..Wishes::default() };
     let packed = target.usual.storages.0 == Storage::Packed && form.activations.contains(&None);
+    let bytes = target.usual.storages.0 == Storage::Bytes && form.activations.contains(&None);
+    if bytes {
+        let kept = Wishes { opset: Some(Opset::Keep), ..float.clone() };
+        add("4 bits at opset 11".into(), 11, kept);
+    }
     // DeformConv came with opset 19, QuantizeLinear of com.microsoft is for those below 21.
     if target.contrib != Contrib::No && packed && operator != "DeformConv" {
         let kept = Wishes { opset: Some(Opset::Keep), ..float.clone() };
@@ -196,15 +201,28 @@ fn tries(target: &'static Target, form: &Form, operator: &str) -> Vec<Try> {
     }
     let mut found = Vec::new();
     let mut add = |stored: CodeType, granularity: Granularity, activation: Option<CodeType>| {
-        // Only 4-bit codes are stored as other than what they are.
-        let storages: &[Storage] = match (stored, target.usual.storages.0) {
-            (CodeType::Int8, Storage::Int8) => &[Storage::Int8],
-            (CodeType::Int8, Storage::Packed) => &[Storage::Packed, Storage::Int8],
+        // Only codes of fewer than eight bits are stored as other than what they are.
+        let (int4, uint4, uint3) = (CodeType::Int4, CodeType::Uint4, CodeType::Uint3);
+        let usual = target.usual.storages.0;
+        let forms: Vec<(Storage, CodeType)> = match (stored, usual) {
+            (CodeType::Int8, Storage::Int8) => vec![(Storage::Int8, int4)],
+            (CodeType::Int8, Storage::Packed) => vec![(Storage::Packed, stored), (Storage::Int8, int4)],
+            (CodeType::Int8, Storage::Cast) => vec![
+                (Storage::Packed, stored),
+                (Storage::Int8, int4),
+                (usual, int4),
+                (usual, uint4),
+                (usual, uint3),
+                (usual, stored),
+            ],
+            (CodeType::Int8, Storage::Bytes) => {
+                vec![(Storage::Int8, int4), (usual, int4), (usual, uint4), (usual, uint3), (usual, stored)]
+            }
             (CodeType::Uint8, Storage::Int8) => return,
-            _ => &[Storage::Packed],
+            (_, Storage::Bytes) => vec![(usual, stored)],
+            _ => vec![(Storage::Packed, stored)],
         };
-        for &storage in storages {
-            let four = if storage == Storage::Int8 { CodeType::Int4 } else { stored };
+        for (storage, four) in forms {
             let wishes = Wishes {
                 weights: Some(Some(if stored == CodeType::Uint8 { CodeType::Int8 } else { four })),
                 activations: Some(activation),
@@ -213,7 +231,7 @@ fn tries(target: &'static Target, form: &Form, operator: &str) -> Vec<Try> {
                 ..Wishes::default()
             };
             let name = format!(
-                "{} {operator} {stored} by {granularity} in {} with {}",
+                "{} {operator} {four} for {stored} by {granularity} in {} with {}",
                 target.name,
                 storage.name(),
                 activation.map_or("float", CodeType::name)
@@ -227,7 +245,8 @@ fn tries(target: &'static Target, form: &Form, operator: &str) -> Vec<Try> {
                     LayerRule { matching: "*".into(), weights: Some(Some(stored)), ..LayerRule::default() };
                 options.layers.push(rule);
             }
-            found.push(Try { name, opset: 21, options, rounded: activation.is_some() });
+            let opset = if storage == Storage::Bytes { 13 } else { 21 };
+            found.push(Try { name, opset, options, rounded: activation.is_some() });
         }
     };
     for &activation in form.activations {
@@ -278,19 +297,19 @@ fn every_form_of_a_tested_target_runs_there_and_says_what_its_view_says() {
                     let refused: Vec<_> =
                         check(&shipped, target).0.into_iter().filter(|finding| finding.refused).collect();
                     assert!(refused.is_empty(), "{name}: {refused:?}");
-                    if target.name == "tract" {
+                    if ["tract", "portable"].contains(&target.name) {
                         in_tract(&name, &model, &shipped, rounded);
-                        continue;
                     }
-                    entries.push(entry(
-                        &name,
-                        target,
-                        &shipped,
-                        rounded,
-                        fused(target, operator),
-                        folder.path(),
-                        entries.len(),
-                    ));
+                    let runtimes = match target.name {
+                        "tract" => vec![],
+                        "portable" => vec!["onnxruntime", "openvino"],
+                        _ => vec![runtime_of(target)],
+                    };
+                    for runtime in runtimes {
+                        let number = entries.len();
+                        let fused = fused(target, operator);
+                        entries.push(entry(&name, runtime, &shipped, rounded, fused, folder.path(), number));
+                    }
                 }
             }
         }
@@ -298,9 +317,14 @@ fn every_form_of_a_tested_target_runs_there_and_says_what_its_view_says() {
     agree(&entries, folder.path());
 }
 
+/// The runtime of a target, of those that the script knows.
+pub fn runtime_of(target: &Target) -> &'static str {
+    if target.name == "openvino" { "openvino" } else { "onnxruntime" }
+}
+
 pub fn entry(
     name: &str,
-    target: &Target,
+    runtime: &str,
     shipped: &Model,
     rounded: bool,
     fused: serde_json::Value,
@@ -310,7 +334,6 @@ pub fn entry(
     let (view, file) = (folder.join(format!("{number}.view.onnx")), folder.join(format!("{number}.onnx")));
     write(&lower(shipped, Dialect::Folded).expect("a view"), &view, false).expect("it can be written");
     write(shipped, &file, false).expect("it can be written");
-    let runtime = if target.name == "openvino" { "openvino" } else { "onnxruntime" };
     serde_json::json!({
         "name": name, "runtime": runtime, "view": view, "file": file, "rounded": rounded, "fused": fused,
     })
@@ -379,6 +402,7 @@ fn what_a_target_does_not_take_is_an_error_before_the_work() {
     refused("webgpu", with(|it| it.precision = "w4a8".parse().ok()), "choose `.precision` w4");
     refused("webgpu", with(|it| it.activations = Some(Some(CodeType::Int8))), "choose `.activations` float");
     refused("tract", with(|it| it.storage = Some(Storage::Packed)), "int4 weights");
+    refused("portable", with(|it| it.storage = Some(Storage::Packed)), "int4 weights");
     refused("qnn-htp", with(|it| it.symmetric_weights = Some(false)), "zero points of weights");
     let usual =
         |name: &str| Wishes::default().options(Target::named(name).expect("a target")).expect("options");

@@ -28,6 +28,8 @@ pub struct Budget {
         hide_short_help = true)]
     pub min_sqnr: Option<f64>,
     /// Write at most this many bytes, as in 300kB
+    ///
+    /// Where the file is too large at the precision asked for, weights get fewer bits, if the storage has a form for these.
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Limits", hide_short_help = true)]
     pub max_size: Option<u64>,
     /// Use at most this many bits per parameter on average, scales included

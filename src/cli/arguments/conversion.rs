@@ -194,16 +194,31 @@ pub struct Choices {
     pub shapes: Vec<(String, Vec<i64>)>,
 }
 
-/// The names of precisions, with what they mean.
-fn precisions() -> [PossibleValue; 5] {
-    let named = |name: &'static str, help: &'static str| PossibleValue::new(name).help(help);
-    [
-        named("w4", "4-bit weights; activations stay float, so that no samples are needed").alias("int4"),
-        named("w4a8", "4-bit weights, 8-bit activations"),
-        named("w4a4", "4-bit weights and activations; first and last layers have 8 bits"),
-        named("w8", "8-bit weights; activations stay float, so that no samples are needed"),
-        named("w8a8", "8-bit weights and activations").alias("int8"),
-    ]
+/// The names of precisions, with what they mean; those of unusual widths with quantized activations are taken and not listed.
+fn precisions() -> Vec<PossibleValue> {
+    let known = [
+        ("w4", "4-bit weights; activations stay float, so that no samples are needed"),
+        ("w4a8", "4-bit weights, 8-bit activations"),
+        ("w4a4", "4-bit weights and activations; first and last layers have 8 bits"),
+        ("w8", "8-bit weights; activations stay float, so that no samples are needed"),
+        ("w8a8", "8-bit weights and activations"),
+        ("w2", "2-bit weights; also w2a8, w2a4"),
+        ("w3", "3-bit weights; also w3a8, w3a4"),
+        ("w5", "5-bit weights; also w5a8, w5a4"),
+        ("w6", "6-bit weights; also w6a8, w6a4"),
+    ];
+    let value = |name: &'static str| {
+        let value = match known.iter().find(|(known, _)| *known == name) {
+            Some(&(_, help)) => PossibleValue::new(name).help(help),
+            None => PossibleValue::new(name).hide(true),
+        };
+        match name {
+            "w4" => value.alias("int4"),
+            "w8a8" => value.alias("int8"),
+            _ => value,
+        }
+    };
+    Precision::NAMES.into_iter().map(value).collect()
 }
 
 impl Choices {

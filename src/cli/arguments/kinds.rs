@@ -7,10 +7,26 @@ use crate::options;
 /// Types of weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Weights {
+    /// Signed, 2 bits
+    Int2,
+    /// Unsigned with a zero point, 2 bits
+    Uint2,
+    /// Signed, 3 bits
+    Int3,
+    /// Unsigned with a zero point, 3 bits
+    Uint3,
     /// Signed, 4 bits
     Int4,
     /// Unsigned with a zero point, 4 bits
     Uint4,
+    /// Signed, 5 bits
+    Int5,
+    /// Unsigned with a zero point, 5 bits
+    Uint5,
+    /// Signed, 6 bits
+    Int6,
+    /// Unsigned with a zero point, 6 bits
+    Uint6,
     /// Signed, 8 bits
     Int8,
     /// Not quantized
@@ -96,8 +112,16 @@ impl Weights {
     /// The library's word; `None` for float.
     pub fn code_type(self) -> Option<options::CodeType> {
         match self {
+            Self::Int2 => Some(options::CodeType::Int2),
+            Self::Uint2 => Some(options::CodeType::Uint2),
+            Self::Int3 => Some(options::CodeType::Int3),
+            Self::Uint3 => Some(options::CodeType::Uint3),
             Self::Int4 => Some(options::CodeType::Int4),
             Self::Uint4 => Some(options::CodeType::Uint4),
+            Self::Int5 => Some(options::CodeType::Int5),
+            Self::Uint5 => Some(options::CodeType::Uint5),
+            Self::Int6 => Some(options::CodeType::Int6),
+            Self::Uint6 => Some(options::CodeType::Uint6),
             Self::Int8 => Some(options::CodeType::Int8),
             Self::Float => None,
         }

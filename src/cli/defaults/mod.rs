@@ -195,7 +195,7 @@ mod tests {
             ("precsion = 'w4'", &["line 1", "precsion", "no option"][..]),
             ("[quantise]\nprecision = 'w4'", &["line 1", "quantise", "no subcommand"]),
             ("[inspect]\nprecision = 'w4'", &["line 2", "precision", "inspect"]),
-            ("seed = 1\nprecision = 'w5'", &["line 2", "precision", "w5", "w4a8"]),
+            ("seed = 1\nprecision = 'w9'", &["line 2", "precision", "w9", "w4a8"]),
             ("target = 'arm'", &["line 1", "ort-cpu-int8"]),
             ("overwrite = 'yes'", &["line 1", "true or false"]),
             ("exclude = [['a']]", &["line 1", "exclude"]),

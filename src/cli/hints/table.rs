@@ -10,7 +10,7 @@ pub const OPTIONS: &[(&[&str], &str)] = &[
     ),
     (
         &["--weight-bits", "--wbits", "--w-bits", "--weights-bits", "--weight-type", "--wtype"],
-        "write --weights int4, uint4 or int8",
+        "write --weights TYPE: int4, uint4, int8, or int2 to int6 and uint2 to uint6",
     ),
     (
         &["--activation-bits", "--abits", "--a-bits", "--activations-bits", "--activation-type", "--atype"],
@@ -240,8 +240,21 @@ pub const VALUES: &[(&str, &[&str], &str)] = &[
         &["fp16", "float16", "bf16", "half"],
         "fourbit writes integers; write --precision w8 for the least loss",
     ),
-    ("--precision", &["w2", "w3", "int2", "int3", "w1"], "the fewest bits are 4; write --precision w4"),
-    ("--weights", &["4", "8", "uint8"], "write --weights int4, uint4, int8 or float"),
+    ("--precision", &["2", "int2", "uint2", "w2a16", "w1", "w1.58"], "write --precision w2, the fewest bits"),
+    ("--precision", &["3", "int3", "uint3", "q3", "w3a16"], "write --precision w3"),
+    ("--precision", &["5", "int5", "uint5", "q5", "w5a16"], "write --precision w5"),
+    ("--precision", &["6", "int6", "uint6", "q6", "w6a16"], "write --precision w6"),
+    ("--precision", &["7", "int7", "w7", "w7a8"], "write --precision w6 or w8"),
+    (
+        "--weights",
+        &["2", "3", "4", "5", "6", "7", "8", "uint8"],
+        "write --weights int4, uint4, int8, float, or int2 to int6 and uint2 to uint6",
+    ),
+    (
+        "--activations",
+        &["int2", "uint2", "int3", "uint3", "int5", "uint5", "int6", "uint6"],
+        "activations have 4, 8 or 16 bits; write --activations uint8, int8, uint4, int4 or int16",
+    ),
     (
         "--activations",
         &["4", "8", "16", "uint16"],

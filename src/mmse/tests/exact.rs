@@ -17,7 +17,17 @@ fn any_grid() -> impl Strategy<Value = Grid> {
         Grid::signed(2),
         Grid::signed(1),
         Grid::signed(3),
+        Grid::signed(5),
+        Grid::signed(6),
         Grid::signed(8),
+        Grid::flipped(2),
+        Grid::flipped(3),
+        Grid::flipped(5),
+        Grid::flipped(6),
+        Grid::offset(2, 0),
+        Grid::offset(3, 5),
+        Grid::offset(5, 31),
+        Grid::offset(6, 20),
     ];
     prop::sample::select(named)
 }
@@ -151,6 +161,14 @@ fn no_fine_scan_of_real_sizes_finds_less() {
     for (size, grid, points) in [
         (9, Grid::signed(4), 20_000),
         (144, Grid::flipped(4), 20_000),
+        (9, Grid::signed(2), 20_000),
+        (144, Grid::flipped(2), 20_000),
+        (9, Grid::flipped(3), 20_000),
+        (144, Grid::signed(3), 20_000),
+        (9, Grid::signed(5), 20_000),
+        (144, Grid::offset(5, 14), 20_000),
+        (9, Grid::flipped(6), 20_000),
+        (144, Grid::signed(6), 20_000),
         (144, Grid::signed(8), 5_000),
         (2000, Grid::signed(4), 500),
     ] {

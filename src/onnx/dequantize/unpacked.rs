@@ -116,6 +116,14 @@ impl<'g> Unpacked<'g> {
                 Some(found) => found.cut(node, index)?,
                 None => None,
             },
+            // To INT8 by a scale of 1, which rounds nothing.
+            "QuantizeLinear" => {
+                let zero = index.constant(input(2)).filter(|zero| zero.data_type() == Dtype::Int8 as i32);
+                let zero = zero.map(integers).transpose()?;
+                let plain = zero.as_deref() == Some(&[0])
+                    && numbers(input(1), index, &mut casts)?.is_some_and(|(_, scale)| scale == [1.0]);
+                if plain { before(0)?.filter(|found| !found.is_scaled()) } else { None }
+            }
             "ReduceSum" => Self::planes(node, index)?,
             _ => None,
         };

@@ -59,7 +59,10 @@ impl Wishes {
         let activations = self.activations.unwrap_or(usual);
         let float = activations.is_none();
         let choose = |pair: (Storage, Storage)| if float { pair.0 } else { pair.1 };
-        let storage = self.storage.unwrap_or(choose(target.usual.storages));
+        let usual = choose(target.usual.storages);
+        // Most targets fold constants, and the widths that only bytes hold are asked for by name.
+        let held = weights.is_none_or(|code_type| usual.holds(code_type.bits()));
+        let storage = self.storage.unwrap_or(if held { usual } else { Storage::Bytes });
         let (granular_float, granular) = target.usual.granularities;
         let granularity = self.granularity.unwrap_or(if float { granular_float } else { granular });
         let blocks = self.blocks || matches!(granularity, Granularity::Block(_));
@@ -86,6 +89,7 @@ impl Wishes {
             target,
             ..Options::new(precision)
         };
+        options.check_widths()?;
         self.check(target, &options)?;
         options.check_nbits()?;
         Ok(options)

@@ -1,15 +1,17 @@
 //! The forms that a tensor may have besides the planned one, and what they are worth.
 
-use crate::error::Result;
-use crate::options::{CodeType, Compensation, Globs, LayerRule, Lift, Options, Spelling};
+use crate::error::{Error, Result};
+use crate::options::{CodeType, Compensation, Globs, LayerRule, Lift, Options, Spelling, Storage};
 use crate::pipeline::Ready;
-use crate::pipeline::measure::weight_bits;
+use crate::pipeline::measure::{stored_bits, weight_bits};
 use crate::plan::{ActivationDecision, Analysis, Decision, Expected, Plan, WeightDecision, WeightSite};
 use crate::progress::Progress;
 use crate::solve::{Rung, Shared, solve};
 
 /// Each bit halves the step of a code, and so divides the noise by four.
 const NOISE_A_BIT: f64 = 0.25;
+/// Bits of weights below 8 for which there are types.
+const NARROW: [u32; 5] = [2, 3, 4, 5, 6];
 
 /// One form of one tensor.
 #[derive(Clone)]
@@ -38,14 +40,58 @@ impl Alternative {
 /// What all weights would be in other forms, each for itself.
 pub(super) struct Others {
     plain: Plan,
-    all: Vec<(&'static str, LayerRule, Plan)>,
+    /// From the fewest bits to the most.
+    coarser: Vec<Other>,
+    finer: Vec<Other>,
+}
+
+/// What all weights would be in one form.
+struct Other {
+    form: Form,
+    rule: LayerRule,
+    plan: Plan,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    One(CodeType),
+    Two,
+}
+
+impl Form {
+    fn words(self) -> &'static str {
+        match self {
+            Self::One(code_type) => code_type.name(),
+            Self::Two => "two 4-bit tensors",
+        }
+    }
+
+    fn rule(self) -> LayerRule {
+        match self {
+            Self::One(code_type) => {
+                LayerRule { weights: Some(Some(code_type)), dual: Some(false), ..LayerRule::default() }
+            }
+            Self::Two => LayerRule { dual: Some(true), ..LayerRule::default() },
+        }
+    }
+
+    /// Whether `weight` is in this form.
+    fn is_of(self, weight: &WeightDecision) -> bool {
+        match (self, &weight.terms[..]) {
+            (Self::One(code_type), [term]) => term.code_type == code_type,
+            (Self::Two, terms) => terms.len() == 2,
+            _ => false,
+        }
+    }
 }
 
 impl Others {
+    /// Those of more bits than asked for, and where the file is to be smaller, of fewer.
     pub fn new(
         options: &Options,
         ready: &Ready,
         analysis: &Analysis,
+        smaller: bool,
         progress: &dyn Progress,
     ) -> Result<Self> {
         let shared = Shared { measurements: &ready.measurements, progress };
@@ -63,33 +109,66 @@ impl Others {
             )
         };
         let plain = solved(Vec::new())?;
-        let wide =
-            LayerRule { weights: Some(Some(CodeType::Int8)), dual: Some(false), ..LayerRule::default() };
-        let dual = LayerRule { dual: Some(true), ..LayerRule::default() };
-        let mut all = Vec::new();
-        for (words, rule, four) in [("int8", wide, false), ("two 4-bit tensors", dual, true)] {
-            // Two terms are a form of 4-bit weights only.
-            let takes = |site: &&WeightSite| {
-                let narrow =
-                    |weight: &WeightDecision| weight.terms.iter().all(|term| term.code_type.bits() == 4);
-                // Where sums are not taken it depends on the layer whether it can be dual at all.
-                let taken = match four {
-                    true => options.target.dual.contains(&Spelling::Sum),
-                    false => has(options, site, CodeType::Int8, options.activations),
-                };
-                Ok(taken
-                    && of(&plain, &site.tensor).is_some_and(|weight| !four || narrow(weight))
-                    && !has_own_rule(options, site)?)
+        let in_form = |form: Form| {
+            // Where sums are not taken it depends on the layer whether it can be dual at all.
+            let taken = |site: &WeightSite| match form {
+                Form::One(code_type) => has(options, site, code_type, options.activations),
+                Form::Two => options.target.dual.contains(&Spelling::Sum),
             };
             let mut rules = Vec::new();
             for site in &analysis.weights {
-                if takes(&site)? {
-                    rules.push(LayerRule { matching: Globs::literal(&site.tensor), ..rule.clone() });
+                let fits = of(&plain, &site.tensor).is_some_and(|weight| may_become(weight, form, options));
+                if fits && taken(site) && !has_own_rule(options, site)? {
+                    rules.push(LayerRule { matching: Globs::literal(&site.tensor), ..form.rule() });
                 }
             }
-            all.push((words, rule, solved(rules)?));
+            Ok::<_, Error>(match rules.is_empty() {
+                true => None,
+                false => Some(Other { form, rule: form.rule(), plan: solved(rules)? }),
+            })
+        };
+        let all = |forms: Vec<Form>| {
+            forms.into_iter().filter_map(|form| in_form(form).transpose()).collect::<Result<Vec<Other>>>()
+        };
+        let (coarser, finer) = (if smaller { coarser(options) } else { Vec::new() }, finer(options));
+        let coarser = all(coarser.into_iter().map(Form::One).collect())?;
+        let finer = all(finer.into_iter().map(Form::One).chain([Form::Two]).collect())?;
+        Ok(Self { plain, coarser, finer })
+    }
+}
+
+/// Types of more bits than asked for, from the fewest to the most, of which a file is smaller than of 8 bits; and 8 bits.
+pub(super) fn finer(options: &Options) -> Vec<CodeType> {
+    let asked = options.weights.unwrap_or(CodeType::Int8);
+    let widths = NARROW.into_iter().filter(|&bits| bits > asked.bits() && is_smaller(bits, options.storage));
+    widths.map(|bits| asked.with_bits(bits)).chain([CodeType::Int8]).collect()
+}
+
+/// Types of fewer bits than asked for, from the fewest to the most, of which a file is smaller.
+pub(super) fn coarser(options: &Options) -> Vec<CodeType> {
+    // Packed codes stay in the types of ONNX that they were asked for in.
+    let asked = options.weights.filter(|_| options.storage != Storage::Packed);
+    let Some(asked) = asked else { return Vec::new() };
+    let widths = NARROW.into_iter().filter(|&bits| bits < asked.bits() && is_smaller(bits, options.storage));
+    widths.map(|bits| asked.with_bits(bits)).collect()
+}
+
+/// Whether `storage` has a form for codes of `bits` bits that is smaller than that of 8 bits.
+fn is_smaller(bits: u32, storage: Storage) -> bool {
+    storage.holds(bits) && stored_bits(bits, storage) < stored_bits(8, storage)
+}
+
+/// Whether `weight`, as it is planned, may be put into `form`.
+fn may_become(weight: &WeightDecision, form: Form, options: &Options) -> bool {
+    let bits: u32 = weight.terms.iter().map(|term| term.code_type.bits()).sum();
+    match form {
+        Form::One(code_type) if code_type.bits() >= 8 || code_type.bits() > bits => true,
+        // First and last layers, and what has two terms, are as they are for a reason.
+        Form::One(code_type) => {
+            code_type.bits() < bits && options.weights.is_some_and(|asked| Form::One(asked).is_of(weight))
         }
-        Ok(Self { plain, all })
+        // Two terms are a form of 4-bit weights only.
+        Form::Two => weight.terms.iter().all(|term| term.code_type.bits() == 4),
     }
 }
 
@@ -125,7 +204,7 @@ fn ruled(options: &Options, names: &[&str], says: impl Fn(&LayerRule) -> bool) -
     Ok(names.iter().any(|name| globs.is_match(name)))
 }
 
-/// The forms of weights, from the planned one up, with noise as a share of what the first brings.
+/// The forms of weights, from the coarsest up, with noise as a share of what the planned one brings, which alone has no rules.
 pub(super) fn weights(
     weight: &WeightDecision,
     others: &Others,
@@ -148,17 +227,17 @@ pub(super) fn weights(
     };
     let bytes = |weight: &WeightDecision| weight_bits(weight, options.storage) as f64 / 8.0;
     let code_type = weight.terms.first().map_or("", |term| term.code_type.name());
-    let mut rungs = vec![rung(code_type, bytes(weight), 1.0, 0, None)];
     let first = of(&others.plain, &site.tensor).map_or(0.0, error);
-    for (words, rule, plan) in &others.all {
-        if let Some(other) = of(plan, &site.tensor).filter(|_| first > 0.0) {
-            if other.terms == weight.terms || (other.terms.len(), code_type) == (weight.terms.len(), *words) {
-                continue;
-            }
-            let extra = site.macs.unwrap_or(0) * (other.terms.len() as u64 - 1);
-            rungs.push(rung(words, bytes(other), error(other) / first, extra, Some(rule.clone())));
-        }
-    }
+    let other = |Other { form, rule, plan }: &Other| {
+        let other = of(plan, &site.tensor).filter(|other| first > 0.0 && form.is_of(other))?;
+        let same = other.terms == weight.terms || matches!(form, Form::One(_)) && form.is_of(weight);
+        let extra = site.macs.unwrap_or(0) * (other.terms.len() as u64 - 1);
+        let made = || rung(form.words(), bytes(other), error(other) / first, extra, Some(rule.clone()));
+        (!same).then(made)
+    };
+    let mut rungs: Vec<_> = others.coarser.iter().filter_map(other).collect();
+    rungs.push(rung(code_type, bytes(weight), 1.0, 0, None));
+    rungs.extend(others.finer.iter().filter_map(other));
     let float = LayerRule { weights: Some(None), dual: Some(false), ..LayerRule::default() };
     let elements = site.dims.iter().product::<i64>().unsigned_abs() as f64;
     rungs.push(rung("float", 4.0 * elements, 0.0, 0, Some(float)));

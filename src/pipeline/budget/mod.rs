@@ -1,10 +1,11 @@
 //! A plan that keeps a budget: single layers get finer forms, those first that gain most for their bytes, until the outputs of
-//! the whole, on samples that were held back, lose no more than is allowed.
+//! the whole, on samples that were held back, lose no more than is allowed. Where the plan asked for is larger than allowed, and
+//! the storage has narrower codes, they start from the coarsest forms.
 
 mod alternatives;
 mod limit;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::bench::{Bench, Whole};
 use super::decide::{Decided, decide};
@@ -20,7 +21,7 @@ use crate::rewrite;
 use crate::samples::Samples;
 use crate::solve::{Rung, Step, steps};
 use crate::validate::needed;
-use alternatives::{Alternative, Others, inputs, weights};
+use alternatives::{Alternative, Others, coarser, inputs, weights};
 pub use limit::unshown;
 pub(super) use limit::{shown, undecided};
 
@@ -127,10 +128,13 @@ impl Planner<'_> {
                 return Ok(self.found(&way, found));
             }
         }
-        way = self.way()?;
-        self.clock.add("budget");
         let sized = budget.max_bytes.is_some() || budget.max_bits.is_some();
-        let mut most = if sized { self.affordable(&way, &first) } else { way.steps.len() };
+        // Too large as asked for: single layers are raised from the fewest bits that the file can hold.
+        let smaller = !first.fits(&budget) && !coarser(self.task.options).is_empty();
+        way = self.way(smaller)?;
+        self.clock.add("budget");
+        let start = if smaller { self.attempt(&way, 0, false)?.1 } else { first };
+        let mut most = if sized { self.affordable(&way, &start) } else { way.steps.len() };
         let mut taken = most;
         if sized && most > 0 {
             // Sizes were estimated: back to where they are kept indeed.
@@ -264,8 +268,9 @@ impl Planner<'_> {
         count
     }
 
-    /// Measures every decision by itself, and puts the finer forms of all tensors in order.
-    fn way(&mut self) -> Result<Way> {
+    /// Measures every decision by itself, and puts the finer forms of all tensors in order; from the coarsest forms on, where
+    /// the file is to be `smaller` than as asked for.
+    fn way(&mut self, smaller: bool) -> Result<Way> {
         let Task { options, ready, analysis, samples, seed } = self.task;
         // Decisions made for the float network's inputs, of which losses add up.
         let layerwise = match options.compensation {
@@ -278,7 +283,7 @@ impl Planner<'_> {
                 .plan;
         let few = (*samples).clone().choose(Some(MEASURED_SAMPLES), *seed);
         let losses = Bench::new(&ready.opened.model, &few)?.alone(&plan, self.progress)?;
-        let others = Others::new(options, ready, analysis, self.progress)?;
+        let others = Others::new(options, ready, analysis, smaller, self.progress)?;
         let mut way = Way::default();
         for (decision, loss) in plan.decisions.iter().zip(losses) {
             let rungs = match decision {
@@ -287,11 +292,18 @@ impl Planner<'_> {
             };
             if rungs.len() > 1 {
                 let noise = noise(&loss);
-                let why = Lift { from: rungs[0].0.words.clone(), noise };
+                let planned = rungs.iter().position(|(alternative, _)| alternative.rules.is_empty());
+                let planned = planned.unwrap_or_default();
+                let as_planned = rungs[planned].0.words.clone();
                 let (mut alternatives, mut ladder) = (Vec::new(), Vec::new());
-                for (alternative, rung) in rungs {
+                for (at, (alternative, rung)) in rungs.into_iter().enumerate() {
+                    let rung = Rung { noise: rung.noise * noise, ..rung };
+                    let why = match at < planned {
+                        true => Lift { from: alternative.words.clone(), noise: rung.noise },
+                        false => Lift { from: as_planned.clone(), noise },
+                    };
                     alternatives.push(alternative.because(&why));
-                    ladder.push(Rung { noise: rung.noise * noise, ..rung });
+                    ladder.push(rung);
                 }
                 way.alternatives.push(alternatives);
                 way.ladders.push(ladder);
@@ -320,15 +332,11 @@ fn kept(budget: &Budget, trial: &Trial) -> bool {
 }
 
 impl Way {
-    /// The options with the rules of the first `taken` steps. Rules that a person gave come after them, and win.
+    /// The options with the rules of the forms after the first `taken` steps. Rules that a person gave come after them, and win.
     fn options(&self, options: &Options, taken: usize) -> Options {
-        let mut at: HashMap<usize, usize> = HashMap::new();
-        for step in self.steps.iter().take(taken) {
-            at.insert(step.ladder, step.rung);
-        }
-        let mut lifted: Vec<(usize, usize)> = at.into_iter().collect();
-        lifted.sort_unstable();
-        let rules = lifted.iter().flat_map(|&(ladder, rung)| &self.alternatives[ladder][rung].rules);
+        let mut at = vec![0; self.ladders.len()];
+        self.steps.iter().take(taken).for_each(|step| at[step.ladder] = step.rung);
+        let rules = at.iter().zip(&self.alternatives).flat_map(|(&rung, forms)| &forms[rung].rules);
         // A layer whose weights are float reads float.
         let is_float = |rule: &&LayerRule| rule.weights == Some(None);
         let float: HashSet<&str> =
@@ -364,3 +372,6 @@ impl Way {
         named.map(name).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ use crate::options::{LARGE_WITHOUT_SAMPLES, OPSET, Preprocessing};
 use crate::plan::{Doubt, Fingerprint, Overlap, Plan, Verdict};
 use crate::prepare::prepare;
 use crate::progress::Progress;
-use crate::rewrite::{Dialect, calibrated, lower};
+use crate::rewrite::{Dialect, calibrated, is_plain, lower};
 use crate::runtime::{Fault, Session, faults, is_widened};
 use crate::samples::{Preprocess, SampleSet, Samples};
 use crate::validate::{Compared, compare, is_quantized, loadable, prove, sound};
@@ -61,9 +61,10 @@ pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdi
     sound(&back, judged.float)?;
     let proven = prove(judged.plan, judged.first, &back)?;
     let second = judged.cross_check.map(|float| Files { float, written: judged.written });
+    let dialect = dialect_of(&back);
     let view = match !judged.asked && is_large(judged.float, judged.samples.is_some()) {
         true => Err(too_large(judged.float)),
-        false => Ok(lower(&back, Dialect::Folded)?),
+        false => Ok(lower(&back, dialect)?),
     };
     if let (Err(reason), None) = (&view, second) {
         return Ok((Verdict::NotValidated { reason: reason.clone() }, back));
@@ -79,7 +80,7 @@ pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdi
         Some(Overlap { samples, of: digests.len(), exact: true })
     };
     let &Judged { float, faults, seed, feeding, .. } = judged;
-    let pair = Pair { float, faults, view, second, seed, feeding };
+    let pair = Pair { float, faults, view, dialect, second, seed, feeding };
     let mut verdict = run(&pair, samples, &known, progress)?;
     if let Verdict::Validated(validation) = &mut verdict {
         validation.weights_proven = proven;
@@ -89,6 +90,11 @@ pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdi
         }
     }
     Ok((verdict, back))
+}
+
+/// What tract is to run: the file itself wherever it can.
+fn dialect_of(written: &Model) -> Dialect {
+    if is_plain(written) { Dialect::Int4 } else { Dialect::Folded }
 }
 
 /// Why a model of this size is not run unasked.
@@ -146,7 +152,8 @@ pub fn validate(files: &Comparison, progress: &dyn Progress) -> Result<Verdict> 
     loadable(&written, &model).map_err(|error| error.of(files.quantized))?;
     let (model, faults) = runnable(model);
     let mark = calibrated(&written.proto);
-    let view = match lower(&written, Dialect::Folded) {
+    let dialect = dialect_of(&written);
+    let view = match lower(&written, dialect) {
         // The other runtime needs no view.
         Err(error) if files.cross_check => Err(error.to_string()),
         view => Ok(view.map_err(|error| error.of(files.quantized))?),
@@ -164,7 +171,7 @@ pub fn validate(files: &Comparison, progress: &dyn Progress) -> Result<Verdict> 
     let known = |digests: &[u64]| mark.as_ref().map(|mark: &Fingerprint| mark.overlap(digests));
     let second = files.cross_check.then_some(Files { float: files.float, written: files.quantized });
     let (seed, feeding) = (files.seed, files.feeding);
-    let pair = Pair { float: &model, faults: &faults, view, second, seed, feeding };
+    let pair = Pair { float: &model, faults: &faults, view, dialect, second, seed, feeding };
     run(&pair, samples, &known, progress)
 }
 
@@ -187,6 +194,8 @@ struct Pair<'p> {
     faults: &'p [Fault],
     /// Or why there is none.
     view: std::result::Result<Model, String>,
+    /// What the view is.
+    dialect: Dialect,
     second: Option<Files<'p>>,
     seed: u64,
     feeding: &'p Feeding,
@@ -318,7 +327,7 @@ fn by_tract(
         .and_then(|one| Ok((one, Session::new(view, "quantized", &[])?)))
         .and_then(|(float, quantized)| {
             let quantized = pair.feeding.own(&quantized, pair.float, samples)?;
-            compare(&float, &quantized, samples, Dialect::Folded.name(), progress)
+            compare(&float, &quantized, samples, pair.dialect.name(), progress)
         });
     match compared {
         Ok(mut compared) => {

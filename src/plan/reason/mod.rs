@@ -50,10 +50,10 @@ pub enum Reason {
     Held,
     /// All codes, as asked for, though products can saturate on the target.
     FullRange,
-    /// The extra code of INT4 is on the better side of zero.
-    BetterSide,
-    /// The best of all zero points.
-    BestZeroPoint,
+    /// The extra code of a signed type of so many bits is on the better side of zero.
+    BetterSide(u32),
+    /// The best of so many zero points.
+    BestZeroPoint(usize),
     /// Rounding errors made up for by other codes of the layer, judged on these inputs.
     Compensated(Met),
     /// Scales refitted to the output of the layer.
@@ -63,6 +63,8 @@ pub enum Reason {
         /// In each block.
         blocks: bool,
     },
+    /// Stored as INT8, as operators that unpack fewer bits would take more bytes than these save.
+    TooSmall,
     /// Written as MatMulNBits.
     NBits,
     /// Not written so, though that was asked for, because of a second term.

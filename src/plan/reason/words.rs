@@ -31,12 +31,17 @@ impl fmt::Display for Reason {
             Self::TooLarge => "each weight rounded by itself, as estimating the layer's output takes too much memory",
             Self::Held => "codes limited to -64..64, so that no sum of two products exceeds 16 bits",
             Self::FullRange => "all codes, as requested; sums of two products can exceed 16 bits",
-            Self::BetterSide => "range -8..7 or -7..8, whichever fits better",
-            Self::BestZeroPoint => "best of 16 zero points",
+            Self::BetterSide(bits) => {
+                let half = 1i64 << bits.saturating_sub(1);
+                let less = half - 1;
+                return write!(formatter, "range -{half}..{less} or -{less}..{half}, whichever fits better");
+            }
+            Self::BestZeroPoint(count) => return write!(formatter, "best of {count} zero points"),
             Self::Compensated(met) => return write!(formatter, "error compensation on {met}"),
             Self::Refitted => "scales refitted to the layer's output",
             Self::Cancelled { blocks: true } => "rounding errors balanced within each block",
             Self::Cancelled { blocks: false } => "rounding errors balanced within each output channel",
+            Self::TooSmall => "stored as INT8, as unpacking so few weights takes more bytes than it saves",
             Self::NBits => "as MatMulNBits",
             Self::NotNBitsOfTwo => "not as MatMulNBits: two tensors",
             Self::NotNBits(why) => return write!(formatter, "not as MatMulNBits: {why}"),
@@ -139,6 +144,14 @@ impl fmt::Display for Why {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ranges_are_told_by_width() {
+        let told = |bits| Reason::BetterSide(bits).to_string();
+        assert_eq!(told(4), "range -8..7 or -7..8, whichever fits better");
+        assert_eq!(told(2), "range -2..1 or -1..2, whichever fits better");
+        assert_eq!(Reason::BestZeroPoint(16).to_string(), "best of 16 zero points");
+    }
 
     #[test]
     fn reasons_return_from_files_as_their_words() {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::error::Result;
-use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
+use crate::onnx::proto::{GraphProto, TensorProto};
 use crate::onnx::{Dtype, Index, bodies_mut, floats, int, is_standard, tensor_of};
 use crate::rewrite::patch::{forget, prune};
 

@@ -54,7 +54,20 @@ fn holds(name: &str, model: &Model, plan: &Plan) -> Model {
 
 #[test]
 fn every_width_and_partition_is_unpacked_to_what_the_plan_says() {
-    let all = [CodeType::Int4, CodeType::Uint4, CodeType::Int8, CodeType::Uint8];
+    let all = [
+        CodeType::Int2,
+        CodeType::Uint2,
+        CodeType::Int3,
+        CodeType::Uint3,
+        CodeType::Int4,
+        CodeType::Uint4,
+        CodeType::Int5,
+        CodeType::Uint5,
+        CodeType::Int6,
+        CodeType::Uint6,
+        CodeType::Int8,
+        CodeType::Uint8,
+    ];
     let dims = [[48, 40], [7, 9], [33, 5], [64, 30]];
     let mut laid_out = Vec::new();
     for storage in [Storage::Cast, Storage::Bytes] {

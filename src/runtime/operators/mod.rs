@@ -15,6 +15,7 @@ mod pool;
 mod recurrent;
 mod reduce;
 mod resize;
+mod rounding;
 
 use std::sync::{Arc, LazyLock};
 
@@ -44,6 +45,7 @@ const OWN: &[(&str, Choose)] = &[
     ("Celu", pointwise::celu),
     ("ConvTranspose", conv_transpose::choose),
     ("CumProd", reduce::cum_prod),
+    ("DequantizeLinear", rounding::dequantize),
     ("GRU", recurrent::choose),
     ("GlobalLpPool", pool::lp_pool),
     ("GridSample", grid_sample::choose),
@@ -53,6 +55,7 @@ const OWN: &[(&str, Choose)] = &[
     ("LpPool", pool::lp_pool),
     ("Mod", pointwise::modulo),
     ("Pad", pad::choose),
+    ("QuantizeLinear", rounding::quantize),
     ("RNN", recurrent::choose),
     ("ReduceLogSumExp", reduce::reduce),
     ("ReduceMax", reduce::reduce),

@@ -6,14 +6,14 @@ mod keys;
 mod wish;
 
 use super::residuals::Shared;
-use super::terms::{Found, Kind};
+use super::terms::{Found, Kind, grids};
 use super::{in_turns, memory};
 use keys::{Matches, keys};
 use wish::Wish;
 
 use crate::error::Result;
 use crate::onnx::Index;
-use crate::options::{CodeType, Compensation, Keys, Options, Spelling};
+use crate::options::{CodeType, Compensation, Keys, Options, Spelling, Storage};
 use crate::plan::{Analysis, Criterion, Keep, Met, Partition, Reason, Reasons, Residuals, Saturation, Why};
 use crate::progress::Stage;
 
@@ -68,6 +68,8 @@ pub(super) struct Treatment {
     why: Vec<Reason>,
     /// Whether it becomes MatMulNBits, or why not, where that was asked for.
     written: Option<Reason>,
+    /// How codes are stored.
+    pub storage: Storage,
     compensation: Compensation,
     inputs: Inputs,
 }
@@ -107,9 +109,9 @@ impl Treatment {
     /// The same for a layer of whose inputs something is foreseen without samples: that they are `normalised`, or only
     /// what is usual, whose means are no ground to correct biases on. `None` where that is not to be made use of.
     pub fn foreseen(&self, normalised: bool) -> Option<Self> {
-        // With more codes, or sixteen zero points to choose from, a rough guess gains nothing.
-        let wanted =
-            self.compensate && self.correct_biases && (normalised || self.code_type == CodeType::Int4);
+        // With more codes, or many zero points to choose from, a rough guess gains nothing.
+        let few = self.code_type.is_signed() && self.code_type.bits() <= 4;
+        let wanted = self.compensate && self.correct_biases && (normalised || few);
         let inputs = if normalised { Inputs::Normalised } else { Inputs::Usual };
         wanted.then(|| Self { correct_biases: normalised, inputs, ..self.clone() })
     }
@@ -124,9 +126,9 @@ impl Treatment {
         };
         let zero = match self.code_type {
             _ if self.symmetric => None,
-            CodeType::Int4 => Some(Reason::BetterSide),
-            CodeType::Uint4 => Some(Reason::BestZeroPoint),
-            CodeType::Int8 | CodeType::Uint8 | CodeType::Int16 => None,
+            wide if wide.bits() >= 8 => None,
+            signed if signed.is_signed() => Some(Reason::BetterSide(signed.bits())),
+            _ => Some(Reason::BestZeroPoint(grids(self.kind()).len())),
         };
         let blocks = matches!(self.partition, Partition::Block { .. });
         let rest = match (self.compensate, self.compensation) {

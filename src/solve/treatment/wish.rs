@@ -163,7 +163,7 @@ impl Wish {
                 weights: options.storage.of_weights(code_type),
                 granularity,
                 axis: axis.unsigned_abs() as usize,
-                zero_points: packed && !options.symmetric_weights && code_type.bits() == 4,
+                zero_points: packed && !options.symmetric_weights && code_type.bits() < 8,
                 activation: activation.map(|code_type| options.storage.of_activation(code_type)),
                 activation_zero_point: activation.is_some() && !options.symmetric_activations,
             };
@@ -282,6 +282,7 @@ impl Wish {
             written,
             compensation: options.compensation,
             inputs: Inputs::Seen,
+            storage: options.storage,
         });
         let Self { activation, activation_terms, activation_why, .. } = self;
         let weights_why = self.float_why;
