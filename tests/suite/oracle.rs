@@ -110,27 +110,40 @@ fn assert_agree(entries: Vec<serde_json::Value>, folder: &Path) {
 }
 
 fn environment() -> Result<PathBuf, String> {
-    let wanted = include_str!("../requirements.txt");
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap_or(Path::new("target"));
-    let folder = target.join("python-env");
-    let stamp = folder.join("requirements.txt");
-    let python = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
-    let ready = || fs::read_to_string(&stamp).is_ok_and(|content| content == wanted);
-    if ready() {
-        return Ok(python);
-    }
-    let _lock = Lock::take(&target.join("python-env.lock"))?;
-    if !ready() {
-        let folder = folder.to_string_lossy();
+    let python = |folder: &Path| folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+    let folder = made("python-env", include_str!("../requirements.txt"), |folder| {
         let requirements = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/requirements.txt");
-        run(Command::new("python3").args(["-m", "venv", "--clear", &folder]))?;
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r", requirements]))?;
-        fs::write(&stamp, wanted).map_err(|error| error.to_string())?;
-    }
-    Ok(python)
+        run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        run(Command::new(python(folder)).args(["-m", "pip", "install", "--quiet", "-r", requirements]))
+    })?;
+    Ok(python(&folder))
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
+/// The folder of that name under `target`, which `make` fills where it was not made of what is wanted.
+pub fn made(
+    name: &str,
+    wanted: &str,
+    make: impl FnOnce(&Path) -> Result<(), String>,
+) -> Result<PathBuf, String> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap_or(Path::new("target"));
+    let folder = target.join(name);
+    let stamp = folder.join("made-of.txt");
+    let ready = || fs::read_to_string(&stamp).is_ok_and(|content| content == wanted);
+    if ready() {
+        return Ok(folder);
+    }
+    let _lock = Lock::take(&target.join(format!("{name}.lock")))?;
+    if !ready() {
+        let left = if folder.exists() { fs::remove_dir_all(&folder) } else { Ok(()) };
+        left.and_then(|()| fs::create_dir_all(&folder)).map_err(|error| error.to_string())?;
+        make(&folder)?;
+        fs::write(&stamp, wanted).map_err(|error| error.to_string())?;
+    }
+    Ok(folder)
+}
+
+/// Runs a program that has to end well.
+pub fn run(command: &mut Command) -> Result<(), String> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     match output.status.success() {
         true => Ok(()),

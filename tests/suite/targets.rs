@@ -26,7 +26,7 @@ use super::oracle::run_script;
 const DEPTH: i64 = 128;
 
 /// A model whose layers are of one operator, where that can be.
-fn model(operator: &str, opset: i64) -> Model {
+pub fn model(operator: &str, opset: i64) -> Model {
     let mut graph = GraphBuilder::new(opset);
     let pads = || attr::ints("pads", &[1, 1, 1, 1]);
     let y = match operator {
