@@ -154,7 +154,15 @@ fn awkward_weights_load_and_give_what_the_file_says() {
                 assert!(plan.decisions.iter().any(|it| matches!(it, Decision::Weight(_))), "{name}");
                 let number = entries.len();
                 let nothing = serde_json::json!({});
-                entries.push(entry(&name, runtime_of(options.target), &shipped, true, nothing, folder.path(), number));
+                entries.push(entry(
+                    &name,
+                    runtime_of(options.target),
+                    &shipped,
+                    true,
+                    nothing,
+                    folder.path(),
+                    number,
+                ));
             }
         }
     }

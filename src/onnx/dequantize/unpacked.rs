@@ -8,7 +8,9 @@
 use super::Codes;
 use crate::error::Result;
 use crate::onnx::proto::{NodeProto, TensorProto};
-use crate::onnx::{Dtype, Index, axis_of, element_count, floats, int, integers, ints, is_standard};
+use crate::onnx::{
+    Dtype, Index, axis_of, element_count, floats, int, integers, ints, is_linear, is_standard,
+};
 
 /// Operators that are followed, at most.
 const MOST_STEPS: usize = 16;
@@ -77,7 +79,8 @@ impl<'g> Unpacked<'g> {
     fn within(value: &str, index: &Index<'g>, left: usize) -> Result<Option<Self>> {
         let Some(at) = index.producer_at(value).filter(|_| left > 0) else { return Ok(None) };
         let node = &index.graph().node[at];
-        if !is_standard(node.domain()) || node.output.len() != 1 {
+        let known = is_standard(node.domain()) || is_linear(node, "QuantizeLinear");
+        if !known || node.output.len() != 1 {
             return Ok(None);
         }
         let input = |slot: usize| node.input.get(slot).map_or("", String::as_str);
@@ -117,7 +120,7 @@ impl<'g> Unpacked<'g> {
                 None => None,
             },
             // To INT8 by a scale of 1, which rounds nothing.
-            "QuantizeLinear" => {
+            "QuantizeLinear" if node.input.len() == 3 => {
                 let zero = index.constant(input(2)).filter(|zero| zero.data_type() == Dtype::Int8 as i32);
                 let zero = zero.map(integers).transpose()?;
                 let plain = zero.as_deref() == Some(&[0])
