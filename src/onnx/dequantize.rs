@@ -1,8 +1,10 @@
 //! DequantizeLinear of constants, and other operators over codes, computed piece by piece.
 
+mod decoded;
 mod nbits;
 mod unpacked;
 
+pub use decoded::{Decoded, codes_held};
 pub use nbits::MatMulNBits;
 use unpacked::Unpacked;
 
@@ -142,6 +144,27 @@ impl<'g> Dequantized<'g> {
     pub fn stored(&self) -> Option<StoredCodes<'g>> {
         let unpacked = self.unpacked()?;
         Some(StoredCodes { tensor: unpacked.tensor, bits: unpacked.bits, unpacked: true })
+    }
+
+    /// The axis along which each index has a scale of its own, if there is one.
+    pub fn axis(&self) -> Option<usize> {
+        let Source::Linear(linear) = &self.source else { return self.unpacked()?.axis() };
+        let ScaleMap::Axis { length, inner } = linear.map else { return None };
+        (0..self.dims.len()).find(|&axis| {
+            let behind = self.dims[axis + 1..].iter().product::<i64>();
+            usize::try_from(self.dims[axis]) == Ok(length) && usize::try_from(behind) == Ok(inner)
+        })
+    }
+
+    /// The codes that DequantizeLinear reads; `None` where there is none.
+    pub fn codes(&self) -> Option<Vec<i64>> {
+        let Source::Linear(linear) = &self.source else { return None };
+        if let Codes::Unpacked(unpacked) = &linear.codes {
+            let mut values = vec![0.0; self.count];
+            unpacked.read(0, &mut values);
+            return Some(values.into_iter().map(|value| value as i64).collect());
+        }
+        Some((0..self.count).map(|at| linear.codes.get(at)).collect())
     }
 
     fn unpacked(&self) -> Option<&Unpacked<'g>> {

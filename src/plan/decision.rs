@@ -2,11 +2,13 @@
 
 mod activation;
 mod fingerprint;
+mod stamp;
 
 use serde::{Deserialize, Serialize};
 
 pub use activation::{ActivationDecision, ActivationTerm};
 pub use fingerprint::{Fingerprint, Overlap};
+pub use stamp::Stamp;
 
 use super::codes::Codes;
 use super::float::Float;
