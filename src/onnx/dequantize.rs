@@ -4,7 +4,7 @@ mod decoded;
 mod nbits;
 mod unpacked;
 
-pub use decoded::{Decoded, codes_held};
+pub use decoded::{Decoded, codes_held, is_dequantized};
 pub use nbits::MatMulNBits;
 use unpacked::Unpacked;
 
@@ -56,6 +56,8 @@ pub struct StoredCodes<'g> {
     pub bits: u32,
     /// Whether operators unpack them, and not DequantizeLinear alone.
     pub unpacked: bool,
+    /// Whether a byte holds digits of several codes, so that its element type is not theirs.
+    pub in_bytes: bool,
 }
 
 impl<'g> Dequantized<'g> {
@@ -143,7 +145,8 @@ impl<'g> Dequantized<'g> {
     /// What stands in the file; `None` for codes that nothing unpacks.
     pub fn stored(&self) -> Option<StoredCodes<'g>> {
         let unpacked = self.unpacked()?;
-        Some(StoredCodes { tensor: unpacked.tensor, bits: unpacked.bits, unpacked: true })
+        let (tensor, bits) = (unpacked.tensor, unpacked.bits);
+        Some(StoredCodes { tensor, bits, unpacked: true, in_bytes: unpacked.is_in_bytes() })
     }
 
     /// The axis along which each index has a scale of its own, if there is one.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::error::{Error, Result};
 use crate::onnx::proto::GraphProto;
-use crate::onnx::{Breach, Model, bodies, breaches};
+use crate::onnx::{Breach, Decoded, Index, Model, bodies, breaches};
 
 /// What the names of operators have in them that a float model does not have.
 const QUANTIZING: &[&str] = &["QuantizeLinear", "DequantizeLinear", "QLinear", "Integer", "NBits"];
@@ -43,13 +43,17 @@ pub fn loadable(quantized: &Model, float: &Model) -> Result<()> {
     }
 }
 
-/// Whether a model has operators that a float model does not have.
+/// Whether a model has operators that a float model does not have, or unpacks codes by those that it has.
 pub fn is_quantized(model: &Model) -> bool {
     fn any(graph: &GraphProto) -> bool {
         let quantizes = |operator: &str| QUANTIZING.iter().any(|part| operator.contains(part));
         graph.node.iter().any(|node| quantizes(node.op_type()) || bodies(node).any(any))
     }
-    any(model.graph())
+    fn unpacks(graph: &GraphProto) -> bool {
+        Decoded::of(&Index::new(graph)).ends().next().is_some()
+            || graph.node.iter().flat_map(bodies).any(unpacks)
+    }
+    any(model.graph()) || unpacks(model.graph())
 }
 
 fn subject(breach: &Breach) -> String {

@@ -6,6 +6,9 @@ use super::{Dequantized, StoredCodes};
 use crate::onnx::proto::{GraphProto, NodeProto};
 use crate::onnx::{CONTRIB, Dtype, Index, bodies, is_linear, is_standard};
 
+/// Operators between codes and their reader that are followed.
+const REACH: usize = 8;
+
 /// What makes floats of constant codes in one graph, by the position of its last operator.
 #[derive(Debug)]
 pub struct Decoded<'g> {
@@ -57,6 +60,25 @@ impl<'g> Decoded<'g> {
     pub fn makes(&self, value: &str, index: &Index) -> bool {
         index.producer_at(value).is_some_and(|at| self.found.contains_key(&at))
     }
+}
+
+/// Whether `value` comes out of a DequantizeLinear, or is made of constant codes and perhaps laid out, cast or added up then.
+pub fn is_dequantized(value: &str, index: &Index) -> bool {
+    fn within(value: &str, index: &Index, left: usize) -> bool {
+        let Some(node) = index.producer(value).filter(|_| left > 0) else { return false };
+        if matches!(Dequantized::of(node, index), Ok(Some(_))) {
+            return true;
+        }
+        match node.op_type() {
+            "Add" => node.input.iter().all(|input| within(input, index, left - 1)),
+            "Transpose" | "Cast" | "Identity" | "Reshape" => {
+                node.input.first().is_some_and(|input| within(input, index, left - 1))
+            }
+            _ => false,
+        }
+    }
+    index.producer(value).is_some_and(|node| is_linear(node, "DequantizeLinear"))
+        || within(value, index, REACH)
 }
 
 /// How many tensors hold codes of at most 16 bits for weights, in `graph` and the graphs inside its nodes: constants behind

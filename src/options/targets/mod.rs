@@ -175,8 +175,10 @@ impl Target {
     /// Whether the runtime looks for codes behind DequantizeLinear for layers of `operator`, so that weights that the file unpacks to
     /// floats gain nothing there. Runtimes that the project runs compute constants while they load a file.
     pub fn seeks_codes(&self, operator: &str) -> bool {
-        let float = |form: &Form| form.operators.contains(&operator) && form.activations.contains(&None);
-        self.standing == Standing::Documented || !self.takes(float)
+        let mut of_operator = self.forms.iter().filter(|form| form.operators.contains(&operator)).peekable();
+        let integers =
+            of_operator.peek().is_some() && of_operator.all(|form| !form.activations.contains(&None));
+        self.standing == Standing::Documented || integers
     }
 
     /// Whether it loads files with 4-bit types.
