@@ -11,6 +11,8 @@ mod unpacked;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_unpacked;
 
 use std::collections::HashSet;
 

@@ -70,3 +70,30 @@ fn breach(model: &Model, float: &Model) -> Option<Breach> {
         breaches(float).into_iter().filter(|breach| !quantizes(breach)).map(|breach| breach.node).collect();
     found.into_iter().find(|breach| !known.contains(&breach.node))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::build::GraphBuilder;
+    use crate::onnx::{Dtype, attr, tensor, tensor_f32};
+
+    #[test]
+    fn codes_that_ordinary_operators_unpack_are_quantized() {
+        let made = |codes: bool| {
+            let mut graph = GraphBuilder::new(13);
+            let x = graph.input("x", &[1, 4]);
+            let w = if codes {
+                graph.initializer(tensor("codes", Dtype::Int8, &[4, 2], vec![1; 8]));
+                graph.initializer(tensor_f32("scale", &[2], &[0.5, 0.25]));
+                let value = graph.node("Cast", &["codes"], &[attr::int("to", Dtype::Float as i64)]);
+                graph.node("Mul", &[&value, "scale"], &[])
+            } else {
+                graph.weights("w", &[4, 2])
+            };
+            let y = graph.node("MatMul", &[&x, &w], &[]);
+            graph.output(&y);
+            graph.model()
+        };
+        assert!(is_quantized(&made(true)) && !is_quantized(&made(false)));
+    }
+}

@@ -176,4 +176,26 @@ mod tests {
         assert_eq!(types, [(Some("int8"), Some(1)), (Some("int32"), None)]);
         assert_eq!((found[1].bytes, found[0].operator.as_str()), (12, "Gemm"));
     }
+
+    #[test]
+    fn unpacked_codes_are_listed_and_counted() {
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[1, 4]);
+        graph.initializer(crate::onnx::tensor("codes", Dtype::Uint4, &[4, 2], vec![0x31; 4]));
+        graph.initializer(tensor_f32("zero", &[], &[8.0]));
+        graph.initializer(tensor_f32("scale", &[2], &[0.5, 0.25]));
+        let value = graph.node("Cast", &["codes"], &[attr::int("to", Dtype::Float as i64)]);
+        let value = graph.node("Sub", &[&value, "zero"], &[]);
+        let w = graph.node("Mul", &[&value, "scale"], &[]);
+        let bias = graph.weights("bias", &[2]);
+        let y = graph.node("Gemm", &[&x, &w, &bias], &[]);
+        graph.output(&y);
+        let model = graph.model();
+        assert_eq!(count(&model), 8 + 2);
+        let found = sites(&model);
+        let [site] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((site.tensor.as_str(), site.operator.as_str(), site.bytes), (w.as_str(), "Gemm", 4));
+        assert_eq!((site.dims.as_slice(), site.axis, site.readers), (&[4, 2][..], Some(1), 1));
+        assert_eq!(site.code_type.as_deref(), Some("uint4 (unpacked by Cast)"));
+    }
 }
