@@ -30,7 +30,8 @@ use source::Source;
 use crate::error::Result;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{
-    CONTRIB, Dtype, ElementTypes, Index, Model, dtype_name, int, is_standard, node_label, operator_label,
+    CONTRIB, Dtype, ElementTypes, Index, Model, dtype_name, int, is_dequantized, is_standard, node_label,
+    operator_label,
 };
 use crate::options::Options;
 use crate::plan::{Analysis, Float, Keep, Kernel, Operand, Place, Read, Reader, Skip, WeightSite, Work};
@@ -244,11 +245,8 @@ impl<'g> SiteFinder<'_, 'g> {
             self.skips.push(rest::skip(index, name, rule.operator, Keep::CallersDefault));
             return;
         }
-        let quantized = |name: &&&String| {
-            index.producer(name).is_some_and(|producer| producer.op_type() == "DequantizeLinear")
-        };
-        let reason =
-            if inputs.iter().any(|name| quantized(&name)) { Keep::Quantized } else { Keep::NoConstantFactor };
+        let quantized = inputs.iter().any(|name| is_dequantized(name, index));
+        let reason = if quantized { Keep::Quantized } else { Keep::NoConstantFactor };
         self.skips.push(Skip {
             name: node_label(node).to_owned(),
             operator: rule.operator.into(),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
-use crate::onnx::{Index, Model, bodies, element_count, is_standard, operator_label};
+use crate::onnx::{Decoded, Index, Model, bodies, element_count, is_linear, is_standard, operator_label};
 use crate::plan::{Float, Keep, Skip, WeightSite};
 
 /// Operators that hold weights for which there is no rule.
@@ -35,15 +35,21 @@ pub(super) fn collect(model: &Model, index: &Index, sites: &[WeightSite], skips:
         .flat_map(|site| &site.readers)
         .filter_map(|reader| reader.bias.as_ref()?.tensor.as_deref())
         .collect();
+    let decoded = Decoded::of(index);
     for tensor in
         model.graph().initializer.iter().filter(|tensor| is_float(tensor) && !settled.contains(tensor.name()))
     {
         let name = tensor.name();
-        let reader = index.consumers(name).first().map(|&(at, slot)| (&index.graph().node[at], slot));
+        let reader = index.consumers(name).first();
+        let over = reader.is_some_and(|(at, _)| decoded.is_over(*at));
+        let reader = reader.map(|&(at, slot)| (&index.graph().node[at], slot));
         let (operator, reason) = match reader {
             _ if biases.contains(name) => (reader.map(|(node, _)| operator_label(node)), Keep::Bias),
             None if index.is_captured(name) => (None, Keep::Place("read inside a subgraph".into())),
             None => (None, Keep::NotAFactor),
+            Some((node, _)) if over || is_linear(node, "DequantizeLinear") => {
+                (Some(operator_label(node)), Keep::Quantized)
+            }
             Some((node, slot)) => (Some(operator_label(node)), reason(node, slot, tensor)),
         };
         skips.push(skip(index, name, &operator.unwrap_or_default(), reason));

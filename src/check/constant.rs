@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::{Seen, saturation};
+use super::{Seen, saturation, unpacked};
 use crate::onnx::proto::{NodeProto, TensorProto};
-use crate::onnx::{CONTRIB, Dtype, Index, axis_of, dtype_name, int, integers, is_linear, is_standard};
+use crate::onnx::{
+    CONTRIB, Decoded, Dequantized, Dtype, Index, axis_of, dtype_name, int, integers, is_linear, is_standard,
+};
 use crate::options::{Bias, Case, CodeType, Contrib, Granularity, OPSET, Spelling};
 
 /// Reads of one quantized constant that are followed, those of what other nodes make of it included.
@@ -12,38 +14,86 @@ const MOST_MET: usize = 4096;
 /// The opset from which 8-bit codes have one scale an index of an axis.
 const OPSET_PER_AXIS: i64 = 13;
 
-/// A DequantizeLinear: of a constant, or of an activation.
-pub(super) fn dequantized(node: &NodeProto, index: &Index, seen: &mut Seen) {
+/// The codes of weights that DequantizeLinear reads.
+#[derive(Clone, Copy)]
+pub(super) struct Codes<'c, 'g> {
+    /// What people know them by.
+    pub(super) name: &'c str,
+    /// The value that DequantizeLinear reads.
+    pub(super) value: &'c str,
+    pub(super) dims: &'c [i64],
+    source: Source<'c, 'g>,
+}
+
+#[derive(Clone, Copy)]
+enum Source<'c, 'g> {
+    Constant(&'c TensorProto),
+    Unpacked(&'c Dequantized<'g>),
+}
+
+impl Codes<'_, '_> {
+    /// The codes themselves.
+    pub(super) fn values(&self) -> Option<Vec<i64>> {
+        match self.source {
+            Source::Constant(tensor) => integers(tensor).ok(),
+            Source::Unpacked(found) => found.codes(),
+        }
+    }
+}
+
+/// A DequantizeLinear: of a constant, of what operators unpack, which is `found`, or of an activation.
+pub(super) fn dequantized<'g>(
+    node: &NodeProto,
+    found: Option<&Dequantized<'g>>,
+    of: (&Index<'g>, &Decoded<'g>),
+    seen: &mut Seen,
+) {
+    let index = of.0;
     let input = |slot: usize| node.input.get(slot).map_or("", String::as_str);
-    let Some(codes) = index.constant(input(0)) else { return };
+    let output = node.output.first().map_or("", String::as_str);
+    let (codes, data_type) = match (index.constant(input(0)), found) {
+        (Some(tensor), _) => {
+            let source = Source::Constant(tensor);
+            (
+                Codes { name: tensor.name(), value: tensor.name(), dims: &tensor.dims, source },
+                tensor.data_type(),
+            )
+        }
+        (None, Some(found)) => {
+            unpacked::stored(node, output, found, seen);
+            let source = Source::Unpacked(found);
+            (Codes { name: output, value: input(0), dims: &found.dims, source }, Dtype::Int8 as i32)
+        }
+        (None, None) => return,
+    };
     seen.quantized += 1;
-    let kind = Dtype::try_from(codes.data_type()).unwrap_or(Dtype::Undefined);
+    let kind = Dtype::try_from(data_type).unwrap_or(Dtype::Undefined);
     if kind == Dtype::Int32 {
         if !seen.target.biases.contains(&Bias::Int32) {
             let problem = format!("an INT32 bias; {} takes FLOAT ones", seen.target.name);
-            seen.refuse(node, codes.name(), problem);
+            seen.refuse(node, codes.name, problem);
         }
         return;
     }
     let Some(weights) = code_type(kind) else {
-        seen.refuse(node, codes.name(), format!("codes of type {}", dtype_name(codes.data_type())));
+        seen.refuse(node, codes.name, format!("codes of type {}", dtype_name(data_type)));
         return;
     };
-    if !spelled(node, codes.name(), weights, seen) {
+    if !spelled(node, codes.name, weights, seen) {
         return;
     }
     let scale = index.constant(input(1));
-    let (granularity, axis) = shared(node, codes, scale);
+    let (granularity, axis) = shared(node, codes.dims, scale);
     if granularity != Granularity::Tensor && is_standard(node.domain()) && seen.opset < OPSET_PER_AXIS {
         let problem = format!("scales by {granularity}, which opset {} does not know", seen.opset);
-        seen.refuse(node, codes.name(), problem);
+        seen.refuse(node, codes.name, problem);
         return;
     }
     let zero = index.constant(input(2));
     if zero.is_none() && input(2).is_empty() && seen.target.explicit_zero_points {
         let problem =
             format!("no zero points, and {} needs them written even where they are 0", seen.target.name);
-        seen.refuse(node, codes.name(), problem);
+        seen.refuse(node, codes.name, problem);
     }
     let zero_points = zero.is_some_and(is_not_zero);
     let case = Case {
@@ -55,8 +105,7 @@ pub(super) fn dequantized(node: &NodeProto, index: &Index, seen: &mut Seen) {
         activation: None,
         activation_zero_point: false,
     };
-    let output = node.output.first().map_or("", String::as_str);
-    readers(output, &case, codes.name(), index, seen, &mut HashSet::new());
+    readers(output, &case, codes, of, seen, &mut HashSet::new());
 }
 
 /// A QuantizeLinear of an activation.
@@ -110,11 +159,12 @@ fn spelled(node: &NodeProto, tensor: &str, code_type: CodeType, seen: &mut Seen)
 fn readers<'g>(
     value: &'g str,
     case: &Case,
-    tensor: &str,
-    index: &Index<'g>,
+    codes: Codes<'_, 'g>,
+    of: (&Index<'g>, &Decoded<'g>),
     seen: &mut Seen,
     met: &mut HashSet<(usize, usize)>,
 ) {
+    let ((index, decoded), tensor) = (of, codes.name);
     for &(at, slot) in index.consumers(value) {
         let reader = &index.graph().node[at];
         // Of an Add it is the same whichever of its inputs leads there.
@@ -124,10 +174,11 @@ fn readers<'g>(
         }
         let output = reader.output.first().map_or("", String::as_str);
         let quantized = |name: &String| {
-            index.producer(name).is_some_and(|node| {
+            let constant = index.producer(name).is_some_and(|node| {
                 is_linear(node, "DequantizeLinear")
                     && node.input.first().is_some_and(|codes| index.constant(codes).is_some())
-            })
+            });
+            constant || decoded.makes(name, index)
         };
         match reader.op_type() {
             "Add" if reader.input.iter().all(quantized) => {
@@ -136,16 +187,16 @@ fn readers<'g>(
                         format!("a sum of two quantized tensors, which {} does not take", seen.target.name);
                     seen.refuse(reader, tensor, problem);
                 }
-                readers(output, case, tensor, index, seen, met);
+                readers(output, case, codes, of, seen, met);
             }
             "Transpose" | "Cast" | "Identity" | "Reshape" if slot == 0 => {
-                readers(output, case, tensor, index, seen, met);
+                readers(output, case, codes, of, seen, met);
             }
             operator if is_layer(operator) && is_standard(reader.domain()) => {
                 let data = data(reader, slot).and_then(|name| index.producer(name));
                 let met = data.filter(|maker| is_linear(maker, "DequantizeLinear"));
-                let codes = met.and_then(|maker| index.producer(maker.input.first()?));
-                let met = codes.filter(|maker| is_linear(maker, "QuantizeLinear"));
+                let made = met.and_then(|maker| index.producer(maker.input.first()?));
+                let met = made.filter(|maker| is_linear(maker, "QuantizeLinear"));
                 let (activation, activation_zero_point) = met
                     .and_then(|maker| pair(maker, index))
                     .map_or((None, false), |(code_type, zero)| (Some(code_type), zero));
@@ -158,7 +209,7 @@ fn readers<'g>(
                     let in_float = seen.target.in_float.is_some_and(|other| other.obstacle(&case).is_none());
                     seen.note(reader, tensor, problem, !in_float);
                 } else {
-                    saturation::layer(reader, &case, tensor, index, seen);
+                    saturation::layer(reader, &case, codes, index, seen);
                 }
             }
             _ => {}
@@ -167,7 +218,7 @@ fn readers<'g>(
 }
 
 /// Whether targets say what weights an operator may have.
-fn is_layer(operator: &str) -> bool {
+pub(super) fn is_layer(operator: &str) -> bool {
     crate::options::GENERIC.forms.iter().any(|form| form.operators.contains(&operator))
 }
 
@@ -206,9 +257,9 @@ fn code_type(kind: Dtype) -> Option<CodeType> {
 }
 
 /// How many codes share a scale, and the length of the axis along which blocks lie.
-fn shared(node: &NodeProto, codes: &TensorProto, scale: Option<&TensorProto>) -> (Granularity, usize) {
-    let axis = axis_of(int(node, "axis").unwrap_or(1), codes.dims.len());
-    let length = axis.map(|axis| codes.dims[axis]).map_or(0, |dim| dim.max(0) as usize);
+fn shared(node: &NodeProto, dims: &[i64], scale: Option<&TensorProto>) -> (Granularity, usize) {
+    let axis = axis_of(int(node, "axis").unwrap_or(1), dims.len());
+    let length = axis.map(|axis| dims[axis]).map_or(0, |dim| dim.max(0) as usize);
     match int(node, "block_size").and_then(|size| usize::try_from(size).ok()).filter(|&size| size > 0) {
         Some(size) => (Granularity::Block(size), length),
         None if scale.is_none_or(|scale| scale.dims.is_empty()) => (Granularity::Tensor, length),

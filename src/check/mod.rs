@@ -4,16 +4,22 @@
 
 mod constant;
 mod domains;
+mod folded;
 mod outputs;
 mod saturation;
+mod unpacked;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_unpacked;
 
 use std::collections::HashSet;
 
+pub use folded::{FoldedBack, folded_back};
+
 use crate::onnx::proto::{GraphProto, NodeProto};
-use crate::onnx::{Index, Model, bodies, breaches, is_linear, node_label, operator_label};
+use crate::onnx::{Decoded, Index, Model, bodies, breaches, is_linear, node_label, operator_label};
 use crate::options::{Placement, Target};
 use crate::plan::Finding;
 use crate::runtime::faults;
@@ -34,6 +40,10 @@ pub fn check(model: &Model, target: &Target) -> (Vec<Finding>, usize) {
     for function in &model.proto.functions {
         let body = GraphProto { node: function.node.clone(), ..GraphProto::default() };
         graph(&body, &functions, &mut seen);
+    }
+    if let Some(FoldedBack { problem, all }) = folded_back(model, seen.quantized) {
+        let [node, operator, tensor] = [(); 3].map(|()| String::new());
+        seen.add(Finding { node, operator, tensor, problem, refused: all, saturates: false });
     }
     if target.own_runtime {
         let known: Vec<String> = seen.findings.iter().map(|finding| finding.node.clone()).collect();
@@ -97,11 +107,14 @@ fn finding(node: &NodeProto, tensor: &str, problem: String, refused: bool) -> Fi
 
 fn graph(graph: &GraphProto, functions: &[(&str, &str)], seen: &mut Seen) {
     let index = Index::new(graph);
-    for node in &graph.node {
+    let decoded = Decoded::of(&index);
+    for (at, node) in graph.node.iter().enumerate() {
         domains::node(node, functions, seen);
         if is_linear(node, "DequantizeLinear") {
-            constant::dequantized(node, &index, seen);
-        } else if is_linear(node, "QuantizeLinear") {
+            constant::dequantized(node, decoded.end(at), (&index, &decoded), seen);
+        } else if let Some(found) = decoded.end(at) {
+            unpacked::floats(node, found, &index, seen);
+        } else if is_linear(node, "QuantizeLinear") && !decoded.is_over(at) {
             constant::rounded(node, &index, seen);
         }
         if seen.target.usual.placement >= Placement::Outputs {

@@ -1,25 +1,25 @@
 //! Integer layers whose sums may leave 16 bits.
 
 use super::Seen;
-use crate::onnx::proto::{NodeProto, TensorProto};
-use crate::onnx::{Index, int, integers};
+use super::constant::Codes;
+use crate::onnx::proto::NodeProto;
+use crate::onnx::{Index, int};
 use crate::options::{Case, CodeType, HELD};
 use crate::plan::is_depthwise;
 
-/// Notes where two products with codes of the constant `tensor` can leave 16 bits in the kernel that the target has for `reader`.
+/// Notes where two products with `codes` can leave 16 bits in the kernel that the target has for `reader`.
 /// Which codes it adds in pairs depends on how it lays them out, so the two largest of an output channel are taken.
-pub(super) fn layer(reader: &NodeProto, case: &Case, tensor: &str, index: &Index, seen: &mut Seen) {
+pub(super) fn layer(reader: &NodeProto, case: &Case, codes: Codes, index: &Index, seen: &mut Seen) {
     let eight =
         case.weights == CodeType::Int8 && case.activation.is_some_and(|code_type| code_type.bits() == 8);
     if !eight || !seen.target.saturating.contains(&reader.op_type()) {
         return;
     }
-    let Some(codes) = index.constant(tensor) else { return };
     let convolution = matches!(reader.op_type(), "Conv" | "ConvTranspose");
-    if convolution && is_depthwise(&codes.dims, int(reader, "group").unwrap_or(1)) {
+    if convolution && is_depthwise(codes.dims, int(reader, "group").unwrap_or(1)) {
         return;
     }
-    let Ok(values) = integers(codes) else { return };
+    let Some(values) = codes.values() else { return };
     // The codes of an output channel lie `inner` apart where it is not the outermost axis.
     let (channels, inner) = channels(reader, codes, index);
     let mut largest = vec![(0, 0); channels.max(1)];
@@ -39,15 +39,15 @@ pub(super) fn layer(reader: &NodeProto, case: &Case, tensor: &str, index: &Index
             "two products with its codes can exceed 16 bits, where kernels of x86 without VNNI saturate; codes of {lowest} to \
              {highest} cannot"
         );
-        seen.saturates(reader, tensor, problem);
+        seen.saturates(reader, codes.name, problem);
     }
 }
 
 /// How many output channels there are, and how many elements share the place of one within the others; one channel where that
 /// cannot be told.
-fn channels(reader: &NodeProto, codes: &TensorProto, index: &Index) -> (usize, usize) {
+fn channels(reader: &NodeProto, codes: Codes, index: &Index) -> (usize, usize) {
     let decoded = reader.input.get(1).and_then(|name| index.producer(name));
-    if decoded.is_none_or(|node| node.input.first().is_none_or(|name| name != codes.name())) {
+    if decoded.is_none_or(|node| node.input.first().is_none_or(|name| name != codes.value)) {
         return (1, 1);
     }
     let axis = match (reader.op_type(), codes.dims.len()) {

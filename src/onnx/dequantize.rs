@@ -1,8 +1,10 @@
 //! DequantizeLinear of constants, and other operators over codes, computed piece by piece.
 
+mod decoded;
 mod nbits;
 mod unpacked;
 
+pub use decoded::{Decoded, codes_held, is_dequantized};
 pub use nbits::MatMulNBits;
 use unpacked::Unpacked;
 
@@ -54,6 +56,8 @@ pub struct StoredCodes<'g> {
     pub bits: u32,
     /// Whether operators unpack them, and not DequantizeLinear alone.
     pub unpacked: bool,
+    /// Whether a byte holds digits of several codes, so that its element type is not theirs.
+    pub in_bytes: bool,
 }
 
 impl<'g> Dequantized<'g> {
@@ -141,7 +145,29 @@ impl<'g> Dequantized<'g> {
     /// What stands in the file; `None` for codes that nothing unpacks.
     pub fn stored(&self) -> Option<StoredCodes<'g>> {
         let unpacked = self.unpacked()?;
-        Some(StoredCodes { tensor: unpacked.tensor, bits: unpacked.bits, unpacked: true })
+        let (tensor, bits) = (unpacked.tensor, unpacked.bits);
+        Some(StoredCodes { tensor, bits, unpacked: true, in_bytes: unpacked.is_in_bytes() })
+    }
+
+    /// The axis along which each index has a scale of its own, if there is one.
+    pub fn axis(&self) -> Option<usize> {
+        let Source::Linear(linear) = &self.source else { return self.unpacked()?.axis() };
+        let ScaleMap::Axis { length, inner } = linear.map else { return None };
+        (0..self.dims.len()).find(|&axis| {
+            let behind = self.dims[axis + 1..].iter().product::<i64>();
+            usize::try_from(self.dims[axis]) == Ok(length) && usize::try_from(behind) == Ok(inner)
+        })
+    }
+
+    /// The codes that DequantizeLinear reads; `None` where there is none.
+    pub fn codes(&self) -> Option<Vec<i64>> {
+        let Source::Linear(linear) = &self.source else { return None };
+        if let Codes::Unpacked(unpacked) = &linear.codes {
+            let mut values = vec![0.0; self.count];
+            unpacked.read(0, &mut values);
+            return Some(values.into_iter().map(|value| value as i64).collect());
+        }
+        Some((0..self.count).map(|at| linear.codes.get(at)).collect())
     }
 
     fn unpacked(&self) -> Option<&Unpacked<'g>> {

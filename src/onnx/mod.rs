@@ -21,7 +21,7 @@ mod tensor;
 mod write;
 
 pub use attributes::{attr, attribute, axis_of, float, int, ints, set_attribute, string, without_attribute};
-pub use dequantize::{Dequantized, MatMulNBits, StoredCodes};
+pub use dequantize::{Decoded, Dequantized, MatMulNBits, StoredCodes, codes_held, is_dequantized};
 pub use external::{Outline, outline};
 pub use index::Index;
 pub use maps::{Scratch, let_go, spooled};

@@ -10,11 +10,12 @@ use super::Opened;
 pub use samples::{Look, show};
 
 use crate::analyse::analyse;
+use crate::check::folded_back;
 use crate::error::{Error, Result};
 use crate::onnx::proto::{TypeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
 use crate::onnx::{self, dtype_name, operator_label};
 use crate::options::{Opset, Options};
-use crate::plan::{Inspection, Partition, SiteRow};
+use crate::plan::{Inspection, Partition, SiteRow, Stamp};
 use crate::runtime::faults;
 
 /// Reads a model and says what is in it, what could be quantized, and what stands in the way.
@@ -49,7 +50,10 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
             code_type: None,
         })
         .collect();
-    sites.extend(quantized::sites(original));
+    let low = quantized::sites(original);
+    let mut warnings = opened.warnings;
+    warnings.extend(folded_back(original, low.len()).map(|found| found.problem));
+    sites.extend(low);
     let fault_lines =
         faults(model).into_iter().map(|fault| format!("node {}: {}", fault.node, fault.problem));
     let proto = &original.proto;
@@ -59,6 +63,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
         ir_version: proto.ir_version(),
         opset: original.opset(),
         producer: [proto.producer_name(), proto.producer_version()].join(" ").trim().to_owned(),
+        quantized_by: Stamp::of(proto).map(|stamp| quantized::origin(&stamp)),
         inputs: original.inputs().map(describe).collect(),
         outputs: original.graph().output.iter().map(describe).collect(),
         operators: operators.into_iter().collect(),
@@ -66,7 +71,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
         sites,
         skips: analysis.skips,
         faults: fault_lines.collect(),
-        warnings: opened.warnings,
+        warnings,
     })
 }
 

@@ -59,7 +59,7 @@ pub(super) fn peak_memory() -> Option<u64> {
     line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-fn is_float(tensor: &TensorProto) -> bool {
+pub(super) fn is_float(tensor: &TensorProto) -> bool {
     [Dtype::Float, Dtype::Double, Dtype::Float16, Dtype::Bfloat16]
         .iter()
         .any(|&dtype| tensor.data_type() == dtype as i32)

@@ -3,12 +3,14 @@
 mod activation;
 mod fingerprint;
 mod laid;
+mod stamp;
 
 use serde::{Deserialize, Serialize};
 
 pub use activation::{ActivationDecision, ActivationTerm};
 pub use fingerprint::{Fingerprint, Overlap};
 pub use laid::{Laid, are_few};
+pub use stamp::Stamp;
 
 use super::codes::Codes;
 use super::float::Float;

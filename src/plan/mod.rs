@@ -21,7 +21,7 @@ pub use budget::{Budgeted, Trial};
 pub use codes::{Codes, CodesMut};
 pub use decision::{
     ActivationDecision, ActivationTerm, BiasChange, Decision, Fingerprint, Laid, Overlap, Plan, Residuals,
-    Saturation, Subject, VERSION, WeightDecision, WeightTerm, are_few, decode_sum,
+    Saturation, Stamp, Subject, VERSION, WeightDecision, WeightTerm, are_few, decode_sum,
 };
 pub use expected::{Channels, Expected};
 pub use file::{checked, read, write, write_to};

@@ -23,6 +23,7 @@ pub fn inspection(inspection: &Inspection, style: TextStyle) -> String {
     if !inspection.producer.is_empty() {
         pairs.push(("Written by".into(), inspection.producer.clone()));
     }
+    pairs.extend(inspection.quantized_by.iter().map(|made| ("Quantized by".into(), made.clone())));
     pairs.extend(lines("Input", &inspection.inputs));
     pairs.extend(lines("Output", &inspection.outputs));
     pairs.push(("Parameters".into(), words::count(inspection.parameters)));

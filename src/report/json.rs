@@ -93,6 +93,7 @@ pub fn inspection(inspection: &Inspection) -> String {
         ("ir_version", json!(inspection.ir_version)),
         ("opset", json!(inspection.opset)),
         ("producer", json!(inspection.producer)),
+        ("quantized_by", json!(inspection.quantized_by)),
         ("inputs", json!(inspection.inputs)),
         ("outputs", json!(inspection.outputs)),
         ("operators", operators.into()),

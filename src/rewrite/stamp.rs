@@ -1,7 +1,8 @@
 //! What a written model says of its origin.
 
+use crate::onnx::codes_held;
 use crate::onnx::proto::{ModelProto, StringStringEntryProto};
-use crate::plan::{Fingerprint, Plan};
+use crate::plan::{Fingerprint, Plan, Stamp};
 
 /// Keys of the samples that a model was calibrated on: how many, the digest of their digests, and the beginnings of these.
 const SAMPLES: [&str; 3] =
@@ -9,9 +10,11 @@ const SAMPLES: [&str; 3] =
 
 /// Sets fourbit's metadata, in place of what an earlier conversion said.
 pub(super) fn stamp(proto: &mut ModelProto, plan: &Plan) {
+    let quantized = proto.graph.as_ref().map_or(0, codes_held).to_string();
     let entries = [
-        ("fourbit.version", env!("CARGO_PKG_VERSION")),
-        ("fourbit.precision", &plan.precision),
+        (Stamp::VERSION, env!("CARGO_PKG_VERSION")),
+        (Stamp::PRECISION, &plan.precision),
+        (Stamp::QUANTIZED, &quantized),
         ("fourbit.source_sha256", &plan.subject.sha256),
     ];
     let ours = |key: &str| SAMPLES.contains(&key) || entries.iter().any(|(own, _)| *own == key);

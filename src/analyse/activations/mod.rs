@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 mod placement;
 
 use super::{computes_in_integers, source::Source};
-use crate::onnx::{ElementTypes, Index, dtype_name};
+use crate::onnx::{ElementTypes, Index, dtype_name, is_dequantized};
 use crate::options::Placement;
 use crate::plan::{ActivationSite, Float, Keep, Operand, Origin, Read, Reader, Skip, WeightSite};
 
@@ -69,9 +69,7 @@ pub(super) fn find(
         let kind = Float::of(element).filter(|kind| *kind != Float::Double);
         let reason = match kind {
             None => Some(Keep::ElementType(dtype_name(element))),
-            Some(_) if index.producer(tensor).is_some_and(|node| node.op_type() == "DequantizeLinear") => {
-                Some(Keep::Quantized)
-            }
+            Some(_) if is_dequantized(tensor, index) => Some(Keep::Quantized),
             Some(_) if index.initializer(tensor).is_some() => {
                 Some(Keep::Place("a constant, not an activation".into()))
             }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Values;
 use crate::analyse::computes_in_integers;
 use crate::onnx::proto::NodeProto;
-use crate::onnx::{Index, is_standard, string};
+use crate::onnx::{Index, is_dequantized, is_standard, string};
 use crate::options::Placement;
 use crate::plan::{ActivationSite, Float, Origin, Read, Reader, WeightSite};
 
@@ -218,8 +218,8 @@ impl<'g> Chain<'_, 'g> {
     fn is_activation(&self, name: &str) -> bool {
         !name.is_empty()
             && self.index.constant(name).is_none()
-            && (self.index.producer(name).is_some_and(|node| node.op_type() != "DequantizeLinear")
-                || self.index.is_input(name))
+            && (self.index.producer(name).is_some() || self.index.is_input(name))
+            && !is_dequantized(name, self.index)
             && !self.index.is_captured(name)
     }
 }

@@ -73,6 +73,20 @@ impl<'g> Unpacked<'g> {
         self.steps.iter().any(|step| matches!(step, Step::Times(_)))
     }
 
+    /// Whether bytes hold digits of several codes.
+    pub fn is_in_bytes(&self) -> bool {
+        !matches!(self.stored, Stored::Typed(_))
+    }
+
+    /// The axis along which each index has a scale of its own, if there is one.
+    pub fn axis(&self) -> Option<usize> {
+        let scale = self.steps.iter().rev().find_map(|step| match step {
+            Step::Times(scale) => Some(scale),
+            _ => None,
+        });
+        scale?.axis(&self.dims)
+    }
+
     fn within(value: &str, index: &Index<'g>, left: usize) -> Result<Option<Self>> {
         let Some(at) = index.producer_at(value).filter(|_| left > 0) else { return Ok(None) };
         let node = &index.graph().node[at];

@@ -172,6 +172,21 @@ impl Target {
         (!knows).then(|| format!("{} takes no quantized weights of {operator}", self.name))
     }
 
+    /// Whether the runtime looks for codes behind DequantizeLinear for layers of `operator`, so that weights that the file unpacks to
+    /// floats gain nothing there. Runtimes that the project runs compute constants while they load a file.
+    pub fn seeks_codes(&self, operator: &str) -> bool {
+        let mut of_operator = self.forms.iter().filter(|form| form.operators.contains(&operator)).peekable();
+        let integers =
+            of_operator.peek().is_some() && of_operator.all(|form| !form.activations.contains(&None));
+        self.standing == Standing::Documented || integers
+    }
+
+    /// Whether it loads files with 4-bit types.
+    pub fn has_four_bits(&self) -> bool {
+        let four = |form: &Form| form.weights.iter().any(|code_type| code_type.bits() == 4);
+        self.takes(four) || self.in_float.is_some_and(Self::has_four_bits)
+    }
+
     /// Whether layers of `operator` may have weights that the file stores as `weights`, with an activation of type `activation`.
     pub fn has(&self, operator: &str, weights: CodeType, activation: Option<CodeType>) -> bool {
         let fits = |form: &Form| {

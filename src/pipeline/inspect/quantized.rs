@@ -3,54 +3,117 @@
 use std::collections::HashSet;
 
 use crate::onnx::proto::{NodeProto, TensorProto};
-use crate::onnx::{CONTRIB, Index, Model, dtype_name, element_count, int, operator_label};
-use crate::pipeline::measure::{bytes, parameters};
-use crate::plan::SiteRow;
+use crate::onnx::{
+    CONTRIB, Decoded, Index, Model, dtype_name, element_count, int, is_dequantized, operator_label,
+};
+use crate::pipeline::measure::{bytes, is_float, parameters};
+use crate::plan::{SiteRow, Stamp};
 
 /// The axis of a DequantizeLinear that says none.
 const USUAL_AXIS: i64 = 1;
+/// Operators between a tensor and its reader that are followed.
+const MOST_BETWEEN: usize = 8;
 
-/// Constants behind DequantizeLinear, and weights of MatMulNBits.
-pub(super) fn sites(model: &Model) -> Vec<SiteRow> {
-    let index = Index::new(model.graph());
-    let nodes = &model.graph().node;
-    nodes.iter().filter_map(|node| dequantized(node, &index).or_else(|| packed(node, &index))).collect()
+/// By what a file was quantized, in words.
+pub(super) fn origin(stamp: &Stamp) -> String {
+    let form = if stamp.precision.is_empty() { String::new() } else { format!(", {}", stamp.precision) };
+    let count = match stamp.quantized {
+        None => String::new(),
+        Some(1) => ", 1 tensor of codes".to_owned(),
+        Some(count) => format!(", {count} tensors of codes"),
+    };
+    format!("fourbit {}{form}{count}", stamp.version)
 }
 
-/// How many parameters there are: float ones without the scales of quantized tensors, and one a code.
+/// Constants behind DequantizeLinear or other operators over codes, and weights of MatMulNBits.
+pub(super) fn sites(model: &Model) -> Vec<SiteRow> {
+    let index = Index::new(model.graph());
+    let decoded = Decoded::of(&index);
+    let row = |(at, node)| unpacked(at, &decoded, &index).or_else(|| constant(node, &index));
+    model.graph().node.iter().enumerate().filter_map(row).collect()
+}
+
+/// How many parameters there are: float ones without those that only decode quantized tensors, and one a code.
 pub(super) fn count(model: &Model) -> u64 {
     let index = Index::new(model.graph());
+    let decoded = Decoded::of(&index);
     let (mut codes, mut scales) = (0u64, HashSet::new());
-    for node in &model.graph().node {
-        let scale = match node.op_type() {
-            "DequantizeLinear" | "QuantizeLinear" => 1,
-            "MatMulNBits" if node.domain() == CONTRIB => 2,
-            _ => continue,
-        };
-        scales.extend(node.input.get(scale).map(String::as_str));
-        let row = dequantized(node, &index).or_else(|| packed(node, &index));
+    for (at, node) in model.graph().node.iter().enumerate() {
+        let row = unpacked(at, &decoded, &index).or_else(|| constant(node, &index));
         let elements = |row: SiteRow| {
             let dims = row.dims.iter().map(|&dim| u64::try_from(dim).unwrap_or(0));
             dims.fold(1, u64::saturating_mul)
         };
         codes = codes.saturating_add(row.map_or(0, elements));
+        let scale = match node.op_type() {
+            _ if decoded.is_over(at) => {
+                scales.extend(node.input.iter().map(String::as_str));
+                continue;
+            }
+            "DequantizeLinear" | "QuantizeLinear" => 1,
+            "MatMulNBits" if node.domain() == CONTRIB => 2,
+            _ => continue,
+        };
+        scales.extend(node.input.get(scale).map(String::as_str));
     }
-    let scales = scales.into_iter().filter_map(|name| index.initializer(name));
+    let scales = scales.into_iter().filter_map(|name| index.initializer(name)).filter(|it| is_float(it));
     let scales: u64 = scales.map(|scale| element_count(scale).unwrap_or(0) as u64).sum();
     parameters(model).saturating_sub(scales).saturating_add(codes)
+}
+
+/// A tensor whose codes operators unpack, the last of which stands at `at`.
+fn unpacked(at: usize, decoded: &Decoded, index: &Index) -> Option<SiteRow> {
+    let found = decoded.end(at)?;
+    let stored = found.stored()?;
+    let name = index.graph().node[at].output.first()?;
+    let (operator, readers) = read(name, index);
+    Some(SiteRow {
+        tensor: name.clone(),
+        operator,
+        dims: found.dims.clone(),
+        axis: found.axis(),
+        readers,
+        bytes: bytes(stored.tensor),
+        code_type: Some(match stored.in_bytes {
+            true => format!("{}-bit in bytes", stored.bits),
+            false => format!("{} (unpacked by Cast)", dtype_name(stored.tensor.data_type()).to_lowercase()),
+        }),
+    })
+}
+
+/// The first operator that reads `value`, and how many do; through a Cast to another float type and a sum of terms.
+fn read(value: &str, index: &Index) -> (String, usize) {
+    let mut value = value;
+    for _ in 0..MOST_BETWEEN {
+        let &[(at, _)] = index.consumers(value) else { break };
+        let node = &index.graph().node[at];
+        match (node.op_type(), node.output.as_slice()) {
+            ("Cast", [output]) => value = output,
+            ("Add", [output]) if node.input.iter().all(|input| is_dequantized(input, index)) => {
+                value = output
+            }
+            _ => break,
+        }
+    }
+    let readers = index.consumers(value);
+    let reader = readers.first().map(|&(at, _)| operator_label(&index.graph().node[at]));
+    (reader.unwrap_or_default(), readers.len())
+}
+
+fn constant(node: &NodeProto, index: &Index) -> Option<SiteRow> {
+    dequantized(node, index).or_else(|| packed(node, index))
 }
 
 fn dequantized(node: &NodeProto, index: &Index) -> Option<SiteRow> {
     let is_pair = node.op_type() == "DequantizeLinear";
     let codes = index.constant(node.input.first().filter(|_| is_pair)?)?;
-    let readers = node.output.first().map_or(&[][..], |output| index.consumers(output));
-    let reader = readers.first().map(|&(at, _)| operator_label(&index.graph().node[at]));
+    let (operator, readers) = node.output.first().map_or_else(Default::default, |output| read(output, index));
     Some(SiteRow {
         tensor: codes.name().to_owned(),
-        operator: reader.unwrap_or_default(),
+        operator,
         dims: codes.dims.clone(),
         axis: axis(node, codes, index),
-        readers: readers.len(),
+        readers,
         bytes: bytes(codes),
         code_type: Some(dtype_name(codes.data_type()).to_lowercase()),
     })
@@ -112,5 +175,27 @@ mod tests {
         let types: Vec<_> = found.iter().map(|site| (site.code_type.as_deref(), site.axis)).collect();
         assert_eq!(types, [(Some("int8"), Some(1)), (Some("int32"), None)]);
         assert_eq!((found[1].bytes, found[0].operator.as_str()), (12, "Gemm"));
+    }
+
+    #[test]
+    fn unpacked_codes_are_listed_and_counted() {
+        let mut graph = GraphBuilder::new(21);
+        let x = graph.input("x", &[1, 4]);
+        graph.initializer(crate::onnx::tensor("codes", Dtype::Uint4, &[4, 2], vec![0x31; 4]));
+        graph.initializer(tensor_f32("zero", &[], &[8.0]));
+        graph.initializer(tensor_f32("scale", &[2], &[0.5, 0.25]));
+        let value = graph.node("Cast", &["codes"], &[attr::int("to", Dtype::Float as i64)]);
+        let value = graph.node("Sub", &[&value, "zero"], &[]);
+        let w = graph.node("Mul", &[&value, "scale"], &[]);
+        let bias = graph.weights("bias", &[2]);
+        let y = graph.node("Gemm", &[&x, &w, &bias], &[]);
+        graph.output(&y);
+        let model = graph.model();
+        assert_eq!(count(&model), 8 + 2);
+        let found = sites(&model);
+        let [site] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((site.tensor.as_str(), site.operator.as_str(), site.bytes), (w.as_str(), "Gemm", 4));
+        assert_eq!((site.dims.as_slice(), site.axis, site.readers), (&[4, 2][..], Some(1), 1));
+        assert_eq!(site.code_type.as_deref(), Some("uint4 (unpacked by Cast)"));
     }
 }

@@ -300,6 +300,8 @@ pub struct Inspection {
     pub opset: i64,
     /// Who wrote it.
     pub producer: String,
+    /// With what fourbit quantized it, where the file says so.
+    pub quantized_by: Option<String>,
     /// The inputs: name, element type, shape.
     pub inputs: Vec<String>,
     /// The outputs: name, element type, shape.

@@ -82,7 +82,8 @@ fn result(finding: &Finding) -> &'static str {
 fn verdict(checked: &Checked) -> String {
     let nodes = |of: fn(&Finding) -> bool| {
         let nodes = checked.findings.iter().filter(|finding| of(finding)).map(|finding| &finding.node);
-        nodes.collect::<BTreeSet<_>>().len()
+        // What is said of the model as a whole is no layer.
+        nodes.filter(|node| !node.is_empty()).collect::<BTreeSet<_>>().len()
     };
     let saturating = nodes(|finding| !finding.refused && finding.saturates);
     let slow = nodes(|finding| !finding.refused && !finding.saturates);

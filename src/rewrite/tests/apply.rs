@@ -132,7 +132,7 @@ fn metadata_is_replaced_and_types_of_the_gone_are_dropped() {
     let decision = weight(&model, "w", CodeType::Int8, None, &[(0, 1)]);
     let out = apply(&model, &weights(vec![decision]), None).unwrap();
     assert!(dump(&out).starts_with(
-        "ir 9 opset 21\nauthor old\nfourbit.version *\nfourbit.precision w4a8\nfourbit.source_sha256 00ff\n"
+        "ir 9 opset 21\nauthor old\nfourbit.version *\nfourbit.precision w4a8\nfourbit.quantized 1\nfourbit.source_sha256 00ff\n"
     ));
     assert_eq!(out.graph().value_info, model.graph().value_info, "w is a value still");
     assert!(out.graph().quantization_annotation.is_empty());

@@ -1,7 +1,7 @@
 //! Codes that operators unpack: every width, partition and storage gives what the plan says.
 
 use super::*;
-use crate::onnx::{Dequantized, Index, floats, outer_names};
+use crate::onnx::{Decoded, Dequantized, Index, codes_held, floats, outer_names};
 use crate::options::{Opset, Storage};
 use crate::plan::Laid;
 use crate::rewrite::{Dialect, apply, lower};
@@ -35,6 +35,26 @@ fn planned(model: &Model, decision: WeightDecision, storage: Storage, rounded: b
     let input = rounded.then(|| Decision::Activation(activation(model, "x", &[(0, 0)])));
     let decisions = input.into_iter().chain([Decision::Weight(decision)]).collect();
     Plan { storage, opset: Opset::AtLeast(model.opset()), ..plan(decisions) }
+}
+
+/// Holds what is told of the one tensor of codes in `shipped` against the decision that made it.
+fn told(name: &str, shipped: &Model, weight: &WeightDecision, storage: Storage) {
+    let index = Index::new(shipped.graph());
+    let decoded = Decoded::of(&index);
+    let [(_, found)] = *decoded.ends().collect::<Vec<_>>() else { panic!("{name}: one tensor") };
+    let (term, laid) = (&weight.terms[0], weight.terms[0].laid(storage, shipped.opset()));
+    let axis = match term.partition {
+        Partition::Channel { axis } => Some(axis),
+        _ => None,
+    };
+    // Blocks that are whole rows have one scale a row.
+    let block = matches!(term.partition, Partition::Block { .. });
+    assert!(found.axis() == axis || block, "{name}: {:?}", found.axis());
+    assert_eq!((&found.dims, codes_held(shipped.graph())), (&weight.dims, 1), "{name}");
+    if let Some(stored) = found.stored() {
+        assert_eq!(stored.in_bytes, laid == Laid::Digits, "{name}");
+        assert!(laid == Laid::Wide || term.code_type.bits() == stored.bits, "{name}");
+    }
 }
 
 /// What the folded view of the file holds in the place of the weights, which must be what the plan says.
@@ -102,6 +122,8 @@ fn every_width_and_partition_is_unpacked_to_what_the_plan_says() {
                         laid_out.push(decision.terms[0].laid(storage, opset));
                         let plan = planned(&model, decision, storage, rounded);
                         let shipped = holds(&name, &model, &plan);
+                        let Some(Decision::Weight(weight)) = plan.decisions.last() else { panic!() };
+                        told(&name, &shipped, weight, storage);
                         let four =
                             shipped.graph().initializer.iter().any(|it| matches!(it.data_type(), 21 | 22));
                         assert!(!four || storage == Storage::Cast && opset >= 21, "{name}");

@@ -48,4 +48,23 @@ impl Spread {
             done += run;
         }
     }
+
+    /// The one axis of a value of `dims` along which it differs, as far as it has one number for each index of it.
+    pub(super) fn axis(&self, dims: &[i64]) -> Option<usize> {
+        let mut inner = 1;
+        let mut found = None;
+        for &(length, step) in &self.axes {
+            if step != 0 {
+                found =
+                    (step == 1 && self.values.len() == length && found.is_none()).then_some((length, inner));
+                found?;
+            }
+            inner *= length;
+        }
+        let (length, inner) = found.filter(|(length, _)| *length > 1)?;
+        (0..dims.len()).find(|&axis| {
+            let behind = dims[axis + 1..].iter().product::<i64>();
+            usize::try_from(dims[axis]) == Ok(length) && usize::try_from(behind) == Ok(inner)
+        })
+    }
 }
