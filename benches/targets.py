@@ -4,7 +4,7 @@
 
 FOLDER and its index.json are as zoo_table.py takes them. Every model named with --only is converted for each row of ROWS, with the
 same calibration samples. Then targets_run.py runs in one process, with the same number of threads, the float model, the converted
-file, and the file with other storage that stands beside it in the row. They take turns on the same batch: the table has the medians
+file, and the file of the same plan in the other storage that the row names. They take turns on the same batch: the table has the medians
 of the ratios of neighbouring runs, so that what else the machine does meets all. Accuracy is top-1 of the runtime itself on --limit
 test samples, or the SQNR of its outputs against the float model's where there are no labels.
 
@@ -26,22 +26,23 @@ from pathlib import Path
 import onnx
 import zoo_table
 
-PACKED, INT8 = ["--storage", "packed"], ["--storage", "int8"]
-GENERIC = ["--target", "generic"]
-# Target, precision, further options, where the file runs, and what makes of these options those of the file beside it.
+# Target, precision, further options, where the file runs, and the storage of the file beside it: packed for float layers, int8 for
+# integer ones.
 ROWS = [
-    ("generic", "w4", [], "onnxruntime", []),
-    ("ort-cpu", "w4", [], "onnxruntime", PACKED),
-    ("portable", "w4", [], "onnxruntime", GENERIC),
-    ("portable", "w4", [], "onnxruntime-1.17", INT8),
-    ("ort-cpu-int8", "w4a8", [], "onnxruntime", INT8),
-    ("ort-cpu", "w4a8", [], "onnxruntime", INT8),
-    ("portable", "w4a8", [], "onnxruntime", INT8),
-    ("openvino", "w4", [], "openvino", PACKED),
-    ("portable", "w4", [], "openvino", GENERIC),
-    ("openvino", "w4a8", [], "openvino", INT8),
-    ("portable", "w4a8", [], "openvino", INT8),
+    ("generic", "w4", [], "onnxruntime", None),
+    ("ort-cpu", "w4", [], "onnxruntime", "packed"),
+    ("portable", "w4", [], "onnxruntime", "packed"),
+    ("portable", "w4", [], "onnxruntime-1.17", "int8"),
+    ("ort-cpu-int8", "w4a8", [], "onnxruntime", "int8"),
+    ("ort-cpu", "w4a8", [], "onnxruntime", "int8"),
+    ("portable", "w4a8", [], "onnxruntime", "int8"),
+    ("openvino", "w4", [], "openvino", "packed"),
+    ("portable", "w4", [], "openvino", "packed"),
+    ("openvino", "w4a8", [], "openvino", "int8"),
+    ("portable", "w4a8", [], "openvino", "int8"),
 ]
+# The opset that a storage needs.
+OPSETS = {"packed": "21", "int8": "13"}
 MODELS = [
     "resnet44_cifar10",
     "mobilenetv2_imagenette",
@@ -77,24 +78,37 @@ def arguments():
 
 
 class Models:
-    """Converted files of one model, each made once."""
+    """Converted files of one model. Each plan is made once, and written in the storage of its target or in another."""
 
     def __init__(self, options, model, calibration):
         self.options, self.model, self.calibration, self.made = options, model, calibration, {}
 
-    def file(self, target, precision, more):
+    def plan(self, target, precision, more):
         """A path, or what the program said."""
-        key = (target, precision, *more)
-        if key not in self.made:
-            name = "-".join([self.model.stem, target, precision, *[word.strip("-") for word in more]])
-            path = self.options.out / f"{name}.onnx"
-            command = [self.options.fourbit, "quantize", self.model, "-o", path, "--target", target, "--precision", precision]
-            command += ["--overwrite", "--format", "json", "--jobs", self.options.threads, *more]
-            command += ["--calibration", self.calibration, "--max-samples", self.options.samples]
+        name = "-".join([self.model.stem, target, precision, *[word.strip("-") for word in more]])
+        path = self.options.out / f"{name}.plan.json"
+        samples = ["--calibration", self.calibration, "--max-samples", self.options.samples, "--jobs", self.options.threads]
+        return self.once("plan", path, "--target", target, "--precision", precision, *more, *samples)
+
+    def file(self, plan, storage=None):
+        """The file of a plan, or what the program said."""
+        if storage:
+            held = json.loads(plan.read_text(encoding="utf-8"))
+            held |= {"container": storage, "opset": OPSETS[storage]}
+            plan = plan.with_name(f"{plan.name.removesuffix('.plan.json')}-{storage}.plan.json")
+            plan.write_text(json.dumps(held), encoding="utf-8")
+        return self.once("apply", plan.with_name(plan.name.removesuffix(".plan.json") + ".onnx"), plan)
+
+    def once(self, verb, path, *more):
+        if path not in self.made:
+            input_, *more = (self.model, *more)
+            # The plan that is applied comes before the output.
+            plan = [more.pop(0)] if verb == "apply" else []
+            command = [self.options.fourbit, verb, input_, *plan, "-o", path, "--overwrite", *more]
             made = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
             said = made.stderr.strip().splitlines()
-            self.made[key] = path if made.returncode in (0, 4) else said[-1] if said else "failed"
-        return self.made[key]
+            self.made[path] = path if made.returncode == 0 else said[-1] if said else "failed"
+        return self.made[path]
 
 
 def declared(model):
@@ -123,28 +137,24 @@ def measured(options, models, test, file, beside, runtime):
     return json.loads(ran.stdout), ", ".join(f"{found[it]} {it}" for it in [*FUSED, *PLAIN] if found.get(it))
 
 
-def row(options, models, test, target, precision, more, runtime, change):
+def row(options, models, test, target, precision, more, runtime, storage):
     start = f"| {models.model.stem} | {target} | {' '.join([precision, *more])} | {runtime}"
-    file = models.file(target, precision, more)
+    plan = models.plan(target, precision, more)
+    file = plan if isinstance(plan, str) else models.file(plan)
     if isinstance(file, str):
         return f"{start} | {file} | | | | | | | | |"
-    beside = None
-    if change:
-        changed = change[:2] == GENERIC
-        beside = models.file("generic" if changed else target, precision, more if changed else [*more, *change])
-        beside = None if isinstance(beside, str) else beside
+    beside = models.file(plan, storage) if storage else None
     said, operators = measured(options, models, test, file, beside, runtime)
     if isinstance(said, str):
         return f"{start} | {said} | | | | | | | | |"
     size = file.stat().st_size
     loads = f"{said['loads'][0]:.0f} -> {said['loads'][1]:.0f} ms"
     cells = [start, said["accuracy"], f"{size / models.model.stat().st_size:.3f}", loads, f"{said['ratio']:.2f} (of {said['float']:.1f} ms)"]
-    if beside:
+    if "distance" in said:
         equal = "equal bits" if said["distance"] == 0 else f"{said['distance']:.0e}"
-        cells += [" ".join(change).replace("--storage ", "").replace("--target ", ""), f"{size / beside.stat().st_size:.2f}"]
-        cells += [f"{said['beside_ratio']:.2f}", equal]
+        cells += [storage, f"{size / beside.stat().st_size:.2f}", f"{said['beside_ratio']:.2f}", equal]
     else:
-        cells += ["", "", "", ""]
+        cells += [f"{storage}, refused" if storage else "", "", "", ""]
     return " | ".join([*cells, operators]) + " |"
 
 

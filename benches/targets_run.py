@@ -115,18 +115,20 @@ def timed(runners, feed, runs):
 
 def main(job):
     rows, labels = feeds(job)
-    paths = [job["float"], job["file"], *([job["beside"]] if job.get("beside") else [])]
-    keeps = [None, job.get("optimized"), None]
-    loaded = [load(job, path, keep) for path, keep in zip(paths, keeps)]
+    loaded = [load(job, job["float"]), load(job, job["file"], job.get("optimized"))]
+    said = {}
+    if job.get("beside"):
+        try:
+            loaded.append(load(job, job["beside"]))
+        except Exception as error:  # runtimes have classes of their own
+            print(error, file=sys.stderr)
     runners = [runner for runner, _ in loaded]
     outputs = [[runner(feed) for runner in runners] for feed in rows]
     times = timed(runners, rows[0], job["runs"])
-    said = {
-        "accuracy": judge(outputs, labels),
-        "loads": [milliseconds for _, milliseconds in loaded],
-        "float": 1000 * statistics.median(taken[0] for taken in times),
-        "ratio": statistics.median(taken[1] / taken[0] for taken in times),
-    }
+    said["accuracy"] = judge(outputs, labels)
+    said["loads"] = [milliseconds for _, milliseconds in loaded]
+    said["float"] = 1000 * statistics.median(taken[0] for taken in times)
+    said["ratio"] = statistics.median(taken[1] / taken[0] for taken in times)
     if len(runners) > 2:
         said["beside_ratio"] = statistics.median(taken[1] / taken[2] for taken in times)
         said["distance"] = distance(outputs)
