@@ -226,6 +226,18 @@ impl Form {
 }
 
 impl Scales {
+    /// Whether `granularity` is one of them, whatever the length of the axis.
+    pub(super) fn allow(&self, granularity: Granularity) -> bool {
+        match granularity {
+            Granularity::Tensor => self.tensor,
+            Granularity::Channel => self.channel,
+            Granularity::Block(size) => self.blocks.as_ref().is_some_and(|blocks| {
+                (blocks.sizes.0..=blocks.sizes.1).contains(&size)
+                    && (!blocks.powers_of_two || size.is_power_of_two())
+            }),
+        }
+    }
+
     fn objection(&self, case: &Case) -> Option<String> {
         let fits = match (case.granularity, &self.blocks) {
             (Granularity::Tensor, _) => self.tensor,

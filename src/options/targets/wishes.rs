@@ -59,12 +59,24 @@ impl Wishes {
         let activations = self.activations.unwrap_or(usual);
         let float = activations.is_none();
         let choose = |pair: (Storage, Storage)| if float { pair.0 } else { pair.1 };
-        let usual = choose(target.usual.storages);
-        // Most targets fold constants, and the widths that only bytes hold are asked for by name.
-        let held = weights.is_none_or(|code_type| usual.holds(code_type.bits()));
-        let storage = self.storage.unwrap_or(if held { usual } else { Storage::Bytes });
         let (granular_float, granular) = target.usual.granularities;
         let granularity = self.granularity.unwrap_or(if float { granular_float } else { granular });
+        let usual = choose(target.usual.storages);
+        let fits = |storage: &Storage| {
+            let Some(code_type) = weights else { return true };
+            let unpacked = storage.unpacks() && float;
+            let (stored, activation) =
+                (storage.of_weights(code_type), activations.map(|it| storage.of_activation(it)));
+            storage.holds(code_type.bits())
+                && self.opset.is_none_or(|opset| opset.check(*storage).is_ok())
+                && target.takes(|form| {
+                    let types = form.weights.contains(&stored) && form.activations.contains(&activation);
+                    types && (unpacked || form.scales.allow(granularity))
+                })
+        };
+        // Some widths only bytes hold, and some scales only DequantizeLinear knows.
+        let others = [usual, Storage::Packed, Storage::Bytes];
+        let storage = self.storage.unwrap_or_else(|| others.into_iter().find(fits).unwrap_or(usual));
         let blocks = self.blocks || matches!(granularity, Granularity::Block(_));
         let opset = self.opset.unwrap_or(Opset::usual(storage, blocks));
         let nbits = target.usual.matmul_nbits && float && has_nbits(granularity, storage);
@@ -110,14 +122,7 @@ impl Wishes {
         let stored_activation = options.activations.map(|code_type| options.storage.of_activation(code_type));
         let of_weights = |form: &Form| stored.is_none_or(|code_type| form.weights.contains(&code_type));
         let of_both = |form: &Form| of_weights(form) && form.activations.contains(&stored_activation);
-        let scales = |form: &Form| match options.granularity {
-            Granularity::Tensor => form.scales.tensor,
-            Granularity::Channel => form.scales.channel,
-            Granularity::Block(size) => form.scales.blocks.as_ref().is_some_and(|blocks| {
-                (blocks.sizes.0..=blocks.sizes.1).contains(&size)
-                    && (!blocks.powers_of_two || size.is_power_of_two())
-            }),
-        };
+        let scales = |form: &Form| form.scales.allow(options.granularity);
         if !target.takes(of_weights) {
             let mut all: Vec<CodeType> = target.forms.iter().flat_map(|form| form.weights).copied().collect();
             all.sort_by_key(|code_type| code_type.name());
