@@ -2,11 +2,13 @@
 
 mod activation;
 mod fingerprint;
+mod laid;
 
 use serde::{Deserialize, Serialize};
 
 pub use activation::{ActivationDecision, ActivationTerm};
 pub use fingerprint::{Fingerprint, Overlap};
+pub use laid::{Laid, are_few};
 
 use super::codes::Codes;
 use super::float::Float;

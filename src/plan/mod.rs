@@ -7,7 +7,6 @@ mod decision;
 mod expected;
 mod file;
 mod float;
-mod laid;
 mod layout;
 mod nbits;
 mod observations;
@@ -21,13 +20,12 @@ mod summary;
 pub use budget::{Budgeted, Trial};
 pub use codes::{Codes, CodesMut};
 pub use decision::{
-    ActivationDecision, ActivationTerm, BiasChange, Decision, Fingerprint, Overlap, Plan, Residuals,
-    Saturation, Subject, VERSION, WeightDecision, WeightTerm, decode_sum,
+    ActivationDecision, ActivationTerm, BiasChange, Decision, Fingerprint, Laid, Overlap, Plan, Residuals,
+    Saturation, Subject, VERSION, WeightDecision, WeightTerm, are_few, decode_sum,
 };
 pub use expected::{Channels, Expected};
 pub use file::{checked, read, write, write_to};
 pub use float::Float;
-pub use laid::{Laid, are_few};
 pub use layout::Layout;
 pub use nbits::{Misfit, NBits, fits_nbits_weights, lie_by_rows, row_bias};
 pub use observations::Observations;

@@ -5,9 +5,10 @@
 //! 4-bit codes; a Clip it means to merge with the pair, and knows no 4-bit ones: either way it refuses the model. Behind these
 //! two a 4-bit pair is therefore spelled as a Clip to the range of its codes and an 8-bit pair, which gives the same values.
 
+use super::linear::code_tensor;
 use super::patch::Patch;
 use super::scene::Scene;
-use super::terms::{added, code_tensor};
+use super::terms::added;
 use super::unfit;
 use crate::onnx::Names;
 

@@ -7,6 +7,7 @@ mod branches;
 mod dialect;
 mod folded;
 mod home;
+mod linear;
 mod nbits;
 mod patch;
 mod scene;

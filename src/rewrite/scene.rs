@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::terms::Place;
 use super::unfit;
 use crate::error::Result;
 use crate::onnx::proto::{GraphProto, NodeProto};
@@ -26,6 +25,22 @@ pub(super) struct Stored {
     pub(super) storage: Storage,
     /// Whether zero points are written even where all of them are 0.
     pub(super) explicit_zero_points: bool,
+}
+
+/// Where the operators over codes stand, and in what file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// Position of the node that they stand before.
+    pub(super) at: usize,
+    /// Whether that is in a graph inside a node.
+    pub(super) inside: bool,
+    /// The opset of the standard domain.
+    pub(super) opset: i64,
+    /// How codes are stored.
+    pub(super) stored: Stored,
+    /// Whether the weights meet a rounded activation. Kernels may take the codes of both then; onnxruntime rounds float weights
+    /// that stand there anew, one scale a tensor.
+    pub(super) integers: bool,
 }
 
 /// A graph with its look-ups.

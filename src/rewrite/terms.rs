@@ -1,37 +1,18 @@
-//! One term of a tensor: codes, scales, zero points, and the DequantizeLinear over them.
+//! One term of a tensor: codes, scales, zero points, and the operators over them.
 
-use bytes::Bytes;
-
+use super::linear::{Labels, linear, typed, widened};
 use super::patch::Patch;
-use super::scene::Stored;
-use super::unfit;
+use super::scene::Place;
 use super::unpacked::{Goal, unpacked};
 use crate::error::Result;
 use crate::onnx::Names;
 use crate::onnx::build::node;
-use crate::onnx::proto::{NodeProto, TensorProto};
-use crate::onnx::{Dtype, Scratch, attr, tensor, tensor_of};
-use crate::options::CodeType;
-use crate::plan::{Codes, Laid, Partition, WeightDecision, WeightTerm};
+use crate::onnx::proto::NodeProto;
+use crate::onnx::{Dtype, tensor};
+use crate::plan::{Laid, WeightDecision, WeightTerm};
 
 /// What the name of codes has behind that of the weights.
 pub(super) const QUANTIZED: &str = "_quantized";
-
-/// Where the operators over codes stand, and in what file.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    /// Position of the node that they stand before.
-    pub(super) at: usize,
-    /// Whether that is in a graph inside a node.
-    pub(super) inside: bool,
-    /// The opset of the standard domain.
-    pub(super) opset: i64,
-    /// How codes are stored.
-    pub(super) stored: Stored,
-    /// Whether the weights meet a rounded activation. Kernels may take the codes of both then; onnxruntime rounds float weights
-    /// that stand there anew, one scale a tensor.
-    pub(super) integers: bool,
-}
 
 /// Adds `term` as constants and the operators that make `output` of them; new names begin with `stem`.
 pub(super) fn dequantized(
@@ -64,75 +45,6 @@ pub(super) fn dequantized(
     linear(output, &codes, (term, laid == Laid::Wide), decision, place, labels, names, patch)
 }
 
-/// Names of what stands around codes; those of the zero points and of the node are wishes.
-pub(super) struct Labels {
-    pub(super) scale: String,
-    pub(super) zero: String,
-    pub(super) node: String,
-}
-
-/// Adds the DequantizeLinear over `codes`, which are those of `term`, or less their zero points where that is said.
-#[allow(clippy::too_many_arguments)]
-pub(super) fn linear(
-    output: &str,
-    codes: &str,
-    (term, less): (&WeightTerm, bool),
-    decision: &WeightDecision,
-    place: Place,
-    labels: Labels,
-    names: &mut Names,
-    patch: &mut Patch,
-) -> Result<()> {
-    let Some(dims) = term.partition.scale_dims(&decision.dims) else {
-        return Err(unfit(&decision.tensor, format!("no scales by {:?}", term.partition)));
-    };
-    let float = decision.scale_float().dtype();
-    patch.added.push(tensor_of(&labels.scale, float, &dims, &term.scales));
-    let mut inputs = vec![codes.to_owned(), labels.scale];
-    let any = !less && term.zero_points.iter().any(|&zero| zero != 0);
-    if any || place.stored.explicit_zero_points {
-        let zero = names.fresh(labels.zero);
-        patch.added.push(match less {
-            true => code_tensor(&zero, CodeType::Int8, &dims, &vec![0; term.zero_points.len()]),
-            false => code_tensor(&zero, term.code_type, &dims, &term.zero_points),
-        });
-        inputs.push(zero);
-    }
-    let attributes = match term.partition {
-        Partition::Tensor => Vec::new(),
-        Partition::Channel { axis } => vec![attr::int("axis", axis as i64)],
-        Partition::Block { axis, size } => {
-            vec![attr::int("axis", axis as i64), attr::int("block_size", size as i64)]
-        }
-    };
-    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-    let label = names.fresh(labels.node);
-    patch.inserted.push((place.at, node("DequantizeLinear", &label, &inputs, &[output], &attributes)));
-    Ok(())
-}
-
-/// Codes that are widened at a time.
-const PIECE: usize = 1 << 20;
-
-/// `count` codes of `term` less their zero points, one to a byte: eight bits have room for all of them. `element` says which element of
-/// weights of `dims` stands at a place, or that there is none.
-pub(super) fn widened(
-    term: &WeightTerm,
-    dims: &[i64],
-    count: usize,
-    element: impl Fn(usize) -> Option<usize>,
-) -> Result<Bytes> {
-    let mut made = Scratch::new();
-    let Some(groups) = term.groups(dims) else { return made.finish() };
-    let code = |at: usize| (term.codes.get(at) - term.zero_points[groups.of(at)]) as i8 as u8;
-    for start in (0..count).step_by(PIECE) {
-        let range = start..count.min(start + PIECE);
-        made.push(&range.map(|at| element(at).map_or(0, code)).collect::<Vec<u8>>())?;
-    }
-    term.codes.let_go(0..term.codes.len());
-    made.finish()
-}
-
 /// Nodes that add `values` in order; the last one makes `output`, new names begin with `stem`. Nothing for fewer than two.
 pub(super) fn added(values: &[String], output: &str, stem: &str, names: &mut Names) -> Vec<NodeProto> {
     let mut nodes = Vec::new();
@@ -146,22 +58,4 @@ pub(super) fn added(values: &[String], output: &str, stem: &str, names: &mut Nam
         sum = next;
     }
     nodes
-}
-
-/// Codes as an initializer, two to a byte where they have four bits.
-pub(super) fn code_tensor(name: &str, code_type: CodeType, dims: &[i64], codes: &[i16]) -> TensorProto {
-    tensor(name, typed(code_type), dims, Codes::new(code_type, codes).bytes().clone())
-}
-
-/// The element type of such codes, where they stand in their own.
-pub(super) fn typed(code_type: CodeType) -> Dtype {
-    match code_type {
-        CodeType::Int4 => Dtype::Int4,
-        CodeType::Uint4 => Dtype::Uint4,
-        CodeType::Int2 | CodeType::Int3 | CodeType::Int5 | CodeType::Int6 | CodeType::Int8 => Dtype::Int8,
-        CodeType::Uint2 | CodeType::Uint3 | CodeType::Uint5 | CodeType::Uint6 | CodeType::Uint8 => {
-            Dtype::Uint8
-        }
-        CodeType::Int16 => Dtype::Int16,
-    }
 }

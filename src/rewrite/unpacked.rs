@@ -8,8 +8,9 @@
 
 use bytes::Bytes;
 
+use super::linear::{Labels, code_tensor, linear, typed, widened};
 use super::patch::Patch;
-use super::terms::{Labels, Place, code_tensor, linear, typed, widened};
+use super::scene::Place;
 use super::unfit;
 use crate::error::Result;
 use crate::onnx::build::node;

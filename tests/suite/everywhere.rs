@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use fourbit::onnx::build::value;
 use fourbit::onnx::{Dtype, Model, read, tensor, value_shape, write};
-use fourbit::options::{Opset, Options, Precision, Storage};
+use fourbit::options::{Storage, Target, Wishes};
 use fourbit::prepare::prepare;
 use fourbit::rewrite::{Dialect, lower};
 use fourbit::runtime::Session;
@@ -32,8 +32,12 @@ const ROUNDED: f64 = 30.0;
 const EVERYWHERE: &[&str] =
     &["onnxruntime", "onnxruntime-1.17", "onnxruntime-web", "openvino", "opencv", "rten"];
 
+/// Those that know 4-bit types.
+const NEWEST: &[&str] = &["onnxruntime", "onnxruntime-web", "openvino"];
+
 /// A form of files, and where they say the same as the float model.
 struct Form {
+    target: &'static str,
     precision: &'static str,
     storage: Storage,
     runtimes: &'static [&'static str],
@@ -42,7 +46,19 @@ struct Form {
 }
 
 const FORMS: &[Form] = &[
+    Form { target: "portable", precision: "w4", storage: Storage::Bytes, runtimes: EVERYWHERE, except: &[] },
+    Form { target: "portable", precision: "w3", storage: Storage::Bytes, runtimes: EVERYWHERE, except: &[] },
     Form {
+        target: "portable",
+        precision: "w4a8",
+        storage: Storage::Bytes,
+        runtimes: EVERYWHERE,
+        except: &[],
+    },
+    Form { target: "ort-cpu", precision: "w4", storage: Storage::Cast, runtimes: NEWEST, except: &[] },
+    Form { target: "ort-cpu", precision: "w4a8", storage: Storage::Cast, runtimes: NEWEST, except: &[] },
+    Form {
+        target: "generic",
         precision: "w4",
         storage: Storage::Int8,
         runtimes: EVERYWHERE,
@@ -52,6 +68,7 @@ const FORMS: &[Form] = &[
         ],
     },
     Form {
+        target: "generic",
         precision: "w4a8",
         storage: Storage::Int8,
         runtimes: EVERYWHERE,
@@ -95,14 +112,16 @@ fn original(name: &str, folder: &Path) -> PathBuf {
 
 /// Writes a model in a form, and what it stands for as a float model.
 fn entry(form: &Form, name: &str, model: &Model, folder: &Path) -> Value {
-    let Form { precision, storage, .. } = *form;
-    let options = Options {
-        storage,
-        opset: Opset::usual(storage, false),
-        ..Options::new(precision.parse::<Precision>().expect("a precision"))
+    let Form { target, precision, storage, .. } = *form;
+    let wishes = Wishes {
+        precision: precision.parse().ok(),
+        storage: Some(storage),
+        matmul_nbits: Some(false),
+        ..Wishes::default()
     };
+    let options = Target::named(target).and_then(|target| wishes.options(target)).expect("options");
     let (_, shipped) = converted(model, &options);
-    let name_of_all = format!("{name} {precision} {}", storage.name());
+    let name_of_all = format!("{name} {target} {precision} {}", storage.name());
     let [file, reference] = ["onnx", "reference.onnx"].map(|end| folder.join(format!("{name_of_all}.{end}")));
     write(&shipped, &file, false).expect("it can be written");
     write(&lower(&shipped, Dialect::Folded).expect("a view"), &reference, false).expect("it can be written");

@@ -5,7 +5,7 @@ use std::path::Path;
 use fourbit::onnx::build::{GraphBuilder, node, value};
 use fourbit::onnx::proto::{FunctionProto, GraphProto, NodeProto, OperatorSetIdProto, TensorProto};
 use fourbit::onnx::{Dtype, Model, attr, floats, tensor_i64, tensor_of, write};
-use fourbit::options::{Granularity, Opset, Options, Precision};
+use fourbit::options::{Granularity, Opset, Options, Precision, Storage};
 use fourbit::pipeline::{Job, quantize};
 use fourbit::plan::{Decision, Outcome};
 use fourbit::progress::Silent;
@@ -259,6 +259,15 @@ fn weights_of_every_structure_are_quantized_and_run() {
             let found = quantized(&outcome);
             assert_eq!(found.len(), *count, "{name}: {found:?} {:?}", outcome.plan.skips);
             assert_eq!(left(&outcome), 0, "{name}: {:?}", outcome.plan.skips);
+            pairs.push(near);
+        }
+        for storage in [Storage::Cast, Storage::Bytes] {
+            let opset = Opset::usual(storage, false);
+            let options =
+                Options { storage, opset, ..Options::new("w4".parse::<Precision>().expect("a precision")) };
+            let label = format!("{}_{}", name.replace(' ', "_"), storage.name());
+            let (outcome, near) = convert_with(model, folder.path(), &label, options);
+            assert_eq!((quantized(&outcome).len(), left(&outcome)), (*count, 0), "{label}");
             pairs.push(near);
         }
     }

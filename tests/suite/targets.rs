@@ -1,6 +1,8 @@
 //! Every form of every target that is said to be tested: for each operator the target's own runtime loads the file and says what
 //! the view of it says.
 
+mod tract;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -8,7 +10,7 @@ use fourbit::analyse::analyse;
 use fourbit::check::check;
 use fourbit::mmse::Histogram;
 use fourbit::onnx::build::GraphBuilder;
-use fourbit::onnx::{Dtype, Model, attr, tensor, tensor_f32, write};
+use fourbit::onnx::{Dtype, Model, attr, tensor_f32, write};
 use fourbit::options::{
     CodeType, Contrib, Dual, Form, Granularity, Keys, LayerRule, Opset, Options, Placement, Standing,
     Storage, TARGETS, Target, Wishes,
@@ -16,7 +18,7 @@ use fourbit::options::{
 use fourbit::plan::{Decision, Expected, Observations, Plan, Subject};
 use fourbit::progress::Silent;
 use fourbit::rewrite::{self, Dialect, lower};
-use fourbit::runtime::{Session, faults};
+use fourbit::runtime::Session;
 use fourbit::solve::{Measurements, Shared, solve};
 
 use super::fused_layers;
@@ -298,7 +300,7 @@ fn every_form_of_a_tested_target_runs_there_and_says_what_its_view_says() {
                         check(&shipped, target).0.into_iter().filter(|finding| finding.refused).collect();
                     assert!(refused.is_empty(), "{name}: {refused:?}");
                     if ["tract", "portable"].contains(&target.name) {
-                        in_tract(&name, &model, &shipped, rounded);
+                        tract::agrees(&name, &model, &shipped, rounded);
                     }
                     let runtimes = match target.name {
                         "tract" => vec![],
@@ -347,40 +349,6 @@ pub fn agree(entries: &[serde_json::Value], folder: &Path) {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains(&format!("{} files agree", entries.len())), "{said}");
-}
-
-/// The file itself in tract, beside its view there.
-fn in_tract(name: &str, model: &Model, shipped: &Model, rounded: bool) {
-    assert!(faults(shipped).is_empty(), "{name}: {:?}", faults(shipped));
-    let input = model.inputs().next().expect("an input");
-    let (dtype, dims) = fourbit::onnx::value_shape(input).expect("a shape");
-    let dims: Vec<i64> = dims.into_iter().map(|dim| dim.unwrap_or(1)).collect();
-    let count = dims.iter().product::<i64>() as usize;
-    let feed = match dtype == Dtype::Float as i32 {
-        true => {
-            let values: Vec<f32> = (0..count).map(|at| ((at * 37 % 101) as f32 - 50.0) / 25.0).collect();
-            tensor_f32(input.name(), &dims, &values)
-        }
-        false => {
-            let bytes: Vec<u8> = (0..count).flat_map(|at| (at as i64 % 24).to_le_bytes()).collect();
-            tensor(input.name(), Dtype::Int64, &dims, bytes)
-        }
-    };
-    let run = |model: &Model| {
-        let session = Session::new(model, "test", &[]).unwrap_or_else(|error| panic!("{name}: {error}"));
-        session.run(std::slice::from_ref(&feed)).unwrap_or_else(|error| panic!("{name}: {error}"))
-    };
-    let view = run(&lower(shipped, Dialect::Folded).expect("a view"));
-    for (wanted, found) in view.iter().zip(run(shipped)) {
-        let largest = wanted.values.iter().fold(0.0f32, |most, value| most.max(value.abs()));
-        let (mut signal, mut noise) = (0.0f64, 0.0f64);
-        for (wanted, found) in wanted.values.iter().zip(&found.values) {
-            assert!(rounded || (wanted - found).abs() <= 1e-4 * largest, "{name}: {wanted} {found}");
-            signal += f64::from(*wanted).powi(2);
-            noise += f64::from(wanted - found).powi(2);
-        }
-        assert!(noise < signal * 1e-3, "{name}: {:.1} dB", 10.0 * (signal / noise).log10());
-    }
 }
 
 #[test]

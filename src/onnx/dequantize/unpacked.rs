@@ -5,12 +5,16 @@
 //! after the other. Planes: digits to base 2, counted 1, 2, 4 ... and summed up. On these, or on codes in a type of their own behind
 //! a Cast: Sub of zero points, Mul with scales, Reshape, and a Slice from the start of one axis.
 
+mod spread;
+
 use super::Codes;
 use crate::error::Result;
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{
     Dtype, Index, axis_of, element_count, floats, int, integers, ints, is_linear, is_standard,
 };
+
+use spread::Spread;
 
 /// Operators that are followed, at most.
 const MOST_STEPS: usize = 16;
@@ -53,13 +57,6 @@ enum Step {
     Less(Spread),
     Times(Spread),
     Cut { length: usize, full: usize, inner: usize },
-}
-
-/// A constant that is broadcast to the dimensions of a value: its axes as length and step, those that go together as one.
-#[derive(Debug)]
-struct Spread {
-    values: Vec<f32>,
-    axes: Vec<(usize, usize)>,
 }
 
 impl<'g> Unpacked<'g> {
@@ -287,47 +284,6 @@ impl Stored<'_> {
                 let bits = bytes.chunks(columns).zip(0..).map(|(plane, place)| bit(plane) << place);
                 *out = bits.sum::<u32>() as f32;
             }),
-        }
-    }
-}
-
-impl Spread {
-    fn new(dims: &[i64], of: &[i64], values: Vec<f32>) -> Option<Self> {
-        let lead = dims.len().checked_sub(of.len())?;
-        let mut axes: Vec<(usize, usize)> = Vec::new();
-        let mut step = 1;
-        for (axis, &dim) in dims.iter().enumerate().rev() {
-            let own = axis.checked_sub(lead).map_or(1, |axis| of[axis]);
-            let length = usize::try_from(dim).ok().filter(|_| own == 1 || own == dim)?;
-            let along = if own == 1 { 0 } else { step };
-            step *= usize::try_from(own).ok()?;
-            match axes.last_mut() {
-                Some((inner, before)) if along == *inner * *before => *inner *= length,
-                _ => axes.push((length, along)),
-            }
-        }
-        (values.len() == step).then_some(Self { values, axes })
-    }
-
-    fn with(&self, start: usize, out: &mut [f32], of: impl Fn(f32, f32) -> f32) {
-        let Some((&(length, step), outer)) = self.axes.split_first() else {
-            out.iter_mut().for_each(|out| *out = of(*out, self.values[0]));
-            return;
-        };
-        let mut done = 0;
-        while done < out.len() {
-            let at = start + done;
-            let (column, mut rest) = (at % length, at / length);
-            let mut place = column * step;
-            for &(length, step) in outer {
-                place += rest % length * step;
-                rest /= length;
-            }
-            let run = (length - column).min(out.len() - done);
-            for (at, out) in out[done..done + run].iter_mut().enumerate() {
-                *out = of(*out, self.values[place + at * step]);
-            }
-            done += run;
         }
     }
 }

@@ -1,5 +1,5 @@
 use super::{floats, holds, integers};
-use crate::onnx::attr;
+use crate::onnx::{Dtype, attr, tensor};
 
 #[test]
 fn functions_of_elements_and_sums_that_do_not_overflow() {
@@ -58,5 +58,43 @@ fn functions_of_elements_and_sums_that_do_not_overflow() {
         &[attr::int("keepdims", 0)],
         &[2],
         &[f32::NEG_INFINITY, 3.0],
+    );
+}
+
+#[test]
+fn codes_are_rounded_to_even_saturate_and_have_scales_along_an_axis() {
+    let codes = |dtype: Dtype, dims: &[i64], codes: &[u8]| tensor("", dtype, dims, codes.to_vec());
+    holds(
+        ("QuantizeLinear", 13),
+        &[
+            floats(&[7], &[-1000.0, -0.05, 0.05, 0.15, 0.25, 0.35, 1000.0]),
+            floats(&[], &[0.1]),
+            codes(Dtype::Uint8, &[], &[3]),
+        ],
+        &[],
+        &[7],
+        &[0.0, 3.0, 3.0, 5.0, 5.0, 7.0, 255.0],
+    );
+    holds(
+        ("QuantizeLinear", 13),
+        &[
+            floats(&[2, 2], &[0.5, 1.5, -3.0, 301.0]),
+            floats(&[2], &[1.0, 2.0]),
+            codes(Dtype::Int8, &[2], &[0, 255]),
+        ],
+        &[attr::int("axis", 0)],
+        &[2, 2],
+        &[0.0, 2.0, -3.0, 127.0],
+    );
+    holds(
+        ("DequantizeLinear", 13),
+        &[
+            codes(Dtype::Uint8, &[2, 2], &[0, 255, 7, 8]),
+            floats(&[2], &[0.1, 3.0]),
+            codes(Dtype::Uint8, &[2], &[1, 128]),
+        ],
+        &[attr::int("axis", 1)],
+        &[2, 2],
+        &[-0.1, 381.0, 0.6, -360.0],
     );
 }
