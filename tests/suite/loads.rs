@@ -211,7 +211,8 @@ fn weights_that_others_read_are_stored_once() {
                     shipped.graph().initializer.iter().filter(large).map(|tensor| tensor.name()).collect();
                 assert_eq!(large.len(), 1, "{name}: {large:?}");
                 if quantized(&plan, "w").is_some() {
-                    assert_eq!(large, ["w_quantized"], "{name}");
+                    let short = options.storage.unpacks() && large[0].starts_with('_');
+                    assert!(large == ["w_quantized"] || short, "{name}: {large:?}");
                     stored += 1;
                 } else {
                     // The target has a form for one of the operators only, or for the other with other activations.
