@@ -2,11 +2,14 @@
 
     python benches/targets.py FOLDER --fourbit target/release/fourbit --table docs/targets.md
 
-FOLDER and its index.json are as zoo_table.py takes them. Every model named with --only is converted for each target, at each of
-the precisions given there, with the same calibration samples. Then, in one process and with the same number of threads, float
-model and converted file take turns on the same batch: the table has the median of the ratios of neighbouring runs, so that what
-else the machine does meets both. Accuracy is top-1 of the runtime itself on --limit test samples, or the SQNR of its
-outputs against the float model's where there are no labels. For onnxruntime the table has the operators of the optimized graph.
+FOLDER and its index.json are as zoo_table.py takes them. Every model named with --only is converted for each row of ROWS, with the
+same calibration samples. Then targets_run.py runs in one process, with the same number of threads, the float model, the converted
+file, and the file of the same plan in the other storage that the row names. They take turns on the same batch: the table has the medians
+of the ratios of neighbouring runs, so that what else the machine does meets all. Accuracy is top-1 of the runtime itself on --limit
+test samples, or the SQNR of its outputs against the float model's where there are no labels.
+
+Rows for onnxruntime 1.17 need --old, a folder with its packages, as `pip install --target FOLDER -r
+tests/runtimes/onnxruntime-1.17.txt` makes it; without it they are left out.
 
 Needs the packages numpy, onnx, onnxruntime, openvino, and pillow for folders of pictures.
 """
@@ -14,174 +17,167 @@ Needs the packages numpy, onnx, onnxruntime, openvino, and pillow for folders of
 import argparse
 import fnmatch
 import json
-import statistics
+import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import onnx
-import onnxruntime
-import openvino
 import zoo_table
 
-# Target, precision, further options, and where the file runs.
+# Target, precision, further options, where the file runs, and the storage of the file beside it: packed for float layers, int8 for
+# integer ones.
 ROWS = [
-    ("generic", "w4", [], "onnxruntime"),
-    ("ort-cpu", "w4", [], "onnxruntime"),
-    ("generic", "w4a8", [], "onnxruntime"),
-    ("ort-cpu-int8", "w4a8", [], "onnxruntime"),
-    ("openvino", "w4", [], "openvino"),
-    ("openvino", "w4a8", [], "openvino"),
-    ("openvino", "w4a8", ["--storage", "packed"], "openvino"),
+    ("generic", "w4", [], "onnxruntime", None),
+    ("ort-cpu", "w4", [], "onnxruntime", "packed"),
+    ("portable", "w4", [], "onnxruntime", "packed"),
+    ("portable", "w4", [], "onnxruntime-1.17", "int8"),
+    ("ort-cpu-int8", "w4a8", [], "onnxruntime", "int8"),
+    ("ort-cpu", "w4a8", [], "onnxruntime", "int8"),
+    ("portable", "w4a8", [], "onnxruntime", "int8"),
+    ("openvino", "w4", [], "openvino", "packed"),
+    ("portable", "w4", [], "openvino", "packed"),
+    ("openvino", "w4a8", [], "openvino", "int8"),
+    ("portable", "w4a8", [], "openvino", "int8"),
 ]
-COUNTED = ["QLinearConv", "Conv", "FusedConv", "QLinearAdd", "Add", "QGemm", "Gemm", "QLinearMatMul", "MatMulIntegerToFloat", "MatMul", "MatMulNBits"]
+# The opset that a storage needs.
+OPSETS = {"packed": "21", "int8": "13"}
+MODELS = [
+    "resnet44_cifar10",
+    "mobilenetv2_imagenette",
+    "squeezenet11_imagenet",
+    "resnet20_cifar10",
+    "fer_mini_xception",
+    "ultraface_rfb320",
+    "dtln_1",
+    "aidreams260k",
+]
+FUSED = ["QLinearConv", "QLinearAdd", "QGemm", "QLinearMatMul", "MatMulIntegerToFloat", "FusedConv", "MatMulNBits"]
+PLAIN = ["Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "DynamicQuantizeLSTM", "DequantizeLinear"]
+HEADER = [
+    "| model | target | precision | runtime | top-1, or SQNR | size | load | time | beside | size | time | outputs | operators in onnxruntime |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+]
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--fourbit", type=Path, default=Path("target/release/fourbit"), help="the program")
-    parser.add_argument("--only", default="resnet44_cifar10,mobilenetv2_imagenette,squeezenet11_imagenet,aidreams260k", help="comma-separated globs")
-    parser.add_argument("--samples", type=int, default=128, metavar="N", help="calibration samples (default: %(default)s)")
-    parser.add_argument("--limit", type=int, default=1000, metavar="N", help="test samples (default: %(default)s)")
+    parser.add_argument("--only", default=",".join(MODELS), help="comma-separated globs (default: %(default)s)")
+    parser.add_argument("--samples", type=int, default=64, metavar="N", help="calibration samples (default: %(default)s)")
+    parser.add_argument("--limit", type=int, default=256, metavar="N", help="test samples (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=16, help="samples a run, where the model leaves it open (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="default: %(default)s")
-    parser.add_argument("--runs", type=int, default=40, help="pairs of timed runs (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=15, help="timed runs of each file, in turns (default: %(default)s)")
+    parser.add_argument("--old", type=Path, metavar="FOLDER", help="packages of onnxruntime 1.17")
     parser.add_argument("--out", type=Path, default=Path("target/targets"), help="for files made (default: %(default)s)")
     parser.add_argument("--table", type=Path, help="the file to write (default: standard output)")
     return parser.parse_args()
 
 
-class OnnxRuntime:
-    def __init__(self, path, threads, keep=None):
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        options.intra_op_num_threads = threads
-        if keep:
-            options.optimized_model_filepath = str(keep)
-        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+class Models:
+    """Converted files of one model. Each plan is made once, and written in the storage of its target or in another."""
 
-    def run(self, feed):
-        return self.session.run(None, feed)
+    def __init__(self, options, model, calibration):
+        self.options, self.model, self.calibration, self.made = options, model, calibration, {}
 
+    def plan(self, target, precision, more):
+        """A path, or what the program said."""
+        name = "-".join([self.model.stem, target, precision, *[word.strip("-") for word in more]])
+        path = self.options.out / f"{name}.plan.json"
+        samples = ["--calibration", self.calibration, "--max-samples", self.options.samples, "--jobs", self.options.threads]
+        return self.once("plan", path, "--target", target, "--precision", precision, *more, *samples)
 
-class OpenVino:
-    def __init__(self, path, threads, keep=None):
-        core = openvino.Core()
-        settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1}
-        self.model = core.compile_model(core.read_model(str(path)), "CPU", settings)
+    def file(self, plan, storage=None):
+        """The file of a plan, or what the program said."""
+        if storage:
+            held = json.loads(plan.read_text(encoding="utf-8"))
+            held |= {"container": storage, "opset": OPSETS[storage]}
+            plan = plan.with_name(f"{plan.name.removesuffix('.plan.json')}-{storage}.plan.json")
+            plan.write_text(json.dumps(held), encoding="utf-8")
+        return self.once("apply", plan.with_name(plan.name.removesuffix(".plan.json") + ".onnx"), plan)
 
-    def run(self, feed):
-        found = self.model(feed)
-        return [found[output] for output in self.model.outputs]
-
-
-RUNTIMES = {"onnxruntime": OnnxRuntime, "openvino": OpenVino}
-
-
-def feeds(path, model, batch):
-    """The samples in batches as the model takes them, and their labels."""
-    archive = np.load(path)
-    labels = archive["labels"] if "labels" in archive.files else None
-    names = [name for name in archive.files if name != "labels"]
-    declared = {value.name: value.shape for value in onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"]).get_inputs()}
-    first = archive[names[0]]
-    rowwise = first.ndim == len(declared[names[0]])
-    open_batch = rowwise and not isinstance(declared[names[0]][0], int)
-    size = batch if open_batch else 1
-    rows = []
-    for start in range(0, len(first), size):
-        take = (lambda array: array[start : start + size]) if rowwise else (lambda array: array[start])
-        rows.append({name: take(archive[name]) for name in names})
-    return rows, labels
+    def once(self, verb, path, *more):
+        if path not in self.made:
+            input_, *more = (self.model, *more)
+            # The plan that is applied comes before the output.
+            plan = [more.pop(0)] if verb == "apply" else []
+            command = [self.options.fourbit, verb, input_, *plan, "-o", path, "--overwrite", *more]
+            made = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+            said = made.stderr.strip().splitlines()
+            self.made[path] = path if made.returncode == 0 else said[-1] if said else "failed"
+        return self.made[path]
 
 
-def judge(float_model, model, rows, labels):
-    """Top-1 of both models, or the SQNR of the second one's outputs."""
-    right, noise, signal, count = [0, 0], 0.0, 0.0, 0
-    for feed in rows:
-        wanted, found = (runner.run(feed) for runner in (float_model, model))
-        if labels is not None:
-            truth = labels[count : count + len(wanted[0])]
-            for at, scores in enumerate((wanted[0], found[0])):
-                right[at] += int((scores.reshape(len(truth), -1).argmax(1) == truth).sum())
-            count += len(truth)
-        else:
-            for a, b in zip(wanted, found):
-                signal += (a.astype(np.float64) ** 2).sum()
-                noise += ((a.astype(np.float64) - b) ** 2).sum()
-    if labels is not None:
-        return f"{100 * right[0] / count:.2f} -> {100 * right[1] / count:.2f} % on {count}"
-    return f"{10 * np.log10(signal / max(noise, 1e-300)):.1f} dB on {len(rows)}"
+def declared(model):
+    inputs = onnx.load(model, load_external_data=False).graph.input
+    dims = {value.name: value.type.tensor_type.shape.dim for value in inputs}
+    return {name: [dim.dim_value if dim.HasField("dim_value") else None for dim in found] for name, found in dims.items()}
 
 
-def ratio(float_model, model, feed, runs):
-    """How much longer the second model takes, and the milliseconds of the first: medians over runs in turns."""
-    ratios, times = [], []
-    for at in range(runs + 3):
-        taken = []
-        for runner in (float_model, model):
-            start = time.perf_counter()
-            runner.run(feed)
-            taken.append(time.perf_counter() - start)
-        if at >= 3:
-            ratios.append(taken[1] / taken[0])
-            times.append(1000 * taken[0])
-    return statistics.median(ratios), statistics.median(times)
+def measured(options, models, test, file, beside, runtime):
+    """What targets_run.py says, or its last word; the operators of the optimized graph."""
+    name, old, _ = runtime.partition("-1.17")
+    job = {"runtime": name, "float": models.model, "file": file, "beside": beside, "test": test, "declared": declared(models.model)}
+    job |= {key: getattr(options, key) for key in ("batch", "limit", "threads", "runs")}
+    optimized = options.out / "optimized.onnx"
+    if name == "onnxruntime":
+        job["optimized"] = optimized
+    path = options.out / "job.json"
+    path.write_text(json.dumps(job, default=str), encoding="utf-8")
+    environment = os.environ | ({"PYTHONPATH": str(options.old)} if old else {})
+    command = [sys.executable, Path(__file__).with_name("targets_run.py"), path]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if ran.returncode:
+        said = ran.stderr.strip().splitlines()
+        return said[-1][:120].replace("|", "/") if said else f"ended with {ran.returncode}", ""
+    found = Counter(node.op_type for node in onnx.load(optimized).graph.node) if name == "onnxruntime" else {}
+    return json.loads(ran.stdout), ", ".join(f"{found[it]} {it}" for it in [*FUSED, *PLAIN] if found.get(it))
 
 
-def row(options, entry, model, calibration, test, target, precision, more, runtime):
-    name = "-".join([model.stem, target, precision, *[word.strip("-") for word in more], runtime])
-    path = options.out / f"{name}.onnx"
-    command = [options.fourbit, "quantize", model, "-o", path, "--target", target, "--precision", precision, "--overwrite", "--format", "json"]
-    command += ["--calibration", calibration, "--max-samples", str(options.samples), *more]
-    made = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
-    if made.returncode not in (0, 4):
-        said = made.stderr.strip().splitlines()
-        return f"| {model.stem} | {target} | {precision} | {' '.join(more)} | {runtime} | {said[-1] if said else 'failed'} | | | |"
-    kept = options.out / "optimized.onnx"
-    rows, labels = feeds(test, model, options.batch)
-    float_model = RUNTIMES[runtime](model, options.threads)
-    converted = RUNTIMES[runtime](path, options.threads, kept if runtime == "onnxruntime" else None)
-    accuracy = judge(float_model, converted, rows, labels)
-    slower, milliseconds = ratio(float_model, converted, rows[0], options.runs)
-    operators = ""
-    if runtime == "onnxruntime":
-        found = Counter(node.op_type for node in onnx.load(kept).graph.node)
-        operators = ", ".join(f"{found[name]} {name}" for name in COUNTED if found[name])
-    size = path.stat().st_size / model.stat().st_size
-    return (
-        f"| {model.stem} | {target} | {precision} | {' '.join(more)} | {runtime} | {accuracy} | {size:.3f} "
-        f"| {slower:.2f} (of {milliseconds:.1f} ms) | {operators} |"
-    )
+def row(options, models, test, target, precision, more, runtime, storage):
+    start = f"| {models.model.stem} | {target} | {' '.join([precision, *more])} | {runtime}"
+    plan = models.plan(target, precision, more)
+    file = plan if isinstance(plan, str) else models.file(plan)
+    if isinstance(file, str):
+        return f"{start} | {file} | | | | | | | | |"
+    beside = models.file(plan, storage) if storage else None
+    said, operators = measured(options, models, test, file, beside, runtime)
+    if isinstance(said, str):
+        return f"{start} | {said} | | | | | | | | |"
+    size = file.stat().st_size
+    loads = f"{said['loads'][0]:.0f} -> {said['loads'][1]:.0f} ms"
+    cells = [start, said["accuracy"], f"{size / models.model.stat().st_size:.3f}", loads, f"{said['ratio']:.2f} (of {said['float']:.1f} ms)"]
+    if "distance" in said:
+        equal = "equal bits" if said["distance"] == 0 else f"{said['distance']:.0e}"
+        cells += [storage, f"{size / beside.stat().st_size:.2f}", f"{said['beside_ratio']:.2f}", equal]
+    else:
+        cells += [f"{storage}, refused" if storage else "", "", "", ""]
+    return " | ".join([*cells, operators]) + " |"
 
 
 def main():
     options = arguments()
     options.out.mkdir(parents=True, exist_ok=True)
-    entries = json.loads((options.folder / "index.json").read_text())
+    entries = {Path(entry["model"]).stem: entry for entry in json.loads((options.folder / "index.json").read_text())}
     lines = []
-    for entry in entries:
-        model = options.folder / entry["model"]
-        if not any(fnmatch.fnmatch(model.stem, glob) for glob in options.only.split(",")):
-            continue
-        calibration, test, _ = zoo_table.samples(options, entry, model)
-        for target, precision, more, runtime in ROWS:
-            line = row(options, entry, model, calibration, test, target, precision, more, runtime)
+    for name in (name for glob in options.only.split(",") for name in entries if fnmatch.fnmatch(name, glob)):
+        model = options.folder / entries[name]["model"]
+        calibration, test, _ = zoo_table.samples(options, entries[name], model)
+        models = Models(options, model, calibration)
+        for each in ROWS:
+            if each[3].endswith("-1.17") and not options.old:
+                continue
+            line = row(options, models, test, *each)
             print(line, file=sys.stderr, flush=True)
             lines.append(line)
-    header = [
-        "| model | target | precision | options | runtime | top-1, or SQNR | size | time | operators in onnxruntime |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    table = "\n".join(header + lines) + "\n"
+    table = "\n".join(HEADER + lines) + "\n"
     if options.table:
-        before, _, old = options.table.read_text().partition(header[0]) if options.table.exists() else ("", "", "")
-        after = "".join(old.partition("\n## ")[1:])
-        options.table.write_text(before + table + after)
+        before, _, old = options.table.read_text().partition(HEADER[0]) if options.table.exists() else ("", "", "")
+        after = old.partition("\n## ")
+        options.table.write_text(before + table + "".join(after[1:]))
     else:
         print(table)
 
