@@ -17,13 +17,21 @@ pub struct Names {
     tried: u64,
     /// Short names of constants, by what they hold.
     constants: HashMap<String, String>,
+    /// Whether names that nobody looks for are short.
+    brief: bool,
 }
 
 impl Names {
     /// The names of `graph`. Where a wish is taken, numbers from `first` on tell the new name apart.
     pub fn of(graph: &GraphProto, first: u64) -> Self {
-        let mut names =
-            Self { taken: HashSet::new(), next: HashMap::new(), first, tried: 0, constants: HashMap::new() };
+        let mut names = Self {
+            taken: HashSet::new(),
+            next: HashMap::new(),
+            first,
+            tried: 0,
+            constants: HashMap::new(),
+            brief: false,
+        };
         names.collect(graph);
         names
     }
@@ -38,6 +46,23 @@ impl Names {
             self.taken.extend(node.input.iter().chain(&node.output).cloned());
             bodies(node).for_each(|body| self.collect(body));
         }
+    }
+
+    /// The same, with short names for what nobody looks for.
+    #[must_use]
+    pub fn brief(self, brief: bool) -> Self {
+        Self { brief, ..self }
+    }
+
+    /// A name for what nobody looks for: like `wish`, or short.
+    pub fn internal(&mut self, wish: impl AsRef<str>) -> String {
+        if self.brief { self.short() } else { self.fresh(wish) }
+    }
+
+    /// The same of a constant that is told apart by `content`, and whether it has to be made: where names are short, equal
+    /// constants are one.
+    pub fn internal_constant(&mut self, wish: impl AsRef<str>, content: &str) -> (String, bool) {
+        if self.brief { self.constant(content) } else { (self.fresh(wish), true) }
     }
 
     /// The shortest name that is free, for values that nobody looks for.

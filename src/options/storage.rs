@@ -43,7 +43,7 @@ impl Storage {
 
     /// Whether products may be MatMulNBits, which packs two codes to a byte itself.
     pub fn has_nbits(self) -> bool {
-        matches!(self, Self::Packed | Self::Cast)
+        self != Self::Int8
     }
 
     /// Whether activations have codes of eight bits, whatever their range.

@@ -213,14 +213,17 @@ fn pair(
     names: &mut Names,
     patch: &mut Patch,
 ) -> String {
-    let scale = names.fresh(format!("{stem}_scale"));
-    let zero = names.fresh(format!("{stem}_zero_point"));
-    let codes = names.fresh(format!("{stem}_quantized"));
-    let back = if back == stem { back.to_owned() } else { names.fresh(back) };
+    let scale = names.internal(format!("{stem}_scale"));
+    let content = format!("{} {}", term.code_type, term.zero_point);
+    let (zero, new) = names.internal_constant(format!("{stem}_zero_point"), &content);
+    let codes = names.internal(format!("{stem}_quantized"));
+    let back = if back == stem { back.to_owned() } else { names.internal(back) };
     let quantize = names.fresh(format!("{stem}_QuantizeLinear"));
-    let dequantize = names.fresh(format!("{stem}_DequantizeLinear"));
+    let dequantize = names.internal(format!("{stem}_DequantizeLinear"));
     patch.added.push(tensor_of(&scale, float.dtype(), &[], &[term.scale]));
-    patch.added.push(code_tensor(&zero, term.code_type, &[], &[term.zero_point]));
+    if new {
+        patch.added.push(code_tensor(&zero, term.code_type, &[], &[term.zero_point]));
+    }
     let nodes = [
         node("QuantizeLinear", &quantize, &[value, &scale, &zero], &[&codes], &[]),
         node("DequantizeLinear", &dequantize, &[&codes, &scale, &zero], &[&back], &[]),

@@ -84,10 +84,10 @@ fn integers(
     names: &mut Names,
     patch: &mut Patch,
 ) {
-    let held = names.fresh(format!("{}_bias_quantized", read.node));
-    let scale = names.fresh(format!("{}_bias_scale", read.node));
-    let value = names.fresh(format!("{}_bias", read.node));
-    let label = names.fresh(format!("{}_bias_DequantizeLinear", read.node));
+    let held = names.internal(format!("{}_bias_quantized", read.node));
+    let scale = names.internal(format!("{}_bias_scale", read.node));
+    let value = names.internal(format!("{}_bias", read.node));
+    let label = names.internal(format!("{}_bias_DequantizeLinear", read.node));
     let bytes: Vec<u8> = codes.iter().flat_map(|code| code.to_le_bytes()).collect();
     patch.added.push(tensor(&*held, Dtype::Int32, &[codes.len() as i64], bytes));
     let (dims, steps, attributes) = match steps {

@@ -10,7 +10,7 @@ use crate::onnx::{Dtype, Model, bodies, int, is_linear, is_standard, tensors};
 /// A form of the written model. All hold the same weights, bit for bit once dequantized.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Dialect {
-    /// As the plan says: 4-bit codes packed two to a byte, or one to a byte.
+    /// As the plan says, and as the file is.
     #[default]
     Int4,
     /// Constants dequantized to floats, MatMulNBits as products with such, and the rounding of activations spelled in float

@@ -40,11 +40,17 @@ pub(super) fn linear(
     let mut inputs = vec![codes.to_owned(), labels.scale];
     let any = !less && term.zero_points.iter().any(|&zero| zero != 0);
     if any || place.stored.explicit_zero_points {
-        let zero = names.fresh(labels.zero);
-        patch.added.push(match less {
-            true => code_tensor(&zero, CodeType::Int8, &dims, &vec![0; term.zero_points.len()]),
-            false => code_tensor(&zero, term.code_type, &dims, &term.zero_points),
-        });
+        // Zeros of one count are the same for all layers.
+        let (zero, new) = match less && !place.inside {
+            true => names.internal_constant(labels.zero, &format!("INT8 zeros {dims:?}")),
+            false => (names.fresh(labels.zero), true),
+        };
+        if new {
+            patch.added.push(match less {
+                true => code_tensor(&zero, CodeType::Int8, &dims, &vec![0; term.zero_points.len()]),
+                false => code_tensor(&zero, term.code_type, &dims, &term.zero_points),
+            });
+        }
         inputs.push(zero);
     }
     let attributes = match term.partition {

@@ -50,7 +50,7 @@ const OPSET_UNPACKED: i64 = 7;
 /// [`Error::Invalid`] where the model's opset does not know the blocks that the plan asks for.
 pub fn apply(model: &Model, plan: &Plan, first: Option<usize>) -> Result<Model> {
     let scene = Scene::new(model.graph(), model.opset(), plan);
-    let mut names = Names::of(model.graph(), 1);
+    let mut names = Names::of(model.graph(), 1).brief(plan.storage.unpacks());
     let mut seen = HashSet::new();
     let mut patches = Vec::new();
     let mut least = 1;

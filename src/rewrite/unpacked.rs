@@ -96,6 +96,11 @@ pub(super) fn unpacked(
         }
         Goal::Floats(float) => {
             let mut value = chain.float(codes, laid);
+            if laid == Laid::Wide {
+                // It changes nothing. Without it OpenVINO takes weights of eight bits to be compressed, and rounds what they
+                // are multiplied with.
+                value = chain.node("Floor", &[&value], &[]);
+            }
             if !zeros.is_empty() {
                 value = chain.less(value, &zeros, &shape, term);
             }

@@ -185,7 +185,7 @@ pub struct Choices {
     pub matmul_nbits: Option<bool>,
     /// Raise the model to opset N, or keep its own [default: 21, or 13 with --storage bytes or int8]
     ///
-    /// A model with a higher opset keeps it. Below opset 21, quantized layers use onnxruntime's own operators (com.microsoft).
+    /// A model with a higher opset keeps it. Below opset 21, 4-bit codes are bytes, or behind onnxruntime's own operators (com.microsoft) with --storage packed.
     #[arg(long, value_name = "N|keep", help_heading = "Form of the file", hide_short_help = true)]
     pub opset: Option<Opset>,
     /// Fix the open dimensions of an input, in the written model too; may be repeated

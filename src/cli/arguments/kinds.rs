@@ -57,10 +57,10 @@ pub enum StorageArg {
     Packed,
     /// One code to a byte of INT8, for older runtimes and integer kernels: twice as large; opset 13
     Int8,
-    /// INT4 and UINT4 behind Cast: small, and unpacked once, while the runtime loads the file; opset 21
+    /// INT4 and UINT4 behind Cast: small, and unpacked once, while the runtime loads the file; opset 21, onnxruntime 1.23
     Cast,
-    /// Several codes to a byte of UINT8 behind basic operators: small, and unpacked once, while any runtime loads the file;
-    /// opset 7, also 2, 3, 5 and 6 bits
+    /// Several codes to a byte of UINT8 behind basic operators: small, and unpacked once, while a runtime that folds constants
+    /// loads the file; opset 7, also 2, 3, 5 and 6 bits
     Bytes,
 }
 

@@ -199,7 +199,7 @@ pub const VALUES: &[(&str, &[&str], &str)] = &[
     (
         "--target",
         &["onnxruntime", "ort", "onnx", "cpu", "x86", "x86-64", "ort-web", "onnxruntime-web", "wasm"],
-        "write --target ort-cpu (4-bit weights, decoded) or ort-cpu-int8 (integer kernels)",
+        "write --target ort-cpu (float kernels), ort-cpu-int8 (integer kernels) or portable (any runtime)",
     ),
     (
         "--target",
@@ -209,7 +209,7 @@ pub const VALUES: &[(&str, &[&str], &str)] = &[
     (
         "--target",
         &["tflite", "tflite-micro", "tensorflow", "tensorflow-lite", "litert", "cortex-m", "cmsis-nn"],
-        "no target: TensorFlow Lite reads no ONNX. For ONNX on small boards write --target ort-cpu-int8 or tract",
+        "no target: TensorFlow Lite reads no ONNX. For ONNX on small boards write --target portable, ort-cpu-int8 or tract",
     ),
     (
         "--target",

@@ -130,6 +130,8 @@ impl<'g> Unpacked<'g> {
                 Some(found) => found.cut(node, index)?,
                 None => None,
             },
+            // Of whole numbers.
+            "Floor" => before(0)?.filter(|found| !found.is_scaled()),
             // To INT8 by a scale of 1, which rounds nothing.
             "QuantizeLinear" if node.input.len() == 3 => {
                 let zero = index.constant(input(2)).filter(|zero| zero.data_type() == Dtype::Int8 as i32);

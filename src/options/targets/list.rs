@@ -134,20 +134,22 @@ const PORTABLE: Target = Target {
     ..GENERIC
 };
 
-/// Source: run with onnxruntime 1.32. It decodes packed weights at run time; a product is fastest as MatMulNBits.
+/// Source: run with onnxruntime 1.17 and 1.32. They dequantize packed weights in every run, and fold the operators that unpack bytes
+/// while they load; INT4 behind Cast needs 1.23. A large product is fastest, and takes least memory, as MatMulNBits.
 /// Single layers with weights of any code, on a processor with AVX2 and no VNNI: QLinearConv, QGemm, QLinearMatMul and
 /// MatMulIntegerToFloat saturate, also with INT8 activations, and codes of -64 to 64 are exact; so are depthwise QLinearConv,
 /// and UINT8 weights with zero points of 128.
 const ORT_CPU: Target = Target {
     name: "ort-cpu",
-    runtime: "onnxruntime, CPU, weights decoded",
+    runtime: "onnxruntime, CPU, float kernels",
     forms: &[FLOATING, PACKED, WIDE, Form { operators: FUSED, ..FLOATING }],
     saturating: INTEGER,
-    usual: Usual { storages: (Storage::Cast, Storage::Cast), matmul_nbits: true, ..PLAIN },
+    usual: Usual { storages: (Storage::Bytes, Storage::Bytes), matmul_nbits: true, ..PLAIN },
     ..GENERIC
 };
 
-/// Source: run with onnxruntime 1.32: QLinearConv, QGemm and QLinearAdd come of these pairs around 8-bit storage. Relu and Clip
+/// Source: run with onnxruntime 1.32: QLinearConv, QGemm and QLinearAdd come of these pairs around 8-bit codes, which
+/// operators may unpack. Relu and Clip
 /// vanish into unsigned codes only, so that a Conv wants these; a QGemm needs its weights' zero point and an INT32 bias. ConvTranspose has no integer kernel
 /// there, nor has anything that is not a product.
 const ORT_CPU_INT8: Target = Target {
@@ -177,7 +179,7 @@ const ORT_CPU_INT8: Target = Target {
     in_float: Some(&ORT_CPU),
     opsets: (11, NEWEST_OPSET),
     biases: &[Bias::Int32, Bias::Float],
-    usual: Usual { storages: (Storage::Cast, Storage::Cast), placement: Placement::Outputs, ..PLAIN },
+    usual: Usual { storages: (Storage::Bytes, Storage::Bytes), placement: Placement::Outputs, ..PLAIN },
     ..GENERIC
 };
 
