@@ -150,4 +150,26 @@ mod tests {
         collect(&model, &Index::new(model.graph()), &[], &mut skips);
         assert_eq!(skips.iter().map(|skip| skip.bytes).collect::<Vec<_>>(), [16, 16]);
     }
+
+    #[test]
+    fn layers_and_constants_of_unpacked_codes_are_quantized_already() {
+        let mut graph = GraphBuilder::new(13);
+        let x = graph.input("x", &[1, 4]);
+        graph.initializer(crate::onnx::tensor("codes", Dtype::Int8, &[4, 2], vec![1; 8]));
+        graph.initializer(tensor_f32("scale", &[2], &[0.5, 0.25]));
+        let value = graph.node("Cast", &["codes"], &[attr::int("to", Dtype::Float as i64)]);
+        let value = graph.node("Mul", &[&value, "scale"], &[]);
+        let value = graph.node("Identity", &[&value], &[]);
+        let y = graph.node("MatMul", &[&x, &value], &[]);
+        graph.output(&y);
+        let found = crate::analyse::analyse(&graph.model(), &crate::options::Options::default()).unwrap();
+        assert!(found.weights.is_empty(), "{:?}", found.weights);
+        let skips: Vec<_> = found
+            .skips
+            .iter()
+            .map(|skip| (skip.name.as_str(), skip.operator.as_str(), &skip.reason))
+            .collect();
+        let expected = [("matmul_3_node", "MatMul", &Keep::Quantized), ("scale", "Mul", &Keep::Quantized)];
+        assert_eq!(skips, expected);
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::{Seen, saturation, unpacked};
+use super::codes::{Codes, Source};
+use super::{Seen, is_layer, saturation, unpacked};
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{
     CONTRIB, Decoded, Dequantized, Dtype, Index, axis_of, dtype_name, int, integers, is_linear, is_standard,
@@ -13,33 +14,6 @@ use crate::options::{Bias, Case, CodeType, Contrib, Granularity, OPSET, Spelling
 const MOST_MET: usize = 4096;
 /// The opset from which 8-bit codes have one scale an index of an axis.
 const OPSET_PER_AXIS: i64 = 13;
-
-/// The codes of weights that DequantizeLinear reads.
-#[derive(Clone, Copy)]
-pub(super) struct Codes<'c, 'g> {
-    /// What people know them by.
-    pub(super) name: &'c str,
-    /// The value that DequantizeLinear reads.
-    pub(super) value: &'c str,
-    pub(super) dims: &'c [i64],
-    source: Source<'c, 'g>,
-}
-
-#[derive(Clone, Copy)]
-enum Source<'c, 'g> {
-    Constant(&'c TensorProto),
-    Unpacked(&'c Dequantized<'g>),
-}
-
-impl Codes<'_, '_> {
-    /// The codes themselves.
-    pub(super) fn values(&self) -> Option<Vec<i64>> {
-        match self.source {
-            Source::Constant(tensor) => integers(tensor).ok(),
-            Source::Unpacked(found) => found.codes(),
-        }
-    }
-}
 
 /// A DequantizeLinear: of a constant, of what operators unpack, which is `found`, or of an activation.
 pub(super) fn dequantized<'g>(
@@ -215,11 +189,6 @@ fn readers<'g>(
             _ => {}
         }
     }
-}
-
-/// Whether targets say what weights an operator may have.
-pub(super) fn is_layer(operator: &str) -> bool {
-    crate::options::GENERIC.forms.iter().any(|form| form.operators.contains(&operator))
 }
 
 /// What the weights in `slot` are multiplied with.

@@ -2,6 +2,7 @@
 //!
 //! The records in `options/targets` say what is taken; here a graph is read for what it has.
 
+mod codes;
 mod constant;
 mod domains;
 mod folded;
@@ -124,4 +125,9 @@ fn graph(graph: &GraphProto, functions: &[(&str, &str)], seen: &mut Seen) {
             self::graph(body, functions, seen);
         }
     }
+}
+
+/// Whether targets say what weights an operator may have.
+fn is_layer(operator: &str) -> bool {
+    crate::options::GENERIC.forms.iter().any(|form| form.operators.contains(&operator))
 }

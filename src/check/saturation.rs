@@ -1,7 +1,7 @@
 //! Integer layers whose sums may leave 16 bits.
 
 use super::Seen;
-use super::constant::Codes;
+use super::codes::Codes;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{Index, int};
 use crate::options::{Case, CodeType, HELD};

@@ -57,7 +57,7 @@ fn layers<'g>(value: &str, index: &Index<'g>) -> Vec<&'g NodeProto> {
                 "Transpose" | "Cast" | "Identity" | "Reshape" if slot == 0 => {
                     values.extend(reader.output.first().map(String::as_str));
                 }
-                operator if super::constant::is_layer(operator) && is_standard(reader.domain()) => {
+                operator if super::is_layer(operator) && is_standard(reader.domain()) => {
                     found.push((at, reader));
                 }
                 _ => {}
