@@ -131,8 +131,18 @@ fn wrong_usage_is_told_apart() {
     refuses(None, &["quantize", "m.onnx", "--precision", "w7"], 2, &["w7"]);
     refuses(None, &["quantize", "m.onnx", "--granularity", "block:0"], 2, &["block:0", "block:N"]);
     refuses(None, &["quantize", "m.onnx", "--dual-threshold", "NaN"], 2, &["threshold"]);
-    refuses(None, &["quantize", "m.onnx", "--opset", "12"], 2, &["12", "--storage int8", "--opset keep"]);
-    refuses(None, &["quantize", "m.onnx", "--opset", "20"], 1, &["no 4-bit types", "--opset keep"]);
+    refuses(
+        None,
+        &["quantize", "m.onnx", "--opset", "12"],
+        2,
+        &["12", "--storage bytes or int8", "--opset keep"],
+    );
+    refuses(
+        None,
+        &["quantize", "m.onnx", "--opset", "20", "--storage", "packed"],
+        1,
+        &["no 4-bit types", "--opset keep"],
+    );
     refuses(None, &["plan", "m.onnx", "--opset", "99"], 2, &["99", "--opset keep"]);
     refuses(None, &["squash", "m.onnx"], 2, &["squash"]);
 }

@@ -101,7 +101,7 @@ fn saturating(outcome: &Outcome, target: &str) -> Vec<String> {
 fn onnxruntime_gives_what_the_report_says_on_this_processor() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut pairs = Vec::new();
-    for target in ["generic", "ort-cpu", "ort-cpu-int8", "openvino"] {
+    for target in ["generic", "portable", "ort-cpu", "ort-cpu-int8", "openvino"] {
         let (outcome, near) = converted(folder.path(), target, options(target, "w8a8"));
         for tensor in ["full", "point", "matrix"] {
             assert!(!goes_beyond(&outcome, tensor), "{target} {tensor}");
@@ -170,5 +170,5 @@ fn what_cannot_saturate_uses_all_codes() {
     assert!(goes_beyond(&outcome, "full") && goes_beyond(&outcome, "matrix"), "32-bit sums");
     let named: Vec<&str> =
         TARGETS.iter().filter(|it| !it.saturating.is_empty()).map(|target| target.name).collect();
-    assert_eq!(named, ["generic", "ort-cpu", "ort-cpu-int8", "openvino"]);
+    assert_eq!(named, ["generic", "portable", "ort-cpu", "ort-cpu-int8", "openvino"]);
 }

@@ -164,7 +164,8 @@ fn others(target: &'static Target, form: &Form, operator: &str) -> Vec<Try> {
     let float = Wishes { activations: Some(None), matmul_nbits: Some(false), ..Wishes::default() };
     let packed = target.usual.storages.0 == Storage::Packed && form.activations.contains(&None);
     let bytes = target.usual.storages.0 == Storage::Bytes && form.activations.contains(&None);
-    if bytes {
+    // Einsum came with opset 12.
+    if bytes && operator != "Einsum" {
         let kept = Wishes { opset: Some(Opset::Keep), ..float.clone() };
         add("4 bits at opset 11".into(), 11, kept);
     }
@@ -221,7 +222,7 @@ fn tries(target: &'static Target, form: &Form, operator: &str) -> Vec<Try> {
                 vec![(Storage::Int8, int4), (usual, int4), (usual, uint4), (usual, uint3), (usual, stored)]
             }
             (CodeType::Uint8, Storage::Int8) => return,
-            (_, Storage::Bytes) => vec![(usual, stored)],
+            (CodeType::Uint8, Storage::Bytes) => vec![(usual, stored)],
             _ => vec![(Storage::Packed, stored)],
         };
         for (storage, four) in forms {
