@@ -164,8 +164,8 @@ fn others(target: &'static Target, form: &Form, operator: &str) -> Vec<Try> {
     let float = Wishes { activations: Some(None), matmul_nbits: Some(false), ..Wishes::default() };
     let packed = target.usual.storages.0 == Storage::Packed && form.activations.contains(&None);
     let bytes = target.usual.storages.0 == Storage::Bytes && form.activations.contains(&None);
-    // Einsum came with opset 12.
-    if bytes && operator != "Einsum" {
+    // Einsum came with opset 12, DeformConv with 19.
+    if bytes && !["Einsum", "DeformConv"].contains(&operator) {
         let kept = Wishes { opset: Some(Opset::Keep), ..float.clone() };
         add("4 bits at opset 11".into(), 11, kept);
     }
@@ -212,14 +212,13 @@ fn tries(target: &'static Target, form: &Form, operator: &str) -> Vec<Try> {
             (CodeType::Int8, Storage::Packed) => vec![(Storage::Packed, stored), (Storage::Int8, int4)],
             (CodeType::Int8, Storage::Cast) => vec![
                 (Storage::Packed, stored),
-                (Storage::Int8, int4),
                 (usual, int4),
                 (usual, uint4),
                 (usual, uint3),
                 (usual, stored),
             ],
             (CodeType::Int8, Storage::Bytes) => {
-                vec![(Storage::Int8, int4), (usual, int4), (usual, uint4), (usual, uint3), (usual, stored)]
+                vec![(usual, int4), (usual, uint4), (usual, uint3), (usual, stored)]
             }
             (CodeType::Uint8, Storage::Int8) => return,
             (CodeType::Uint8, Storage::Bytes) => vec![(usual, stored)],
@@ -248,7 +247,12 @@ fn tries(target: &'static Target, form: &Form, operator: &str) -> Vec<Try> {
                     LayerRule { matching: "*".into(), weights: Some(Some(stored)), ..LayerRule::default() };
                 options.layers.push(rule);
             }
-            let opset = if storage == Storage::Bytes { 13 } else { 21 };
+            // DeformConv came with opset 19.
+            let opset = match storage {
+                Storage::Bytes if operator == "DeformConv" => 19,
+                Storage::Bytes => 13,
+                _ => 21,
+            };
             found.push(Try { name, opset, options, rounded: activation.is_some() });
         }
     };
