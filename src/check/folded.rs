@@ -35,7 +35,7 @@ pub fn folded_back(model: &Model, quantized: usize) -> Option<FoldedBack> {
     };
     let problem = format!(
         "fourbit wrote this file, and another program changed it: {what}{size}. A simplifier or a saved optimized model computes \
-         what unpacks the codes. Simplify the model before fourbit quantizes it, and give the runtime the file that fourbit wrote"
+         what unpacks the codes; damaged operators make none. Simplify the model before fourbit quantizes it, and give the runtime the file that fourbit wrote"
     );
     Some(FoldedBack { problem, all })
 }

@@ -227,10 +227,12 @@ pub(crate) fn refuse_opset(options: &Options, model: &Model) -> Result<()> {
             format!("it takes opsets {least} to {most}; leave `.opset` keep out, or choose one of these"),
         ));
     }
-    match options.blocks().filter(|_| model.opset() < OPSET && !options.matmul_nbits) {
+    // Blocks of floats are broadcast, which DequantizeLinear does not have to know.
+    let unpacked = options.storage.unpacks() && options.activations.is_none();
+    match options.blocks().filter(|_| model.opset() < OPSET && !options.matmul_nbits && !unpacked) {
         Some(blocks) => Err(Error::options(
-            format!("{blocks} needs opset {OPSET}, and `.opset` keep leaves the model at {}", model.opset()),
-            "choose `.granularity` channel or tensor, or leave `.opset` out; `.matmul_nbits` has blocks at any opset",
+            format!("{blocks} needs opset {OPSET}, and the model is at {}", model.opset()),
+            "choose `.granularity` channel or tensor, or `.opset` 21; `.matmul_nbits` has blocks at any opset, and so has `.storage` bytes with float activations",
         )),
         None => Ok(()),
     }

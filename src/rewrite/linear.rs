@@ -57,7 +57,9 @@ pub(super) fn linear(
         Partition::Tensor => Vec::new(),
         Partition::Channel { axis } => vec![attr::int("axis", axis as i64)],
         Partition::Block { axis, size } => {
-            vec![attr::int("axis", axis as i64), attr::int("block_size", size as i64)]
+            // A single block is as long as the axis, whatever was asked for.
+            let length = decision.dims[axis].unsigned_abs() as usize;
+            vec![attr::int("axis", axis as i64), attr::int("block_size", size.min(length.max(1)) as i64)]
         }
     };
     let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();

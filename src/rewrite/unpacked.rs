@@ -46,8 +46,10 @@ pub(super) fn unpacked(
     patch: &mut Patch,
 ) -> Result<()> {
     if place.opset < OPSET_BROADCAST {
-        let problem =
-            format!("unpacking it needs opset {OPSET_BROADCAST}, and the model stays at {}", place.opset);
+        let problem = format!(
+            "unpacking it needs opset {OPSET_BROADCAST}, and the model is at {}: leave `.opset` keep out",
+            place.opset
+        );
         return Err(unfit(&decision.tensor, problem));
     }
     let shape = Shape::of(term, &decision.dims)
@@ -143,7 +145,8 @@ impl Shape {
                 Self { laid: dims.to_vec(), scales, blocks: None, inner: 1, count: product(dims) }
             }
             Partition::Block { axis, size } => {
-                let (groups, size) = (scales[axis], size as i64);
+                // A single block is as long as the axis, whatever was asked for.
+                let (groups, size) = (scales[axis], size.min(dims[axis].unsigned_abs() as usize) as i64);
                 let with = |size: i64| {
                     let mut laid = dims.to_vec();
                     laid.splice(axis..=axis, [groups, size]);

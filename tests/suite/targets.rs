@@ -376,6 +376,10 @@ fn what_a_target_does_not_take_is_an_error_before_the_work() {
     refused("webgpu", with(|it| it.activations = Some(Some(CodeType::Int8))), "choose `.activations` float");
     refused("tract", with(|it| it.storage = Some(Storage::Packed)), "int4 weights");
     refused("portable", with(|it| it.storage = Some(Storage::Packed)), "int4 weights");
+    refused("portable", with(|it| it.storage = Some(Storage::Cast)), "int4 tensors");
+    refused("tensorrt", with(|it| it.precision = "w3".parse().ok()), "int3 weights");
+    let kept = with(|it| (it.opset, it.precision) = (Some(Opset::Keep), "w4a8".parse().ok()));
+    refused("portable", kept, "`.opset` keep");
     refused("qnn-htp", with(|it| it.symmetric_weights = Some(false)), "zero points of weights");
     let usual =
         |name: &str| Wishes::default().options(Target::named(name).expect("a target")).expect("options");

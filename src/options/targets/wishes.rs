@@ -4,7 +4,8 @@ use super::{Contrib, Form, Target, names};
 use crate::error::{Error, Result};
 use crate::options::nbits::has_nbits;
 use crate::options::{
-    Bias, CodeType, Dual, Granularity, Keys, Opset, Options, Placement, Precision, Spelling, Storage,
+    Bias, CodeType, Dual, Granularity, Keys, LEAST_OPSET, OPSET, Opset, Options, Placement, Precision,
+    Spelling, Storage,
 };
 
 /// What is asked for; `None` leaves it to the target.
@@ -76,6 +77,7 @@ impl Wishes {
         };
         // Some widths only bytes hold, and some scales only DequantizeLinear knows.
         let others = [usual, Storage::Packed, Storage::Bytes];
+        let fits_any = others.iter().any(fits);
         let storage = self.storage.unwrap_or_else(|| others.into_iter().find(fits).unwrap_or(usual));
         let blocks = self.blocks || matches!(granularity, Granularity::Block(_));
         let opset = self.opset.unwrap_or(Opset::usual(storage, blocks));
@@ -101,6 +103,14 @@ impl Wishes {
             target,
             ..Options::new(precision)
         };
+        if let Some(code_type) = weights
+            .filter(|code_type| self.storage.is_none() && !fits_any && !matches!(code_type.bits(), 4 | 8))
+        {
+            return Err(Error::options(
+                format!("the target {} takes no {code_type} weights", target.name),
+                "choose `.precision` w4 or w8; `fourbit::TARGETS` shows all that each target takes",
+            ));
+        }
         options.check_widths()?;
         self.check(target, &options)?;
         options.check_nbits()?;
@@ -123,6 +133,13 @@ impl Wishes {
         let of_weights = |form: &Form| stored.is_none_or(|code_type| form.weights.contains(&code_type));
         let of_both = |form: &Form| of_weights(form) && form.activations.contains(&stored_activation);
         let scales = |form: &Form| form.scales.allow(options.granularity);
+        let four = options.weights.filter(|code_type| code_type.bits() == 4);
+        if let Some(code_type) = four.filter(|_| options.storage == Storage::Cast) {
+            let takes = |target: &Target| target.takes(|form| form.weights.contains(&code_type));
+            if !takes(target) && !target.in_float.is_some_and(takes) {
+                return refuse(format!("{code_type} tensors"), "`.storage` bytes or int8".into());
+            }
+        }
         if !target.takes(of_weights) {
             let mut all: Vec<CodeType> = target.forms.iter().flat_map(|form| form.weights).copied().collect();
             all.sort_by_key(|code_type| code_type.name());
@@ -208,10 +225,13 @@ impl Wishes {
             Opset::AtLeast(opset) if !(least..=most).contains(&opset) => {
                 return refuse(format!("opset {opset}"), format!("opsets {least} to {most}"));
             }
-            Opset::Keep if target.contrib == Contrib::No && options.storage == Storage::Packed => {
+            Opset::Keep
+                if target.contrib == Contrib::No
+                    && (options.storage == Storage::Packed || options.activations.is_some()) =>
+            {
                 return refuse(
                     "onnxruntime's own operators, which `.opset` keep may need".into(),
-                    "opset 21".into(),
+                    format!("opset {OPSET}, or {LEAST_OPSET} with `.storage` bytes"),
                 );
             }
             _ => {}

@@ -144,7 +144,7 @@ pub fn validate(files: &Comparison, progress: &dyn Progress) -> Result<Verdict> 
         onnxruntime::library()?;
     }
     let model = onnx::read(files.float)?;
-    let written = onnx::read(files.quantized)?;
+    let written = onnx::read(files.quantized).map_err(|error| error.of(files.quantized))?;
     if is_quantized(&model) && !is_quantized(&written) {
         let order = "the order is FLOAT QUANTIZED";
         return Err(Error::options("the first model is already quantized", order));

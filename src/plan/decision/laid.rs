@@ -6,6 +6,8 @@ use crate::options::{OPSET, Storage};
 /// What the operators that unpack codes and the constants of one layer take in a file, in bytes, as fourbit writes them: short
 /// names, and constants that layers share.
 const UNPACKING: usize = 260;
+/// The same where each bit has a byte of its own.
+const UNPACKING_BITS: usize = 360;
 /// The same of zero points, but for the zero points themselves.
 const ZERO_POINTS: usize = 90;
 /// Zero points beyond which a Cast is shorter than FLOAT constants.
@@ -53,7 +55,11 @@ impl WeightTerm {
     /// What codes, zero points, and the operators over them take in a file, in bytes, more than the scales alone.
     fn unpacked_bytes(&self, laid: Laid) -> usize {
         let codes = (self.codes.len() * self.code_type.bits() as usize).div_ceil(8);
-        let operators = if laid == Laid::Digits { UNPACKING } else { 0 };
+        let operators = match (laid, self.code_type.bits()) {
+            (Laid::Digits, 2 | 4) => UNPACKING,
+            (Laid::Digits, _) => UNPACKING_BITS,
+            _ => 0,
+        };
         codes + operators + self.zero_point_bytes(laid)
     }
 

@@ -99,6 +99,7 @@ fn every_width_and_partition_is_unpacked_to_what_the_plan_says() {
                     Partition::Channel { axis: 1 },
                     Partition::Block { axis: 0, size: 16 },
                     Partition::Block { axis: 1, size: 8 },
+                    Partition::Block { axis: 0, size: usize::MAX },
                 ] {
                     for (code_type, zeros, float, rounded) in all
                         .into_iter()
