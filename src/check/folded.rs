@@ -31,6 +31,7 @@ pub fn folded_back(model: &Model, quantized: usize) -> Option<FoldedBack> {
     };
     let size = match model.bytes_on_disk {
         0 => String::new(),
+        bytes @ ..1_000_000 => format!(", and the file has {:.1} kB", bytes as f64 / 1e3),
         bytes => format!(", and the file has {:.2} MB", bytes as f64 / 1e6),
     };
     let problem = format!(
