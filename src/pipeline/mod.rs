@@ -231,7 +231,15 @@ pub(crate) fn refuse_opset(options: &Options, model: &Model) -> Result<()> {
     let unpacked = options.storage.unpacks() && options.activations.is_none();
     match options.blocks().filter(|_| model.opset() < OPSET && !options.matmul_nbits && !unpacked) {
         Some(blocks) => Err(Error::options(
-            format!("{blocks} needs opset {OPSET}, and the model is at {}", model.opset()),
+            match options.opset {
+                Opset::Keep => format!(
+                    "{blocks} needs opset {OPSET}, and `.opset` keep leaves the model at {}",
+                    model.opset()
+                ),
+                Opset::AtLeast(_) => {
+                    format!("{blocks} needs opset {OPSET}, and the model is at {}", model.opset())
+                }
+            },
             "choose `.granularity` channel or tensor, or `.opset` 21; `.matmul_nbits` has blocks at any opset, and so has `.storage` bytes with float activations",
         )),
         None => Ok(()),
