@@ -50,8 +50,7 @@ impl NBits {
         let (rows, depth) = if by_rows { (first, second) } else { (second, first) };
         // A single block is filled up no further than it must.
         let fitting = depth.clamp(*NBITS_BLOCKS.start(), *NBITS_BLOCKS.end()).next_power_of_two();
-        let block = size.map_or_else(|| shortest(depth, fitting), |size| size.min(fitting));
-        Ok(Self { rows, depth, block, by_rows })
+        Ok(Self { rows, depth, block: size.map_or(fitting, |size| size.min(fitting)), by_rows })
     }
 
     /// Blocks in a row.
@@ -106,16 +105,6 @@ impl NBits {
 /// What makes the codes of `term` unsigned when it is added.
 fn offset(term: &WeightTerm) -> i16 {
     -term.code_type.range().0 as i16
-}
-
-/// The block, of `fitting` or fewer elements, that fills rows of `depth` up least; a shorter one only where it saves more than a
-/// tenth of a row.
-fn shortest(depth: usize, fitting: usize) -> usize {
-    let bytes = |block: usize| depth.div_ceil(block) * (block / 2 + size_of::<f32>());
-    let shorter = std::iter::successors(Some(fitting), |block| Some(block / 2));
-    let shorter = shorter.take_while(|block| NBITS_BLOCKS.contains(block));
-    let least = shorter.min_by_key(|&block| bytes(block)).unwrap_or(fitting);
-    if bytes(least) * 10 < bytes(fitting) * 9 { least } else { fitting }
 }
 
 fn wrong_block(size: usize) -> String {
@@ -237,18 +226,4 @@ pub fn row_bias<'g>(name: &str, rows: usize, index: &Index<'g>) -> Option<&'g Te
     let tensor = index.constant(name)?;
     let (&last, others) = tensor.dims.split_last()?;
     (usize::try_from(last) == Ok(rows) && others.iter().all(|&dim| dim == 1)).then_some(tensor)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shortest;
-
-    #[test]
-    fn blocks_are_long_but_where_they_would_be_filled_up() {
-        for (depth, fitting, block) in
-            [(1024, 256, 256), (40, 64, 64), (100, 128, 128), (301, 256, 64), (257, 256, 64)]
-        {
-            assert_eq!(shortest(depth, fitting), block, "{depth}");
-        }
-    }
 }
