@@ -12,8 +12,6 @@ mod unpacked;
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_unpacked;
 
 use std::collections::HashSet;
 

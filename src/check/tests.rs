@@ -1,5 +1,7 @@
 //! Small graphs, each with one thing that a target does not take.
 
+mod unpacked;
+
 use super::check;
 use crate::onnx::build::{GraphBuilder, node};
 use crate::onnx::{Dtype, Model, attr, tensor, tensor_f32};

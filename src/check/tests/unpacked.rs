@@ -1,6 +1,6 @@
 //! Codes that operators unpack, and weights that are float again.
 
-use super::check;
+use super::super::check;
 use crate::onnx::build::GraphBuilder;
 use crate::onnx::proto::StringStringEntryProto;
 use crate::onnx::{Dtype, Model, attr, tensor, tensor_f32};
