@@ -230,8 +230,8 @@ fn speed(plan: &Plan) -> Option<String> {
         return Some(format!("{which}, while the runtime loads the file, and not in every run"));
     }
     (packed && plan.storage == Storage::Packed).then(|| {
-        "packed 4-bit codes save space, not time: onnxruntime unpacks them in every run (1.5 to 3.2 times the float model's time), \
-         OpenVINO once. `.storage` cast is as small and unpacked once; `.target` ort-cpu-int8 computes in integers"
+        "packed 4-bit codes save space, not time: onnxruntime unpacks them in every run (1.3 to 2.6 times the float model's time \
+         for most networks), OpenVINO once. `.storage` bytes is as small and unpacked once; `.target` ort-cpu-int8 computes in integers"
             .into()
     })
 }
