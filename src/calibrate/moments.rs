@@ -28,7 +28,8 @@ struct Job<'w> {
 
 impl Walk<'_> {
     /// Moments of what reaches the weights at `site`, one a group of channels: over all of its readers that have their input
-    /// at the frontier. `None` where no reader's input has the form that its kernel expects.
+    /// at the frontier. `None` where no reader's input has the form that its kernel expects. Those of every other sample stand
+    /// beside them where the two networks differ.
     ///
     /// # Errors
     /// Whatever reading a sample gives.
@@ -53,25 +54,38 @@ impl Walk<'_> {
         if bytes > MOST_BYTES {
             return Ok(None);
         }
+        let halved = asymmetric && self.count > 1 && bytes <= MOST_BYTES / 2;
         let parts = (PARTIAL_SUMS / bytes.max(1)).clamp(1, PARTS);
         let most = most_positions(layout.features, self.count);
         let share = self.count.div_ceil(parts).max(1);
-        let sums: Vec<Vec<Moments>> = (0..parts)
+        let sums: Vec<Vec<Vec<Moments>>> = (0..parts)
             .into_par_iter()
             .map(|part| {
-                let mut moments = vec![Moments::new(features, asymmetric); groups];
+                let halves = if halved { 2 } else { 1 };
+                let mut sums = vec![vec![Moments::new(features, asymmetric); groups]; halves];
                 for at in part * share..self.count.min((part + 1) * share) {
                     for job in &jobs {
-                        self.add(job, at, most, &mut moments)?;
+                        self.add(job, at, most, &mut sums[at % halves])?;
                     }
                 }
-                Ok(moments)
+                Ok(sums)
             })
             .collect::<Result<_>>()?;
-        let mut sums = sums.into_iter();
-        let mut whole = sums.next().unwrap_or_default();
+        let mut halves: Vec<Vec<Moments>> = Vec::new();
         for part in sums {
-            whole.iter_mut().zip(&part).for_each(|(whole, part)| whole.merge(part));
+            match halves.is_empty() {
+                true => halves = part,
+                false => halves
+                    .iter_mut()
+                    .flatten()
+                    .zip(part.iter().flatten())
+                    .for_each(|(sum, part)| sum.merge(part)),
+            }
+        }
+        let mut halves = halves.into_iter();
+        let mut whole = halves.next().unwrap_or_default();
+        for half in halves {
+            whole.iter_mut().zip(half).for_each(|(whole, half)| whole.join(half));
         }
         Ok(whole.iter().any(|moments| !moments.is_empty()).then_some(whole))
     }

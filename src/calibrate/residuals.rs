@@ -62,10 +62,10 @@ impl Walk<'_> {
         let outputs = layout.groups * layout.rows;
         let split = layout.split(MOST_FEATURES);
         let empty = || vec![Residual::new(split.rows, split.features); split.groups];
-        let parts: Vec<Option<Vec<Residual>>> = (0..PARTS)
+        let parts: Vec<Option<[Vec<Residual>; 2]>> = (0..PARTS)
             .into_par_iter()
             .map(|part| {
-                let mut sums = empty();
+                let mut halves = [empty(), empty()];
                 for at in part * share..self.count.min((part + 1) * share) {
                     let (dims, own) = self.input(read, &operand.value, at, Network::Own)?;
                     let field = columns.field(&dims).filter(|field| field.positions() > 0);
@@ -89,6 +89,7 @@ impl Walk<'_> {
                     let plane = field.positions() / batch;
                     let positions = spread(field.positions(), most, at);
                     let places = field.places(&positions);
+                    let sums = &mut halves[at % 2];
                     for (group, sums) in sums.chunks_mut(split.parts).enumerate() {
                         let input = field.fill(&columns, group, &own, &places);
                         let mut errors = Vec::with_capacity(layout.rows * positions.len());
@@ -106,14 +107,16 @@ impl Walk<'_> {
                             .for_each(|(sums, run)| sums.add(&errors, run));
                     }
                 }
-                Ok(Some(sums))
+                Ok(Some(halves))
             })
             .collect::<Result<_>>()?;
-        let mut whole = empty();
+        let [mut whole, mut other] = [empty(), empty()];
         for part in parts {
-            let Some(part) = part else { return Ok(None) };
-            whole.iter_mut().zip(&part).for_each(|(whole, part)| whole.merge(part));
+            let Some([one, two]) = part else { return Ok(None) };
+            whole.iter_mut().zip(&one).for_each(|(whole, part)| whole.merge(part));
+            other.iter_mut().zip(&two).for_each(|(whole, part)| whole.merge(part));
         }
+        whole.iter_mut().zip(other).for_each(|(whole, half)| whole.join(half));
         Ok(Some(whole))
     }
 }

@@ -20,6 +20,7 @@ mod polish;
 mod quantizer;
 mod refit;
 mod residual;
+mod ridge;
 mod statistics;
 
 /// Widest metric that is solved in one piece: 42 MB, and a second or two. Wider layers are cut into runs of features whose

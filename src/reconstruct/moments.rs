@@ -20,6 +20,8 @@ pub struct Moments {
     /// `sum x` and `sum y`.
     pub(super) sum_float: Vec<f64>,
     pub(super) sum_own: Vec<f64>,
+    /// What one half of the samples adds to these sums.
+    pub(super) half: Option<Box<Moments>>,
 }
 
 impl Moments {
@@ -33,6 +35,7 @@ impl Moments {
             cross: if asymmetric { vec![0.0; square] } else { Vec::new() },
             sum_float: vec![0.0; features],
             sum_own: vec![0.0; features],
+            half: None,
         }
     }
 
@@ -45,6 +48,7 @@ impl Moments {
             cross: Vec::new(),
             sum_float: mean.clone(),
             sum_own: mean,
+            half: None,
         }
     }
 
@@ -102,6 +106,12 @@ impl Moments {
         if !self.cross.is_empty() {
             tiles(&mut self.cross, other, false);
         }
+    }
+
+    /// Adds `half`, of other samples, which is kept beside the sum of both.
+    pub fn join(&mut self, half: Moments) {
+        self.merge(&half);
+        self.half = Some(Box::new(half));
     }
 
     /// Adds what `other`, of as many features, has seen.

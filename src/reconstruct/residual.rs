@@ -13,12 +13,14 @@ pub struct Residual {
     pub(super) cross: Vec<f64>,
     /// `sum e`.
     pub(super) sum: Vec<f64>,
+    /// What one half of the samples adds to these sums; the same samples as in the moments.
+    pub(super) half: Option<Box<Residual>>,
 }
 
 impl Residual {
     /// No positions yet.
     pub fn new(rows: usize, features: usize) -> Self {
-        Self { rows, features, cross: vec![0.0; rows * features], sum: vec![0.0; rows] }
+        Self { rows, features, cross: vec![0.0; rows * features], sum: vec![0.0; rows], half: None }
     }
 
     /// Adds positions: `errors` is `[rows, positions]`, `input` `[features, positions]`, row-major. Lengths that do not fit add
@@ -37,6 +39,12 @@ impl Residual {
             .iter_mut()
             .zip(errors.chunks(positions))
             .for_each(|(sum, row)| *sum += row.iter().sum::<f64>());
+    }
+
+    /// Adds `half`, of other samples, which is kept beside the sum of both.
+    pub fn join(&mut self, half: Residual) {
+        self.merge(&half);
+        self.half = Some(Box::new(half));
     }
 
     /// Adds what `other`, of the same size, has seen.

@@ -5,13 +5,14 @@ use faer::linalg::solvers::Llt;
 use faer::prelude::*;
 use faer::{Accum, Mat, Par, Side};
 
+use super::ridge::{self, Half};
 use super::{Moments, Residual};
 
 /// Part of the mean diagonal that is added to the metric's diagonal. It keeps weights near their float values in directions
 /// that the samples hardly show: less follows the samples more closely, more generalises better from few of them.
 pub(super) const DAMPING: f64 = 0.1;
-/// The same for moving weights to their best real values, with the gap between the two networks known from few samples: an
-/// estimate that follows them closely fits the gaps of these samples more than those of others.
+/// The same for moving weights to their best real values, on top of that, where there are no two halves of the samples that say
+/// how far they may be followed.
 pub(super) const SHIFT_DAMPING: f64 = 0.2;
 /// How much damping grows where the metric cannot be factorised, and how often it may.
 const DAMPING_GROWTH: f64 = 10.0;
@@ -35,13 +36,26 @@ pub struct Start {
     pub(super) factor: Llt<f64>,
     /// `E[x x'^T] - E[x' x'^T]`, about the means as the metric; `None` where it is 0.
     pub(super) shift: Option<Mat<f64>>,
+    /// One half of the samples, where there are two.
+    half: Option<Part>,
     /// The mean diagonal of the metric before damping.
     typical: f64,
+    damping: f64,
+}
+
+/// What some of the samples say, about the means of all.
+#[derive(Clone, Debug)]
+struct Part {
+    metric: Mat<f64>,
+    shift: Mat<f64>,
+    mean_own: Vec<f64>,
+    positions: f64,
 }
 
 impl Start {
     /// The real weights of least output error on the quantized network's inputs, `W + W (C - H) (H + damping)^-1`, a row an
-    /// output channel. The ridge holds them to `weights`, `[rows, features]` row-major, not to 0.
+    /// output channel. The ridge holds them to `weights`, `[rows, features]` row-major, not to 0; how strong it is, two halves of
+    /// the samples say ([`ridge`]), which may be that nothing is to be moved.
     ///
     /// With a `residual` the layer also makes up for the errors of another branch, as far as they can be told from its input:
     /// the sum of both is matched.
@@ -54,9 +68,6 @@ impl Start {
         let Some(shift) = &self.shift else { return weights.clone() };
         let Statistics { metric, mean_own, positions, about, .. } = statistics;
         let features = statistics.features();
-        let mut held = metric.clone();
-        (0..features).for_each(|at| held[(at, at)] += SHIFT_DAMPING * self.typical);
-        let Ok(held) = held.llt(Side::Lower) else { return weights.clone() };
         let mut moved = Mat::zeros(weights.nrows(), features);
         matmul(&mut moved, Accum::Replace, weights, shift, 1.0, Par::Seq);
         if let Some(residual) = residual {
@@ -65,8 +76,84 @@ impl Start {
                 cross - about * residual.sum[row] / positions * mean_own[feature]
             });
         }
-        let moved = held.solve(moved.transpose());
-        weights + moved.transpose()
+        // The metric is damped already.
+        let damping = match self.halves(statistics, weights, &moved, residual) {
+            Some(halves) => match ridge::damping(&halves, self.typical) {
+                Some(damping) => damping * self.typical - self.damping,
+                None => return weights.clone(),
+            },
+            None => SHIFT_DAMPING * self.typical,
+        };
+        let mut held = metric.clone();
+        (0..features).for_each(|at| held[(at, at)] += damping);
+        let Ok(held) = held.llt(Side::Lower) else { return weights.clone() };
+        weights + held.solve(moved.transpose()).transpose()
+    }
+
+    /// What either half of the samples says of some of the rows; `moved` is what all say of all rows.
+    fn halves(
+        &self,
+        statistics: &Statistics,
+        weights: &Mat<f64>,
+        moved: &Mat<f64>,
+        residual: Option<&Residual>,
+    ) -> Option<[Half; 2]> {
+        let part = self.half.as_ref()?;
+        let Statistics { metric, mean_own, positions, about, .. } = statistics;
+        let features = statistics.features();
+        let rows = ridge::rows(weights.nrows());
+        let picked = Mat::from_fn(rows.len(), features, |at, feature| weights[(rows[at], feature)]);
+        let mut second = Mat::zeros(rows.len(), features);
+        matmul(&mut second, Accum::Replace, &picked, &part.shift, 1.0, Par::Seq);
+        if let Some(residual) = residual {
+            let half = residual.half.as_deref()?;
+            second += Mat::from_fn(rows.len(), features, |at, feature| {
+                let row = rows[at];
+                let cross = half.cross[row * features + feature] / part.positions;
+                let (mean, of_half) = (residual.sum[row] / positions, half.sum[row] / part.positions);
+                let apart = part.mean_own[feature] - mean_own[feature];
+                cross - about * (of_half * mean_own[feature] + mean * apart)
+            });
+        }
+        // The sums of both halves are those of all samples.
+        let share = part.positions / positions;
+        let other = |all: f64, half: f64| (all - share * half) / (1.0 - share);
+        let pull = Mat::from_fn(rows.len(), features, |at, feature| {
+            other(moved[(rows[at], feature)], second[(at, feature)])
+        });
+        let first = Mat::from_fn(features, features, |row, column| {
+            let all = metric[(row, column)] - if row == column { self.damping } else { 0.0 };
+            other(all, part.metric[(row, column)])
+        });
+        Some([Half { metric: first, pull }, Half { metric: part.metric.clone(), pull: second }])
+    }
+}
+
+impl Part {
+    /// The half of the samples of `moments` that is kept by itself; the means are those of all samples.
+    fn of(moments: &Moments, about: f64, mean_float: &[f64], mean_own: &[f64]) -> Option<Self> {
+        let half = moments.half.as_deref().filter(|half| half.is_asymmetric())?;
+        let (features, positions) = (half.features(), half.positions);
+        if !(positions > 0.0 && positions < moments.positions) {
+            return None;
+        }
+        // E[(x - a)(y - b)] with a, b the means of all.
+        let central = |sum: f64, [x, y]: [f64; 2], [a, b]: [f64; 2]| {
+            sum / positions - about * (x / positions * b + a * y / positions - a * b)
+        };
+        let (float, own) = (&half.sum_float, &half.sum_own);
+        let metric = Mat::from_fn(features, features, |row, column| {
+            let (row, column) = (row.max(column), row.min(column));
+            let sum = half.own[row * features + column];
+            central(sum, [own[row], own[column]], [mean_own[row], mean_own[column]])
+        });
+        let shift = Mat::from_fn(features, features, |row, column| {
+            let sum = half.cross[row * features + column];
+            let cross = central(sum, [float[row], own[column]], [mean_float[row], mean_own[column]]);
+            cross - metric[(row, column)]
+        });
+        let mean_own = own.iter().map(|sum| sum / positions).collect();
+        Some(Self { metric, shift, mean_own, positions })
     }
 }
 
@@ -97,6 +184,7 @@ impl Statistics {
                 cross - about * mean_float[row] * mean_own[column] - metric[(row, column)]
             })
         });
+        let half = Part::of(&moments, about, &mean_float, &mean_own);
         let unseen: Vec<usize> = (0..features).filter(|&at| moments.own[at * features + at] <= 0.0).collect();
         drop(moments);
         let trace: f64 = (0..features).map(|at| metric[(at, at)].max(0.0)).sum();
@@ -112,7 +200,7 @@ impl Statistics {
         for _ in 0..DAMPING_ATTEMPTS {
             if let Ok(factor) = metric.llt(Side::Lower) {
                 let statistics = Self { metric, mean_float, mean_own, positions, about };
-                return Some((statistics, Start { factor, shift, typical }));
+                return Some((statistics, Start { factor, shift, half, typical, damping }));
             }
             for at in 0..features {
                 metric[(at, at)] += damping * (DAMPING_GROWTH - 1.0);
