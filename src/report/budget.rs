@@ -52,6 +52,16 @@ fn limits(asked: &Budget, trial: &Trial) -> Vec<String> {
         let ratio = trial.loss.sqnr_db.map_or("no noise".into(), |ratio| format!("{ratio:.1} dB"));
         parts.push(format!("`.min_sqnr_db` {least}: observed {ratio}"));
     }
+    if let Some(least) = asked.min_agreement {
+        let share = |value: Option<f64>| value.map_or("unknown".into(), words::percent);
+        parts.push(format!(
+            "`.min_agreement` {}: expected {}, observed {}, at least {} at 95 %",
+            words::percent(least),
+            share(trial.expected_agreement),
+            share(trial.loss.agreement),
+            share(trial.loss.agreement_bound)
+        ));
+    }
     if let Some(most) = asked.max_bytes {
         parts.push(format!("`.max_bytes` {}: {}", words::bytes(most), words::bytes(trial.bytes)));
     }
@@ -75,6 +85,7 @@ mod tests {
         for part in [
             "this is the best plan found",
             "`.max_drop` 1: expected 2.25, observed 2.50, at most 4.50 at 95 %",
+            "`.min_agreement` 99.00 %: expected 96.50 %, observed 97.00 %, at least 94.00 % at 95 %",
             "`.max_bytes` 260 kB: 250 kB",
             "on 170 held-back samples",
             "3 of 40 steps",
