@@ -47,7 +47,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         opened,
         mut clock,
         ..
-    } = solved(job, &mut chosen(job, &mut held), progress)?;
+    } = solved(job, &mut chosen(job, Some(&mut held)), progress)?;
     let rewritten = rewrite::apply(&ready.opened.model, &plan, None)?;
     let after = onnx::write_to(&rewritten, &mut draft, job.external_data)?;
     let place = draft.place();
@@ -119,7 +119,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
 pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
     let path = job.plan_path();
     let sink = Sink::create(&path, job.overwrite, &job.guard())?;
-    let Solved { ready, plan, budget, mut clock, .. } = solved(job, &mut chosen(job, &mut None), progress)?;
+    let Solved { ready, plan, budget, mut clock, .. } = solved(job, &mut chosen(job, None), progress)?;
     plan::write_to(&plan, sink)?;
     clock.lap("write");
     let mut warnings = ready.opened.warnings;
@@ -132,7 +132,7 @@ pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
 /// # Errors
 /// Any: see [`Error`].
 pub fn planned(job: &Job, progress: &dyn Progress) -> Result<Plan> {
-    Ok(solved(job, &mut chosen(job, &mut None), progress)?.plan)
+    Ok(solved(job, &mut chosen(job, None), progress)?.plan)
 }
 
 /// A warning that an output is mostly noise, or that the models choose other classes, and what helps. Layers are not named: what is known of them here, the errors of

@@ -26,13 +26,14 @@ pub(super) struct Beside<'b> {
     pub judges: bool,
 }
 
-/// As many as `job` asks for. Where there are no others to judge on, those that are left go to `held`.
+/// As many as `job` asks for. Where there are no others to judge on, those that are left go to `held`, if anything is to be judged.
 pub(super) fn chosen<'c>(
     job: &'c Job,
-    held: &'c mut Option<Held>,
+    mut held: Option<&'c mut Option<Held>>,
 ) -> impl FnMut(&Model, Samples, Beside) -> Result<Samples> + 'c {
-    |_, all, beside| {
+    move |_, all, beside| {
         if !beside.judges
+            && let Some(held) = held.as_deref_mut()
             && let Some((fit, samples)) = divide(&all, job)
         {
             *held = Some(Held { samples, of: all.len() });
@@ -158,7 +159,8 @@ mod tests {
         let (model, all) = samples(count);
         let mut held = None;
         let fit =
-            chosen(&job, &mut held)(&model, all, Beside { preprocess: None, opened: None, judges }).unwrap();
+            chosen(&job, Some(&mut held))(&model, all, Beside { preprocess: None, opened: None, judges })
+                .unwrap();
         let Some(held) = held else { return (fit.len(), 0) };
         assert_eq!(held.of, count);
         let fitted: HashSet<u64> = fit.digests().unwrap().into_iter().collect();

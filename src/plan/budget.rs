@@ -56,6 +56,14 @@ pub struct Trial {
     pub kept: bool,
 }
 
+impl Budgeted {
+    /// The plan that was taken: as it was tried without the samples held back, if it was, so that these say something of it.
+    pub fn judged(&self) -> Option<&Trial> {
+        let taken = || self.trials.iter().rev().filter(|trial| trial.taken == self.taken);
+        taken().find(|trial| !trial.all_samples).or_else(|| taken().next())
+    }
+}
+
 impl Trial {
     /// Whether its file keeps the limits on sizes.
     pub fn fits(&self, budget: &Budget) -> bool {

@@ -12,10 +12,14 @@ const NEAR: f64 = 1.258_925_4;
 /// The ratio p/n above which it is only a lower bound; a gap of 6 dB.
 const CERTAIN: f64 = 0.6;
 
+/// Samples on either side from which on a gap is worth a number.
+const FEWEST_TOLD: usize = 16;
+
 /// The gap between `outside`, a judgement, and `inside`, one on calibration samples, of which there were `calibrated`.
 pub fn inside(outside: &Validation, inside: &Validation, calibrated: usize) -> Inside {
     let noises = [noise(inside), noise(outside)];
     let decibels = noises.map(|noise| noise.filter(|&noise| noise > 0.0).map(|noise| -10.0 * noise.log10()));
+    let told = inside.samples.min(outside.samples) >= FEWEST_TOLD;
     let gap_db = decibels[0].zip(decibels[1]).map(|(inside, outside)| inside - outside);
     Inside {
         samples: inside.samples,
@@ -24,7 +28,7 @@ pub fn inside(outside: &Validation, inside: &Validation, calibrated: usize) -> I
         agreement: inside.agreement,
         outside_db: decibels[1],
         gap_db,
-        enough: gap_db.filter(|&gap| gap > Inside::WIDE_DB).map(|gap| enough(gap, calibrated)),
+        enough: gap_db.filter(|&gap| told && gap > Inside::WIDE_DB).map(|gap| enough(gap, calibrated)),
     }
 }
 

@@ -68,7 +68,7 @@ pub(in crate::pipeline) fn undecided(limits: &Budget, budget: Option<&Budgeted>)
 
 fn last(budget: Option<&Budgeted>) -> Option<(&Budgeted, &Trial)> {
     let budget = budget.filter(|budget| budget.met)?;
-    Some((budget, budget.trials.iter().rev().find(|trial| trial.taken == budget.taken)?))
+    Some((budget, budget.judged()?))
 }
 
 fn undecided_drop(limits: &Budget, budget: Option<&Budgeted>) -> Option<String> {

@@ -165,23 +165,27 @@ impl Planner<'_> {
         let doubts: Vec<Doubt> =
             std::mem::take(&mut self.doubts).into_iter().filter(Doubt::is_fatal).collect();
         let shown = !budget.limits_loss() || doubts.is_empty();
-        let last = self.trials.iter().rposition(|other| *other == trial);
-        let score = last.and_then(|at| self.scores.get(at)?.as_ref());
-        let found = Budgeted {
+        let mut found = Budgeted {
             asked: budget,
             met: trial.kept && shown,
             doubts,
-            needed: budget.max_drop.zip(score).and_then(|(limit, score)| needed(score, limit)),
-            needed_for_agreement: budget
-                .min_agreement
-                .zip(trial.loss.agreement)
-                .and_then(|(limit, share)| needed_for_agreement(share, self.rows, limit)),
+            needed: None,
+            needed_for_agreement: None,
             held_back: self.held,
             steps: way.steps.len(),
             taken: trial.taken,
             trials: std::mem::take(&mut self.trials),
             in_the_way,
         };
+        let judged = found.judged();
+        let of_judged = found.trials.iter().position(|other| judged.is_some_and(|judged| other == judged));
+        let score = of_judged.and_then(|at| self.scores.get(at)?.as_ref());
+        let same = judged.and_then(|judged| judged.loss.agreement);
+        let needed = budget.max_drop.zip(score).and_then(|(limit, score)| needed(score, limit));
+        let agreement = budget.min_agreement.zip(same);
+        found.needed_for_agreement =
+            agreement.and_then(|(limit, share)| needed_for_agreement(share, self.rows, limit));
+        found.needed = needed;
         (decided, found)
     }
 

@@ -18,7 +18,7 @@ pub struct Inside {
     pub outside_db: Option<f64>,
     /// How much larger the SQNR on calibration samples is, in dB.
     pub gap_db: Option<f64>,
-    /// How many calibration samples would make more of them worth little, where the gap is wide.
+    /// How many calibration samples would make more of them worth little, where the gap is wide and not seen on a handful of samples.
     pub enough: Option<Enough>,
 }
 
@@ -34,4 +34,9 @@ pub struct Enough {
 impl Inside {
     /// A gap in dB from which on more calibration samples are worth looking for.
     pub const WIDE_DB: f64 = 3.0;
+
+    /// Whether the gap is wide.
+    pub fn is_wide(&self) -> bool {
+        self.gap_db.is_some_and(|gap| gap > Self::WIDE_DB)
+    }
 }

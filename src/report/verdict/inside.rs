@@ -48,11 +48,13 @@ pub(in crate::report) fn gap(inside: &Inside) -> Option<String> {
 }
 
 fn more(inside: &Inside) -> Option<String> {
-    let enough = inside.enough?;
-    let count = words::count(enough.samples as u64);
-    Some(match enough.at_least {
-        true => format!("More calibration samples help: {count} at least, perhaps many times that"),
-        false => {
+    let known = inside.enough.map(|enough| (words::count(enough.samples as u64), enough.at_least));
+    inside.is_wide().then(|| match known {
+        None => "More calibration samples help".into(),
+        Some((count, true)) => {
+            format!("More calibration samples help: {count} at least, perhaps many times that")
+        }
+        Some((count, false)) => {
             format!("About {count} calibration samples come within 1 dB of what any number of them gives")
         }
     })
@@ -86,6 +88,8 @@ mod tests {
                 .unwrap()
                 .ends_with("More calibration samples help: 110 at least, perhaps many times that")
         );
+        let unknown = Inside { enough: None, ..inside };
+        assert!(gap(&unknown).unwrap().ends_with("than on others. More calibration samples help"));
         let narrow = Inside { gap_db: Some(-0.2), enough: None, ..inside };
         assert_eq!(gap(&narrow), None);
         assert_eq!(
