@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::onnx::Model;
 use crate::plan::Doubt;
 use crate::samples::{Preprocess, SampleSet, Samples};
-use crate::validate::FEWEST;
+use crate::validate::{FEWEST, check_declared};
 
 /// Samples that cannot be used and are named one by one.
 const NAMED: usize = 5;
@@ -31,11 +31,13 @@ pub(super) fn chosen<'c>(
     job: &'c Job,
     mut held: Option<&'c mut Option<Held>>,
 ) -> impl FnMut(&Model, Samples, Beside) -> Result<Samples> + 'c {
-    move |_, all, beside| {
+    move |model, all, beside| {
         if !beside.judges
             && let Some(held) = held.as_deref_mut()
             && let Some((fit, samples)) = divide(&all, job)
         {
+            // Labels of those that do not judge are the same file's.
+            check_declared(&all, model)?;
             *held = Some(Held { samples, of: all.len() });
             return Ok(fit);
         }

@@ -1,8 +1,8 @@
 //! Judging a written file: read back, lowered to a view that tract can run, run beside the float
 //! model.
 
+mod runs;
 mod second;
-mod tract;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -22,8 +22,8 @@ use crate::rewrite::{Dialect, calibrated, is_plain, lower};
 use crate::runtime::{Fault, faults};
 use crate::samples::{Preprocess, SampleSet, Samples};
 use crate::validate::{Compared, is_quantized, loadable, prove, sound};
+use runs::{at_the_edge, by_tract, tell_apart};
 use second::Files;
-use tract::{at_the_edge, by_tract, tell_apart};
 
 /// Random samples that stand in where there are none: enough to see that the file runs.
 const SYNTHETIC_SAMPLES: usize = 4;
