@@ -261,7 +261,7 @@ def table(cells, names, title, labelled):
     for (column, samples), known in means.items():
         words = {"drop": "points lost", "agreement": "% same class", "sqnr": "dB", "inside": "dB inside", "bits": "bits"}
         told = ", ".join(f"{np.mean(values):.2f} {words[key]}" for key, values in known.items())
-        print(f"* {column}, {samples or 'no'} samples, mean over {max(map(len, known.values()))} models: {told}")
+        print(f"* {column}{f', {samples} samples' if samples else ''}, mean over {max(map(len, known.values()))} models: {told}")
 
 
 def main():
