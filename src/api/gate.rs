@@ -1,7 +1,7 @@
 //! Limits that a comparison is held against.
 
 use crate::error::{Error, Result};
-use crate::pipeline::unshown;
+use crate::pipeline::{unshown, unshown_agreement};
 use crate::plan::{Limit, Validation, Verdict};
 
 /// What a comparison must show, as a gate in continuous integration.
@@ -117,8 +117,10 @@ impl Gate {
             asked: least,
             found: Some(share),
             met: share >= least,
+            unshown: unshown_agreement(least, validation)
+                .filter(|_| share >= least)
+                .map(|why| format!("agreement {why}")),
             text: format!("agreement {:.2} %, at least {} % wanted", percent(share), percent(least)),
-            unshown: None,
         }))
     }
 }
@@ -158,6 +160,10 @@ mod tests {
                 drop_bound: 3.0,
             }),
             agreement: Some(0.97),
+            agreement_bound: Some(0.93),
+            agreement_rows: 100,
+            held_back: None,
+            inside: None,
             outputs: vec![output("a", None, 0), output("b", Some(20.0), 0)],
             classes: Vec::new(),
             second: None,
@@ -203,6 +209,16 @@ mod tests {
         let unshown = limit.unshown.unwrap();
         assert!(unshown.contains("100 labelled samples cannot show that it is at most 2; "), "{unshown}");
         assert_eq!((judged(3.0).unshown, judged(1.0).unshown, judged(1.0).met), (None, None, false));
+        let same = Gate { min_agreement: Some(0.95), ..Gate::default() };
+        let limit = same.judged(&Verdict::Validated(Box::new(validation()))).unwrap().remove(0);
+        let unshown = limit.unshown.unwrap();
+        assert!(
+            limit.met
+                && unshown.contains(
+                    "at least 93.00 % at 95 %: 100 samples cannot show that it is at least 95 %; about"
+                ),
+            "{unshown}"
+        );
         let noise = Gate { min_sqnr_db: Some(19.0), ..Gate::default() };
         let limit = noise.judged(&Verdict::Validated(Box::new(validation()))).unwrap().remove(0);
         assert_eq!(

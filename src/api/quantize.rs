@@ -117,13 +117,15 @@ impl Quantize {
     }
 
     /// Samples to calibrate on: a path, or [`SampleSet::from_source`] and the like. A few hundred of them, not used for anything
-    /// else.
+    /// else. Where there are no validation samples, [`Quantize::run`] judges on a part of these and calibrates on the rest: on what
+    /// [`Quantize::max_samples`] leaves over, or a fifth, held back; a plan, which nothing judges, is calibrated on all.
     pub fn calibration(mut self, samples: impl Into<SampleSet>) -> Self {
         self.job.calibration = Some(samples.into());
         self
     }
 
-    /// Samples to judge the written file on, with labels if there are any.
+    /// Samples to judge the written file on, with labels if there are any. The calibration samples once more, where nothing is to be
+    /// held back of these.
     pub fn validation(mut self, samples: impl Into<SampleSet>) -> Self {
         self.job.validation = Some(samples.into());
         self
@@ -136,7 +138,7 @@ impl Quantize {
         self
     }
 
-    /// Use at most `count` calibration samples, and where there are no others, at most as many to judge on.
+    /// Use at most `count` calibration samples, and where there are no others, at most as many of what is left to judge on, 8 at least.
     pub fn max_samples(mut self, count: usize) -> Self {
         self.job.samples = Some(count);
         self

@@ -47,9 +47,10 @@ Exit status:
 pub struct Args {
     #[command(flatten)]
     pub conversion: Conversion,
-    /// Validation samples, with labels if there are any [default: found beside the model]
+    /// Validation samples, with labels if there are any [default: found beside the model, or held-back calibration samples]
     ///
-    /// Beside the model, these names are found: validation.npz, test.npz, and folders `validation` of arrays.
+    /// Beside the model, these names are found: validation.npz, test.npz, and folders `validation` of arrays. To calibrate on all
+    /// calibration samples and judge on the same, name their file here too.
     #[arg(long, value_name = "PATH", help_heading = "Samples")]
     pub validation: Option<PathBuf>,
     #[command(flatten)]

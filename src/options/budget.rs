@@ -11,6 +11,8 @@ pub struct Budget {
     pub max_drop: Option<f64>,
     /// Least SQNR of the outputs, in dB.
     pub min_sqnr_db: Option<f64>,
+    /// Least share of samples on which the plan's network and the float one choose the same class, from 0 to 1.
+    pub min_agreement: Option<f64>,
     /// Largest file, in bytes.
     pub max_bytes: Option<u64>,
     /// Most bits that may stand for a float parameter on average, scales and what stays float counted.
@@ -25,7 +27,7 @@ impl Budget {
 
     /// Whether there is a limit on what may be lost.
     pub fn limits_loss(&self) -> bool {
-        self.max_drop.is_some() || self.min_sqnr_db.is_some()
+        self.max_drop.is_some() || self.min_sqnr_db.is_some() || self.min_agreement.is_some()
     }
 
     /// A limit in points, dB or bits.
@@ -66,5 +68,7 @@ mod tests {
             assert!(Budget::size(wrong).is_err(), "{wrong}");
         }
         assert!(Budget::default().is_none());
+        let limit = Budget { min_agreement: Some(0.98), ..Budget::default() };
+        assert!(limit.limits_loss() && !limit.is_none());
     }
 }

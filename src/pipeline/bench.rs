@@ -9,7 +9,7 @@ use crate::progress::{Progress, Stage};
 use crate::rewrite::{Dialect, apply, lower};
 use crate::runtime::Output;
 use crate::samples::Samples;
-use crate::validate::{Differences, Paired, check_labels, expected_drop};
+use crate::validate::{Differences, Paired, check_labels, expected_agreement, expected_drop};
 
 /// What changes of a network are measured with.
 pub(super) struct Bench<'b> {
@@ -29,6 +29,10 @@ pub(super) struct Whole {
     pub loss: Loss,
     /// The drop in points that errors as large as these lead one to expect, where the samples are labelled.
     pub expected_drop: Option<f64>,
+    /// The share of rows with the same class that these errors lead one to expect, where there are class scores.
+    pub expected_agreement: Option<f64>,
+    /// Rows of class scores.
+    pub rows: usize,
     /// Right answers, where the samples are labelled.
     pub score: Option<Score>,
     /// What speaks against the samples.
@@ -105,6 +109,8 @@ impl<'b> Bench<'b> {
         Ok(Whole {
             loss: differences.loss(),
             expected_drop: expected_drop(&float, &scores, &self.labels),
+            expected_agreement: expected_agreement(&float, &scores, &self.labels),
+            rows: differences.rows(),
             score: differences.score(),
             doubts: differences.doubts(0, false),
         })

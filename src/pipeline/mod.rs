@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 pub use apply::{Application, PlanSource, apply};
-pub use budget::unshown;
+pub use budget::{unshown, unshown_agreement};
 pub use check::check;
 pub use feeding::{Feeding, State};
 pub use inspect::{Look, inspect, show};

@@ -32,12 +32,14 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         // Told before the work; whether they fit is seen after it.
         std::fs::metadata(path).map_err(Error::read(path))?;
     }
+    let mut held = None;
     let Solved {
         mut ready,
         plan,
         budget,
         calibration,
         digests,
+        samples,
         preprocess,
         validation,
         source,
@@ -45,7 +47,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         opened,
         mut clock,
         ..
-    } = solved(job, &mut chosen(job), progress)?;
+    } = solved(job, &mut chosen(job, Some(&mut held)), progress)?;
     let rewritten = rewrite::apply(&ready.opened.model, &plan, None)?;
     let after = onnx::write_to(&rewritten, &mut draft, job.external_data)?;
     let place = draft.place();
@@ -61,6 +63,10 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         Some(_) => (&ready.opened.model, ready.faults()),
         None => (&ready.opened.float, of_float.as_slice()),
     };
+    let held = match held.filter(|_| samples.is_some()) {
+        Some(held) => held.others(&digests)?,
+        None => None,
+    };
     let judged = Judged {
         float,
         faults,
@@ -68,12 +74,14 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         first: None,
         written: &place,
         samples: validation.as_ref().or(source.as_ref()),
-        opened: opened.as_ref(),
+        opened: held.as_ref().map(|held| &held.samples).or(opened.as_ref()),
         preprocess: preprocess.as_ref(),
         calibrated: &digests,
+        inside: samples.as_ref(),
+        held_back: held.as_ref().map(|held| held.of),
         same: validation.is_none() && source.is_some(),
         // Where there are no others, so many are enough to judge on as to calibrate on.
-        most: job.samples.filter(|_| validation.is_none()),
+        most: job.samples.filter(|_| validation.is_none() && held.is_none()),
         asked: job.validation.is_some() || job.calibration.is_some(),
         seed: job.seed,
         feeding: &feeding,
@@ -86,7 +94,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
     if let Verdict::Validated(validation) = &verdict {
         ready.opened.warnings.extend(noisy(validation, &job.options));
     }
-    ready.opened.warnings.extend(shown(job.options.budget.max_drop, &verdict, budget.as_ref()));
+    ready.opened.warnings.extend(shown(&job.options.budget, &verdict, budget.as_ref()));
     Ok(Outcome {
         input: job.input.clone(),
         opsets: (ready.opened.opset, written.opset()),
@@ -111,11 +119,11 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
 pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
     let path = job.plan_path();
     let sink = Sink::create(&path, job.overwrite, &job.guard())?;
-    let Solved { ready, plan, budget, mut clock, .. } = solved(job, &mut chosen(job), progress)?;
+    let Solved { ready, plan, budget, mut clock, .. } = solved(job, &mut chosen(job, None), progress)?;
     plan::write_to(&plan, sink)?;
     clock.lap("write");
     let mut warnings = ready.opened.warnings;
-    warnings.extend(undecided(job.options.budget.max_drop, budget.as_ref()));
+    warnings.extend(undecided(&job.options.budget, budget.as_ref()));
     Ok(Planned { plan, path, budget, warnings, seconds: clock.seconds })
 }
 
@@ -124,7 +132,7 @@ pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
 /// # Errors
 /// Any: see [`Error`].
 pub fn planned(job: &Job, progress: &dyn Progress) -> Result<Plan> {
-    Ok(solved(job, &mut chosen(job), progress)?.plan)
+    Ok(solved(job, &mut chosen(job, None), progress)?.plan)
 }
 
 /// A warning that an output is mostly noise, or that the models choose other classes, and what helps. Layers are not named: what is known of them here, the errors of

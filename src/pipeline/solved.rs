@@ -9,7 +9,7 @@ use super::decide::{decide, unable};
 use super::feeding::Feeding;
 use super::measure::{Clock, is_large};
 use super::patterns::unmatched;
-use super::samples::{Choose, calibration_samples};
+use super::samples::{Beside, Choose, calibration_samples};
 use super::{Job, Ready, ready, refuse_opset};
 use crate::analyse::analyse;
 use crate::calibrate::{Reach, count};
@@ -106,7 +106,9 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
             unable(&job.options, ready.first_fault().unwrap_or_default()).map(|()| None)?
         }
         Some(set) => {
-            match calibration_samples(job, &mut ready, set, (preprocess.as_ref(), opened.as_ref()), choose) {
+            let (preprocess, opened) = (preprocess.as_ref(), opened.as_ref());
+            let beside = Beside { preprocess, opened, judges: validation.is_some() };
+            match calibration_samples(job, &mut ready, set, beside, choose) {
                 Err(error @ Error::Runtime { .. }) => {
                     unable(&job.options, error.to_string())?;
                     ready.opened.warnings.push(format!("the samples were not used: {error}"));

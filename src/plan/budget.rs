@@ -28,6 +28,8 @@ pub struct Budgeted {
     pub in_the_way: Vec<(String, f64)>,
     /// How many labelled samples could show that the limit on the drop is kept, where those held back cannot.
     pub needed: Option<usize>,
+    /// How many samples could show that the limit on the agreement is kept, where those held back cannot.
+    pub needed_for_agreement: Option<usize>,
 }
 
 /// A plan that was tried.
@@ -47,8 +49,19 @@ pub struct Trial {
     pub expected_drop: Option<f64>,
     /// What the drop is at most, in points, at 95 % confidence.
     pub drop_bound: Option<f64>,
+    /// The share of samples with the same class that errors as large as its lead one to expect, where the first output has
+    /// class scores.
+    pub expected_agreement: Option<f64>,
     /// Whether it keeps the budget.
     pub kept: bool,
+}
+
+impl Budgeted {
+    /// The plan that was taken: as it was tried without the samples held back, if it was, so that these say something of it.
+    pub fn judged(&self) -> Option<&Trial> {
+        let taken = || self.trials.iter().rev().filter(|trial| trial.taken == self.taken);
+        taken().find(|trial| !trial.all_samples).or_else(|| taken().next())
+    }
 }
 
 impl Trial {

@@ -107,6 +107,12 @@ pub struct Loss {
     pub drop_points: Option<f64>,
     /// Standard error of `drop_points`, from the samples on which the two networks differ.
     pub drop_error: Option<f64>,
+    /// Share of samples on which both networks choose the same class; `None` where the first output has no class scores.
+    pub agreement: Option<f64>,
+    /// Standard error of that share.
+    pub agreement_error: Option<f64>,
+    /// What that share is at least, at 95 % confidence.
+    pub agreement_bound: Option<f64>,
     /// Elements that are not finite where the float network's are.
     pub broken: u64,
 }

@@ -82,6 +82,8 @@ pub struct Written {
     pub agreement: Option<f64>,
     /// SQNR of the worst output, in dB; `None` without samples, or without any difference.
     pub sqnr_db: Option<f64>,
+    /// SQNR on samples that it was calibrated on, in dB, where it was judged on others.
+    pub inside_sqnr_db: Option<f64>,
     /// How many warnings the report has.
     pub warnings: u64,
 }

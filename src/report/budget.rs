@@ -10,7 +10,7 @@ pub(super) fn budgeted(budget: &Budgeted) -> Vec<(String, String)> {
     let Some(trial) = budget.trials.iter().rev().find(|trial| trial.taken == budget.taken) else {
         return Vec::new();
     };
-    let limits = limits(&budget.asked, trial).join("; ");
+    let limits = limits(&budget.asked, trial, budget.judged().unwrap_or(trial)).join("; ");
     let samples = format!("on {}", words::things(budget.held_back, "held-back sample"));
     let first = match budget.met {
         true => ("Limit met", format!("{limits}; {samples}")),
@@ -36,21 +36,32 @@ pub(super) fn budgeted(budget: &Budgeted) -> Vec<(String, String)> {
     pairs
 }
 
-fn limits(asked: &Budget, trial: &Trial) -> Vec<String> {
+/// The limits, with the losses of `judged` and the sizes of `trial`.
+fn limits(asked: &Budget, trial: &Trial, judged: &Trial) -> Vec<String> {
     let mut parts = Vec::new();
     if let Some(most) = asked.max_drop {
         let number = |value: Option<f64>| value.map_or("unknown".into(), |value| format!("{value:.2}"));
         parts.push(format!(
             "`.max_drop` {most}: expected {}, observed {}{}, at most {} at 95 %",
-            number(trial.expected_drop),
-            number(trial.loss.drop_points),
-            trial.loss.drop_error.map(error).unwrap_or_default(),
-            number(trial.drop_bound)
+            number(judged.expected_drop),
+            number(judged.loss.drop_points),
+            judged.loss.drop_error.map(error).unwrap_or_default(),
+            number(judged.drop_bound)
         ));
     }
     if let Some(least) = asked.min_sqnr_db {
-        let ratio = trial.loss.sqnr_db.map_or("no noise".into(), |ratio| format!("{ratio:.1} dB"));
+        let ratio = judged.loss.sqnr_db.map_or("no noise".into(), |ratio| format!("{ratio:.1} dB"));
         parts.push(format!("`.min_sqnr_db` {least}: observed {ratio}"));
+    }
+    if let Some(least) = asked.min_agreement {
+        let share = |value: Option<f64>| value.map_or("unknown".into(), words::percent);
+        parts.push(format!(
+            "`.min_agreement` {}: expected {}, observed {}, at least {} at 95 %",
+            words::percent(least),
+            share(judged.expected_agreement),
+            share(judged.loss.agreement),
+            share(judged.loss.agreement_bound)
+        ));
     }
     if let Some(most) = asked.max_bytes {
         parts.push(format!("`.max_bytes` {}: {}", words::bytes(most), words::bytes(trial.bytes)));
@@ -58,8 +69,8 @@ fn limits(asked: &Budget, trial: &Trial) -> Vec<String> {
     if let Some(most) = asked.max_bits {
         parts.push(format!("`.max_bits` {most}: {:.2} bits per parameter", trial.effective_bits));
     }
-    if trial.loss.broken > 0 {
-        parts.push(format!("{} values no longer finite", words::count(trial.loss.broken)));
+    if judged.loss.broken > 0 {
+        parts.push(format!("{} values no longer finite", words::count(judged.loss.broken)));
     }
     parts
 }
@@ -75,6 +86,7 @@ mod tests {
         for part in [
             "this is the best plan found",
             "`.max_drop` 1: expected 2.25, observed 2.50, at most 4.50 at 95 %",
+            "`.min_agreement` 99.00 %: expected 96.50 %, observed 97.00 %, at least 94.00 % at 95 %",
             "`.max_bytes` 260 kB: 250 kB",
             "on 170 held-back samples",
             "3 of 40 steps",

@@ -2,10 +2,10 @@
 
 use crate::options::{Budget, CodeType, Opset, Spelling};
 use crate::plan::{
-    ActivationDecision, ActivationTerm, BiasChange, Budgeted, Change, Codes, Confirmed, Decision, Float,
-    Gain, Inspection, Judges, Keep, LayerSensitivity, Loss, Outcome, OutputError, Partition, Plan, Prepared,
-    Read, Reason, Reasons, Residuals, Row, Score, Sensitivity, SiteRow, Sizes, Skip, Status, Subject,
-    Summary, Trial, VERSION, Validation, Verdict, WeightDecision, WeightTerm, Written,
+    ActivationDecision, ActivationTerm, BiasChange, Budgeted, Change, Codes, Confirmed, Decision, Enough,
+    Float, Gain, Inside, Inspection, Judges, Keep, LayerSensitivity, Loss, Outcome, OutputError, Partition,
+    Plan, Prepared, Read, Reason, Reasons, Residuals, Row, Score, Sensitivity, SiteRow, Sizes, Skip, Status,
+    Subject, Summary, Trial, VERSION, Validation, Verdict, WeightDecision, WeightTerm, Written,
 };
 
 fn read(slot: usize) -> Read {
@@ -132,6 +132,10 @@ fn validation() -> Validation {
             drop_bound: 1.34,
         }),
         agreement: Some(0.975),
+        agreement_bound: Some(0.9587),
+        agreement_rows: 400,
+        held_back: None,
+        inside: Some(inside()),
         outputs: vec![OutputError {
             name: "scores".into(),
             sqnr_db: Some(24.1),
@@ -146,9 +150,29 @@ fn validation() -> Validation {
     }
 }
 
+/// Far better on what it was calibrated on.
+fn inside() -> Inside {
+    Inside {
+        samples: 64,
+        calibrated: 64,
+        sqnr_db: Some(29.1),
+        agreement: Some(0.9844),
+        outside_db: Some(24.1),
+        gap_db: Some(5.0),
+        enough: Some(Enough { samples: 130, at_least: false }),
+    }
+}
+
 /// A budget that was not kept.
 pub fn budgeted() -> Budgeted {
-    let loss = Loss { noise: 0.01, sqnr_db: Some(20.0), drop_points: Some(2.5), ..Loss::default() };
+    let loss = Loss {
+        noise: 0.01,
+        sqnr_db: Some(20.0),
+        drop_points: Some(2.5),
+        agreement: Some(0.97),
+        agreement_bound: Some(0.94),
+        ..Loss::default()
+    };
     let trial = Trial {
         taken: 3,
         all_samples: true,
@@ -157,14 +181,22 @@ pub fn budgeted() -> Budgeted {
         loss,
         expected_drop: Some(2.25),
         drop_bound: Some(4.5),
+        expected_agreement: Some(0.965),
         kept: false,
     };
-    let asked = Budget { max_drop: Some(1.0), min_sqnr_db: None, max_bytes: Some(260_000), max_bits: None };
+    let asked = Budget {
+        max_drop: Some(1.0),
+        min_sqnr_db: None,
+        min_agreement: Some(0.99),
+        max_bytes: Some(260_000),
+        max_bits: None,
+    };
     Budgeted {
         asked,
         met: false,
         doubts: Vec::new(),
         needed: None,
+        needed_for_agreement: None,
         held_back: 170,
         steps: 40,
         taken: 3,
@@ -208,7 +240,7 @@ pub fn sensitivity() -> Sensitivity {
         sqnr_db: Some(-10.0 * noise.log10()),
         drop_points: Some(drop_points),
         drop_error: Some(0.75),
-        broken: 0,
+        ..Loss::default()
     };
     let gain = |samples: usize, sqnr: [f64; 2], top1: [f64; 2]| Gain {
         samples,
@@ -279,7 +311,9 @@ pub fn summary() -> Summary {
         float_top1: Some(0.9125),
         quantized_top1: Some(0.9075),
         drop_points: Some(0.5),
+        agreement: Some(0.975),
         sqnr_db: Some(24.1),
+        inside_sqnr_db: Some(25.1),
         ..Written::default()
     };
     let plain = Written { bytes_after: 200_000, ..Written::default() };

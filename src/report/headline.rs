@@ -1,7 +1,7 @@
 //! What a person reads first of a conversion: the file, its size, how it was judged, and what speaks against it.
 
 use super::table::hanging;
-use super::verdict::{doubts, error, second};
+use super::verdict::{doubts, error, inside, second};
 use super::{Detail, TextStyle, words};
 use crate::options::{CodeType, OPSET, Spelling, Storage};
 use crate::plan::{Decision, Doubt, Laid, Outcome, OutputError, Plan, Score, Validation, Verdict};
@@ -59,6 +59,8 @@ impl TextStyle {
                     figures(validation).iter().map(|line| self.line(None, line)).collect();
                 let (mark, samples) = samples(validation);
                 figures += &self.line(mark, &samples);
+                let wide = validation.inside.as_ref().and_then(inside::gap);
+                figures += &wide.map(|gap| self.line(Some(LOOK), &gap)).unwrap_or_default();
                 if let Some(second) =
                     validation.second.as_ref().filter(|second| second.judge != validation.judge)
                 {
@@ -139,7 +141,7 @@ fn samples(validation: &Validation) -> (Option<char>, String) {
                 ),
             )
         }
-        false => (None, format!("{} of {}", words::things(validation.samples, "sample"), validation.source)),
+        false => (None, inside::of_source(validation)),
     };
     (mark, format!("judged in {} on {samples}", validation.judge))
 }

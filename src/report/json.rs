@@ -239,8 +239,8 @@ mod tests {
     use super::*;
     use crate::options::CodeType;
     use crate::plan::{
-        Doubt, DoubtKind, Reported, ReportedBudget, ReportedDoubt, ReportedOutput, ReportedScore,
-        ReportedSite, ReportedSizes, ReportedTerm, ReportedValidation, ReportedVerdict,
+        Doubt, DoubtKind, Reported, ReportedBudget, ReportedDoubt, ReportedInside, ReportedOutput,
+        ReportedScore, ReportedSite, ReportedSizes, ReportedTerm, ReportedValidation, ReportedVerdict,
     };
     use crate::report::example;
 
@@ -295,6 +295,7 @@ mod tests {
                     drop_points: scores.drop_points,
                 }),
                 agreement: found.agreement,
+                inside: found.inside.map(|inside| ReportedInside { sqnr_db: inside.sqnr_db }),
                 outputs: vec![ReportedOutput { sqnr_db: error.sqnr_db, broken: error.broken }],
                 doubts: vec![ReportedDoubt { kind: DoubtKind::Alike }],
             }),

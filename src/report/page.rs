@@ -76,7 +76,7 @@ pub fn page(found: &Summary) -> String {
                 }
                 table {
                     thead { tr {
-                        @for name in ["Model", "Result", "Before", "After", "Bits", "Accuracy", "Remark"] { th { (name) } }
+                        @for name in ["Model", "Result", "Before", "After", "Bits", "Accuracy", "Same class", "SQNR", "Remark"] { th { (name) } }
                     } }
                     tbody { @for row in found.worst_first() { (line(row)) } }
                 }
@@ -105,6 +105,10 @@ fn line(row: &Row) -> Markup {
                 @if let Some(bits) = written.and_then(|written| written.effective_bits) { (format!("{bits:.2}")) }
             }
             (accuracy(written))
+            td.number data-key=(key(written.and_then(|written| written.agreement))) {
+                (written.and_then(summary::agreement).unwrap_or_default())
+            }
+            (noise(written))
             td.why { @if let Some(reason) = &row.reason { (words::name(reason, usize::MAX)) } }
         }
     }
@@ -148,6 +152,20 @@ fn accuracy(written: Option<&Written>) -> Markup {
     }
 }
 
+/// The SQNR, and that on calibration samples beside it.
+fn noise(written: Option<&Written>) -> Markup {
+    let ratio = written.and_then(|written| written.sqnr_db);
+    let inside = written.and_then(|written| written.inside_sqnr_db);
+    html! {
+        td.number data-key=(key(ratio)) {
+            @if let Some(ratio) = ratio { (format!("{ratio:.1} dB")) }
+            @if let Some(inside) = inside {
+                " " small title="on samples that it was calibrated on" { (format!("({inside:.1})")) }
+            }
+        }
+    }
+}
+
 fn bar(share: f64, colour: &str) -> Markup {
     let width = 100.0 * share.clamp(0.0, 1.0);
     html! { div.bar { i style=(format!("width:{width:.1}%;background:var({colour})")) {} } }
@@ -178,6 +196,9 @@ mod tests {
             "href=\"./a/net.report.txt\"",
             "b/&lt;i&gt;",
             "no ONNX model",
+            "<th>Same class</th><th>SQNR</th>",
+            "97.50 %",
+            "24.1 dB <small title=\"on samples that it was calibrated on\">(25.1)</small>",
             "prefers",
         ] {
             assert!(text.contains(part) != (part == "prefers"), "{part} in\n{text}");

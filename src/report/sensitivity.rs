@@ -136,6 +136,9 @@ fn summary(sensitivity: &Sensitivity) -> Vec<(String, String)> {
     if let (Some(drop), Some(error)) = (sensitivity.whole.drop_points, sensitivity.whole.drop_error) {
         whole += &format!(", top-1 drop {drop:.2} ± {error:.2} points");
     }
+    if let Some(share) = sensitivity.whole.agreement {
+        whole += &format!(", same class on {}", words::percent(share));
+    }
     let mut pairs = vec![("All layers".into(), format!("{}: {whole}", sensitivity.precision))];
     let gain =
         "what the outputs gain if this layer alone is left float; unclear: less than two standard errors";
@@ -146,7 +149,7 @@ fn summary(sensitivity: &Sensitivity) -> Vec<(String, String)> {
     let judges = &sensitivity.judges;
     let held_back = match judges.held_back {
         true => {
-            "held back from calibration; the command calibrates on all samples, so its figures differ a little"
+            "held back from calibration; the command chooses its calibration samples anew, so its figures differ a little"
         }
         false => "none of them used for calibration",
     };

@@ -7,13 +7,15 @@ use super::{Detail, TextStyle, json as data, words};
 use crate::plan::{Event, Row, Summary, Written};
 
 /// Columns of the table of a summary.
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 9] = [
     Column::name("Model"),
     Column::whole("Result"),
-    Column::figure("Before").spare(2),
+    Column::figure("Before").spare(3),
     Column::figure("After"),
-    Column::figure("Bits").spare(1),
+    Column::figure("Bits").spare(2),
     Column::text("Accuracy"),
+    Column::figure("Same class").spare(1),
+    Column::figure("SQNR").spare(4),
     Column::text("Remark"),
 ];
 
@@ -59,6 +61,8 @@ fn line(row: &Row, style: &TextStyle) -> Vec<String> {
             .and_then(|written| written.effective_bits)
             .map_or_else(String::new, |bits| format!("{bits:.2}")),
         written.map_or_else(String::new, accuracy),
+        written.and_then(agreement).unwrap_or_default(),
+        written.and_then(noise).unwrap_or_default(),
         words::name(remark, if style.full() { usize::MAX } else { 120 }),
     ]
 }
@@ -75,6 +79,17 @@ pub(super) fn accuracy(written: &Written) -> String {
         Written { samples: 1.., .. } => format!("equal{made_up}"),
         _ => "not run".into(),
     }
+}
+
+/// On how many samples both models choose the same class; nothing of random ones.
+pub(super) fn agreement(written: &Written) -> Option<String> {
+    written.agreement.filter(|_| !written.synthetic).map(words::percent)
+}
+
+/// The SQNR of the worst output, where it stands beside right answers.
+pub(super) fn noise(written: &Written) -> Option<String> {
+    written.float_top1?;
+    written.sqnr_db.map(|ratio| format!("{ratio:.1} dB"))
 }
 
 /// What is left of a size, as a percentage.
@@ -118,6 +133,7 @@ pub fn csv(summary: &Summary) -> String {
         "drop_points",
         "agreement",
         "sqnr_db",
+        "inside_sqnr_db",
         "warnings",
         "sha256",
     ];
@@ -130,7 +146,7 @@ pub fn csv(summary: &Summary) -> String {
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }
 
-fn cells(row: &Row) -> [String; 17] {
+fn cells(row: &Row) -> [String; 18] {
     fn text<T: ToString>(value: Option<T>) -> String {
         value.map_or_else(String::new, |value| value.to_string())
     }
@@ -154,6 +170,7 @@ fn cells(row: &Row) -> [String; 17] {
         text(written.drop_points),
         text(written.agreement),
         text(written.sqnr_db),
+        text(written.inside_sqnr_db),
         known(written.warnings.to_string()),
         written.sha256,
     ]
@@ -177,9 +194,10 @@ pub fn event(event: &Event) -> Option<String> {
             let remark =
                 row.reason.as_deref().map_or_else(String::new, |reason| format!("; {}", name(reason)));
             Some(format!(
-                "{}: {sizes}, {}, {}{remark}",
+                "{}: {sizes}, {}{}, {}{remark}",
                 name(&row.model),
                 accuracy(&written),
+                agreement(&written).map(|share| format!(", same class on {share}")).unwrap_or_default(),
                 words::seconds(*seconds)
             ))
         }
@@ -209,6 +227,8 @@ mod tests {
         for part in [
             "a/net.onnx",
             "91.25 % -> 90.75 % (drop 0.50)",
+            "97.50 %",
+            "24.1 dB",
             "1.06 MB",
             "failed",
             "no ONNX",

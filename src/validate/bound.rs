@@ -42,17 +42,45 @@ pub fn needed(score: &Score, limit: f64) -> Option<usize> {
     if score.rows == 0 || score.drop_bound <= limit + TINY || bound(MOST) > limit {
         return None;
     }
-    let (mut too_few, mut enough) = (rows, MOST);
+    Some(least_rows(rows, |rows| bound(rows) <= limit + TINY))
+}
+
+/// What a share of `hits` among `rows` is at least, at 95 % confidence: by the rule of three where nothing was missed.
+pub(super) fn least_share(hits: f64, rows: f64) -> f64 {
+    match rows {
+        rows if rows <= 0.0 => 0.0,
+        rows if hits >= rows => (1.0 - NEVER / rows).max(0.0),
+        rows => wilson(hits / rows, rows).0,
+    }
+}
+
+/// About how many samples, on as large a share of which the models agree as on these `rows`, would show that this is at least
+/// `limit`; `None` where these do already, or none would.
+pub fn needed_for_agreement(share: f64, rows: usize, limit: f64) -> Option<usize> {
+    let bound = |rows: f64| least_share(share * rows, rows);
+    if rows == 0 || bound(rows as f64) >= limit - TINY || bound(MOST) < limit {
+        return None;
+    }
+    Some(least_rows(rows as f64, |rows| bound(rows) >= limit - TINY))
+}
+
+/// The least number of rows above `too_few` of which `shows` is true, in two digits: more would claim too much.
+fn least_rows(mut too_few: f64, shows: impl Fn(f64) -> bool) -> usize {
+    let mut enough = MOST;
     while enough - too_few > 1.0 {
         let middle = ((too_few + enough) / 2.0).floor();
-        match bound(middle) <= limit + TINY {
+        match shows(middle) {
             true => enough = middle,
             false => too_few = middle,
         }
     }
-    // Two digits: more would claim too much.
-    let step = 10f64.powf(enough.log10().floor() - 1.0).max(1.0);
-    Some(((enough / step).ceil() * step) as usize)
+    two_digits(enough)
+}
+
+/// `number`, rounded up to two digits.
+pub(super) fn two_digits(number: f64) -> usize {
+    let step = 10f64.powf(number.max(1.0).log10().floor() - 1.0).max(1.0);
+    ((number / step).ceil() * step) as usize
 }
 
 /// Wilson's interval of a share.
@@ -134,6 +162,19 @@ mod tests {
         assert!(drop_bound(lost, won, enough as f64) <= 1.0);
         // A drop that is larger than the limit is not made smaller by more samples.
         assert_eq!(needed(&score(10, 0, 250), 1.0), None);
+    }
+
+    #[test]
+    fn agreement_is_bounded_from_below() {
+        assert!((least_share(200.0, 200.0) - 0.985).abs() < 1e-12);
+        assert_eq!((least_share(2.0, 2.0), least_share(0.0, 0.0)), (0.0, 0.0));
+        let few = least_share(195.0, 200.0);
+        assert!((0.945..0.955).contains(&few), "{few}");
+        assert_eq!(needed_for_agreement(1.0, 200, 0.99), Some(300));
+        assert_eq!(needed_for_agreement(1.0, 300, 0.99), None);
+        assert_eq!(needed_for_agreement(0.97, 300, 0.98), None);
+        let enough = needed_for_agreement(0.985, 200, 0.98).unwrap();
+        assert!(enough > 1000 && least_share(0.985 * enough as f64, enough as f64) >= 0.98, "{enough}");
     }
 
     #[test]

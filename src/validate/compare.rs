@@ -113,6 +113,11 @@ impl Differences {
         self.tally.agreement()
     }
 
+    /// Rows of class scores, of which the agreement is a share.
+    pub fn rows(&self) -> usize {
+        self.tally.rows()
+    }
+
     /// What the differences amount to. Each output counts the same, however large its values are.
     pub fn loss(&self) -> Loss {
         // Of an output that is zero throughout, whatever differs is all noise.
@@ -127,6 +132,9 @@ impl Differences {
             sqnr_db: (noise > 0.0).then(|| -10.0 * noise.log10()),
             drop_points: score.map(|score| score.drop_points),
             drop_error: score.map(|score| score.standard_error),
+            agreement: self.tally.agreement(),
+            agreement_error: self.tally.agreement_error(),
+            agreement_bound: self.tally.agreement_bound(),
             broken: self.sums.iter().map(|sums| sums.broken).sum(),
         }
     }
@@ -245,6 +253,10 @@ fn summed(
         weights_proven: 0,
         scores: tally.score(),
         agreement: tally.agreement(),
+        agreement_bound: tally.agreement_bound(),
+        agreement_rows: tally.rows(),
+        held_back: None,
+        inside: None,
         outputs: sums
             .iter()
             .map(|sums| OutputError {

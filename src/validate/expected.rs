@@ -1,5 +1,6 @@
 //! The drop of top-1 that errors of a given size lead one to expect.
 
+use super::scores::choices;
 use crate::runtime::Output;
 
 /// How many other samples lend each sample their errors.
@@ -51,6 +52,15 @@ pub fn expected_drop(float: &[&Output], quantized: &[Output], labels: &[Vec<i64>
     (pairs > 0).then(|| 100.0 * (right as f64 / count as f64 - still as f64 / pairs as f64))
 }
 
+/// The share of rows on which both networks choose the same class, as it is to be expected: the drop where the float network's own
+/// choices are the labels. `labels` says how many rows a sample has, as in [`super::Differences::add`]. `None` where the first
+/// output has no class scores.
+pub fn expected_agreement(float: &[&Output], quantized: &[Output], labels: &[Vec<i64>]) -> Option<f64> {
+    let chosen: Vec<Vec<i64>> =
+        float.iter().zip(labels).map(|(float, labels)| choices(float, labels.len())).collect();
+    expected_drop(float, quantized, &chosen).map(|drop| 1.0 - drop / 100.0)
+}
+
 /// The first of the largest; what is no number is the largest of none.
 fn best(scores: &[f32]) -> usize {
     let larger = |best: usize, at: usize| scores[at] > scores[best] || scores[best].is_nan();
@@ -83,6 +93,18 @@ mod tests {
         let drop = expected_drop(&float.iter().collect::<Vec<_>>(), &noisy, &labels).unwrap();
         // The positive error at one of the 19 ways to meet one, a tenth of the samples.
         assert!((drop - 100.0 / 190.0).abs() < 1e-9, "{drop}");
+    }
+
+    #[test]
+    fn agreement_needs_no_labels() {
+        let float: Vec<Output> = (0..10).map(|at| output(&[1.0, if at == 0 { 0.9 } else { -9.0 }])).collect();
+        let mut noisy = float.clone();
+        noisy[5] = output(&[1.0, -8.0]);
+        let share =
+            expected_agreement(&float.iter().collect::<Vec<_>>(), &noisy, &vec![Vec::new(); 10]).unwrap();
+        assert!((share - (1.0 - 1.0 / 190.0)).abs() < 1e-9, "{share}");
+        let flat = [Output { name: "y".into(), dims: vec![2], values: vec![1.0, 0.0] }];
+        assert_eq!(expected_agreement(&flat.iter().collect::<Vec<_>>(), &flat, &[vec![]]), None);
     }
 
     #[test]

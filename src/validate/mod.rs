@@ -5,6 +5,7 @@
 mod bound;
 mod compare;
 mod expected;
+mod inside;
 mod paired;
 mod parting;
 mod proof;
@@ -12,9 +13,10 @@ mod runner;
 mod scores;
 mod sound;
 
-pub use bound::needed;
+pub use bound::{needed, needed_for_agreement};
 pub use compare::{Compared, Differences, compare, compare_each};
-pub use expected::expected_drop;
+pub use expected::{expected_agreement, expected_drop};
+pub use inside::inside;
 pub use paired::{FEWEST, Paired};
 pub use parting::partings;
 pub use proof::prove;

@@ -1,6 +1,6 @@
 //! Right answers and agreement, counted row by row.
 
-use super::bound::{drop_bound, share_bound};
+use super::bound::{drop_bound, least_share, share_bound};
 use crate::error::{Error, Result};
 use crate::onnx::{Model, value_shape};
 use crate::plan::{Doubt, Score};
@@ -33,14 +33,7 @@ impl Tally {
     /// Counts the rows of one sample's first output; `labels` may be empty. Rows have a label each; without labels they are those of
     /// an output of two axes, or the positions of one of three that is called logits, as language models have it.
     pub fn count(&mut self, float: &Output, quantized: &Output, labels: &[i64]) {
-        let rows = match (labels.len(), float.dims.as_slice()) {
-            (0, [rows, classes]) if *classes > 1 => *rows,
-            (0, [rows, positions, classes]) if *classes > 1 && float.name.ends_with("logits") => {
-                rows * positions
-            }
-            (0, _) => return,
-            (rows, _) => rows,
-        };
+        let Some(rows) = rows_of(float, labels.len()) else { return };
         let classes = classes(float, rows).filter(|_| float.values.len() == quantized.values.len());
         let Some(classes) = classes else {
             if !labels.is_empty() && self.unscored.is_none() {
@@ -76,6 +69,21 @@ impl Tally {
 
     pub fn agreement(&self) -> Option<f64> {
         (self.rows > 0).then(|| self.agreeing as f64 / self.rows as f64)
+    }
+
+    /// Rows of class scores.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The standard error of the agreement.
+    pub fn agreement_error(&self) -> Option<f64> {
+        self.agreement().map(|share| (share * (1.0 - share) / self.rows as f64).max(0.0).sqrt())
+    }
+
+    /// What the agreement is at least, at 95 % confidence.
+    pub fn agreement_bound(&self) -> Option<f64> {
+        (self.rows > 0).then(|| least_share(self.agreeing as f64, self.rows as f64))
     }
 
     pub fn score(&self) -> Option<Score> {
@@ -116,6 +124,25 @@ impl Tally {
         }
         doubts
     }
+}
+
+/// How many rows of class scores an output has where there are `labels` labels; `None` where it has none for all that is known.
+fn rows_of(output: &Output, labels: usize) -> Option<usize> {
+    match (labels, output.dims.as_slice()) {
+        (0, [rows, classes]) if *classes > 1 => Some(*rows),
+        (0, [rows, positions, classes]) if *classes > 1 && output.name.ends_with("logits") => {
+            Some(rows * positions)
+        }
+        (0, _) => None,
+        (rows, _) => Some(rows),
+    }
+}
+
+/// The class that each row of a first output of class scores chooses, where there are `labels` labels; none where it is no such.
+pub(super) fn choices(output: &Output, labels: usize) -> Vec<i64> {
+    let classes = rows_of(output, labels).and_then(|rows| classes(output, rows));
+    let of = |classes| output.values.chunks(classes).map(|scores| best(scores) as i64).collect();
+    classes.map_or_else(Vec::new, of)
 }
 
 /// How many classes each of `rows` rows of an output has scores for; `None` where it holds no such rows.
@@ -202,7 +229,8 @@ mod tests {
         tally.count(&output(&[1.0, 0.0, 0.0, 1.0]), &output(&[0.0, 1.0, 0.0, 1.0]), &[0, 1]);
         let score = tally.score().unwrap();
         assert_eq!((score.float_top1, score.quantized_top1, score.drop_points), (1.0, 0.5, 50.0));
-        assert_eq!(tally.agreement(), Some(0.5));
+        assert_eq!((tally.agreement(), tally.rows()), (Some(0.5), 2));
+        assert!(tally.agreement_bound().is_some_and(|bound| bound < 0.5));
         assert!((score.standard_error - 100.0 * 0.5f64.sqrt() / 2.0).abs() < 1e-12);
         assert_eq!(score.float_top5, None);
     }

@@ -10,8 +10,8 @@ use super::store;
 use crate::error::{Error, Result};
 use crate::onnx;
 use crate::plan::{
-    DROP_UNSHOWN, DoubtKind, LITTLE_QUANTIZED, POOR_AGREEMENT, POOR_DB, Reported, ReportedSite,
-    ReportedValidation, ReportedVerdict, Row, Status, Written,
+    AGREEMENT_UNSHOWN, DROP_UNSHOWN, DoubtKind, LITTLE_QUANTIZED, POOR_AGREEMENT, POOR_DB, Reported,
+    ReportedSite, ReportedValidation, ReportedVerdict, Row, Status, Written,
 };
 
 /// Reads the report and the model that lie in `staging`.
@@ -99,7 +99,10 @@ fn row(model: &str, report: &Reported, digest: &store::Digest) -> Row {
     // Little was quantized, or a limit is not shown to be kept.
     let begins = |warning: &&String| {
         let rest = |beginning| warning.strip_prefix(beginning);
-        [LITTLE_QUANTIZED, DROP_UNSHOWN].into_iter().filter_map(rest).any(|rest| rest.starts_with(' '))
+        [LITTLE_QUANTIZED, DROP_UNSHOWN, AGREEMENT_UNSHOWN]
+            .into_iter()
+            .filter_map(rest)
+            .any(|rest| rest.starts_with(' '))
     };
     for warning in report.warnings.iter().filter(begins) {
         remarks.push(warning.split(';').next().unwrap_or(warning).to_owned());
@@ -123,6 +126,9 @@ fn row(model: &str, report: &Reported, digest: &store::Digest) -> Row {
         drop_points: scores.map(|scores| scores.drop_points),
         agreement: validation.and_then(|validation| validation.agreement),
         sqnr_db: validation.and_then(worst),
+        inside_sqnr_db: validation
+            .and_then(|validation| validation.inside.as_ref())
+            .and_then(|inside| inside.sqnr_db),
         warnings: report.warnings.len() as u64,
     };
     Row {
@@ -156,6 +162,7 @@ mod tests {
             synthetic: false,
             scores: None,
             agreement: None,
+            inside: None,
             outputs: outputs.iter().map(|&(sqnr_db, broken)| ReportedOutput { sqnr_db, broken }).collect(),
             doubts: Vec::new(),
         }

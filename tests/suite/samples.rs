@@ -117,7 +117,7 @@ fn a_float_model_that_guesses_is_told_above_the_verdict() {
     let wrong_folder = folder(&values, &wrong);
     let said = run(wrong_folder.path(), &QUANTIZE);
     assert_eq!(said.code, Some(0), "{}", said.error);
-    let warning = said.out.find("the float model itself is right on 0.00 % of 200").expect(&said.out);
+    let warning = said.out.find("the float model itself is right on 0.00 % of 40").expect(&said.out);
     let verdict = said.out.find("top-1").expect("a verdict");
     assert!(warning < verdict && said.out.contains("scaled and laid out as in training"), "{}", said.out);
     // No limit on the drop counts as kept.
@@ -150,7 +150,7 @@ fn outputs_that_are_all_alike_are_told() {
     let report = data(folder.path(), &QUANTIZE);
     let doubt = &report["verdict"]["doubts"][0];
     assert_eq!((&doubt["kind"], &doubt["preprocessed"]), (&"alike".into(), &false.into()), "{report}");
-    assert!(report["warnings"][0].as_str().is_some_and(|text| text.contains("same outputs on all 20")));
+    assert!(report["warnings"][0].as_str().is_some_and(|text| text.contains("same outputs on all 8")));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn labels_beyond_the_classes_are_refused() {
     let (values, mut classes) = rows(20, 3);
     classes[7] = 10;
     let folder = folder(&values, &classes);
-    let said = run(folder.path(), &QUANTIZE);
+    let said = run(folder.path(), &[&QUANTIZE[..], &["--validation", "s.npz"]].concat());
     assert_eq!(said.code, Some(1), "{}", said.out);
     for part in ["sample 7", "labels from 0 to 9", "10 classes", "label 10"] {
         assert!(said.error.contains(part), "{part} in {}", said.error);
@@ -172,7 +172,7 @@ fn samples_with_nan_are_named_and_left_out() {
     values[3 * CLASSES + 2] = f32::NAN;
     values[8 * CLASSES] = f32::INFINITY;
     let folder = folder(&values, &classes);
-    let report = data(folder.path(), &QUANTIZE);
+    let report = data(folder.path(), &[&QUANTIZE[..], &["--validation", "s.npz"]].concat());
     let warnings: Vec<&str> =
         report["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     for part in [
@@ -206,7 +206,7 @@ fn masks_may_be_infinite() {
     let shape = [24, CLASSES];
     npz(&folder.path().join("s.npz"), &[("x", floats(&shape, &values)), ("mask", floats(&shape, &masks))]);
     let report = data(folder.path(), &QUANTIZE);
-    assert_eq!((&report["verdict"]["samples"], &report["warnings"]), (&24.into(), &Value::Array(vec![])));
+    assert_eq!((&report["verdict"]["samples"], &report["warnings"]), (&8.into(), &Value::Array(vec![])));
 }
 
 /// A model that takes pictures of 5 by 2, gray.
@@ -324,11 +324,11 @@ fn caches_without_a_past_are_samples() {
     let report = data(folder.path(), &QUANTIZE);
     assert_eq!(
         (&report["verdict"]["state"], &report["verdict"]["samples"]),
-        (&"validated".into(), &24.into())
+        (&"validated".into(), &8.into())
     );
     let fixed = ["--shape", "past:1x0x10", "--overwrite"];
     let report = data(folder.path(), &[&QUANTIZE[..], &fixed].concat());
-    assert_eq!(report["verdict"]["samples"], 24);
+    assert_eq!(report["verdict"]["samples"], 8);
     npz(
         &folder.path().join("s.npz"),
         &[("x", floats(&[0, 1, 1, CLASSES], &[])), ("past", floats(&[0, 1, 0, 10], &[]))],
@@ -357,12 +357,12 @@ fn labels_go_along_the_axis_of_the_batch() {
     assert_eq!(run(folder.path(), &QUANTIZE).code, Some(1));
     std::fs::write(folder.path().join("p.toml"), "batch_axis = 1\n").expect("it can be written");
     let report = data(folder.path(), &[&QUANTIZE[..], &["--preprocess", "p.toml"]].concat());
-    assert_eq!(report["verdict"]["scores"]["rows"], 40, "{report}");
+    assert_eq!(report["verdict"]["scores"]["rows"], 16, "{report}");
     assert!(report["verdict"]["scores"]["float_top1"].as_f64().is_some_and(|share| share > 0.95), "{report}");
     // The output's first dimension has the name of the input's second.
     let name = model.graph().output[0].name().to_owned();
     model.graph_mut().output = vec![value(&name, Dtype::Float, &[-1, CLASSES as i64])];
     write(&model, &folder.path().join("m.onnx"), true).expect("it can be written");
     let report = data(folder.path(), &[&QUANTIZE[..], &["--overwrite"]].concat());
-    assert_eq!(report["verdict"]["scores"]["rows"], 40, "{report}");
+    assert_eq!(report["verdict"]["scores"]["rows"], 16, "{report}");
 }

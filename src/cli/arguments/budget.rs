@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::values::number;
+use super::values::{number, percentage};
 use crate::api::Verdict;
 use crate::api::results::Budgeted;
 use crate::options;
@@ -27,6 +27,12 @@ pub struct Budget {
     #[arg(long, value_name = "DB", value_parser = number, allow_negative_numbers = true, help_heading = "Limits",
         hide_short_help = true)]
     pub min_sqnr: Option<f64>,
+    /// Keep the class of the float model on at least this share of the samples, as in 98%; needs no labels
+    ///
+    /// The first output must be class scores.
+    #[arg(long, value_name = "PERCENT", value_parser = percentage, allow_negative_numbers = true,
+        help_heading = "Limits", hide_short_help = true)]
+    pub min_agreement: Option<f64>,
     /// Write at most this many bytes, as in 300kB
     ///
     /// Where the file is too large at the precision asked for, weights get fewer bits, if the storage has a form for these.
@@ -45,8 +51,8 @@ fn size(text: &str) -> Result<u64, String> {
 impl Budget {
     /// The limits asked for.
     pub fn options(self) -> options::Budget {
-        let Self { max_drop, min_sqnr, max_size, max_bits } = self;
-        options::Budget { max_drop, min_sqnr_db: min_sqnr, max_bytes: max_size, max_bits }
+        let Self { max_drop, min_sqnr, min_agreement, max_size, max_bits } = self;
+        options::Budget { max_drop, min_sqnr_db: min_sqnr, min_agreement, max_bytes: max_size, max_bits }
     }
 }
 

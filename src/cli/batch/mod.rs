@@ -130,7 +130,7 @@ pub struct Defaults {
     pub choices: Choices,
     #[command(flatten)]
     pub budget: Budget,
-    /// Validation samples [default: found beside each model]
+    /// Validation samples [default: found beside each model, or held-back calibration samples]
     #[arg(long, value_name = "PATH", help_heading = "Samples")]
     pub validation: Option<PathBuf>,
     #[command(flatten)]

@@ -80,7 +80,7 @@ pub const OPTIONS: &[(&[&str], &str)] = &[
     ),
     (
         &["--mixed-precision", "--auto"],
-        "write --max-drop POINTS or --min-sqnr DB: layers get more bits until it is met",
+        "write --max-drop POINTS, --min-agreement PERCENT or --min-sqnr DB: layers get more bits until it is met",
     ),
     // Samples
     (
@@ -149,6 +149,10 @@ pub const OPTIONS: &[(&[&str], &str)] = &[
         "write --max-drop POINTS",
     ),
     (&["--sqnr", "--snr", "--min-snr"], "write --min-sqnr DB"),
+    (
+        &["--agreement", "--min-agree", "--agree", "--same-class", "--fidelity"],
+        "write --min-agreement PERCENT, as in 98%",
+    ),
     (&["--size", "--target-size", "--max-bytes"], "write --max-size SIZE, as in 300kB"),
     // Runtimes and machines
     (

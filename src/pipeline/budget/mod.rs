@@ -20,10 +20,10 @@ use crate::progress::Progress;
 use crate::rewrite;
 use crate::samples::Samples;
 use crate::solve::{Rung, Step, steps};
-use crate::validate::needed;
+use crate::validate::{needed, needed_for_agreement};
 use alternatives::{Alternative, Others, coarser, inputs, weights};
-pub use limit::unshown;
 pub(super) use limit::{shown, undecided};
+pub use limit::{unshown, unshown_agreement};
 
 /// One of so many samples is held back to judge plans.
 const HELD_BACK: usize = 3;
@@ -51,7 +51,7 @@ pub(super) fn keep(task: &Task, clock: &mut Clock, progress: &dyn Progress) -> R
         return Err(Error::options(
             "`.max_drop` counts right answers, and the calibration samples have no labels",
             format!(
-                "give labelled samples, limit `.min_sqnr_db`, or check the written file on labelled samples: \
+                "give labelled samples, limit `.min_agreement` or `.min_sqnr_db`, which need none, or check the written file on labelled samples: \
                  `fourbit::Gate::max_drop` {limit}"
             ),
         ));
@@ -87,6 +87,7 @@ pub(super) fn keep(task: &Task, clock: &mut Clock, progress: &dyn Progress) -> R
         fingerprint: Fingerprint::of(&digests),
         trials: Vec::new(),
         scores: Vec::new(),
+        rows: 0,
         doubts: Vec::new(),
         clock,
         progress,
@@ -104,6 +105,8 @@ struct Planner<'s> {
     trials: Vec<Trial>,
     /// Right answers of each trial.
     scores: Vec<Option<Score>>,
+    /// Rows of class scores held back.
+    rows: usize,
     doubts: Vec<Doubt>,
     clock: &'s mut Clock,
     progress: &'s dyn Progress,
@@ -162,19 +165,27 @@ impl Planner<'_> {
         let doubts: Vec<Doubt> =
             std::mem::take(&mut self.doubts).into_iter().filter(Doubt::is_fatal).collect();
         let shown = !budget.limits_loss() || doubts.is_empty();
-        let last = self.trials.iter().rposition(|other| *other == trial);
-        let score = last.and_then(|at| self.scores.get(at)?.as_ref());
-        let found = Budgeted {
+        let mut found = Budgeted {
             asked: budget,
             met: trial.kept && shown,
             doubts,
-            needed: budget.max_drop.zip(score).and_then(|(limit, score)| needed(score, limit)),
+            needed: None,
+            needed_for_agreement: None,
             held_back: self.held,
             steps: way.steps.len(),
             taken: trial.taken,
             trials: std::mem::take(&mut self.trials),
             in_the_way,
         };
+        let judged = found.judged();
+        let of_judged = found.trials.iter().position(|other| judged.is_some_and(|judged| other == judged));
+        let score = of_judged.and_then(|at| self.scores.get(at)?.as_ref());
+        let same = judged.and_then(|judged| judged.loss.agreement);
+        let needed = budget.max_drop.zip(score).and_then(|(limit, score)| needed(score, limit));
+        let agreement = budget.min_agreement.zip(same);
+        found.needed_for_agreement =
+            agreement.and_then(|(limit, share)| needed_for_agreement(share, self.rows, limit));
+        found.needed = needed;
         (decided, found)
     }
 
@@ -224,13 +235,26 @@ impl Planner<'_> {
         let mut decided =
             decide(&options, ready, analysis, Reach::default(), Some(samples), self.clock, self.progress)?;
         decided.plan.calibrated = decided.calibrated.then(|| self.fingerprint.clone());
-        let Whole { loss, expected_drop, score, doubts } = self.bench.whole(&decided.plan)?;
-        self.doubts = doubts;
+        let whole = self.bench.whole(&decided.plan)?;
+        let Whole { loss, expected_drop, expected_agreement, rows, score, doubts } = whole;
+        if options.budget.min_agreement.is_some() && loss.agreement.is_none() {
+            return Err(limit::no_classes());
+        }
+        (self.doubts, self.rows) = (doubts, rows);
         let (bytes, effective_bits) = self.size(&decided.plan)?;
         let drop_bound = score.as_ref().map(|score| score.drop_bound);
-        let mut trial =
-            Trial { taken, all_samples, bytes, effective_bits, loss, expected_drop, drop_bound, kept: false };
-        trial.kept = kept(&options.budget, &trial);
+        let mut trial = Trial {
+            taken,
+            all_samples,
+            bytes,
+            effective_bits,
+            loss,
+            expected_drop,
+            drop_bound,
+            expected_agreement,
+            kept: false,
+        };
+        trial.kept = limit::kept(&options.budget, &trial);
         self.trials.push(trial.clone());
         self.scores.push(score);
         self.clock.add("budget");
@@ -318,17 +342,6 @@ impl Planner<'_> {
 fn noise(loss: &Loss) -> f64 {
     let whole = if loss.broken > 0 { 1.0 } else { 0.0 };
     if loss.noise.is_finite() { loss.noise + whole } else { 1.0 + whole }
-}
-
-fn kept(budget: &Budget, trial: &Trial) -> bool {
-    let loss = &trial.loss;
-    let drop = budget.max_drop.is_none_or(|most| {
-        // What is expected decides; what was seen may not contradict it by more than chance.
-        let seen = loss.drop_points.unwrap_or(f64::INFINITY) - loss.drop_error.unwrap_or(0.0);
-        trial.expected_drop.is_some_and(|expected| expected <= most) && seen <= most
-    });
-    let sqnr = budget.min_sqnr_db.is_none_or(|least| loss.sqnr_db.unwrap_or(f64::INFINITY) >= least);
-    drop && sqnr && loss.broken == 0 && trial.fits(budget)
 }
 
 impl Way {

@@ -1,6 +1,7 @@
 //! Judging a written file: read back, lowered to a view that tract can run, run beside the float
 //! model.
 
+mod runs;
 mod second;
 
 use std::collections::HashSet;
@@ -10,18 +11,18 @@ use super::feeding::Feeding;
 use super::first;
 use super::measure::{float_bytes, is_large, nodes};
 use super::proportion::in_proportion;
-use crate::calibrate::Reach;
 use crate::error::{Error, Result};
-use crate::onnx::{self, Dtype, Model, value_shape};
+use crate::onnx::{self, Model};
 use crate::onnxruntime;
 use crate::options::{LARGE_WITHOUT_SAMPLES, OPSET, Preprocessing};
 use crate::plan::{Doubt, Fingerprint, Overlap, Plan, Verdict};
 use crate::prepare::prepare;
 use crate::progress::Progress;
 use crate::rewrite::{Dialect, calibrated, is_plain, lower};
-use crate::runtime::{Fault, Session, faults, is_widened};
+use crate::runtime::{Fault, faults};
 use crate::samples::{Preprocess, SampleSet, Samples};
-use crate::validate::{Compared, compare, is_quantized, loadable, prove, sound};
+use crate::validate::{Compared, is_quantized, loadable, prove, sound};
+use runs::{at_the_edge, by_tract, tell_apart};
 use second::Files;
 
 /// Random samples that stand in where there are none: enough to see that the file runs.
@@ -43,6 +44,10 @@ pub(super) struct Judged<'j> {
     pub preprocess: Option<&'j Preprocess>,
     /// Digests of the samples that were calibrated on.
     pub calibrated: &'j HashSet<u64>,
+    /// The samples that were calibrated on.
+    pub inside: Option<&'j Samples>,
+    /// How many samples the file holds of which `opened` were held back from calibration.
+    pub held_back: Option<usize>,
     /// Whether the samples are the calibration samples, for want of others.
     pub same: bool,
     /// How many samples to use at most.
@@ -80,10 +85,14 @@ pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdi
         Some(Overlap { samples, of: digests.len(), exact: true })
     };
     let &Judged { float, faults, seed, feeding, .. } = judged;
-    let pair = Pair { float, faults, view, dialect, second, seed, feeding };
+    // States of another file's calls would have to be found for this alone.
+    let elsewhere = !judged.same || judged.held_back.is_some();
+    let inside = judged.inside.filter(|_| elsewhere && feeding.states.is_empty() && samples.is_some());
+    let pair = Pair { float, faults, view, dialect, second, seed, feeding, inside };
     let mut verdict = run(&pair, samples, &known, progress)?;
     if let Verdict::Validated(validation) = &mut verdict {
         validation.weights_proven = proven;
+        validation.held_back = judged.held_back;
         if judged.same {
             // What was asked for is no surprise: it is told where the samples are.
             validation.doubts.retain(|doubt| !matches!(doubt, Doubt::Calibrated(_)));
@@ -171,7 +180,7 @@ pub fn validate(files: &Comparison, progress: &dyn Progress) -> Result<Verdict> 
     let known = |digests: &[u64]| mark.as_ref().map(|mark: &Fingerprint| mark.overlap(digests));
     let second = files.cross_check.then_some(Files { float: files.float, written: files.quantized });
     let (seed, feeding) = (files.seed, files.feeding);
-    let pair = Pair { float: &model, faults: &faults, view, dialect, second, seed, feeding };
+    let pair = Pair { float: &model, faults: &faults, view, dialect, second, seed, feeding, inside: None };
     run(&pair, samples, &known, progress)
 }
 
@@ -199,6 +208,8 @@ struct Pair<'p> {
     second: Option<Files<'p>>,
     seed: u64,
     feeding: &'p Feeding,
+    /// Samples that the quantized form was calibrated on, where the others are not.
+    inside: Option<&'p Samples>,
 }
 
 fn run(
@@ -245,15 +256,7 @@ fn run(
         Ok(settled) => settled,
         Err(reason) => return not(reason),
     };
-    for (output, declared) in validation.outputs.iter_mut().map(|output| {
-        let declared = pair.float.graph().output.iter().find(|value| value.name() == output.name);
-        (output, declared.and_then(value_shape))
-    }) {
-        match declared.is_some_and(|(code, _)| is_discrete(code)) {
-            true => output.sqnr_db = None,
-            false => output.equal = None,
-        }
-    }
+    tell_apart(pair.float, &mut validation.outputs);
     validation.synthetic = synthetic;
     if synthetic {
         // Noise is no picture of anything.
@@ -262,18 +265,14 @@ fn run(
         validation.overlap = Some(overlap);
         validation.calibrated_on = overlap.samples > 0;
         if validation.calibrated_on {
+            // Figures that calibration made better are beside themselves then.
+            validation.inside = None;
             validation.doubts.push(Doubt::Calibrated(overlap));
         }
     }
     validation.doubts.extend(beside);
     validation.doubts.extend(excess.filter(|_| !synthetic));
     Ok(Verdict::Validated(Box::new(validation)))
-}
-
-/// Whether values of the type with this code are integers or booleans.
-fn is_discrete(code: i32) -> bool {
-    let floats = [Dtype::Undefined, Dtype::Float, Dtype::Float16, Dtype::Bfloat16, Dtype::Double];
-    Dtype::try_from(code).is_ok_and(|dtype| !floats.contains(&dtype))
 }
 
 /// The first of `of_float`, the float model's faults, or else of those of the view of its quantized form.
@@ -313,69 +312,4 @@ fn run_sized(
         "{problem} (on made-up samples, {}; `.sample_shape` says other dimensions)",
         sizes.join(", ")
     )))
-}
-
-/// What tract says, or why it cannot.
-fn by_tract(
-    pair: &Pair,
-    view: &Model,
-    samples: &Samples,
-    progress: &dyn Progress,
-) -> Result<std::result::Result<Compared, String>> {
-    let wide = is_widened(pair.float);
-    let compared = Session::new(pair.float, "float", &[])
-        .and_then(|one| Ok((one, Session::new(view, "quantized", &[])?)))
-        .and_then(|(float, quantized)| {
-            let quantized = pair.feeding.own(&quantized, pair.float, samples)?;
-            compare(&float, &quantized, samples, pair.dialect.name(), progress)
-        });
-    match compared {
-        Ok(mut compared) => {
-            if wide {
-                compared.validation.view += ", half precision computed in FLOAT";
-            }
-            Ok(Ok(compared))
-        }
-        Err(error @ Error::Runtime { .. }) => Ok(Err(error.to_string())),
-        Err(error) => Err(error),
-    }
-}
-
-/// What tract says of the values in front of what it cannot run, where no layer lies behind them.
-fn at_the_edge(
-    pair: &Pair,
-    view: &Model,
-    samples: &Samples,
-    problem: String,
-    progress: &dyn Progress,
-) -> Result<std::result::Result<Compared, String>> {
-    if samples.is_empty() || !pair.feeding.states.is_empty() {
-        return Ok(Err(problem));
-    }
-    let mut reach = Reach::of(pair.float, pair.faults);
-    if reach.is_whole() {
-        reach.probe(pair.float, &samples.get(0)?.inputs)?;
-    }
-    if reach.is_whole() {
-        return Ok(Err(problem));
-    }
-    let Some([float, view]) = reach.edge(pair.float, view)? else { return Ok(Err(problem)) };
-    let outputs = |model: &Model| -> Vec<String> {
-        model.graph().output.iter().map(|output| output.name().to_owned()).collect()
-    };
-    let values = outputs(&float);
-    if samples.labelled() && values.first() != outputs(pair.float).first() {
-        return Ok(Err(problem));
-    }
-    let of_part = faults(&float);
-    if fault(&of_part, &view).is_some() {
-        return Ok(Err(problem));
-    }
-    let part = Pair { float: &float, faults: &of_part, view: Ok(view.clone()), second: None, ..*pair };
-    let judged = by_tract(&part, &view, samples, progress)?;
-    Ok(judged.map_err(|_| problem).map(|mut compared| {
-        let reason = reach.reason().to_owned();
-        compared.validation.doubts.push(Doubt::Edge { values, reason });
-        compared
-    }))
 }

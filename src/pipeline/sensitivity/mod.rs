@@ -74,10 +74,10 @@ pub fn sensitivity(job: &Job, effort: Effort, progress: &dyn Progress) -> Result
     let mut divided = None;
     let solved = solved(
         job,
-        &mut |model, all, (preprocess, opened)| {
-            let given = match (opened, &validation) {
+        &mut |model, all, beside| {
+            let given = match (beside.opened, &validation) {
                 (Some(opened), _) => Some(opened.clone()),
-                (None, Some(set)) => Some(job.feeding.open(set, model, preprocess)?),
+                (None, Some(set)) => Some(job.feeding.open(set, model, beside.preprocess)?),
                 (None, None) => None,
             };
             let (fit, judges) = divide(job, &all, given)?;

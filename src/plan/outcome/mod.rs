@@ -3,6 +3,7 @@
 mod checked;
 mod doubt;
 mod gated;
+mod inside;
 mod reported;
 mod second;
 mod shown;
@@ -14,9 +15,11 @@ use serde::Serialize;
 pub use checked::{Checked, Finding};
 pub use doubt::{Doubt, DoubtKind, Flawed};
 pub use gated::{Gated, Limit};
+pub use inside::{Enough, Inside};
 pub use reported::{
-    DROP_UNSHOWN, LITTLE_QUANTIZED, Reported, ReportedBudget, ReportedDoubt, ReportedOutput, ReportedScore,
-    ReportedSite, ReportedSizes, ReportedTerm, ReportedValidation, ReportedVerdict,
+    AGREEMENT_UNSHOWN, DROP_UNSHOWN, LITTLE_QUANTIZED, Reported, ReportedBudget, ReportedDoubt,
+    ReportedInside, ReportedOutput, ReportedScore, ReportedSite, ReportedSizes, ReportedTerm,
+    ReportedValidation, ReportedVerdict,
 };
 pub use second::{Figures, Measure, Measured, Opinion, Parting, Second, Unjudged};
 pub use shown::{ShownInput, ShownLabels, ShownSample, ShownSamples};
@@ -99,6 +102,14 @@ pub struct Validation {
     /// Share of samples on which both models choose the same class; `None` where the first output
     /// has no classes.
     pub agreement: Option<f64>,
+    /// What that share is at least, at 95 % confidence.
+    pub agreement_bound: Option<f64>,
+    /// Rows of class scores that it is a share of, usually one a sample.
+    pub agreement_rows: usize,
+    /// How many samples the calibration file holds, where the samples are some of these that were not calibrated on.
+    pub held_back: Option<usize>,
+    /// The file on samples that it was calibrated on, where the others are real ones.
+    pub inside: Option<Inside>,
     /// The outputs, in graph order.
     pub outputs: Vec<OutputError>,
     /// The class folders in the order of their indices, where the samples lie in such.

@@ -10,6 +10,9 @@ pub const LITTLE_QUANTIZED: &str = "only";
 /// How a warning begins that a limit on the drop is not shown to be kept. A batch repeats such warnings as remarks.
 pub const DROP_UNSHOWN: &str = "`.max_drop`";
 
+/// How a warning begins that a limit on the agreement is not shown to be kept.
+pub const AGREEMENT_UNSHOWN: &str = "`.min_agreement`";
+
 /// The fields of a `fourbit.report` that a batch reads; the report has more. Every field has to be there, those that may be null
 /// too: a field of another name is an error, and no default takes its place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,10 +94,21 @@ pub struct ReportedValidation {
     /// Share of samples on which both models choose the same class.
     #[serde(deserialize_with = "Option::deserialize")]
     pub agreement: Option<f64>,
+    /// The file on samples that it was calibrated on, where there are other real ones.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub inside: Option<ReportedInside>,
     /// The outputs, in graph order.
     pub outputs: Vec<ReportedOutput>,
     /// What stands against taking these figures for what they seem to be.
     pub doubts: Vec<ReportedDoubt>,
+}
+
+/// The file on samples that it was calibrated on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReportedInside {
+    /// SQNR on these in dB; `None` where there is no difference.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub sqnr_db: Option<f64>,
 }
 
 /// Accuracy, as shares of the labelled rows.
@@ -161,7 +175,7 @@ mod tests {
             "sites": [{"kind": "weight", "terms": [{"storage": "int4"}]}],
             "sizes": {"before": 100, "after": 20, "effective_bits": null},
             "verdict": {
-                "state": "validated", "samples": 8, "synthetic": false, "agreement": null,
+                "state": "validated", "samples": 8, "synthetic": false, "agreement": null, "inside": {"sqnr_db": 20.0},
                 "scores": {"float_top1": 1.0, "quantized_top1": 1.0, "drop_points": 0.0},
                 "outputs": [{"sqnr_db": null, "broken": 0}], "doubts": [{"kind": "left_out"}],
             },
@@ -171,7 +185,7 @@ mod tests {
         assert_eq!(serde_json::to_value(&parsed).unwrap(), report);
         let mut all = Vec::new();
         fields(&report, "", &mut all);
-        assert_eq!(all.len(), 27, "{all:?}");
+        assert_eq!(all.len(), 29, "{all:?}");
         for (way, name) in all {
             let mut changed = report.clone();
             let object = changed.pointer_mut(&way).and_then(Value::as_object_mut).unwrap();
