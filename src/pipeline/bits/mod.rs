@@ -11,7 +11,7 @@ use super::bench::Bench;
 use super::budget::{has, has_own_rule};
 use super::measure::{is_large, stored_bits};
 use super::proportion::in_proportion;
-use crate::calibrate::observe;
+use crate::calibrate::{count, observe};
 use crate::error::{Error, Result};
 use crate::onnx::encoded_len;
 use crate::options::{
@@ -23,8 +23,12 @@ use crate::samples::Samples;
 use crate::solve::{Shared, Solver, Treated};
 use choice::{Candidate, chosen};
 
-/// Samples that single tensors are measured on: their order needs few.
-const MEASURED_ON: usize = 16;
+/// Samples that single tensors are measured on at most, and at least: their order needs few.
+const MEASURED_ON: [usize; 2] = [16, 3];
+/// Products that all runs for that may take: some 10 seconds.
+const MOST_PRODUCTS: f64 = 4e10;
+/// Runs that may be spent on it for each run of the calibration, where that is more.
+const SHARE_OF_CALIBRATION: f64 = 0.5;
 /// Most bytes that all lifted tensors together add to the file, as a share of it.
 const MOST_BYTES: f64 = 0.05;
 /// What a bit more does to the noise: it halves the step of a code.
@@ -85,12 +89,6 @@ pub(super) fn lifted(task: &Task, progress: &dyn Progress) -> Result<Vec<LayerRu
         Err(Error::Runtime { .. }) | Ok(None) => by_weights(&solver, analysis, &open),
         other => other?.unwrap_or_default(),
     };
-    let all: f64 = analysis
-        .weights
-        .iter()
-        .enumerate()
-        .filter_map(|(at, site)| code_bytes(&solver, at, site, options.storage))
-        .sum();
     let candidates: Vec<Candidate> = open
         .iter()
         .zip(&found.each)
@@ -100,7 +98,7 @@ pub(super) fn lifted(task: &Task, progress: &dyn Progress) -> Result<Vec<LayerRu
         })
         .collect();
     let whole = found.each.iter().sum::<f64>() + found.rest;
-    let taken = chosen(&candidates, found.rest, all, MOST_BYTES * file);
+    let taken = chosen(&candidates, found.rest, file, MOST_BYTES);
     let rules: Vec<LayerRule> =
         taken.into_iter().map(|at| rule(&open[at], found.each[at] / whole, open[at].bytes / file)).collect();
     kept(task, rules, progress)
@@ -121,13 +119,15 @@ fn measured(task: &Task, alone: &Options, open: &[Open], progress: &dyn Progress
         return Ok(None);
     }
     let samples = match task.samples {
-        Some(samples) => samples.clone().choose(Some(MEASURED_ON), task.seed),
-        None => match Samples::synthetic(model, task.shapes, MEASURED_ON, task.seed) {
+        Some(samples) => samples.clone(),
+        None => match Samples::synthetic(model, task.shapes, MEASURED_ON[0], task.seed) {
             Ok(samples) => in_proportion(model, samples, task.seed)?.0,
             // Told where the written file is judged.
             Err(_) => return Ok(None),
         },
     };
+    let Some(most) = affordable(task, open.len(), &samples)? else { return Ok(None) };
+    let samples = samples.choose(Some(most), task.seed);
     let feed = |at: usize| Ok(samples.get(at)?.inputs);
     let observations = observe(model, analysis, samples.len(), &feed, alone.bias_correction, progress)?;
     let shared = Shared { measurements: &ready.measurements, progress };
@@ -156,6 +156,20 @@ fn measured(task: &Task, alone: &Options, open: &[Open], progress: &dyn Progress
     };
     let sound = each.iter().chain([&rest]).all(|noise| noise.is_finite());
     Ok(Some(Found { each, rest }).filter(|_| sound))
+}
+
+/// How many samples may be run for each of `tensors` tensors; `None` where that would take long even for the fewest.
+fn affordable(task: &Task, tensors: usize, samples: &Samples) -> Result<Option<usize>> {
+    let mut counted = task.analysis.clone();
+    count(&task.ready.opened.model, &mut counted, &samples.get(0)?.inputs)?;
+    let products: u64 = counted.weights.iter().filter_map(|site| site.macs).sum();
+    // Runs are resumed where the tensor comes up: half a run each, as all come up somewhere.
+    let runs = 0.5 * tensors as f64;
+    let by_products = MOST_PRODUCTS / (runs * products.max(1) as f64);
+    let by_calibration = task.samples.map_or(0.0, |all| SHARE_OF_CALIBRATION * all.len() as f64 / runs);
+    let [most, fewest] = MEASURED_ON;
+    let affordable = (by_products.max(by_calibration) as usize).min(most);
+    Ok((affordable >= fewest).then_some(affordable))
 }
 
 /// Values that are no longer finite count as if nothing were left.
@@ -252,3 +266,6 @@ fn kept(task: &Task, rules: Vec<LayerRule>, progress: &dyn Progress) -> Result<V
 pub(super) fn with(options: &Options, rules: &[LayerRule]) -> Options {
     Options { layers: rules.iter().chain(&options.layers).cloned().collect(), ..options.clone() }
 }
+
+#[cfg(test)]
+mod tests;
