@@ -21,7 +21,7 @@ pub use budget::Budget;
 pub use code_type::{CodeType, HELD};
 pub use dual::{DUAL_THRESHOLD, Dual, Keys};
 pub use globs::Globs;
-pub use layers::{LayerRule, Lift};
+pub use layers::{Cause, LayerRule, Lift};
 pub use nbits::{NBITS_BLOCKS, fits_nbits};
 pub use opset::{LEAST_OPSET, NEWEST_OPSET, OPSET_HALF, Opset};
 pub use placement::{Bias, Placement};
@@ -207,6 +207,9 @@ pub struct Options {
     pub symmetric_activations: bool,
     /// Whether 8-bit weights use all codes, also where kernels of the target may saturate.
     pub full_range: bool,
+    /// Whether all weights have the bits asked for. Otherwise single tensors get 8, which bring much of the noise and few of the
+    /// bytes, as long as the file grows by no more than 5 %; a budget decides on the bits itself.
+    pub strict_bits: bool,
     /// The runtime that the file is meant for.
     pub target: &'static Target,
     /// Whether 4-bit weights of matrix products are written as onnxruntime's MatMulNBits, where they fit that.
@@ -258,6 +261,7 @@ impl Options {
             symmetric_weights: false,
             symmetric_activations: false,
             full_range: false,
+            strict_bits: false,
             target: &GENERIC,
             matmul_nbits: false,
             edges: None,

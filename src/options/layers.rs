@@ -46,8 +46,22 @@ pub struct Lift {
     /// The form whose noise says so, in words: the one asked for where the tensor gets a finer one, and its own where it gets a
     /// coarser one.
     pub from: String,
-    /// The noise that this form alone brings, as a share of the outputs' energy.
+    /// The noise that this form alone brings: as a share of the outputs' energy, or of all noise, as the cause has it.
     pub noise: f64,
+    /// What the form is for.
+    pub cause: Cause,
+}
+
+/// What a tensor gets a form for that was not asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cause {
+    /// A budget is kept so.
+    Limit,
+    /// It brings much of the noise, and wider codes add few bytes.
+    Share {
+        /// Bytes that they add, as a share of the file.
+        bytes: f64,
+    },
 }
 
 #[derive(Deserialize)]

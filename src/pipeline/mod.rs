@@ -3,6 +3,7 @@
 
 mod apply;
 mod bench;
+mod bits;
 mod budget;
 mod check;
 mod coverage;

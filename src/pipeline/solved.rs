@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use super::bits::{self, lifted, with};
 use super::budget::{Task, keep};
 use super::coverage::coverage;
 use super::decide::{decide, unable};
@@ -14,7 +15,7 @@ use super::{Job, Ready, ready, refuse_opset};
 use crate::analyse::analyse;
 use crate::calibrate::{Reach, count};
 use crate::error::{Error, Result};
-use crate::options::Preprocessing;
+use crate::options::{Options, Preprocessing};
 use crate::plan::{Analysis, Budgeted, Decision, Fingerprint, Plan, Saturation};
 use crate::progress::Progress;
 use crate::samples::{Preprocess, SampleSet, Samples};
@@ -25,6 +26,8 @@ pub(super) struct Solved {
     pub ready: Ready,
     pub analysis: Analysis,
     pub plan: Plan,
+    /// What was asked for, with rules for the tensors that got more bits.
+    pub options: Options,
     pub budget: Option<Budgeted>,
     pub calibration: Option<(String, usize)>,
     /// The samples that were calibrated on.
@@ -141,10 +144,21 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
         count_work(job, &ready, &mut analysis, samples.as_ref())?;
         clock.add("analyse");
     }
+    let mut options = job.options.clone();
     let (mut decided, budget) = match (&samples, job.options.budget.is_none()) {
         (_, true) => {
-            let options = &job.options;
-            (decide(options, &ready, &analysis, reach, samples.as_ref(), &mut clock, progress)?, None)
+            let task = bits::Task {
+                options: &options,
+                ready: &ready,
+                analysis: &analysis,
+                samples: samples.as_ref(),
+                shapes: &job.feeding.shapes,
+                seed: job.seed,
+            };
+            let rules = lifted(&task, progress)?;
+            options = with(&options, &rules);
+            clock.add("bits");
+            (decide(&options, &ready, &analysis, reach, samples.as_ref(), &mut clock, progress)?, None)
         }
         (Some(samples), false) if reach.is_whole() => {
             let options = &job.options;
@@ -195,6 +209,7 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
         ready,
         analysis,
         plan,
+        options,
         budget,
         calibration,
         samples,

@@ -10,8 +10,6 @@ use crate::plan::{Decision, Doubt, Laid, Outcome, OutputError, Plan, Score, Vali
 pub(super) const WELL: char = '✓';
 /// In front of what a person should look at.
 pub(super) const LOOK: char = '!';
-/// Points of top-1, less chance, up to which a drop is what one hopes for.
-const WELL_WITHIN: f64 = 1.0;
 /// Columns in front of a line that belongs to the one above.
 const INDENT: usize = 2;
 
@@ -28,13 +26,42 @@ impl TextStyle {
         };
         let sizes = format!("{} -> {}{smaller}", words::bytes(sizes.before), words::bytes(sizes.after));
         let mark = if lost || !is_well(&outcome.verdict) { LOOK } else { WELL };
-        let mut text = self.title(mark, &outcome.output.display().to_string(), &sizes);
+        let mut text = match &outcome.verdict {
+            Verdict::Validated(validation) if validation.is_broken() => self.broken(validation),
+            _ => String::new(),
+        };
+        text += &self.title(mark, &outcome.output.display().to_string(), &sizes);
         text += &self.judged(&outcome.verdict);
         if self.detail != Detail::Brief {
             text += &self.line(None, &coverage(&outcome.plan));
             text += &speed(&outcome.plan).map(|speed| self.line(None, &speed)).unwrap_or_default();
         }
         text
+    }
+
+    /// That a file is of no use, before its name.
+    fn broken(&self, validation: &Validation) -> String {
+        let made_up = if validation.synthetic { " on made-up samples" } else { "" };
+        let told = format!(
+            "The file below is broken{made_up}: an output has an SQNR below {:.0} dB or values that are not finite, or fewer than {:.0} % \
+             of the answers are the same. More bits (`.precision` w8), a limit (`.min_sqnr_db`) or more samples may mend it",
+            Validation::BROKEN_DB,
+            100.0 * Validation::BROKEN_AGREEMENT
+        );
+        let wrapped = match self.width {
+            Some(width) => hanging(
+                &told,
+                usize::from(width).saturating_sub(2).max(20),
+                20.max(usize::from(width).saturating_sub(4)),
+            ),
+            None => vec![told],
+        };
+        let mut lines = String::new();
+        for (at, line) in wrapped.into_iter().enumerate() {
+            let lead = if at == 0 { format!("{LOOK} ") } else { "    ".to_owned() };
+            lines += &format!("{lead}{}\n", line.trim_end());
+        }
+        lines
     }
 
     /// The line about a `file`: `more` stands in a line of its own where both do not fit.
@@ -99,10 +126,8 @@ pub(super) fn is_well(verdict: &Verdict) -> bool {
         Verdict::NotValidated { .. } => false,
         Verdict::Validated(validation) => {
             // Right answers say more than noise does.
-            let kept = match &validation.scores {
-                Some(score) => score.drop_points - 2.0 * score.standard_error <= WELL_WITHIN,
-                None => validation.noisy().is_none() && validation.parting().is_none(),
-            };
+            let quiet = || validation.noisy().is_none() && validation.parting().is_none();
+            let kept = validation.keeps_answers().unwrap_or_else(quiet);
             let is_whole = validation.outputs.iter().all(|output| output.broken == 0);
             kept && is_whole && !validation.is_meaningless()
         }
@@ -266,6 +291,18 @@ mod tests {
         assert_eq!(speed(&plan), None);
         plan.storage = Storage::Int8;
         assert!(coverage(&plan).contains("with 3-bit values, stored as int8"), "{}", coverage(&plan));
+    }
+
+    #[test]
+    fn a_broken_file_is_told_before_its_name() {
+        let mut outcome = example::outcome();
+        let style = TextStyle::default();
+        assert!(!style.headline(&outcome).contains("broken"), "{}", style.headline(&outcome));
+        let Verdict::Validated(validation) = &mut outcome.verdict else { panic!("validated") };
+        (validation.doubts, validation.scores) = (Vec::new(), None);
+        validation.outputs[0].sqnr_db = Some(9.0);
+        let text = style.headline(&outcome);
+        assert!(text.starts_with("! The file below is broken: ") && text.contains("below 10 dB"), "{text}");
     }
 
     #[test]

@@ -22,10 +22,10 @@ use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::onnx::{Index, Model};
-use crate::options::{Bias, Options};
+use crate::options::{Bias, CodeType, Options, Spelling};
 use crate::plan::{
-    ActivationSite, Analysis, Decision, Expected, Keep, Observations, Plan, Read, Reason, Skip, Subject,
-    VERSION, WeightDecision, WeightSite,
+    ActivationSite, Analysis, Decision, Expected, Keep, Observations, Partition, Plan, Read, Reason, Skip,
+    Subject, VERSION, WeightDecision, WeightSite,
 };
 use crate::progress::Stage;
 use crate::reconstruct::{Moments, Residual};
@@ -78,6 +78,21 @@ pub struct Evidence {
     pub residuals: Option<Vec<Residual>>,
 }
 
+/// How one weight tensor is to be treated, before any code is decided.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Treated {
+    /// Type of its codes.
+    pub code_type: CodeType,
+    /// Which elements share a scale.
+    pub partition: Partition,
+    /// How many tensors are summed.
+    pub terms: usize,
+    /// How it is written.
+    pub spelling: Spelling,
+    /// The relative squared error that one term leaves; 0 where the weights are no finite numbers.
+    pub loses: f64,
+}
+
 /// Makes a plan site by site, in whatever order evidence of them comes in.
 #[derive(Debug)]
 pub struct Solver<'s> {
@@ -110,6 +125,18 @@ impl<'s> Solver<'s> {
         let (expected, skips) = (Expected::new(), analysis.skips.clone());
         let sparing = analysis.weights.iter().map(elements).sum::<usize>() > MANY;
         Ok(Self { index, analysis, options, shared, layers, expected, sparing, decisions: Vec::new(), skips })
+    }
+
+    /// How the weights at a position among the sites are to be treated; `None` where they stay float.
+    pub fn treated(&self, at: usize) -> Option<Treated> {
+        let treatment = self.layers.get(at)?.weights.as_ref()?;
+        Some(Treated {
+            code_type: treatment.code_type,
+            partition: treatment.partition,
+            terms: treatment.terms,
+            spelling: treatment.spelling,
+            loses: treatment.residuals.map_or(0.0, |residuals| residuals.single),
+        })
     }
 
     /// What the model's own parameters say of its activations, used where there are no samples.

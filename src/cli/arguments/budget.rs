@@ -61,6 +61,10 @@ pub fn exit_code(budget: Option<&Budgeted>, verdict: Option<&Verdict>) -> ExitCo
     match verdict {
         _ if budget.is_some_and(|budget| !budget.met) => ExitCode::from(NOT_KEPT),
         Some(Verdict::NotValidated { .. }) => ExitCode::from(NOT_VALIDATED),
+        // Made-up samples are no ground to fail on.
+        Some(Verdict::Validated(validation)) if validation.is_broken() && !validation.synthetic => {
+            ExitCode::from(NOT_KEPT)
+        }
         _ => ExitCode::SUCCESS,
     }
 }

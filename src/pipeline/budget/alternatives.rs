@@ -173,7 +173,12 @@ fn may_become(weight: &WeightDecision, form: Form, options: &Options) -> bool {
 }
 
 /// Whether the target takes all readers of `site` with such weights and activations.
-fn has(options: &Options, site: &WeightSite, weights: CodeType, activation: Option<CodeType>) -> bool {
+pub(in crate::pipeline) fn has(
+    options: &Options,
+    site: &WeightSite,
+    weights: CodeType,
+    activation: Option<CodeType>,
+) -> bool {
     let weights = options.storage.of_weights(weights);
     let activation = activation.map(|code_type| options.storage.of_activation(code_type));
     site.reads().all(|read| {
@@ -183,7 +188,7 @@ fn has(options: &Options, site: &WeightSite, weights: CodeType, activation: Opti
 }
 
 /// Whether a rule that a person gave says what the weights at `site` are to be.
-fn has_own_rule(options: &Options, site: &WeightSite) -> Result<bool> {
+pub(in crate::pipeline) fn has_own_rule(options: &Options, site: &WeightSite) -> Result<bool> {
     let names: Vec<&str> =
         std::iter::once(site.tensor.as_str()).chain(site.reads().map(|read| read.node.as_str())).collect();
     ruled(options, &names, |rule| rule.weights.is_some() || rule.dual.is_some())

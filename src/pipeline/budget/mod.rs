@@ -14,7 +14,7 @@ use super::{MEASURED_SAMPLES, Ready};
 use crate::calibrate::Reach;
 use crate::error::{Error, Result};
 use crate::onnx;
-use crate::options::{Budget, Compensation, LayerRule, Lift, Options};
+use crate::options::{Budget, Cause, Compensation, LayerRule, Lift, Options};
 use crate::plan::{Analysis, Budgeted, Decision, Doubt, Fingerprint, Loss, Plan, Score, Trial};
 use crate::progress::Progress;
 use crate::rewrite;
@@ -22,6 +22,7 @@ use crate::samples::Samples;
 use crate::solve::{Rung, Step, steps};
 use crate::validate::{needed, needed_for_agreement};
 use alternatives::{Alternative, Others, coarser, inputs, weights};
+pub(super) use alternatives::{has, has_own_rule};
 pub(super) use limit::{shown, undecided};
 pub use limit::{unshown, unshown_agreement};
 
@@ -323,8 +324,10 @@ impl Planner<'_> {
                 for (at, (alternative, rung)) in rungs.into_iter().enumerate() {
                     let rung = Rung { noise: rung.noise * noise, ..rung };
                     let why = match at < planned {
-                        true => Lift { from: alternative.words.clone(), noise: rung.noise },
-                        false => Lift { from: as_planned.clone(), noise },
+                        true => {
+                            Lift { from: alternative.words.clone(), noise: rung.noise, cause: Cause::Limit }
+                        }
+                        false => Lift { from: as_planned.clone(), noise, cause: Cause::Limit },
                     };
                     alternatives.push(alternative.because(&why));
                     ladder.push(rung);

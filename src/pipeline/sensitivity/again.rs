@@ -4,11 +4,11 @@
 use crate::analyse::analyse;
 use crate::calibrate::Reach;
 use crate::error::Result;
-use crate::options::{Compensation, Globs, Options};
+use crate::options::{Compensation, Globs, LayerRule, Options};
 use crate::pipeline::Ready;
 use crate::pipeline::decide::decide;
 use crate::pipeline::measure::Clock;
-use crate::plan::Plan;
+use crate::plan::{Plan, WeightSite};
 use crate::progress::{Progress, Unheard};
 use crate::samples::Samples;
 
@@ -29,6 +29,12 @@ impl Again<'_> {
         let mut options = self.options.clone();
         options.exclude.extend(exclude.map(str::to_owned));
         let analysis = analyse(&self.ready.opened.model, &options)?;
+        // Rules of the tensors that got more bits, of which one may be left float now.
+        let there = |rule: &LayerRule| {
+            let of = |site: &WeightSite| Globs::literal(&site.tensor) == rule.matching;
+            rule.weights_why.is_none() || analysis.weights.iter().any(of)
+        };
+        options.layers.retain(there);
         let reach = Reach::default();
         let mut clock = Clock::start();
         Ok(decide(&options, self.ready, &analysis, reach, samples, &mut clock, &Unheard(self.progress))?.plan)

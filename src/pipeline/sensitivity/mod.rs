@@ -122,7 +122,7 @@ fn found(
     mut judges: Judges,
     progress: &dyn Progress,
 ) -> Result<Sensitivity> {
-    let Solved { ready, analysis, plan, calibration, samples, mut clock, .. } = solved;
+    let Solved { ready, analysis, plan, options, calibration, samples, mut clock, .. } = solved;
     let (kept, excess) = in_proportion(&ready.opened.model, judges.samples, job.seed)?;
     judges.samples = kept;
     if let Some(Doubt::Excessive { used, of, reason }) = excess {
@@ -133,7 +133,7 @@ fn found(
     let most = (MOST_VALUES / bench.values().max(1)).max(few.len());
     let all = judges.samples.choose(Some(most), job.seed);
     let estimator = Estimator {
-        again: Again { options: &job.options, ready: &ready, progress },
+        again: Again { options: &options, ready: &ready, progress },
         calibration: samples.as_ref().filter(|_| calibration.is_some()),
         plan: &plan,
         layers: Layer::all(&analysis, &plan),

@@ -147,6 +147,31 @@ impl Validation {
         self.outputs.iter().find(noisy).filter(|_| !self.synthetic)
     }
 
+    /// SQNR of an output, in dB, below which a file is broken: a tenth of the energy is noise. Classifiers then answer otherwise on a
+    /// third of the samples and more.
+    pub const BROKEN_DB: f64 = 10.0;
+    /// Agreement below which a file is broken, as a share of the samples.
+    pub const BROKEN_AGREEMENT: f64 = 0.5;
+    /// Points of top-1, less chance, up to which a drop is what one hopes for.
+    pub const WELL_WITHIN: f64 = 1.0;
+
+    /// Whether the right answers are kept, where samples are labelled.
+    pub fn keeps_answers(&self) -> Option<bool> {
+        let score = self.scores.as_ref()?;
+        Some(score.drop_points - 2.0 * score.standard_error <= Self::WELL_WITHIN)
+    }
+
+    /// Whether the file is of no use, as far as the samples say: an output is not finite where the float model's is, is mostly
+    /// noise, or the models choose other classes. Right answers that are kept say more than noise does.
+    pub fn is_broken(&self) -> bool {
+        let broken = |output: &OutputError| output.broken > 0;
+        let noisy = |output: &OutputError| output.sqnr_db.is_some_and(|ratio| ratio < Self::BROKEN_DB);
+        let parted = self.agreement.is_some_and(|share| share < Self::BROKEN_AGREEMENT);
+        let lost = parted || self.outputs.iter().any(noisy);
+        !self.is_meaningless()
+            && (self.outputs.iter().any(broken) || lost && self.keeps_answers() != Some(true))
+    }
+
     /// The share of real samples on which both models choose the same class, where it is under [`POOR_AGREEMENT`].
     pub fn parting(&self) -> Option<f64> {
         self.agreement.filter(|&share| share < POOR_AGREEMENT && !self.synthetic)

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Criterion, Met, Reason, Reasons, Sharing, TwoTerms, Why};
-use crate::options::{CodeType, Lift};
+use crate::options::{Cause, CodeType, Lift};
 
 impl fmt::Display for Reasons {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -126,9 +126,15 @@ impl fmt::Display for Why {
         match self {
             Self::Told(words) => formatter.write_str(words),
             Self::Rule => formatter.write_str("by its rule in the layer file"),
-            Self::Lifted(Lift { from, noise }) => write!(
+            Self::Lifted(Lift { from, noise, cause: Cause::Limit }) => write!(
                 formatter,
                 "to meet the limit: as {from} it alone adds noise of {noise:.1e} of the outputs' energy"
+            ),
+            Self::Lifted(Lift { from, noise, cause: Cause::Share { bytes } }) => write!(
+                formatter,
+                "for {:.2} % more bytes: as {from} it alone brings {:.1} % of the noise",
+                100.0 * bytes,
+                100.0 * noise
             ),
             Self::First => formatter.write_str("as a first layer"),
             Self::Last => formatter.write_str("as a last layer"),
@@ -155,7 +161,7 @@ mod tests {
 
     #[test]
     fn reasons_return_from_files_as_their_words() {
-        let lift = Lift { from: "int4".into(), noise: 0.0123 };
+        let lift = Lift { from: "int4".into(), noise: 0.0123, cause: Cause::Limit };
         let reasons: Reasons = [
             Reason::Criterion(Criterion::Exact),
             Reason::Sharing(Sharing::BlockOf(16, Why::Target("openvino takes blocks".into()))),
