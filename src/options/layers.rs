@@ -45,7 +45,7 @@ pub struct LayerRule {
 pub struct Lift {
     /// The form whose noise says so, in words: the one asked for where the tensor gets a finer one, and its own where it gets a
     /// coarser one.
-    pub from: String,
+    pub from: Box<str>,
     /// The noise that this form alone brings: as a share of the outputs' energy, or of all noise, as the cause has it.
     pub noise: f64,
     /// What the form is for.

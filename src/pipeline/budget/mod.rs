@@ -324,10 +324,12 @@ impl Planner<'_> {
                 for (at, (alternative, rung)) in rungs.into_iter().enumerate() {
                     let rung = Rung { noise: rung.noise * noise, ..rung };
                     let why = match at < planned {
-                        true => {
-                            Lift { from: alternative.words.clone(), noise: rung.noise, cause: Cause::Limit }
-                        }
-                        false => Lift { from: as_planned.clone(), noise, cause: Cause::Limit },
+                        true => Lift {
+                            from: alternative.words.clone().into(),
+                            noise: rung.noise,
+                            cause: Cause::Limit,
+                        },
+                        false => Lift { from: as_planned.clone().into(), noise, cause: Cause::Limit },
                     };
                     alternatives.push(alternative.because(&why));
                     ladder.push(rung);

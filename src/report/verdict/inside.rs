@@ -27,13 +27,10 @@ pub(super) fn beside(inside: &Inside) -> String {
         words::count(inside.samples as u64),
         words::things(inside.calibrated, "calibration sample")
     );
-    match (inside.gap_db, more(inside)) {
-        (Some(gap), more) => {
-            let side = if gap < 0.0 { "below" } else { "above" };
-            text += &format!("; {:.1} dB {side} that on others", gap.abs());
-            more.iter().for_each(|more| text += &format!(". {more}"));
-        }
-        (None, _) => {}
+    if let Some(gap) = inside.gap_db {
+        let side = if gap < 0.0 { "below" } else { "above" };
+        text += &format!("; {:.1} dB {side} that on others", gap.abs());
+        more(inside).iter().for_each(|more| text += &format!(". {more}"));
     }
     text
 }
