@@ -8,6 +8,7 @@ mod check;
 mod coverage;
 mod decide;
 mod feeding;
+mod generated;
 mod inspect;
 mod judge;
 mod measure;

@@ -77,6 +77,10 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         asked: job.validation.is_some() || job.calibration.is_some(),
         seed: job.seed,
         feeding: &feeding,
+        made_up: judge::Known {
+            expected: Some(&ready.opened.expected),
+            range: plan.generated.as_ref().and_then(|generated| generated.range.as_deref()),
+        },
         cross_check: job.cross_check.then_some(job.input.as_path()),
     };
     let (verdict, written) = judge::written(&judged, progress)?;

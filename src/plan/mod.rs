@@ -20,7 +20,7 @@ mod summary;
 pub use budget::{Budgeted, Trial};
 pub use codes::{Codes, CodesMut};
 pub use decision::{
-    ActivationDecision, ActivationTerm, BiasChange, Decision, Fingerprint, Laid, Overlap, Plan, Residuals,
+    ActivationDecision, ActivationTerm, BiasChange, Decision, Fingerprint, Generated, Generation, Laid, Overlap, Plan, Residuals,
     Saturation, Stamp, Subject, VERSION, WeightDecision, WeightTerm, are_few, decode_sum,
 };
 pub use expected::{Channels, Expected};

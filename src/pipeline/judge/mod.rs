@@ -1,6 +1,7 @@
 //! Judging a written file: read back, lowered to a view that tract can run, run beside the float
 //! model.
 
+mod made_up;
 mod second;
 
 use std::collections::HashSet;
@@ -22,10 +23,10 @@ use crate::rewrite::{Dialect, calibrated, is_plain, lower};
 use crate::runtime::{Fault, Session, faults, is_widened};
 use crate::samples::{Preprocess, SampleSet, Samples};
 use crate::validate::{Compared, compare, is_quantized, loadable, prove, sound};
+pub(super) use made_up::Known;
+use made_up::{made_up, range_of, sized};
 use second::Files;
 
-/// Random samples that stand in where there are none: enough to see that the file runs.
-const SYNTHETIC_SAMPLES: usize = 4;
 /// Bytes of memory that running both models takes for each byte of float weights.
 const RUN_BYTES: u64 = 6;
 
@@ -51,6 +52,8 @@ pub(super) struct Judged<'j> {
     pub asked: bool,
     pub seed: u64,
     pub feeding: &'j Feeding,
+    /// What is known of generated samples.
+    pub made_up: Known<'j>,
     /// The float file, where onnxruntime is to judge as well.
     pub cross_check: Option<&'j Path>,
 }
@@ -80,7 +83,7 @@ pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdi
         Some(Overlap { samples, of: digests.len(), exact: true })
     };
     let &Judged { float, faults, seed, feeding, .. } = judged;
-    let pair = Pair { float, faults, view, dialect, second, seed, feeding };
+    let pair = Pair { float, faults, view, dialect, second, seed, feeding, known: judged.made_up };
     let mut verdict = run(&pair, samples, &known, progress)?;
     if let Verdict::Validated(validation) = &mut verdict {
         validation.weights_proven = proven;
@@ -171,7 +174,9 @@ pub fn validate(files: &Comparison, progress: &dyn Progress) -> Result<Verdict> 
     let known = |digests: &[u64]| mark.as_ref().map(|mark: &Fingerprint| mark.overlap(digests));
     let second = files.cross_check.then_some(Files { float: files.float, written: files.quantized });
     let (seed, feeding) = (files.seed, files.feeding);
-    let pair = Pair { float: &model, faults: &faults, view, dialect, second, seed, feeding };
+    let range = range_of(&written);
+    let made_up = Known { expected: None, range: range.as_deref() };
+    let pair = Pair { float: &model, faults: &faults, view, dialect, second, seed, feeding, known: made_up };
     run(&pair, samples, &known, progress)
 }
 
@@ -199,6 +204,7 @@ struct Pair<'p> {
     second: Option<Files<'p>>,
     seed: u64,
     feeding: &'p Feeding,
+    known: Known<'p>,
 }
 
 fn run(
@@ -215,9 +221,9 @@ fn run(
     let synthetic = samples.is_none();
     let samples = match samples {
         Some(samples) => samples,
-        None => match Samples::synthetic(pair.float, &pair.feeding.shapes, SYNTHETIC_SAMPLES, pair.seed) {
+        None => match made_up(pair)? {
             Ok(samples) => samples,
-            Err(error) => return not(format!("no samples were given, and none can be made up: {error}")),
+            Err(problem) => return not(problem),
         },
     };
     let (mut samples, excess) = match in_proportion(pair.float, samples, pair.seed) {
@@ -295,9 +301,7 @@ fn run_sized(
         return Ok(first);
     }
     for size in 1..=2 {
-        let larger =
-            Samples::synthetic_sized(pair.float, &pair.feeding.shapes, size, SYNTHETIC_SAMPLES, pair.seed);
-        let Ok(larger) = larger else { break };
+        let Ok(larger) = sized(pair, size) else { break };
         if larger.get(0)?.inputs == samples.get(0)?.inputs {
             break;
         }

@@ -66,6 +66,11 @@ impl Synthetic {
         });
         Ok(Self { inputs: made.collect(), count, seed })
     }
+
+    /// The element types and dimensions of the inputs.
+    pub(super) fn forms(&self) -> impl Iterator<Item = (Dtype, &[i64])> {
+        self.inputs.iter().map(|made| (made.dtype, made.dims.as_slice()))
+    }
 }
 
 impl Source for Synthetic {
