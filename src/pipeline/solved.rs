@@ -7,7 +7,7 @@ use super::budget::{Task, keep};
 use super::coverage::coverage;
 use super::decide::{decide, unable};
 use super::feeding::Feeding;
-use super::generated::{GENERATED_SAMPLES, Made, Wish, generated, numbers};
+use super::generated::{Made, Wish, generated, numbers};
 use super::measure::{Clock, is_large};
 use super::patterns::unmatched;
 use super::proportion::in_proportion;
@@ -189,8 +189,13 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
     decided.plan.shapes.clone_from(&job.shapes);
     let samples = samples.filter(|_| decided.calibrated);
     decided.plan.generated = made.map(|made| made.record).filter(|_| samples.is_some());
+    let made_up = decided.plan.generated.is_some();
     let digests = samples.as_ref().map(Samples::digests).transpose()?;
-    decided.plan.calibrated = digests.as_deref().map(Fingerprint::of);
+    decided.plan.calibrated = digests.as_deref().map(Fingerprint::of).map(|found| match made_up {
+        // Nobody judges on a part of them: the seed names them all.
+        true => Fingerprint { heads: String::new(), ..found },
+        false => found,
+    });
     let digests = digests.into_iter().flatten().collect();
     clock.add("samples");
     let source_of = |samples: &Samples| match &decided.plan.generated {
@@ -241,8 +246,7 @@ fn generated_samples(
     beside: Beside,
 ) -> Result<Option<Made>> {
     let (model, expected) = (&ready.opened.model, &ready.opened.expected);
-    let count = job.samples.map_or(GENERATED_SAMPLES, |most| if asked { most } else { most.min(GENERATED_SAMPLES) });
-    let wish = Wish { model, expected, feeding: &job.feeding, count, seed: job.seed };
+    let wish = Wish { model, expected, feeding: &job.feeding, count: job.samples, seed: job.seed };
     let made = match generated(&wish) {
         Ok(None) if asked => numbers(&wish).map(Some),
         made => made,

@@ -18,7 +18,9 @@ pub(super) fn stamp(proto: &mut ModelProto, plan: &Plan) {
         ("fourbit.source_sha256", &plan.subject.sha256),
     ];
     let made = [Stamp::GENERATED, Stamp::RANGE];
-    let ours = |key: &str| SAMPLES.contains(&key) || made.contains(&key) || entries.iter().any(|(own, _)| *own == key);
+    let ours = |key: &str| {
+        SAMPLES.contains(&key) || made.contains(&key) || entries.iter().any(|(own, _)| *own == key)
+    };
     proto.metadata_props.retain(|old| !ours(old.key()));
     let entry = |(key, value): (&str, &str)| StringStringEntryProto {
         key: Some(key.to_owned()),

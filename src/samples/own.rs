@@ -1,5 +1,7 @@
 //! Samples of a caller's own, which lie in no file.
 
+mod wished;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -176,9 +178,6 @@ enum Own {
     Nothing,
 }
 
-const GENERATED: &str = "generated";
-const NONE: &str = "none";
-
 impl fmt::Debug for SampleSet {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         write!(formatter, "SampleSet({})", self.path.display())
@@ -210,41 +209,6 @@ impl SampleSet {
         let arrays = arrays.into_iter().map(|(name, array)| (name.into(), array.into())).collect();
         let rows = (arrays, labels.into_iter().collect());
         Self { path: "arrays of the program".into(), own: Some(Own::Rows(Arc::new(rows))) }
-    }
-
-    /// Samples that fourbit generates to calibrate on: pictures drawn by chance, in the range that the network answers best, where an input
-    /// looks like a picture; sequences of a language model's own; otherwise random numbers.
-    pub fn generated() -> Self {
-        Self { path: GENERATED.into(), own: Some(Own::Generated) }
-    }
-
-    /// No samples: none that lie beside the model, and none that are generated.
-    pub fn none() -> Self {
-        Self { path: NONE.into(), own: Some(Own::Nothing) }
-    }
-
-    /// The words that [`SampleSet::named`] knows.
-    pub const WORDS: [&str; 2] = [GENERATED, NONE];
-
-    /// What a command line means by `word`: [`SampleSet::generated`], [`SampleSet::none`], or else a path. A file of such a name is
-    /// reached by `./generated`.
-    pub fn named(word: &Path) -> Self {
-        let is = |other: &str| word.to_str().is_some_and(|word| word.eq_ignore_ascii_case(other));
-        match () {
-            () if is(GENERATED) => Self::generated(),
-            () if is(NONE) => Self::none(),
-            () => word.into(),
-        }
-    }
-
-    /// Whether they are [`SampleSet::generated`].
-    pub fn is_generated(&self) -> bool {
-        matches!(self.own, Some(Own::Generated))
-    }
-
-    /// Whether they are [`SampleSet::none`].
-    pub fn is_none(&self) -> bool {
-        matches!(self.own, Some(Own::Nothing))
     }
 
     /// The file or folder, where they lie in one.

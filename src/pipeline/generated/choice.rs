@@ -42,16 +42,14 @@ pub(super) fn choose(model: &Model, expected: &Expected, pictures: &Pictures) ->
         let answers = answers(&session, expected, pictures, range)?;
         scores.push((range, misfit(expected, &taps, &answers), informative(&answers)));
     }
-    if std::env::var_os("FOURBIT_RANGES").is_some() {
-        for (range, misfit, score) in &scores {
-            eprintln!("range {}: misfit {misfit:?} score {score:.4}", range.name);
-        }
-    }
     let by_statistics: Option<Vec<f64>> =
         scores.iter().map(|(_, misfit, _)| misfit.map(|misfit| 1.0 / misfit.max(1e-9))).collect();
     let (values, by) = match by_statistics {
         Some(values) => (values, "the network's own normalization statistics"),
-        None => (scores.iter().map(|(_, _, score)| *score).collect(), "how much the answers depend on the picture"),
+        None => (
+            scores.iter().map(|(_, _, score)| *score).collect(),
+            "how much the answers depend on the picture",
+        ),
     };
     let best = values.iter().copied().fold(0.0, f64::max);
     let at = values.iter().position(|&value| value >= NEAR * best).unwrap_or(0);
@@ -61,7 +59,10 @@ pub(super) fn choose(model: &Model, expected: &Expected, pictures: &Pictures) ->
 /// The first values of the graph whose statistics are known.
 fn taps(model: &Model, expected: &Expected) -> Vec<String> {
     let made = model.graph().node.iter().flat_map(|node| &node.output);
-    made.filter(|name| expected.get(*name).is_some_and(crate::plan::Channels::is_sound)).take(VALUES).cloned().collect()
+    made.filter(|name| expected.get(*name).is_some_and(crate::plan::Channels::is_sound))
+        .take(VALUES)
+        .cloned()
+        .collect()
 }
 
 /// What a network says to one picture.
@@ -72,7 +73,12 @@ struct Answer {
     seen: Vec<(String, Vec<[f64; 2]>, usize)>,
 }
 
-fn answers(session: &Session, expected: &Expected, pictures: &Pictures, range: &Range) -> Result<Vec<Answer>> {
+fn answers(
+    session: &Session,
+    expected: &Expected,
+    pictures: &Pictures,
+    range: &Range,
+) -> Result<Vec<Answer>> {
     let samples = pictures.samples(range);
     let each = (0..samples.len().min(TRIED)).into_par_iter().map(|at| {
         let mut seen = Vec::new();
@@ -112,7 +118,9 @@ fn misfit(expected: &Expected, taps: &[String], answers: &[Answer]) -> Option<f6
         let wanted = expected.get(tap)?;
         let mut sums = vec![[0.0; 2]; wanted.mean.len()];
         let mut count = 0;
-        for (_, seen, number) in answers.iter().flat_map(|answer| &answer.seen).filter(|(name, ..)| name == tap) {
+        for (_, seen, number) in
+            answers.iter().flat_map(|answer| &answer.seen).filter(|(name, ..)| name == tap)
+        {
             count += number;
             for (sum, seen) in sums.iter_mut().zip(seen) {
                 sum[0] += seen[0];
@@ -122,7 +130,10 @@ fn misfit(expected: &Expected, taps: &[String], answers: &[Answer]) -> Option<f6
         if count == 0 {
             continue;
         }
-        let each = sums.iter().zip(wanted.mean.iter().zip(&wanted.variance)).filter(|(_, (_, variance))| **variance > 1e-9);
+        let each = sums
+            .iter()
+            .zip(wanted.mean.iter().zip(&wanted.variance))
+            .filter(|(_, (_, variance))| **variance > 1e-9);
         let each = each.map(|(sum, (mean, variance))| {
             let found = sum[0] / count as f64;
             let spread = (sum[1] / count as f64 - found * found).max(1e-9 * variance);
@@ -150,7 +161,9 @@ fn scores(output: &Output) -> Vec<f64> {
 /// answers of trained networks.
 fn informative(answers: &[Answer]) -> f64 {
     let length = answers.first().map_or(0, |answer| answer.scores.len());
-    let sound = |answer: &Answer| answer.scores.len() == length && answer.scores.iter().all(|value| value.is_finite());
+    let sound = |answer: &Answer| {
+        answer.scores.len() == length && answer.scores.iter().all(|value| value.is_finite())
+    };
     if length < 2 || !answers.iter().all(sound) {
         return 0.0;
     }
@@ -164,7 +177,8 @@ fn informative(answers: &[Answer]) -> f64 {
         own += entropy(&shares) / count;
         mean.iter_mut().zip(&shares).for_each(|(mean, share)| *mean += share / count);
         let middle = answer.scores.iter().sum::<f64>() / length as f64;
-        spread += answer.scores.iter().map(|score| (score - middle).powi(2)).sum::<f64>() / length as f64 / count;
+        spread +=
+            answer.scores.iter().map(|score| (score - middle).powi(2)).sum::<f64>() / length as f64 / count;
     }
     let usual = (USUAL_SCORES.powi(2) / spread.max(f64::MIN_POSITIVE)).min(1.0);
     (entropy(&mean) - own).max(0.0) * usual

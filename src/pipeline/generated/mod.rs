@@ -1,6 +1,7 @@
 //! Samples to calibrate and to judge on where nobody gave any.
 
 mod choice;
+mod sequences;
 
 use super::feeding::Feeding;
 use crate::error::{Error, Result};
@@ -10,8 +11,13 @@ use crate::runtime::Session;
 use crate::samples::{Pictures, Range, Samples};
 use choice::{Choice, choose};
 
-/// Samples that are generated to calibrate on: more change little.
-pub(super) const GENERATED_SAMPLES: usize = 64;
+/// Pixels of all pictures that are calibrated on, unless another number of pictures is asked for: 64 of 224x224. Smaller pictures show less, so
+/// that more of them help.
+const PIXELS: usize = 64 * 224 * 224;
+/// Pictures that these make, at least and at most.
+const COUNTS: (usize, usize) = (16, 256);
+/// Other samples: more change little.
+const OTHERS: usize = 64;
 /// Sizes of open dimensions that are tried.
 const SIZES: usize = 3;
 /// Parts the pictures that are judged on from those that are calibrated on.
@@ -30,7 +36,8 @@ pub(super) struct Wish<'w> {
     /// What folded normalisations say of its values.
     pub expected: &'w Expected,
     pub feeding: &'w Feeding,
-    pub count: usize,
+    /// How many; as many as help where not given.
+    pub count: Option<usize>,
     pub seed: u64,
 }
 
@@ -39,16 +46,23 @@ pub(super) struct Wish<'w> {
 /// # Errors
 /// [`Error::Runtime`] where tract cannot run the model; as [`Samples::synthetic`].
 pub(super) fn generated(wish: &Wish) -> Result<Option<Made>> {
-    let Some(pictures) = runnable(wish)? else { return Ok(None) };
+    let Some(pictures) = runnable(wish)? else {
+        return Ok(sequences::sequences(wish)?
+            .map(|samples| Made { record: record(wish, Generation::Sequences, samples.len()), samples }));
+    };
+    let count = wish.count.unwrap_or((PIXELS / pictures.pixels().max(1)).clamp(COUNTS.0, COUNTS.1));
+    let pictures = pictures.limited(count);
     let Choice { range, by } = choose(wish.model, wish.expected, &pictures)?;
     let record = Generated {
-        what: Generation::Pictures,
-        samples: wish.count,
-        seed: wish.seed,
         range: Some(range.name.to_owned()),
         chosen_by: by.map(str::to_owned),
+        ..record(wish, Generation::Pictures, count)
     };
     Ok(Some(Made { samples: pictures.samples(range), record }))
+}
+
+fn record(wish: &Wish, what: Generation, samples: usize) -> Generated {
+    Generated { what, samples, seed: wish.seed, range: None, chosen_by: None }
 }
 
 /// Random numbers.
@@ -56,10 +70,9 @@ pub(super) fn generated(wish: &Wish) -> Result<Option<Made>> {
 /// # Errors
 /// As [`Samples::synthetic`].
 pub(super) fn numbers(wish: &Wish) -> Result<Made> {
-    let samples = Samples::synthetic(wish.model, &wish.feeding.shapes, wish.count, wish.seed)?;
-    let what = Generation::Numbers;
-    let record = Generated { what, samples: wish.count, seed: wish.seed, range: None, chosen_by: None };
-    Ok(Made { samples, record })
+    let count = wish.count.unwrap_or(OTHERS);
+    let samples = Samples::synthetic(wish.model, &wish.feeding.shapes, count, wish.seed)?;
+    Ok(Made { samples, record: record(wish, Generation::Numbers, count) })
 }
 
 /// Pictures to judge on, other ones than those of the same seed that are calibrated on; in the range that is `known`, or else chosen. `None` where
@@ -85,7 +98,8 @@ pub(super) fn judging(wish: &Wish, known: Option<&str>) -> Result<Option<Samples
 
 /// Pictures of the first size that the model takes.
 fn runnable(wish: &Wish) -> Result<Option<Pictures>> {
-    let drawn = |size: usize| Pictures::of(wish.model, &wish.feeding.shapes, size, wish.count, wish.seed);
+    let count = wish.count.unwrap_or(COUNTS.1);
+    let drawn = |size: usize| Pictures::of(wish.model, &wish.feeding.shapes, size, count, wish.seed);
     let session = Session::new(wish.model, "float", &[])?;
     let mut problem = None;
     for size in 0..SIZES {

@@ -23,12 +23,13 @@ pub(in crate::pipeline) struct Known<'k> {
     pub range: Option<&'k str>,
 }
 
-/// Pictures where the model takes some, or else random numbers; or why there are none.
-pub(super) fn made_up(pair: &Pair) -> Result<std::result::Result<Samples, String>> {
+/// Pictures where the model takes some, which is told, or else random numbers; or why there are none.
+pub(super) fn made_up(pair: &Pair) -> Result<std::result::Result<(Samples, bool), String>> {
     if let Some(pictures) = pictures(pair)? {
-        return Ok(Ok(pictures));
+        return Ok(Ok((pictures, true)));
     }
-    Ok(sized(pair, 0).map_err(|error| format!("no samples were given, and none can be made up: {error}")))
+    let numbers = sized(pair, 0).map(|samples| (samples, false));
+    Ok(numbers.map_err(|error| format!("no samples were given, and none can be made up: {error}")))
 }
 
 /// Random numbers of the size tried, from 0.
@@ -48,7 +49,8 @@ fn pictures(pair: &Pair) -> Result<Option<Samples>> {
             &found
         }
     };
-    let wish = Wish { model: pair.float, expected, feeding: pair.feeding, count: PICTURES, seed: pair.seed };
+    let wish =
+        Wish { model: pair.float, expected, feeding: pair.feeding, count: Some(PICTURES), seed: pair.seed };
     match judging(&wish, pair.known.range) {
         Err(Error::Options { .. }) => Ok(None),
         made => made,

@@ -219,10 +219,10 @@ fn run(
         return not(problem.clone());
     }
     let synthetic = samples.is_none();
-    let samples = match samples {
-        Some(samples) => samples,
+    let (samples, generated) = match samples {
+        Some(samples) => (samples, false),
         None => match made_up(pair)? {
-            Ok(samples) => samples,
+            Ok(made) => made,
             Err(problem) => return not(problem),
         },
     };
@@ -260,7 +260,7 @@ fn run(
             false => output.equal = None,
         }
     }
-    validation.synthetic = synthetic;
+    (validation.synthetic, validation.generated) = (synthetic, generated);
     if synthetic {
         // Noise is no picture of anything.
         validation.doubts.retain(|doubt| matches!(doubt, Doubt::Edge { .. }));

@@ -4,6 +4,7 @@ mod canvas;
 mod noise;
 mod picture;
 mod ranges;
+mod sequences;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -15,6 +16,7 @@ use super::{Sample, Samples, Source};
 use crate::error::Result;
 use crate::onnx::{Dtype, Model, tensor, tensor_of};
 pub use ranges::Range;
+pub use sequences::{Draws, Words};
 
 /// Sides of pictures, at least.
 const LEAST_SIDE: usize = 8;
@@ -96,11 +98,33 @@ impl Pictures {
             let pixels = height.saturating_mul(width);
             if height.min(width) >= LEAST_SIDE && pixels.saturating_mul(at(0)) <= MOST_PIXELS {
                 let bytes = dtype == Dtype::Uint8;
-                frames.push(Frame { slot, channels: at(axis), width, height, count: at(0), channels_last, bytes });
+                frames.push(Frame {
+                    slot,
+                    channels: at(axis),
+                    width,
+                    height,
+                    count: at(0),
+                    channels_last,
+                    bytes,
+                });
             }
         }
         let drawn = Arc::new((0..count).map(|_| OnceLock::new()).collect());
         Ok((!frames.is_empty()).then(|| Self { others: Arc::new(others), frames, drawn, seed, is_open }))
+    }
+
+    /// The first `count` of them.
+    #[must_use]
+    pub fn limited(mut self, count: usize) -> Self {
+        if count < self.drawn.len() {
+            self.drawn = Arc::new((0..count).map(|_| OnceLock::new()).collect());
+        }
+        self
+    }
+
+    /// Pixels of one sample.
+    pub fn pixels(&self) -> usize {
+        self.frames.iter().map(|frame| frame.count * frame.width * frame.height).sum()
     }
 
     /// The ranges that pixels may have at the input, the most usual first.
@@ -167,7 +191,8 @@ impl Source for Ranged {
             let (name, dims) = (input.name().to_owned(), input.dims.clone());
             *input = match Dtype::try_from(input.data_type()) {
                 Ok(Dtype::Uint8) => {
-                    let bytes: Vec<u8> = values.iter().map(|value| value.round().clamp(0.0, 255.0) as u8).collect();
+                    let bytes: Vec<u8> =
+                        values.iter().map(|value| value.round().clamp(0.0, 255.0) as u8).collect();
                     tensor(name, Dtype::Uint8, &dims, bytes)
                 }
                 dtype => tensor_of(name, dtype.unwrap_or(Dtype::Float), &dims, &values),

@@ -59,7 +59,8 @@ mod tests {
             for _ in 0..20 {
                 let values = noise(64, 48, slope, &mut random);
                 assert_eq!(values.len(), 64 * 48);
-                power += values.iter().map(|value| f64::from(value * value)).sum::<f64>() / values.len() as f64;
+                power +=
+                    values.iter().map(|value| f64::from(value * value)).sum::<f64>() / values.len() as f64;
                 let steps = values.windows(2).map(|pair| f64::from(pair[1] - pair[0]).powi(2));
                 step += steps.sum::<f64>() / values.len() as f64;
             }

@@ -29,8 +29,10 @@ fn leaves(width: usize, height: usize, random: &mut SplitMix64) -> Vec<Colour> {
     let base: [f64; 3] = std::array::from_fn(|_| between(random, 60.0, 190.0));
     let mut canvas = Canvas::new(across, down, base.map(|value| value as f32));
     let largest = 1.2 * width.max(height) as f64;
-    for _ in 0..150 + random.below(750) {
-        let radius = (3.0 / random.uniform().sqrt().max(0.012)).min(largest);
+    // Things from nearby in every other picture: they are larger, and there are fewer.
+    let zoom = 1 + random.below(2);
+    for _ in 0..(150 + random.below(750)) / (zoom * zoom) {
+        let radius = (zoom as f64 * 3.0 / random.uniform().sqrt().max(0.012)).min(largest);
         let centre = [between(random, 0.0, across as f64), between(random, 0.0, down as f64)];
         let light = 55.0 * random.normal();
         let colour = base.map(|value| (value + light + 25.0 * random.normal()).clamp(0.0, 255.0) as f32);
@@ -77,8 +79,12 @@ fn coloured_noise(width: usize, height: usize, random: &mut SplitMix64) -> Vec<C
     let (level, contrast) = (between(random, -40.0, 40.0) as f32, between(random, 25.0, 70.0) as f32);
     let mix = |at: usize| {
         let [grey, warm, green] = [planes[0][at], planes[1][at], planes[2][at]];
-        [grey + 0.25 * warm + 0.1 * green, grey - 0.05 * warm - 0.2 * green, grey - 0.25 * warm + 0.15 * green]
-            .map(|value| level + contrast * value)
+        [
+            grey + 0.25 * warm + 0.1 * green,
+            grey - 0.05 * warm - 0.2 * green,
+            grey - 0.25 * warm + 0.15 * green,
+        ]
+        .map(|value| level + contrast * value)
     };
     (0..width * height).map(mix).collect()
 }
@@ -97,7 +103,8 @@ mod tests {
         }
         let all: Vec<f64> = pictures.iter().flatten().map(|&value| f64::from(value)).collect();
         let mean = all.iter().sum::<f64>() / all.len() as f64;
-        let deviation = (all.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / all.len() as f64).sqrt();
+        let deviation =
+            (all.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / all.len() as f64).sqrt();
         assert!((90.0..160.0).contains(&mean) && (40.0..80.0).contains(&deviation), "{mean} {deviation}");
     }
 }

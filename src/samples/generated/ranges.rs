@@ -39,7 +39,13 @@ const SIGNED: Range = range("-1..1", 127.5, 127.5);
 const WHOLE: Range = range("0..255", 0.0, 1.0);
 const CENTRED: Range = range("-128..127", 128.0, 1.0);
 /// Of grey pictures.
-const GREY: [Range; 5] = [UNIT, SIGNED, WHOLE, range("MNIST mean and standard deviation", 0.1307 * 255.0, 0.3081 * 255.0), CENTRED];
+const GREY: [Range; 5] = [
+    UNIT,
+    SIGNED,
+    WHOLE,
+    range("MNIST mean and standard deviation", 0.1307 * 255.0, 0.3081 * 255.0),
+    CENTRED,
+];
 
 impl Range {
     /// Those of pictures with so many channels; of bytes there is one.
