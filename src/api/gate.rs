@@ -141,6 +141,7 @@ mod tests {
         Validation {
             source: "v.npz".into(),
             synthetic: false,
+            generated: false,
             calibrated_on: false,
             overlap: None,
             samples: 100,

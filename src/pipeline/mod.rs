@@ -9,6 +9,7 @@ mod check;
 mod coverage;
 mod decide;
 mod feeding;
+mod generated;
 mod inspect;
 mod judge;
 mod measure;

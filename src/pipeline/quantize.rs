@@ -77,7 +77,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         opened: held.as_ref().map(|held| &held.samples).or(opened.as_ref()),
         preprocess: preprocess.as_ref(),
         calibrated: &digests,
-        inside: samples.as_ref(),
+        inside: samples.as_ref().filter(|_| plan.generated.is_none()),
         held_back: held.as_ref().map(|held| held.of),
         same: validation.is_none() && source.is_some(),
         // Where there are no others, so many are enough to judge on as to calibrate on.
@@ -85,6 +85,10 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         asked: job.validation.is_some() || job.calibration.is_some(),
         seed: job.seed,
         feeding: &feeding,
+        made_up: judge::Known {
+            expected: Some(&ready.opened.expected),
+            range: plan.generated.as_ref().and_then(|generated| generated.range.as_deref()),
+        },
         cross_check: job.cross_check.then_some(job.input.as_path()),
     };
     let (verdict, written) = judge::written(&judged, progress)?;

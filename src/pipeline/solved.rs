@@ -8,14 +8,16 @@ use super::budget::{Task, keep};
 use super::coverage::coverage;
 use super::decide::{decide, unable};
 use super::feeding::Feeding;
+use super::generated::{Made, Wish, generated, numbers};
 use super::measure::{Clock, is_large};
 use super::patterns::unmatched;
+use super::proportion::in_proportion;
 use super::samples::{Beside, Choose, calibration_samples};
 use super::{Job, Ready, ready, refuse_opset};
 use crate::analyse::analyse;
 use crate::calibrate::{Reach, count};
 use crate::error::{Error, Result};
-use crate::options::{Options, Preprocessing};
+use crate::options::{Compensation, Options, Preprocessing};
 use crate::plan::{Analysis, Budgeted, Decision, Fingerprint, Plan, Saturation};
 use crate::progress::Progress;
 use crate::samples::{Preprocess, SampleSet, Samples};
@@ -101,6 +103,10 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
         .calibration
         .filter(|_| job.options.quantizes_activations() || !is_large(&ready.opened.float, true));
     let mut source = job.calibration.clone().or(found.map(SampleSet::from));
+    let asked = source.as_ref().is_some_and(SampleSet::is_generated);
+    let unasked = source.is_none() && is_generated_unasked(job, &ready);
+    source = source.filter(|set| !set.is_generated() && !set.is_none());
+    let mut made = None;
     clock.lap("analyse");
     let reach = Reach::of(&ready.opened.model, ready.faults());
     let mut unusable = false;
@@ -127,13 +133,19 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
                 samples => Some(samples?),
             }
         }
+        None if asked || unasked => {
+            // Other ones are generated to judge on.
+            let beside = Beside { preprocess: preprocess.as_ref(), opened: opened.as_ref(), judges: true };
+            made = generated_samples(job, &mut ready, asked, choose, beside)?;
+            made.as_ref().map(|made| made.samples.clone())
+        }
         None if job.options.quantizes_activations() => {
             return Err(Error::options(
                 format!(
                     "{} needs calibration samples to find the ranges of activations",
                     job.options.precision()
                 ),
-                "give samples by `.calibration`, or choose `.precision` w4, which needs none",
+                "give samples by `.calibration`, or `generated` there, or choose `.precision` w4, which needs none",
             ));
         }
         None => None,
@@ -194,11 +206,21 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
     }
     decided.plan.shapes.clone_from(&job.shapes);
     let samples = samples.filter(|_| decided.calibrated);
+    decided.plan.generated = made.map(|made| made.record).filter(|_| samples.is_some());
+    let made_up = decided.plan.generated.is_some();
     let digests = samples.as_ref().map(Samples::digests).transpose()?;
-    decided.plan.calibrated = digests.as_deref().map(Fingerprint::of);
+    decided.plan.calibrated = digests.as_deref().map(Fingerprint::of).map(|found| match made_up {
+        // Nobody judges on a part of them: the seed names them all.
+        true => Fingerprint { heads: String::new(), ..found },
+        false => found,
+    });
     let digests = digests.into_iter().flatten().collect();
     clock.add("samples");
-    let calibration = samples.as_ref().map(|samples| (samples.path().display().to_string(), samples.len()));
+    let source_of = |samples: &Samples| match &decided.plan.generated {
+        Some(generated) => generated.source(),
+        None => samples.path().display().to_string(),
+    };
+    let calibration = samples.as_ref().map(|samples| (source_of(samples), samples.len()));
     ready.opened.warnings.extend(decided.warnings);
     let plan = decided.plan;
     ready.opened.warnings.extend(saturating(&plan));
@@ -221,6 +243,53 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
         source,
         clock,
     })
+}
+
+/// Whether samples are generated where nobody gave any: what is measured with them must help, and running the model be no burden.
+fn is_generated_unasked(job: &Job, ready: &Ready) -> bool {
+    let options = &job.options;
+    options.quantizes_weights()
+        && !options.quantizes_activations()
+        && options.compensation != Compensation::None
+        && options.budget.is_none()
+        && job.feeding.states.is_empty()
+        && !is_large(&ready.opened.float, false)
+}
+
+/// Samples that are generated; `None` where nobody asked for them and there are none worth having.
+fn generated_samples(
+    job: &Job,
+    ready: &mut Ready,
+    asked: bool,
+    choose: &mut Choose,
+    beside: Beside,
+) -> Result<Option<Made>> {
+    let (model, expected) = (&ready.opened.model, &ready.opened.expected);
+    let wish = Wish { model, expected, feeding: &job.feeding, count: job.samples, seed: job.seed };
+    let made = match generated(&wish) {
+        Ok(None) if asked => numbers(&wish).map(Some),
+        made => made,
+    };
+    let limited = made.and_then(|made| {
+        let Some(mut made) = made else { return Ok(None) };
+        if asked {
+            made.samples = choose(model, made.samples, beside)?;
+        }
+        made.samples = in_proportion(model, made.samples, job.seed)?.0;
+        made.record.samples = made.samples.len();
+        Ok(Some(made))
+    });
+    match limited {
+        Err(error @ Error::Runtime { .. }) if asked => unable(&job.options, error.to_string()).map(|()| {
+            ready.opened.warnings.push(format!("no samples were generated: {error}"));
+            None
+        }),
+        Err(error @ (Error::Runtime { .. } | Error::Invalid { .. })) if !asked => {
+            ready.opened.warnings.push(format!("no samples were generated to calibrate on: {error}"));
+            Ok(None)
+        }
+        limited => limited,
+    }
 }
 
 /// That samples which were found beside the model do not fit it, and what helps.

@@ -2,6 +2,7 @@
 
 mod activation;
 mod fingerprint;
+mod generated;
 mod laid;
 mod stamp;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use activation::{ActivationDecision, ActivationTerm};
 pub use fingerprint::{Fingerprint, Overlap};
+pub use generated::{Generated, Generation};
 pub use laid::{Laid, are_few};
 pub use stamp::Stamp;
 
@@ -53,6 +55,9 @@ pub struct Plan {
     /// The samples that it was made from, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibrated: Option<Fingerprint>,
+    /// What these were, where nobody gave them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generated: Option<Generated>,
     /// What is done, in graph order.
     pub decisions: Vec<Decision>,
     /// What is left, and why.

@@ -20,8 +20,9 @@ mod summary;
 pub use budget::{Budgeted, Trial};
 pub use codes::{Codes, CodesMut};
 pub use decision::{
-    ActivationDecision, ActivationTerm, BiasChange, Decision, Fingerprint, Laid, Overlap, Plan, Residuals,
-    Saturation, Stamp, Subject, VERSION, WeightDecision, WeightTerm, are_few, decode_sum,
+    ActivationDecision, ActivationTerm, BiasChange, Decision, Fingerprint, Generated, Generation, Laid,
+    Overlap, Plan, Residuals, Saturation, Stamp, Subject, VERSION, WeightDecision, WeightTerm, are_few,
+    decode_sum,
 };
 pub use expected::{Channels, Expected};
 pub use file::{checked, read, write, write_to};

@@ -89,6 +89,7 @@ impl<'p> Layer<'p> {
             explicit_zero_points: self.plan.explicit_zero_points,
             shapes: self.plan.shapes.clone(),
             calibrated: self.plan.calibrated.clone(),
+            generated: self.plan.generated.clone(),
             decisions: decisions.collect(),
             skips: self.plan.skips.clone(),
         }

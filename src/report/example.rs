@@ -71,6 +71,7 @@ pub fn outcome() -> Outcome {
         explicit_zero_points: false,
         shapes: Vec::new(),
         calibrated: None,
+        generated: None,
         decisions: vec![Decision::Weight(weight), Decision::Activation(activation)],
         skips: vec![
             skip("layer1.conv.bias", Keep::Bias),
@@ -113,6 +114,7 @@ fn validation() -> Validation {
     Validation {
         source: "test.npz".into(),
         synthetic: false,
+        generated: false,
         calibrated_on: false,
         overlap: None,
         samples: 400,

@@ -32,6 +32,10 @@ impl TextStyle {
         };
         text += &self.title(mark, &outcome.output.display().to_string(), &sizes);
         text += &self.judged(&outcome.verdict);
+        if let Some(generated) = &outcome.plan.generated {
+            let count = words::count(generated.samples as u64);
+            text += &self.line(None, &format!("calibrated on {count} {}", generated.source()));
+        }
         if self.detail != Detail::Brief {
             text += &self.line(None, &coverage(&outcome.plan));
             text += &speed(&outcome.plan).map(|speed| self.line(None, &speed)).unwrap_or_default();
@@ -151,6 +155,14 @@ fn figures(validation: &Validation) -> Vec<String> {
 fn samples(validation: &Validation) -> (Option<char>, String) {
     let told = validation.doubts.iter().any(|doubt| matches!(doubt, Doubt::Calibrated(_)));
     let (mark, samples) = match validation.synthetic {
+        true if validation.generated => {
+            let text = format!(
+                "{} {}: on real samples the figures differ",
+                words::count(validation.samples as u64),
+                validation.source
+            );
+            (Some(LOOK), text)
+        }
         true => {
             let samples = words::things(validation.samples, "made-up sample");
             let say = if validation.samples == 1 { "says" } else { "say" };
@@ -310,6 +322,10 @@ mod tests {
         let Verdict::Validated(mut validation) = example::outcome().verdict else { panic!("validated") };
         (validation.synthetic, validation.samples, validation.source) = (true, 4, "synthetic samples".into());
         let judged = "judged in tract on 4 made-up samples, which say little of accuracy";
+        assert_eq!(samples(&validation), (Some(LOOK), judged.into()));
+        (validation.generated, validation.source) = (true, "generated pictures, range 0..1".into());
+        let judged =
+            "judged in tract on 4 generated pictures, range 0..1: on real samples the figures differ";
         assert_eq!(samples(&validation), (Some(LOOK), judged.into()));
         (validation.synthetic, validation.calibrated_on, validation.source) = (false, true, "c.npz".into());
         let judged = "judged in tract on the samples it was calibrated on, 4 samples of c.npz: on others the figures are worse";

@@ -44,7 +44,10 @@ fn summary(outcome: &Outcome, style: TextStyle) -> Vec<(String, String)> {
     if before != after {
         pairs.push(("Opset".into(), format!("{before} -> {after}")));
     }
-    if let Some((source, samples)) = &outcome.calibration {
+    if let Some(generated) = &outcome.plan.generated {
+        let source = format!("{} {}", words::count(generated.samples as u64), generated.source());
+        pairs.push(("Calibration".into(), source));
+    } else if let Some((source, samples)) = &outcome.calibration {
         pairs.push(("Calibration".into(), format!("{} from {source}", words::things(*samples, "sample"))));
     }
     pairs.extend(style.judgement(&outcome.verdict));

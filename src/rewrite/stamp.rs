@@ -17,7 +17,10 @@ pub(super) fn stamp(proto: &mut ModelProto, plan: &Plan) {
         (Stamp::QUANTIZED, &quantized),
         ("fourbit.source_sha256", &plan.subject.sha256),
     ];
-    let ours = |key: &str| SAMPLES.contains(&key) || entries.iter().any(|(own, _)| *own == key);
+    let made = [Stamp::GENERATED, Stamp::RANGE];
+    let ours = |key: &str| {
+        SAMPLES.contains(&key) || made.contains(&key) || entries.iter().any(|(own, _)| *own == key)
+    };
     proto.metadata_props.retain(|old| !ours(old.key()));
     let entry = |(key, value): (&str, &str)| StringStringEntryProto {
         key: Some(key.to_owned()),
@@ -28,6 +31,11 @@ pub(super) fn stamp(proto: &mut ModelProto, plan: &Plan) {
         let count = samples.to_string();
         let values: [&str; 3] = [&count, sha256, heads];
         proto.metadata_props.extend(SAMPLES.into_iter().zip(values).map(entry));
+    }
+    if let Some(generated) = &plan.generated {
+        let source = format!("{}, seed {}", generated.source(), generated.seed);
+        proto.metadata_props.push(entry((Stamp::GENERATED, &source)));
+        proto.metadata_props.extend(generated.range.iter().map(|range| entry((Stamp::RANGE, range))));
     }
 }
 

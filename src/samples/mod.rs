@@ -8,6 +8,7 @@ mod arrays;
 mod content;
 mod discover;
 mod element;
+mod generated;
 mod geometry;
 mod input;
 mod misfit;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 pub use content::Flaw;
 pub use discover::Discovered;
+pub use generated::{Draws, Pictures, Range, Words};
 pub use own::{Element, Inputs, SampleSet, SampleSource, Tensor};
 pub use preprocess::Preprocess;
 

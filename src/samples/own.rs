@@ -1,5 +1,7 @@
 //! Samples of a caller's own, which lie in no file.
 
+mod wished;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -172,6 +174,8 @@ pub struct SampleSet {
 enum Own {
     One(Arc<dyn SampleSource>),
     Rows(Arc<(Inputs, Vec<i64>)>),
+    Generated,
+    Nothing,
 }
 
 impl fmt::Debug for SampleSet {
@@ -336,6 +340,10 @@ impl Samples {
                 Arc::new(asked)
             }
             Own::Rows(rows) => Arc::new(by_rows(&rows.0, &rows.1, inputs, &path)?),
+            Own::Generated | Own::Nothing => {
+                let expected = "samples to read; generated ones are for calibration alone";
+                return Err(Error::samples(&path, "samples", expected, path.display().to_string()));
+            }
         };
         Ok(Self { path, source, chosen: None, preprocessed: false })
     }

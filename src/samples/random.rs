@@ -26,7 +26,7 @@ impl SplitMix64 {
     }
 
     /// A uniform number in (0, 1).
-    fn uniform(&mut self) -> f64 {
+    pub(super) fn uniform(&mut self) -> f64 {
         ((self.next() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
     }
 

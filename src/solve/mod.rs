@@ -301,6 +301,7 @@ impl<'s> Solver<'s> {
             explicit_zero_points: self.options.target.explicit_zero_points,
             shapes: Vec::new(),
             calibrated: None,
+            generated: None,
             decisions: self.decisions,
             skips: self.skips,
         }

@@ -245,6 +245,7 @@ fn summed(
     let validation = Validation {
         source: samples.path().display().to_string(),
         synthetic: false,
+        generated: false,
         calibrated_on: false,
         overlap: None,
         samples: samples.len(),

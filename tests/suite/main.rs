@@ -10,6 +10,7 @@ mod everywhere;
 mod forms;
 mod fused_layers;
 mod fuzz;
+mod generated;
 mod judge;
 mod judged;
 mod judged_fused;

@@ -10,7 +10,7 @@ use super::dual::Dual;
 use super::kinds::{Activations, Bias, Compensation, Placement, Scales, StorageArg, Weights};
 use super::sampling::Sampling;
 use super::values::{output, shape};
-use crate::api::{Quantize, Result};
+use crate::api::{Quantize, Result, SampleSet};
 use crate::options::{
     self, Edges, Granularity, LayerRule, Opset, Options, Precision, TARGETS, Target, Wishes,
 };
@@ -127,10 +127,12 @@ pub struct Choices {
     #[arg(long, value_name = "FILE", help_heading = "Which layers", hide_short_help = true)]
     pub config: Option<PathBuf>,
 
-    /// Calibration samples: .npz, .npy, or a folder [default: found beside the model]
+    /// Calibration samples: .npz, .npy, a folder, `generated`, or `none` [default: found beside the model]
     ///
     /// Beside the model, these names are found: calibration.npz, calib.npz, folders `calibration` of arrays, and test_data_set_N.
-    /// The precisions w4 and w8 need no samples.
+    /// The precisions w4 and w8 need no samples: where none are found, they calibrate on generated ones if the model takes pictures or
+    /// is a language model. `generated` asks for these with any precision, `none` uses no samples at all. Write ./generated or ./none
+    /// for a file of that name.
     ///
     /// If there are no validation samples, `quantize` and `batch` calibrate on the rest of these and judge on a part: samples that
     /// --max-samples leaves over, or a fifth, held back (8 to 100; none of fewer than 16 samples).
@@ -282,7 +284,7 @@ impl Choices {
             .seed(self.sampling.seed.seed)
             .feeding(self.sampling.feeding.feeding());
         if let Some(samples) = &self.calibration {
-            conversion = conversion.calibration(samples);
+            conversion = conversion.calibration(SampleSet::named(samples));
         }
         if let Some(pictures) = self.sampling.pictures.preprocessing()? {
             conversion = conversion.preprocess(pictures);

@@ -8,7 +8,7 @@ use clap::{ArgAction, ArgMatches, Args as _, Command, ValueHint};
 
 use super::Defaults;
 use crate::api::batch::{Grammar, Known, Settings};
-use crate::api::{Error, Preset, Result};
+use crate::api::{Error, Preset, Result, SampleSet};
 use crate::cli::{hints, parsed};
 
 /// The options of [`Defaults`].
@@ -43,6 +43,7 @@ impl Words {
                 is_list: matches!(argument.get_action(), ArgAction::Append),
                 is_path: argument.get_value_hint() == ValueHint::AnyPath,
                 words: match argument.get_long() {
+                    Some("calibration") => SampleSet::WORDS.map(str::to_owned).to_vec(),
                     Some("preprocess") => Preset::ALL.map(|preset| preset.name().to_owned()).to_vec(),
                     _ => Vec::new(),
                 },

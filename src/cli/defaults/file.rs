@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, Command, ValueHint};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::api::Preset;
+use crate::api::{Preset, SampleSet};
 
 /// One option that the file gives.
 #[derive(Debug)]
@@ -113,8 +113,12 @@ fn entry(argument: &Arg, name: &str, value: &DeValue, place: &Path) -> Result<En
     let is_flag = matches!(argument.get_action(), ArgAction::SetTrue);
     let is_list = matches!(argument.get_action(), ArgAction::Append);
     let is_path = |text: &str| {
-        let is_preset = name == "preprocess" && Preset::named(text).is_some();
-        argument.get_value_hint() == ValueHint::AnyPath && !is_preset && !text.contains("://")
+        let is_word = match name {
+            "preprocess" => Preset::named(text).is_some(),
+            "calibration" => SampleSet::WORDS.iter().any(|word| word.eq_ignore_ascii_case(text)),
+            _ => false,
+        };
+        argument.get_value_hint() == ValueHint::AnyPath && !is_word && !text.contains("://")
     };
     let argument = |value: &DeValue| {
         let text = match value {

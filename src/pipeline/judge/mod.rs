@@ -1,6 +1,7 @@
 //! Judging a written file: read back, lowered to a view that tract can run, run beside the float
 //! model.
 
+mod made_up;
 mod runs;
 mod second;
 
@@ -22,11 +23,11 @@ use crate::rewrite::{Dialect, calibrated, is_plain, lower};
 use crate::runtime::{Fault, faults};
 use crate::samples::{Preprocess, SampleSet, Samples};
 use crate::validate::{Compared, is_quantized, loadable, prove, sound};
+pub(super) use made_up::Known;
+use made_up::{made_up, range_of, sized};
 use runs::{at_the_edge, by_tract, tell_apart};
 use second::Files;
 
-/// Random samples that stand in where there are none: enough to see that the file runs.
-const SYNTHETIC_SAMPLES: usize = 4;
 /// Bytes of memory that running both models takes for each byte of float weights.
 const RUN_BYTES: u64 = 6;
 
@@ -56,6 +57,8 @@ pub(super) struct Judged<'j> {
     pub asked: bool,
     pub seed: u64,
     pub feeding: &'j Feeding,
+    /// What is known of generated samples.
+    pub made_up: Known<'j>,
     /// The float file, where onnxruntime is to judge as well.
     pub cross_check: Option<&'j Path>,
 }
@@ -88,7 +91,7 @@ pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdi
     // States of another file's calls would have to be found for this alone.
     let elsewhere = !judged.same || judged.held_back.is_some();
     let inside = judged.inside.filter(|_| elsewhere && feeding.states.is_empty() && samples.is_some());
-    let pair = Pair { float, faults, view, dialect, second, seed, feeding, inside };
+    let pair = Pair { float, faults, view, dialect, second, seed, feeding, inside, known: judged.made_up };
     let mut verdict = run(&pair, samples, &known, progress)?;
     if let Verdict::Validated(validation) = &mut verdict {
         validation.weights_proven = proven;
@@ -180,7 +183,19 @@ pub fn validate(files: &Comparison, progress: &dyn Progress) -> Result<Verdict> 
     let known = |digests: &[u64]| mark.as_ref().map(|mark: &Fingerprint| mark.overlap(digests));
     let second = files.cross_check.then_some(Files { float: files.float, written: files.quantized });
     let (seed, feeding) = (files.seed, files.feeding);
-    let pair = Pair { float: &model, faults: &faults, view, dialect, second, seed, feeding, inside: None };
+    let range = range_of(&written);
+    let made_up = Known { expected: None, range: range.as_deref() };
+    let pair = Pair {
+        float: &model,
+        faults: &faults,
+        view,
+        dialect,
+        second,
+        seed,
+        feeding,
+        inside: None,
+        known: made_up,
+    };
     run(&pair, samples, &known, progress)
 }
 
@@ -210,6 +225,7 @@ struct Pair<'p> {
     feeding: &'p Feeding,
     /// Samples that the quantized form was calibrated on, where the others are not.
     inside: Option<&'p Samples>,
+    known: Known<'p>,
 }
 
 fn run(
@@ -224,11 +240,11 @@ fn run(
         return not(problem.clone());
     }
     let synthetic = samples.is_none();
-    let samples = match samples {
-        Some(samples) => samples,
-        None => match Samples::synthetic(pair.float, &pair.feeding.shapes, SYNTHETIC_SAMPLES, pair.seed) {
-            Ok(samples) => samples,
-            Err(error) => return not(format!("no samples were given, and none can be made up: {error}")),
+    let (samples, generated) = match samples {
+        Some(samples) => (samples, false),
+        None => match made_up(pair)? {
+            Ok(made) => made,
+            Err(problem) => return not(problem),
         },
     };
     let (mut samples, excess) = match in_proportion(pair.float, samples, pair.seed) {
@@ -257,7 +273,7 @@ fn run(
         Err(reason) => return not(reason),
     };
     tell_apart(pair.float, &mut validation.outputs);
-    validation.synthetic = synthetic;
+    (validation.synthetic, validation.generated) = (synthetic, generated);
     if synthetic {
         // Noise is no picture of anything.
         validation.doubts.retain(|doubt| matches!(doubt, Doubt::Edge { .. }));
@@ -294,9 +310,7 @@ fn run_sized(
         return Ok(first);
     }
     for size in 1..=2 {
-        let larger =
-            Samples::synthetic_sized(pair.float, &pair.feeding.shapes, size, SYNTHETIC_SAMPLES, pair.seed);
-        let Ok(larger) = larger else { break };
+        let Ok(larger) = sized(pair, size) else { break };
         if larger.get(0)?.inputs == samples.get(0)?.inputs {
             break;
         }

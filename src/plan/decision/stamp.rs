@@ -21,6 +21,11 @@ impl Stamp {
     /// The key of the number of tensors that hold codes.
     pub const QUANTIZED: &str = "fourbit.quantized";
 
+    /// The key of what generated calibration samples were.
+    pub const GENERATED: &str = "fourbit.calibration_generated";
+    /// The key of the range of their pixels.
+    pub const RANGE: &str = "fourbit.calibration_range";
+
     /// What `proto` says, where fourbit wrote it.
     pub fn of(proto: &ModelProto) -> Option<Self> {
         let value = |key: &str| {

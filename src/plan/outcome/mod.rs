@@ -85,6 +85,8 @@ pub struct Validation {
     pub source: String,
     /// Whether they are random numbers, which exercise the graph but say little of accuracy.
     pub synthetic: bool,
+    /// Whether they are pictures drawn by chance, in the place of random numbers.
+    pub generated: bool,
     /// Whether any of the samples were used for calibration.
     pub calibrated_on: bool,
     /// How many of the samples were; `None` where the file does not say what it was calibrated on.

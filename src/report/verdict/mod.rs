@@ -65,6 +65,9 @@ impl TextStyle {
         }
         let count = words::count(validation.samples as u64);
         let mut samples = match validation.synthetic {
+            true if validation.generated => {
+                format!("{count} {}; no real samples were given", validation.source)
+            }
             true => format!("{count}, random numbers, which say little about accuracy"),
             false => match validation.held_back {
                 Some(_) => inside::of_source(validation),

@@ -28,6 +28,7 @@ fn plan(decisions: Vec<Decision>) -> Plan {
         explicit_zero_points: false,
         shapes: Vec::new(),
         calibrated: None,
+        generated: None,
         decisions,
         skips: Vec::new(),
     }

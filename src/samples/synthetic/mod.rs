@@ -66,6 +66,24 @@ impl Synthetic {
         });
         Ok(Self { inputs: made.collect(), count, seed })
     }
+
+    /// The element types and dimensions of the inputs.
+    pub(super) fn forms(&self) -> impl Iterator<Item = (Dtype, &[i64])> {
+        self.inputs.iter().map(|made| (made.dtype, made.dims.as_slice()))
+    }
+}
+
+/// The inputs that take words, by their slots, each with the number of words that there are.
+pub(super) fn vocabularies(model: &Model, inputs: &[Input]) -> Vec<(usize, usize)> {
+    let tables = tables(model);
+    let each = inputs.iter().enumerate().filter_map(|(slot, input)| {
+        let dtype = Dtype::try_from(input.dtype).unwrap_or(Dtype::Undefined);
+        match kind(&input.name, dtype, tables.get(&input.name).copied(), 1) {
+            Kind::Ids(rows) => Some((slot, rows)),
+            _ => None,
+        }
+    });
+    each.collect()
 }
 
 impl Source for Synthetic {
