@@ -195,7 +195,7 @@ fn good_models_are_converted_beside_broken_ones() {
     assert_eq!((&entry["model_path"], &entry["opset_version"]), (&GOOD[1].into(), &21.into()));
     let metadata = &entry["metadata"];
     assert_eq!(metadata["model_bytes"].as_u64(), Some(fs::metadata(out.join(GOOD[1])).expect("it").len()));
-    assert_eq!(metadata["tags"], serde_json::json!(["w4", "int4", "fourbit"]));
+    assert_eq!(metadata["tags"], serde_json::json!(["w4", "int4", "int8", "fourbit"]));
     let again = ["zoo/out/ONNX_HUB_MANIFEST.json", "-o", "again", "--precision", "w4", "-q"];
     let code = batch(folder.path(), &again).output().expect("the program starts").status.code();
     assert!(matches!(code, Some(0 | 3)), "{code:?}");

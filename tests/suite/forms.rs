@@ -74,7 +74,8 @@ fn pooled() -> Model {
 }
 
 fn options(change: impl FnOnce(&mut Options)) -> Options {
-    let mut options = Options::new("w4".parse::<Precision>().expect("a precision"));
+    let strict = Options::new("w4".parse::<Precision>().expect("a precision"));
+    let mut options = Options { strict_bits: true, ..strict };
     change(&mut options);
     options
 }

@@ -76,7 +76,7 @@ fn values(name: &str, dims: &[i64]) -> Vec<f32> {
 
 fn options(granularity: Granularity, weights: CodeType, opset: Opset) -> Options {
     let base = Options::new("w4".parse::<Precision>().expect("a precision"));
-    Options { granularity, weights: Some(weights), opset, matmul_nbits: true, ..base }
+    Options { granularity, weights: Some(weights), opset, matmul_nbits: true, strict_bits: true, ..base }
 }
 
 fn products(model: &Model) -> usize {

@@ -149,7 +149,7 @@ fn single_layers_of_8_bits_are_held_beside_those_of_4() {
     let rule =
         LayerRule { matching: "full".into(), weights: Some(Some(CodeType::Int8)), ..LayerRule::default() };
     for target in ["generic", "ort-cpu-int8"] {
-        let mixed = Options { layers: vec![rule.clone()], ..options(target, "w4a8") };
+        let mixed = Options { layers: vec![rule.clone()], strict_bits: true, ..options(target, "w4a8") };
         let (outcome, _) = converted(folder.path(), &format!("mixed-{target}"), mixed);
         let held: Vec<&str> = weights(&outcome)
             .into_iter()
