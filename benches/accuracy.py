@@ -36,16 +36,21 @@ import zoo
 # Column, precision, further arguments; None for onnxruntime's own quantizer.
 FORMS = [
     ("w4a8 by onnxruntime", None, []),
-    ("w4, no samples", "w4", []),
+    ("w4, no samples", "w4", ["--calibration", "none"]),
+    ("w4, generated", "w4", ["--calibration", "generated"]),
+    ("w4a8, generated", "w4a8", ["--calibration", "generated"]),
     ("w4a8", "w4a8", []),
     ("w4a4", "w4a4", []),
     ("w4", "w4", []),
     ("w4a8 within 1 point", "w4a8", ["--max-drop", "1.0"]),
     ("w4 within 1 point", "w4", ["--max-drop", "1.0"]),
 ]
-ALL = ["w4a8 by onnxruntime", "w4, no samples", "w4a8", "w4a4", "w4a8 within 1 point", "w4 within 1 point"]
+# Without samples of anybody's: chance is in generated ones alone.
+ALONE = ["w4, no samples"]
+GENERATED = ["w4, generated", "w4a8, generated"]
+ALL = ["w4a8 by onnxruntime", *ALONE, *GENERATED, "w4a8", "w4a4", "w4a8 within 1 point", "w4 within 1 point"]
 # Where there are no labels.
-UNLABELLED = ["w4a8 by onnxruntime", "w4, no samples", "w4a8", "w4a4", "w4"]
+UNLABELLED = ["w4a8 by onnxruntime", *ALONE, *GENERATED, "w4a8", "w4a4", "w4"]
 # Calibration samples that a file is run on for "inside".
 INSIDE = 64
 # Samples run at once where the model leaves the batch open.
@@ -166,8 +171,9 @@ def fourbit(options, model, output, task, precision, extra, samples, seed):
     report = output.with_suffix(".json")
     command = [options.fourbit, "quantize", model, "-o", output, "--overwrite", "-q", "--precision", precision]
     command += ["--report", report, "--validation", task.test, *extra]
+    command += ["--seed", seed]
     if samples:
-        command += ["--calibration", task.calibration, "--max-samples", samples, "--seed", seed]
+        command += ["--calibration", task.calibration, "--max-samples", samples]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     # 3: written, but beyond the limits.
     if done.returncode not in (0, 3, 4):
@@ -204,7 +210,7 @@ def cell(options, task, column, samples, seed):
             # A copy by itself: samples that lie beside a model are found.
             alone = Path(shutil.copy(task.model, folder))
             report = fourbit(options, alone, output, task, precision, extra, None, seed)
-            assert report["calibration"] is None
+            assert (report["calibration"] is None) == (column in ALONE)
         found = figures(options, task, output)
     if report:
         # Programs before this figure have none.
@@ -285,10 +291,9 @@ def main():
         for column in options.columns:
             if not labelled and column not in UNLABELLED:
                 continue
-            alone = column == "w4, no samples"
             who = onnxruntime.__version__ if column == "w4a8 by onnxruntime" else program
-            for samples in [0] if alone else options.samples:
-                for seed in range(1 if alone else options.seeds):
+            for samples in [0] if column in ALONE + GENERATED else options.samples:
+                for seed in range(1 if column in ALONE else options.seeds):
                     key = "|".join(map(str, [name, column, samples, seed, options.limit, who]))
                     if key not in known or options.again and "error" in known[key]:
                         one = {"key": key, "model": name, "column": column, "samples": samples, "seed": seed}
