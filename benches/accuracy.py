@@ -53,8 +53,6 @@ ALL = ["w4a8 by onnxruntime", *ALONE, *GENERATED, "w4a8", "w4a4", "w4a8 within 1
 UNLABELLED = ["w4a8 by onnxruntime", *ALONE, *GENERATED, "w4a8", "w4a4", "w4"]
 # Calibration samples that a file is run on for "inside".
 INSIDE = 64
-# Samples run at once where the model leaves the batch open.
-BATCH = 50
 
 
 def arguments():
@@ -123,28 +121,7 @@ def tasks(options):
 
 def outputs(options, model, samples):
     """The first output on each sample."""
-    settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 4
-    settings.intra_op_num_threads = options.threads
-    # Otherwise fused 4-bit products round their float inputs to 8 bits, which the file does not ask for.
-    settings.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
-    session = onnxruntime.InferenceSession(str(model), settings, providers=["CPUExecutionProvider"])
-    inputs = [value for value in session.get_inputs() if value.name in samples]
-    rows = min(len(samples[value.name]) for value in inputs)
-    stacked = all(samples[value.name].ndim == len(value.shape) for value in inputs)
-    batch = inputs[0].shape[0] if stacked else 1
-    if isinstance(batch, int) and batch > 0:
-        rows -= rows % batch
-    else:
-        batch = BATCH
-    found = []
-    for start in range(0, rows, batch):
-        end = min(start + batch, rows)
-        feed = {value.name: samples[value.name][start:end] if stacked else samples[value.name][start] for value in inputs}
-        first = session.run(None, feed)[0]
-        # Where outputs are no rows of samples, as those of one call, they are one sample's.
-        found.extend(first if stacked and first.ndim and len(first) == end - start else [first])
-    return found
+    return zoo.first_outputs(model, samples, threads=options.threads)
 
 
 def sqnr(exact, other):
@@ -188,7 +165,7 @@ def theirs(options, task, output, samples, seed):
     count = min(len(array) for array in arrays.values())
     chosen = np.sort(np.random.default_rng(seed).permutation(count)[:samples])
     arrays = {name: array[chosen] for name, array in arrays.items()}
-    feeds = against_onnxruntime.batches(task.model, arrays, len(chosen), BATCH)
+    feeds = against_onnxruntime.batches(task.model, arrays, len(chosen), zoo.BATCH)
     job = argparse.Namespace(model=task.model)
     against_onnxruntime.onnxruntime_seconds(job, feeds, output.parent)
     (output.parent / "onnxruntime.onnx").replace(output)

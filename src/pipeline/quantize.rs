@@ -88,6 +88,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         made_up: judge::Known {
             expected: Some(&ready.opened.expected),
             range: plan.generated.as_ref().and_then(|generated| generated.range.as_deref()),
+            preprocess: preprocess.as_ref(),
         },
         cross_check: job.cross_check.then_some(job.input.as_path()),
     };

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::options::{Compensation, Options, Preprocessing};
 use crate::plan::{Analysis, Budgeted, Decision, Fingerprint, Plan, Saturation};
 use crate::progress::Progress;
-use crate::samples::{Preprocess, SampleSet, Samples};
+use crate::samples::{Preprocess, Range, SampleSet, Samples};
 use crate::validate::check_declared;
 
 /// A plan, and everything that it came from.
@@ -265,7 +265,15 @@ fn generated_samples(
     beside: Beside,
 ) -> Result<Option<Made>> {
     let (model, expected) = (&ready.opened.model, &ready.opened.expected);
-    let wish = Wish { model, expected, feeding: &job.feeding, count: job.samples, seed: job.seed };
+    let range = beside.preprocess.map(Range::of);
+    let wish = Wish {
+        model,
+        expected,
+        feeding: &job.feeding,
+        range: range.as_ref(),
+        count: job.samples,
+        seed: job.seed,
+    };
     let made = match generated(&wish) {
         Ok(None) if asked => numbers(&wish).map(Some),
         made => made,
@@ -277,6 +285,12 @@ fn generated_samples(
         }
         made.samples = in_proportion(model, made.samples, job.seed)?.0;
         made.record.samples = made.samples.len();
+        if let Some(range) = made.record.range.as_ref().filter(|_| made.is_guessed() && job.options.quantizes_activations()) {
+            ready.opened.warnings.push(format!(
+                "the range of pixels, {range}, is a guess from the network's answers, and activations are clipped to what it gives; if \
+                 the model takes pixels in another range, say so by `.preprocess`"
+            ));
+        }
         Ok(Some(made))
     });
     match limited {

@@ -40,6 +40,7 @@ pub struct Start {
     half: Option<Part>,
     /// The mean diagonal of the metric before damping.
     typical: f64,
+    /// What was added to the metric's diagonal.
     damping: f64,
 }
 

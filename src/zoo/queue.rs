@@ -7,7 +7,7 @@ use super::settings::Settings;
 use crate::onnx::Outline;
 use crate::options::{LARGE, LARGE_WITHOUT_SAMPLES};
 use crate::reconstruct::MOST_FEATURES;
-use crate::samples::Samples;
+use crate::samples::{SampleSet, Samples};
 
 /// Memory that every conversion takes.
 const LEAST: u64 = 64 << 20;
@@ -26,9 +26,13 @@ const WEIGHTS_ALONE: u64 = 256 << 20;
 
 /// About how much memory a conversion takes with so many threads.
 pub fn estimate(path: &Path, outline: &Outline, settings: &Settings, threads: usize) -> u64 {
-    let given = settings.path("calibration").into_iter().chain(settings.path("validation"));
+    let calibration = settings.path("calibration").map(|path| SampleSet::named(&path));
+    let none = calibration.as_ref().is_some_and(SampleSet::is_none);
+    // Generated samples are no file, and run the model as files do.
+    let calibration = settings.path("calibration").filter(|_| !none);
+    let given = calibration.into_iter().chain(settings.path("validation"));
     let beside = Samples::discover(path);
-    let found = beside.calibration.into_iter().chain(beside.validation);
+    let found = beside.calibration.filter(|_| !none).into_iter().chain(beside.validation);
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len()).saturating_add(SAMPLED);
     let (mut most, mut samples) = (LARGE_WITHOUT_SAMPLES, 0u64);
     for path in found {

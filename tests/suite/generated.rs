@@ -36,6 +36,24 @@ fn synthetic(outcome: &Outcome) -> (bool, bool) {
 }
 
 #[test]
+fn preprocessing_tells_the_range_of_pixels() {
+    let folder = tempfile::tempdir().unwrap();
+    classifier(&folder.path().join("net.onnx"));
+    let made = |calibration| {
+        let preprocess = Some("0..255".into());
+        let job = Job { calibration, preprocess, samples: Some(16), ..job(folder.path(), Precision::W4A8) };
+        let outcome = quantize(&job, &Silent).unwrap();
+        (outcome.plan.generated.unwrap(), outcome.warnings.join(" "))
+    };
+    let (made, warnings) = made(Some(SampleSet::generated()));
+    assert_eq!((made.range.as_deref(), made.chosen_by.as_deref()), (Some("0..255"), Some("`.preprocess`")));
+    assert!(!warnings.contains("guess"), "{warnings}");
+    let job = Job { calibration: Some(SampleSet::generated()), ..job(folder.path(), Precision::W4A8) };
+    let warnings = quantize(&job, &Silent).unwrap().warnings.join(" ");
+    assert!(warnings.contains("is a guess from the network's answers"), "{warnings}");
+}
+
+#[test]
 fn weights_alone_are_calibrated_on_generated_pictures() {
     let folder = tempfile::tempdir().unwrap();
     classifier(&folder.path().join("net.onnx"));

@@ -95,8 +95,8 @@ pub struct Choices {
     /// Give all weights the bits asked for
     ///
     /// By default single tensors get 8 bits if they bring much of the noise and few of the bytes. They add at most 5 % to the file,
-    /// and the report says why. With --max-size, --max-bits, --max-drop and --min-sqnr the limits decide, and with --storage int8
-    /// all weights have the bits asked for.
+    /// and the report says why. With --max-size, --max-bits, --max-drop, --min-agreement and --min-sqnr the limits decide, and with
+    /// --storage int8 all weights have the bits asked for.
     #[arg(long, help_heading = "Precision", hide_short_help = true)]
     pub strict_bits: bool,
 
@@ -130,8 +130,8 @@ pub struct Choices {
     /// Calibration samples: .npz, .npy, a folder, `generated`, or `none` [default: found beside the model]
     ///
     /// Beside the model, these names are found: calibration.npz, calib.npz, folders `calibration` of arrays, and test_data_set_N.
-    /// The precisions w4 and w8 need no samples: where none are found, they calibrate on generated ones if the model takes pictures or
-    /// is a language model. `generated` asks for these with any precision, `none` uses no samples at all. Write ./generated or ./none
+    /// Precisions that round weights alone (w2 to w8) need no samples: where none are found, they calibrate on generated ones if the
+    /// model takes pictures or is a language model. `generated` asks for these with any precision, `none` uses no samples at all. Write ./generated or ./none
     /// for a file of that name.
     ///
     /// If there are no validation samples, `quantize` and `batch` calibrate on the rest of these and judge on a part: samples that

@@ -14,12 +14,15 @@ const TRIED: usize = 16;
 const VALUES: usize = 12;
 /// A range that is more usual than another is preferred where it scores no less than this share of the best.
 const NEAR: f64 = 0.97;
+/// How a range was chosen: by facts, or by a guess.
+const BY_STATISTICS: &str = "the network's own normalization statistics";
+pub(super) const BY_ANSWERS: &str = "how much the answers depend on the picture";
 /// Standard deviation of class scores that no trained network goes far beyond: above it a softmax of a few classes is all or nothing.
 const USUAL_SCORES: f64 = 10.0;
 
 /// A range, and what it was chosen by; `None` where there was no choice.
 pub(super) struct Choice {
-    pub range: &'static Range,
+    pub range: Range,
     pub by: Option<&'static str>,
 }
 
@@ -33,7 +36,7 @@ pub(super) fn choose(model: &Model, expected: &Expected, pictures: &Pictures) ->
         return Err(crate::error::Error::invalid("inputs", "no range of pixels is known"));
     };
     if others.is_empty() {
-        return Ok(Choice { range: first, by: None });
+        return Ok(Choice { range: first.clone(), by: None });
     }
     let taps = taps(model, expected);
     let session = Session::new(model, "float", &taps)?;
@@ -45,15 +48,12 @@ pub(super) fn choose(model: &Model, expected: &Expected, pictures: &Pictures) ->
     let by_statistics: Option<Vec<f64>> =
         scores.iter().map(|(_, misfit, _)| misfit.map(|misfit| 1.0 / misfit.max(1e-9))).collect();
     let (values, by) = match by_statistics {
-        Some(values) => (values, "the network's own normalization statistics"),
-        None => (
-            scores.iter().map(|(_, _, score)| *score).collect(),
-            "how much the answers depend on the picture",
-        ),
+        Some(values) => (values, BY_STATISTICS),
+        None => (scores.iter().map(|(_, _, score)| *score).collect(), BY_ANSWERS),
     };
     let best = values.iter().copied().fold(0.0, f64::max);
     let at = values.iter().position(|&value| value >= NEAR * best).unwrap_or(0);
-    Ok(Choice { range: ranges.get(at).unwrap_or(first), by: Some(by) })
+    Ok(Choice { range: ranges.get(at).unwrap_or(first).clone(), by: Some(by) })
 }
 
 /// The first values of the graph whose statistics are known.

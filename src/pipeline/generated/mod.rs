@@ -9,7 +9,7 @@ use crate::onnx::Model;
 use crate::plan::{Expected, Generated, Generation};
 use crate::runtime::Session;
 use crate::samples::{Pictures, Range, Samples};
-use choice::{Choice, choose};
+use choice::{BY_ANSWERS, Choice, choose};
 
 /// Pixels of all pictures that are calibrated on, unless another number of pictures is asked for: 64 of 224x224. Smaller pictures show less, so
 /// that more of them help.
@@ -29,6 +29,13 @@ pub(super) struct Made {
     pub record: Generated,
 }
 
+impl Made {
+    /// Whether nothing but the answers of the network tells the range of pixels.
+    pub fn is_guessed(&self) -> bool {
+        self.record.chosen_by.as_deref() == Some(BY_ANSWERS)
+    }
+}
+
 /// What to generate for.
 #[derive(Clone, Copy)]
 pub(super) struct Wish<'w> {
@@ -36,6 +43,8 @@ pub(super) struct Wish<'w> {
     /// What folded normalisations say of its values.
     pub expected: &'w Expected,
     pub feeding: &'w Feeding,
+    /// The range of pixels where a person says it.
+    pub range: Option<&'w Range>,
     /// How many; as many as help where not given.
     pub count: Option<usize>,
     pub seed: u64,
@@ -52,13 +61,16 @@ pub(super) fn generated(wish: &Wish) -> Result<Option<Made>> {
     };
     let count = wish.count.unwrap_or((PIXELS / pictures.pixels().max(1)).clamp(COUNTS.0, COUNTS.1));
     let pictures = pictures.limited(count);
-    let Choice { range, by } = choose(wish.model, wish.expected, &pictures)?;
+    let Choice { range, by } = match wish.range {
+        Some(range) => Choice { range: range.clone(), by: Some("`.preprocess`") },
+        None => choose(wish.model, wish.expected, &pictures)?,
+    };
     let record = Generated {
-        range: Some(range.name.to_owned()),
+        range: Some(range.name.clone().into_owned()),
         chosen_by: by.map(str::to_owned),
         ..record(wish, Generation::Pictures, count)
     };
-    Ok(Some(Made { samples: pictures.samples(range), record }))
+    Ok(Some(Made { samples: pictures.samples(&range), record }))
 }
 
 fn record(wish: &Wish, what: Generation, samples: usize) -> Generated {
@@ -84,11 +96,11 @@ pub(super) fn judging(wish: &Wish, known: Option<&str>) -> Result<Option<Samples
     let wish = Wish { seed: wish.seed ^ JUDGED, ..*wish };
     let made = runnable(&wish).and_then(|pictures| {
         let Some(pictures) = pictures else { return Ok(None) };
-        let range = match known.and_then(Range::named) {
-            Some(range) => range,
+        let range = match wish.range.or(known.and_then(Range::named)) {
+            Some(range) => range.clone(),
             None => choose(wish.model, wish.expected, &pictures)?.range,
         };
-        Ok(Some(pictures.samples(range)))
+        Ok(Some(pictures.samples(&range)))
     });
     match made {
         Err(Error::Runtime { .. } | Error::Invalid { .. }) => Ok(None),

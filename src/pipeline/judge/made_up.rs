@@ -7,7 +7,7 @@ use crate::options::OPSET;
 use crate::pipeline::generated::{Wish, judging};
 use crate::plan::{Expected, Stamp};
 use crate::prepare::with_statistics;
-use crate::samples::Samples;
+use crate::samples::{Preprocess, Range, Samples};
 
 /// Random samples that stand in where there are none: enough to see that the file runs.
 const SYNTHETIC_SAMPLES: usize = 4;
@@ -21,6 +21,8 @@ pub(in crate::pipeline) struct Known<'k> {
     pub expected: Option<&'k Expected>,
     /// The range of pixels that was calibrated on.
     pub range: Option<&'k str>,
+    /// What a person says of pixels, which tells the range before anything else.
+    pub preprocess: Option<&'k Preprocess>,
 }
 
 /// Pictures where the model takes some, which is told, or else random numbers; or why there are none.
@@ -45,12 +47,23 @@ fn pictures(pair: &Pair) -> Result<Option<Samples>> {
     let expected = match (pair.known.expected, pair.known.range) {
         (Some(expected), _) => expected,
         (None, range) => {
-            found = if range.is_some() { Expected::new() } else { statistics(pair.float) };
+            found = if range.is_some() || pair.known.preprocess.is_some() {
+                Expected::new()
+            } else {
+                statistics(pair.float)
+            };
             &found
         }
     };
-    let wish =
-        Wish { model: pair.float, expected, feeding: pair.feeding, count: Some(PICTURES), seed: pair.seed };
+    let range = pair.known.preprocess.map(Range::of);
+    let wish = Wish {
+        model: pair.float,
+        expected,
+        feeding: pair.feeding,
+        range: range.as_ref(),
+        count: Some(PICTURES),
+        seed: pair.seed,
+    };
     match judging(&wish, pair.known.range) {
         Err(Error::Options { .. }) => Ok(None),
         made => made,

@@ -184,7 +184,7 @@ pub fn validate(files: &Comparison, progress: &dyn Progress) -> Result<Verdict> 
     let second = files.cross_check.then_some(Files { float: files.float, written: files.quantized });
     let (seed, feeding) = (files.seed, files.feeding);
     let range = range_of(&written);
-    let made_up = Known { expected: None, range: range.as_deref() };
+    let made_up = Known { expected: None, range: range.as_deref(), preprocess: preprocess.as_ref() };
     let pair = Pair {
         float: &model,
         faults: &faults,

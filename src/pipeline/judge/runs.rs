@@ -5,7 +5,7 @@ use crate::calibrate::Reach;
 use crate::error::{Error, Result};
 use crate::onnx::{Dtype, Model, value_shape};
 use crate::plan::{Doubt, OutputError};
-use crate::progress::{Progress, Silent};
+use crate::progress::{Progress, Unheard};
 use crate::runtime::{Session, faults, is_widened};
 use crate::samples::Samples;
 use crate::validate::{Compared, compare, inside};
@@ -28,7 +28,8 @@ pub(super) fn by_tract(
             let mut compared = compare(&float, &quantized, samples, pair.dialect.name(), progress)?;
             if let Some(calibration) = pair.inside.filter(|calibration| !calibration.is_empty()) {
                 let some = calibration.clone().choose(Some(MOST_INSIDE.min(samples.len())), pair.seed);
-                let mut within = compare(&float, &quantized, &some, pair.dialect.name(), &Silent)?.validation;
+                let mut within =
+                    compare(&float, &quantized, &some, pair.dialect.name(), &Unheard(progress))?.validation;
                 let mut outside = compared.validation.clone();
                 tell_apart(pair.float, &mut within.outputs);
                 tell_apart(pair.float, &mut outside.outputs);

@@ -141,7 +141,7 @@ impl Pictures {
     pub fn samples(&self, range: &Range) -> Samples {
         Samples {
             path: PathBuf::from(format!("generated pictures, range {}", range.name)),
-            source: Arc::new(Ranged { pictures: self.clone(), range: *range }),
+            source: Arc::new(Ranged { pictures: self.clone(), range: range.clone() }),
             chosen: None,
             preprocessed: false,
         }
