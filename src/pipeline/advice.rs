@@ -17,7 +17,7 @@ pub(super) struct Known<'k> {
 const COARSE_DB: f64 = 20.0;
 /// A layer stands out that is so many dB below the next one.
 const APART_DB: f64 = 3.0;
-/// Own SQNR in dB below which a single layer is worth leaving float.
+/// SQNR in dB below which a single layer is worth leaving float.
 const POOR_DB: f64 = 15.0;
 /// The limits that are proposed.
 const SQNR_DB: &str = "20";
@@ -128,7 +128,7 @@ fn activations(known: &Known) -> Option<Advice> {
 /// A layer that is noisier than all others by far.
 fn layer(known: &Known) -> Option<Advice> {
     let details = known.details?;
-    let own = |weight: &WeightDecision| details.weights.get(&weight.tensor)?.own_db;
+    let own = |weight: &WeightDecision| details.weights.get(&weight.tensor)?.added_db;
     let weights = known.plan.decisions.iter().filter_map(|decision| match decision {
         Decision::Weight(weight) => Some((own(weight)?, weight)),
         Decision::Activation(_) => None,
@@ -137,7 +137,7 @@ fn layer(known: &Known) -> Option<Advice> {
     weights.sort_by(|one, other| one.0.total_cmp(&other.0));
     let &[(worst, weight), (next, _), ..] = weights.as_slice() else { return None };
     let reason = format!(
-        "Layer {} adds most noise by itself: its output has an SQNR of {worst:.1} dB, that of the next layer {next:.1} dB. Leave it float",
+        "Layer {} adds most noise: by that alone its output has an SQNR of {worst:.1} dB, that of the next layer {next:.1} dB. Leave it float",
         weight.reads.first().map_or(&weight.tensor, |read| &read.node)
     );
     (worst < POOR_DB && next - worst >= APART_DB)

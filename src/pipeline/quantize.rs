@@ -145,7 +145,14 @@ pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
     let Solved { ready, plan, budget, notes, mut clock, .. } = solved(job, &mut chosen(job, None), progress)?;
     plan::write_to(&plan, sink)?;
     clock.lap("write");
-    let details = if job.details { Some(details::details(&ready, &plan, notes)?) } else { None };
+    let details = match job.details {
+        true => {
+            let mut found = details::details(&ready, &plan, notes)?;
+            details::rank(&mut found, &plan);
+            Some(found)
+        }
+        false => None,
+    };
     let mut warnings = ready.opened.warnings;
     warnings.extend(undecided(&job.options.budget, budget.as_ref()));
     Ok(Planned { plan, path, budget, details, warnings, seconds: clock.seconds })
@@ -178,6 +185,7 @@ fn looked_at(
         let networks = details::Networks { float: &ready.opened.model, written, runs };
         details::noise(&mut found, plan, &networks, samples, judged.seed)?;
     }
+    details::rank(&mut found, plan);
     Ok(found)
 }
 

@@ -344,6 +344,7 @@ pub fn details() -> Details {
         own_db: Some(24.0),
         input_db: Some(40.0),
         output_db: Some(23.5),
+        added_db: Some(23.6),
         rank: 1,
     };
     let activation = ActivationDetails { histogram: counts(0.0, 6.125), chosen: (0.0, 6.12), clipped: 0.001 };

@@ -41,9 +41,7 @@ pub(super) fn details(ready: &Ready, plan: &Plan, notes: Noted) -> Result<Detail
     }
     let kept = |tensor: &String| plan.decisions.iter().any(|decision| decision.tensor() == tensor);
     let activations = activations.into_iter().filter(|(tensor, _)| kept(tensor)).collect();
-    let mut details = Details { weights, activations, samples: 0 };
-    rank(&mut details, plan);
-    Ok(details)
+    Ok(Details { weights, activations, samples: 0 })
 }
 
 fn weight(decision: &Decision) -> Option<&WeightDecision> {
@@ -53,15 +51,30 @@ fn weight(decision: &Decision) -> Option<&WeightDecision> {
     }
 }
 
+/// Noise as a share of the signal.
+fn share(ratio: f64) -> f64 {
+    10f64.powf(-ratio / 10.0)
+}
+
+/// The noise that a layer adds: that of its own weights, or what its output has more than its input, where that is more.
+fn added(found: &WeightDetails) -> Option<f64> {
+    let own = found.own_db.map(share);
+    // An input without noise has no ratio.
+    let rise = found.output_db.map(|output| share(output) - found.input_db.map_or(0.0, share));
+    let most = [own, rise].into_iter().flatten().reduce(f64::max).filter(|&noise| noise > 0.0)?;
+    Some(-10.0 * most.log10())
+}
+
 /// Puts layers in the order of the noise that they add: to their outputs where that is known of all, and otherwise to their weights.
-fn rank(details: &mut Details, plan: &Plan) {
+pub(super) fn rank(details: &mut Details, plan: &Plan) {
+    details.weights.values_mut().for_each(|found| found.added_db = added(found));
     let weights: Vec<&WeightDecision> = plan.decisions.iter().filter_map(weight).collect();
     let known = |weight: &&WeightDecision| {
-        details.weights.get(&weight.tensor).is_some_and(|found| !found.steps.is_empty())
+        details.weights.get(&weight.tensor).is_some_and(|found| found.added_db.is_some())
     };
     let outputs = weights.iter().all(known);
     let ratio = |weight: &WeightDecision| {
-        let own = details.weights.get(&weight.tensor).and_then(|found| found.own_db);
+        let own = details.weights.get(&weight.tensor).and_then(|found| found.added_db);
         (if outputs { own } else { weight.sqnr_db }).unwrap_or(f64::INFINITY)
     };
     let mut order: Vec<(f64, usize)> = weights.iter().map(|weight| ratio(weight)).zip(0..).collect();

@@ -85,6 +85,9 @@ pub struct WeightDetails {
     pub input_db: Option<f64>,
     /// SQNR of its output in the quantized network, in dB.
     pub output_db: Option<f64>,
+    /// SQNR by the noise that the layer adds, in dB: that of its own weights, or what its output has more than its input, where that is
+    /// more. It tells of activations too.
+    pub added_db: Option<f64>,
     /// Its place among all layers, the one that adds most noise being 1.
     pub rank: usize,
 }

@@ -66,6 +66,7 @@ fn layer(at: usize, weight: &Weight, inputs: &[&Activation], ratio: Ratio, what:
                         @if weight.biases_corrected > 0 { "; bias corrected" } }
                     dt { "SQNR" } dd { "weights " (weight.weights().text())
                         @if weight.own() != Ratio::Unknown { "; output by own weights " (weight.own().text()) }
+                        @if weight.added() != Ratio::Unknown { "; by all noise that it adds " (weight.added().text()) }
                         @if let Some(found) = &weight.statistics { (through(found)) } }
                     @if let Some(macs) = weight.macs { dt { "Multiplications" } dd { (words::count(macs)) } }
                     dt { "Why so" } dd { (shown(&weight.reason)) }

@@ -202,6 +202,11 @@ impl Weight {
         }
     }
 
+    /// SQNR by the noise that the layer adds.
+    pub fn added(&self) -> Ratio {
+        self.statistics.as_ref().and_then(|found| found.added_db).map_or(Ratio::Unknown, Ratio::Of)
+    }
+
     /// SQNR of the layer's output in the quantized network.
     pub fn output(&self) -> Ratio {
         self.statistics.as_ref().and_then(|found| found.output_db).map_or(Ratio::Unknown, Ratio::Of)

@@ -11,9 +11,9 @@ const NAME: usize = 18;
 
 /// What the cells show: the noise of outputs where it is known of every layer.
 pub(super) fn measure(weights: &[&Weight]) -> (fn(&Weight) -> Ratio, &'static str) {
-    match weights.iter().all(|weight| weight.own() != Ratio::Unknown) {
-        true => (Weight::own, "SQNR of the layer's output where only its own weights are quantized"),
-        false => (Weight::weights, "SQNR of the layer's weights"),
+    match weights.iter().all(|weight| weight.added() != Ratio::Unknown) {
+        true => (Weight::added, "SQNR of its output by the noise that the layer adds"),
+        false => (Weight::weights, "SQNR of its weights"),
     }
 }
 
@@ -56,7 +56,7 @@ pub(super) fn section(document: &Document) -> Option<Part> {
                 table {
                     caption { "Layers in the order of the network" }
                     thead { tr {
-                        @for head in ["", "Layer", "Operator", "Shape", "Bits", "Weights", "Own output", "Output so far"] {
+                        @for head in ["", "Layer", "Operator", "Shape", "Bits", "Weights", "Own weights on output", "Added", "Output so far"] {
                             th scope="col" { (if head.is_empty() { "Nr" } else { head }) }
                         }
                     } }
@@ -68,7 +68,7 @@ pub(super) fn section(document: &Document) -> Option<Part> {
                                 td { (shown(&weight.operator)) }
                                 td.number { (words::shape(&weight.dims)) }
                                 td.number { (weight.bits) }
-                                @for ratio in [weight.weights(), weight.own(), weight.output()] { td.number { (ratio.text()) } }
+                                @for ratio in [weight.weights(), weight.own(), weight.added(), weight.output()] { td.number { (ratio.text()) } }
                             }
                         }
                     }

@@ -178,10 +178,10 @@ fn worst(document: &Document) -> Markup {
         return html! {};
     }
     html! {
-        p.worst-title id="worst" { "Layers that add most noise by themselves" }
+        p.worst-title id="worst" { "Layers that add most noise" }
         ol.worst aria-labelledby="worst" {
             @for (_, at, weight) in ranked.into_iter().take(NAMED) {
-                @let (ratio, what) = match weight.own() { Ratio::Unknown => (weight.weights(), "of the weights"), own => (own, "of its output") };
+                @let (ratio, what) = match weight.added() { Ratio::Unknown => (weight.weights(), "of the weights"), added => (added, "by that alone") };
                 @let grade = ratio.grade();
                 li { a href=(format!("#layer-{at}")) { bdi { (shown(weight.layer())) } } " "
                     span.tag.(grade.name) { span aria-hidden="true" { (grade.shape) " " } "SQNR " (what) " " (ratio.text()) } }
