@@ -170,6 +170,7 @@ mod tests {
             second: None,
             unjudged: None,
             doubts: Vec::new(),
+            differing: Vec::new(),
         }
     }
 

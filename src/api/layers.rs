@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::quantize::Quantize;
-use super::reports::Reports;
+use super::reports::{Offer, Reports};
 use crate::error::Result;
 use crate::pipeline::{self, Effort};
 use crate::plan::Sensitivity;
@@ -54,7 +54,7 @@ impl RankLayers {
     pub fn open_reports(&self, reports: &[PathBuf], overwrite: bool) -> Result<Reports> {
         let located = self.conversion.source().locate()?;
         let mut guard = self.conversion.guard(&self.conversion.job(&located)?);
-        Reports::open(reports, None, overwrite, &mut guard)
+        Reports::open(reports, Offer::Plain, None, overwrite, &mut guard)
     }
 
     /// Measures.

@@ -1,7 +1,11 @@
 //! Looks at models: what is in one, what a target takes of it, how one compares with another.
 
+use std::path::PathBuf;
+
 use super::model::Source;
+use super::reports::{Offer, Reports};
 use crate::error::Result;
+use crate::files::Guard;
 use crate::options::{Preprocessing, Target};
 use crate::pipeline::{self, Comparison, Feeding, State};
 use crate::plan::{Checked, Inspection, Verdict};
@@ -54,6 +58,7 @@ pub struct Validate {
     seed: u64,
     feeding: Feeding,
     cross_check: bool,
+    details: bool,
 }
 
 impl Validate {
@@ -68,6 +73,7 @@ impl Validate {
             seed: 0,
             feeding: Feeding::default(),
             cross_check: false,
+            details: false,
         }
     }
 
@@ -126,6 +132,30 @@ impl Validate {
         self
     }
 
+    /// Draw samples that are answered differently, for pages and JSON reports, where they are pictures.
+    pub fn details(mut self, wanted: bool) -> Self {
+        self.details = wanted;
+        self
+    }
+
+    /// Opens files for reports before the work; see [`crate::Quantize::open_reports`].
+    ///
+    /// # Errors
+    /// As [`crate::Quantize::open_reports`].
+    pub fn open_reports(&self, reports: &[PathBuf], overwrite: bool) -> Result<Reports> {
+        let mut guard = Guard::new();
+        let (float, quantized) = (self.float.locate()?, self.quantized.locate()?);
+        [float.path(), quantized.path()].into_iter().for_each(|path| guard.reads(path));
+        let asked = self.preprocess.as_ref().and_then(Preprocessing::file);
+        self.samples
+            .as_ref()
+            .and_then(SampleSet::file)
+            .into_iter()
+            .chain(asked)
+            .for_each(|path| guard.reads(path));
+        Reports::open(reports, Offer::Pages, None, overwrite, &mut guard)
+    }
+
     /// Runs both models and compares their outputs.
     ///
     /// # Errors
@@ -149,6 +179,7 @@ impl Validate {
             seed: self.seed,
             feeding: &self.feeding,
             cross_check: self.cross_check,
+            details: self.details,
         };
         float.told(pipeline::validate(&comparison, progress))
     }

@@ -15,7 +15,7 @@ pub use layers::RankLayers;
 pub use look::{Validate, check, inspect};
 pub use model::Source;
 pub use quantize::Quantize;
-pub use reports::{Report, Reports};
+pub use reports::{Report, Reports, page};
 pub use show::ShowSamples;
 
 pub use crate::error::{Error, ErrorKind, Result};
@@ -49,6 +49,7 @@ pub mod batch {
 /// What a program with a terminal needs beside: fourbit's own does.
 #[doc(hidden)]
 pub mod program {
+    pub use crate::api::reports::write_page;
     pub use crate::api::show::SHOWN_SAMPLES;
     pub use crate::files::abandon;
     pub use crate::onnxruntime;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::model::{Located, Source};
-use super::reports::Reports;
+use super::reports::{Offer, Reports};
 use crate::error::{Error, Result};
 use crate::files::Guard;
 use crate::options::{Budget, Granularity, Options, Precision, Preprocessing, Target, Wishes};
@@ -56,6 +56,7 @@ pub struct Quantize {
     job: Job,
     /// More files that are read, so that no output takes their place.
     reads: Vec<PathBuf>,
+    reports: Vec<PathBuf>,
 }
 
 impl Quantize {
@@ -72,6 +73,7 @@ impl Quantize {
             strict_bits: false,
             job: Job::new(Path::new(""), Options::default()),
             reads: Vec::new(),
+            reports: Vec::new(),
         }
     }
 
@@ -228,8 +230,33 @@ impl Quantize {
         self
     }
 
-    /// Opens files for reports of the conversion before the work, so that a wrong name is told before it. A name that ends in `.txt`
-    /// gets text, one in `.json` or without an ending JSON. `plan` gets the plan.
+    /// Write a report of the conversion, or one more: a page if the name ends in `.html`, text if in `.txt`, otherwise JSON. Only
+    /// [`Quantize::run`] and [`Quantize::run_with`] write reports.
+    ///
+    /// ```
+    /// use fourbit::{Precision, Quantize};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let (out, page) = (folder.path().join("digits.w4.onnx"), folder.path().join("digits.html"));
+    /// let conversion = Quantize::new("models/digits_attention/model.onnx").precision(Precision::W4).max_samples(64);
+    /// conversion.output(&out).report(&page).run()?;
+    /// # assert!(page.is_file());
+    /// # Ok::<(), fourbit::Error>(())
+    /// ```
+    pub fn report(mut self, file: impl Into<PathBuf>) -> Self {
+        self.reports.push(file.into());
+        self
+    }
+
+    /// Gather what pages and JSON reports tell of single layers: histograms, scales, errors step by step. It takes a few percent of the
+    /// time, and [`Quantize::report`] does it by itself.
+    pub fn details(mut self, wanted: bool) -> Self {
+        self.job.details = wanted;
+        self
+    }
+
+    /// Opens files for reports of the conversion before the work, so that a wrong name is told before it. A name that ends in `.html`
+    /// gets a page, one in `.txt` text, one in `.json` or without an ending JSON. `plan` gets the plan.
     ///
     /// # Errors
     /// Of the kind [`crate::ErrorKind::Options`] for another ending, [`crate::ErrorKind::File`] where a file exists or is one of
@@ -242,7 +269,19 @@ impl Quantize {
         if job.external_data {
             guard.writes(&job.model_path().with_file_name(crate::onnx::side_name(&job.model_path())))?;
         }
-        Reports::open(reports, plan, job.overwrite, &mut guard)
+        Reports::open(reports, Offer::Pages, plan, job.overwrite, &mut guard)
+    }
+
+    /// Opens files for reports of [`Quantize::write_plan`].
+    ///
+    /// # Errors
+    /// As [`Quantize::open_reports`].
+    pub fn open_plan_reports(&self, reports: &[PathBuf]) -> Result<Reports> {
+        let located = self.model.locate()?;
+        let job = self.job(&located)?;
+        let mut guard = self.guard(&job);
+        guard.writes(&job.plan_path())?;
+        Reports::open(reports, Offer::Pages, None, job.overwrite, &mut guard)
     }
 
     /// Converts the model, writes the file, and judges what was written.
@@ -266,7 +305,14 @@ impl Quantize {
                 "give the output a path, or take the result with run_to_bytes",
             ));
         }
-        located.told(pipeline::quantize(&job, progress))
+        if self.reports.is_empty() {
+            return located.told(pipeline::quantize(&job, progress));
+        }
+        let reports = self.open_reports(&self.reports, None)?;
+        let job = Job { details: job.details || reports.hold_details(), ..job };
+        let outcome = located.told(pipeline::quantize(&job, progress))?;
+        reports.write(&outcome)?;
+        Ok(outcome)
     }
 
     /// Converts the model and gives the bytes of the file; [`Quantize::output`] and [`Quantize::external_data`] do not count. The

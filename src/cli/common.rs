@@ -124,6 +124,11 @@ impl Context {
         Ok(Self { progress, spelling, style, format })
     }
 
+    /// Whether the result is printed as JSON.
+    pub fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
     /// Prints a result in the format asked for.
     ///
     /// # Errors

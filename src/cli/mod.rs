@@ -14,6 +14,7 @@ mod manual;
 mod plan;
 mod progress;
 mod quantize;
+mod report;
 mod samples;
 mod sensitivity;
 mod spelling;
@@ -72,6 +73,7 @@ enum Command {
     Sensitivity(sensitivity::Args),
     Targets(targets::Args),
     Check(check::Args),
+    Report(report::Args),
     #[cfg(feature = "batch")]
     Batch(Box<batch::Args>),
     Completions(manual::completions::Args),
@@ -176,6 +178,7 @@ fn run(cli: &Cli, matches: &ArgMatches, defaults: Option<&Path>) -> Result<ExitC
         }
         Command::Targets(args) => targets::run(args, &context),
         Command::Check(args) => check::run(args, &context),
+        Command::Report(args) => report::run(args, &context),
         #[cfg(feature = "batch")]
         Command::Batch(args) => batch::run(args, matches.subcommand_matches("batch"), &cli.common, &context),
         Command::Completions(args) => manual::completions::run(args),

@@ -1,5 +1,6 @@
 //! `fourbit plan`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::arguments::budget::exit_code;
@@ -34,6 +35,9 @@ Exit status:
 pub struct Args {
     #[command(flatten)]
     pub conversion: Conversion,
+    /// Also write the report: a page to read if the name ends in .html, JSON if in .json, text if in .txt; may be repeated
+    #[arg(long, value_name = "FILE", help_heading = "Output", hide_short_help = true)]
+    pub report: Vec<PathBuf>,
 }
 
 /// Plans and reports.
@@ -41,7 +45,11 @@ pub struct Args {
 /// # Errors
 /// Whatever stops the planning.
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
-    let planned = args.conversion.quantize()?.write_plan(&context.progress)?;
+    let conversion = args.conversion.quantize()?;
+    let reports = conversion.open_plan_reports(&args.report)?;
+    let conversion = conversion.details(reports.hold_details() || context.is_json());
+    let planned = conversion.write_plan(&context.progress)?;
+    reports.write(&context.spelling.report(&planned))?;
     context.show(&planned)?;
     Ok(exit_code(planned.budget.as_ref(), None))
 }

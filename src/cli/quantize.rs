@@ -9,7 +9,7 @@ use clap::ArgMatches;
 use super::arguments::budget::exit_code;
 use super::arguments::conversion::Conversion;
 use super::common::{Context, CrossCheck};
-use super::sensitivity::again;
+use super::sensitivity::{advise, again};
 use crate::api::program::abandon;
 use crate::api::{Result, Verdict};
 
@@ -58,7 +58,7 @@ pub struct Args {
     /// Put large tensors into a file of their own, FILE.data; beyond 2 GB this happens without the option
     #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub external_data: bool,
-    /// Also write the report: text if the name ends in .txt, JSON if it ends in .json; may be repeated
+    /// Also write the report: a page to read if the name ends in .html, JSON if in .json, text if in .txt; may be repeated
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub report: Vec<PathBuf>,
     /// Also write the plan, as `fourbit plan` does
@@ -93,11 +93,15 @@ pub fn run(args: &Args, matches: Option<&ArgMatches>, context: &Context) -> Resu
         conversion = conversion.validation(samples);
     }
     let reports = conversion.open_reports(&args.report, args.plan.as_deref())?;
+    conversion = conversion.details(reports.hold_details() || context.is_json());
     let mut outcome = conversion.run_with(&context.progress)?;
     let noisy = matches!(&outcome.verdict, Verdict::Validated(validation) if validation.noisy().is_some() || validation.parting().is_some());
     // A plan that keeps limits is another than the one that sensitivity would look at.
     if noisy && outcome.budget.is_none() {
         outcome.next = matches.and_then(|matches| again("sensitivity", matches)).unwrap_or_default();
+    }
+    if let Some(matches) = matches {
+        advise(&mut outcome.advice, matches, &outcome.output);
     }
     let told = if args.reproducible { outcome.clone().reproducible() } else { outcome.clone() };
     reports.write_with_plan(&context.spelling.report(&told), &outcome.plan)?;

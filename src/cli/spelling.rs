@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use clap::{Command, CommandFactory as _};
 
 use super::Cli;
-use crate::api::{Report, TextStyle};
+use crate::api::{Report, Result, TextStyle};
 
 /// Settings whose flag has another name, with the subcommand where that is so.
 const SETTINGS: [(&str, &str, &str); 7] = [
@@ -69,6 +69,11 @@ impl Spelling {
         Cow::Owned(told)
     }
 
+    /// The flag for a setting of the library, `None` where there is none.
+    pub fn flag(&self, setting: &str) -> Option<String> {
+        self.word(&format!(".{setting}"), &Cli::command())
+    }
+
     /// `told` as the command line tells it.
     pub fn report<'r, R>(&'r self, told: &'r R) -> Spelled<'r, R> {
         Spelled { told, spelling: self }
@@ -111,6 +116,10 @@ impl<R: Report> Report for Spelled<'_, R> {
 
     fn to_json(&self) -> String {
         self.told.to_json()
+    }
+
+    fn to_html(&self) -> Result<String> {
+        Ok(self.spelling.spelled(&self.told.to_html()?).into_owned())
     }
 }
 

@@ -73,6 +73,12 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "NAME", default_value_t = Runtime::Tract, ignore_case = true,
         help_heading = "Runtime")]
     pub runtime: Runtime,
+    /// Also write the report: a page to read if the name ends in .html, JSON if in .json, text if in .txt; may be repeated
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub report: Vec<PathBuf>,
+    /// Replace reports that exist
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
+    pub overwrite: bool,
 }
 
 /// Where models run.
@@ -104,12 +110,15 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     if let Some(count) = args.max_samples {
         comparison = comparison.max_samples(count);
     }
+    let reports = comparison.open_reports(&args.report, args.overwrite)?;
+    comparison = comparison.details(reports.hold_details() || context.is_json());
     let verdict = comparison.run_with(&context.progress)?;
     let gate =
         Gate { max_drop: args.max_drop, min_sqnr_db: args.min_sqnr, min_agreement: args.min_agreement };
     let judged = gate.judged(&verdict);
     let limits = judged.as_deref().unwrap_or_default().to_vec();
     let gated = Gated { float: args.float.clone(), quantized: args.quantized.clone(), verdict, limits };
+    reports.write(&context.spelling.report(&gated))?;
     context.show(&gated)?;
     if matches!(gated.verdict, Verdict::NotValidated { .. }) {
         return Ok(ExitCode::from(NOT_VALIDATED));

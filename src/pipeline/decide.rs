@@ -12,7 +12,7 @@ use crate::options::{Compensation, Options};
 use crate::plan::{Analysis, Keep, Plan};
 use crate::progress::Progress;
 use crate::samples::Samples;
-use crate::solve::{Evidence, Shared, Solver, solve};
+use crate::solve::{Evidence, Noted, Notes, Shared, Solver, solve};
 
 /// A plan, and how it came about.
 pub(super) struct Decided {
@@ -20,6 +20,8 @@ pub(super) struct Decided {
     /// Whether the samples were used.
     pub calibrated: bool,
     pub warnings: Vec<String>,
+    /// What the plan does not hold, where somebody asks for it.
+    pub notes: Noted,
 }
 
 /// Every scale and every code. Where tract cannot run parts of the model by themselves, layers are decided on the float
@@ -35,14 +37,17 @@ pub(super) fn decide(
 ) -> Result<Decided> {
     let (model, mut warnings) = (&ready.opened.model, Vec::new());
     let wanted = options.compensation != Compensation::None && options.quantizes_weights();
+    let notes = Notes::default();
+    let noted = ready.details.then_some(&notes);
+    let shared = Shared { measurements: &ready.measurements, progress, notes: noted };
     if let Some(samples) = samples.filter(|_| wanted) {
-        let mut walk = walked(options, ready, analysis, &reach, samples, clock, progress);
+        let mut walk = walked(options, ready, analysis, &reach, samples, clock, shared);
         // Where the whole does not run either, perhaps a part does.
         if matches!(walk, Err(Error::Runtime { .. }))
             && reach.probe(model, &samples.get(0)?.inputs)?
             && reach.is_worthwhile(model, analysis)
         {
-            walk = walked(options, ready, analysis, &reach, samples, clock, progress);
+            walk = walked(options, ready, analysis, &reach, samples, clock, shared);
         }
         match walk {
             Err(error @ Error::Runtime { .. }) => {
@@ -50,7 +55,8 @@ pub(super) fn decide(
             }
             other => {
                 warnings.extend(unseen(model, analysis, &reach));
-                return other.map(|plan| Decided { plan, calibrated: true, warnings });
+                let notes = notes.into_inner();
+                return other.map(|plan| Decided { plan, calibrated: true, warnings, notes });
             }
         }
     }
@@ -75,7 +81,6 @@ pub(super) fn decide(
     };
     clock.add("calibrate");
     warnings.extend(unseen(model, analysis, &reach).filter(|_| observations.is_some()));
-    let shared = Shared { measurements: &ready.measurements, progress };
     let plan = solve(
         model,
         analysis,
@@ -86,7 +91,7 @@ pub(super) fn decide(
         shared,
     )?;
     clock.add("solve");
-    Ok(Decided { plan, calibrated: observations.is_some(), warnings })
+    Ok(Decided { plan, calibrated: observations.is_some(), warnings, notes: notes.into_inner() })
 }
 
 /// A warning where calibration saw a part of the model only.
@@ -117,7 +122,7 @@ fn walked(
     reach: &Reach,
     samples: &Samples,
     clock: &mut Clock,
-    progress: &dyn Progress,
+    shared: Shared,
 ) -> Result<Plan> {
     let model = &ready.opened.model;
     let analysis = &reach.narrowed(model, analysis);
@@ -125,10 +130,9 @@ fn walked(
     let hidden: Vec<usize> = (0..analysis.weights.len()).filter(|at| !seen.contains(at)).collect();
     let feed = |at: usize| Ok(samples.get(at)?.inputs);
     let sequential = matches!(options.compensation, Compensation::Scales | Compensation::Sequential);
-    let shared = Shared { measurements: &ready.measurements, progress };
     let mut solver = Solver::new(model, analysis, options, shared)?.expecting(ready.opened.expected.clone());
     // Its stage lasts to the end, others come before.
-    let mut walk = Walk::new(model, analysis, seen, samples.len(), &feed, sequential, progress)?;
+    let mut walk = Walk::new(model, analysis, seen, samples.len(), &feed, sequential, shared.progress)?;
     let mut decided = HashSet::new();
     loop {
         let Stop { activations, weights: sites } = walk.advance()?;

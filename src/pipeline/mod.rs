@@ -1,6 +1,7 @@
 //! The story: read, prepare, analyse, calibrate, solve, rewrite, validate. Each call is one use of
 //! the library; the command line is a thin shell around them.
 
+mod advice;
 mod apply;
 mod bench;
 mod bits;
@@ -8,6 +9,7 @@ mod budget;
 mod check;
 mod coverage;
 mod decide;
+mod details;
 mod feeding;
 mod generated;
 mod inspect;
@@ -81,6 +83,8 @@ pub struct Job {
     pub feeding: Feeding,
     /// Whether onnxruntime is to judge the written file as well.
     pub cross_check: bool,
+    /// Whether to gather what reports tell of single layers.
+    pub details: bool,
     /// Whether the options are for many models, so that patterns of names and states may fit none of this one.
     pub one_of_many: bool,
 }
@@ -102,6 +106,7 @@ impl Job {
             shapes: Vec::new(),
             feeding: Feeding::default(),
             cross_check: false,
+            details: false,
             one_of_many: false,
         }
     }
@@ -182,6 +187,8 @@ pub(crate) struct Ready {
     faults: OnceLock<Vec<Fault>>,
     /// Of the weights of the prepared model, shared by all plans made of it.
     pub measurements: Measurements,
+    /// Whether to note what plans do not hold.
+    pub details: bool,
 }
 
 impl Ready {
@@ -206,6 +213,7 @@ pub(crate) fn ready(path: &Path, wanted: Opset, shapes: &[(String, Vec<i64>)]) -
         subject,
         faults: OnceLock::new(),
         measurements: Measurements::default(),
+        details: false,
     })
 }
 

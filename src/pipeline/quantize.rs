@@ -5,17 +5,19 @@ use super::judge::{self, Judged};
 use super::measure::{peak_memory, sizes};
 use super::samples::chosen;
 use super::solved::{Solved, solved};
-use super::{Job, draft, first};
+use super::{Job, Ready, draft, first};
+use super::{advice, details};
 use crate::error::{Error, Result};
 use crate::files::Sink;
-use crate::onnx;
+use crate::onnx::{self, Model};
 use crate::onnxruntime;
 use crate::options::Options;
-use crate::plan::{self, Outcome, Plan, Planned, Validation, Verdict};
+use crate::plan::{self, Details, Outcome, Plan, Planned, Validation, Verdict};
 use crate::progress::Progress;
 use crate::rewrite;
 use crate::runtime::faults;
 use crate::samples::SampleSet;
+use crate::solve::Noted;
 
 /// Converts a model, writes it, and judges what was written.
 ///
@@ -45,6 +47,7 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         source,
         feeding,
         opened,
+        notes,
         mut clock,
         ..
     } = solved(job, &mut chosen(job, Some(&mut held)), progress)?;
@@ -91,15 +94,29 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
             preprocess: preprocess.as_ref(),
         },
         cross_check: job.cross_check.then_some(job.input.as_path()),
+        pictures: job.details,
     };
     let (verdict, written) = judge::written(&judged, progress)?;
     // Only now: nobody should find a file that was not judged as asked, or is not what the plan says.
     draft.commit()?;
     clock.lap("validate");
+    let details = match job.details {
+        true => Some(looked_at(&ready, &plan, notes, &verdict, &written, &judged)?),
+        false => None,
+    };
+    clock.add("details");
     if let Verdict::Validated(validation) = &verdict {
         ready.opened.warnings.extend(noisy(validation, &job.options));
     }
     ready.opened.warnings.extend(shown(&job.options.budget, &verdict, budget.as_ref()));
+    let known = advice::Known {
+        options: &job.options,
+        plan: &plan,
+        verdict: &verdict,
+        details: details.as_ref(),
+        calibrated: calibration.is_some() && plan.generated.is_none(),
+    };
+    let advice = advice::advice(&known);
     Ok(Outcome {
         input: job.input.clone(),
         opsets: (ready.opened.opset, written.opset()),
@@ -111,6 +128,8 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
         verdict,
         budget,
         warnings: ready.opened.warnings,
+        details,
+        advice,
         next: Vec::new(),
         seconds: clock.seconds,
         peak_memory: peak_memory(),
@@ -124,12 +143,20 @@ pub fn quantize(job: &Job, progress: &dyn Progress) -> Result<Outcome> {
 pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
     let path = job.plan_path();
     let sink = Sink::create(&path, job.overwrite, &job.guard())?;
-    let Solved { ready, plan, budget, mut clock, .. } = solved(job, &mut chosen(job, None), progress)?;
+    let Solved { ready, plan, budget, notes, mut clock, .. } = solved(job, &mut chosen(job, None), progress)?;
     plan::write_to(&plan, sink)?;
     clock.lap("write");
+    let details = match job.details {
+        true => {
+            let mut found = details::details(&ready, &plan, notes)?;
+            details::rank(&mut found, &plan);
+            Some(found)
+        }
+        false => None,
+    };
     let mut warnings = ready.opened.warnings;
     warnings.extend(undecided(&job.options.budget, budget.as_ref()));
-    Ok(Planned { plan, path, budget, warnings, seconds: clock.seconds })
+    Ok(Planned { plan, path, budget, details, warnings, seconds: clock.seconds })
 }
 
 /// Everything up to the plan, which is written nowhere.
@@ -138,6 +165,29 @@ pub fn plan(job: &Job, progress: &dyn Progress) -> Result<Planned> {
 /// Any: see [`Error`].
 pub fn planned(job: &Job, progress: &dyn Progress) -> Result<Plan> {
     Ok(solved(job, &mut chosen(job, None), progress)?.plan)
+}
+
+/// What is known of the layers: with the noise on its way through the network where both networks were run, on samples that judged
+/// the file or, for want of these, on those calibrated on.
+fn looked_at(
+    ready: &Ready,
+    plan: &Plan,
+    notes: Noted,
+    verdict: &Verdict,
+    written: &Model,
+    judged: &Judged,
+) -> Result<Details> {
+    let mut found = details::details(ready, plan, notes)?;
+    let samples = judged.opened.or(judged.inside);
+    if let (Verdict::Validated(validation), Some(samples), true) =
+        (verdict, samples, judged.feeding.states.is_empty())
+    {
+        let runs = validation.samples + judged.calibrated.len();
+        let networks = details::Networks { float: &ready.opened.model, written, runs };
+        details::noise(&mut found, plan, &networks, samples, judged.seed)?;
+    }
+    details::rank(&mut found, plan);
+    Ok(found)
 }
 
 /// A warning that an output is mostly noise, or that the models choose other classes, and what helps. Layers are not named: what is known of them here, the errors of

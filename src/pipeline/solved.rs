@@ -21,6 +21,7 @@ use crate::options::{Compensation, Options, Preprocessing};
 use crate::plan::{Analysis, Budgeted, Decision, Fingerprint, Plan, Saturation};
 use crate::progress::Progress;
 use crate::samples::{Preprocess, Range, SampleSet, Samples};
+use crate::solve::Noted;
 use crate::validate::check_declared;
 
 /// A plan, and everything that it came from.
@@ -44,6 +45,8 @@ pub(super) struct Solved {
     pub feeding: Feeding,
     /// The validation samples as opened before the work, where these were given and no state is fed back.
     pub opened: Option<Samples>,
+    /// What the plan does not hold, where somebody asks for it.
+    pub notes: Noted,
     pub clock: Clock,
 }
 
@@ -53,6 +56,7 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
     job.options.check_widths()?;
     job.options.check_nbits()?;
     let mut ready = ready(&job.input, job.options.opset, &job.shapes)?;
+    ready.details = job.details;
     refuse_opset(&job.options, &ready.opened.model)?;
     match unmatched(&job.options, &[&ready.opened.float, &ready.opened.model])? {
         Some(error) if job.one_of_many => ready.opened.warnings.push(error.to_string()),
@@ -222,7 +226,7 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
     };
     let calibration = samples.as_ref().map(|samples| (source_of(samples), samples.len()));
     ready.opened.warnings.extend(decided.warnings);
-    let plan = decided.plan;
+    let (plan, notes) = (decided.plan, decided.notes);
     ready.opened.warnings.extend(saturating(&plan));
     ready.opened.warnings.extend(inside(&analysis, &plan).filter(|_| samples.is_some()));
     let stored = analysis.weights.iter().map(|site| (site.tensor.as_str(), site.bytes())).collect();
@@ -241,6 +245,7 @@ pub(super) fn solved(job: &Job, choose: &mut Choose, progress: &dyn Progress) ->
         feeding: job.feeding.clone(),
         opened,
         source,
+        notes,
         clock,
     })
 }

@@ -33,6 +33,11 @@ impl Normal {
         }
     }
 
+    /// What the error is where all scales are 0.
+    pub fn energy(&self) -> f64 {
+        self.energy
+    }
+
     /// The output error at `scales`, damping included.
     pub fn error(&self, scales: &[f64]) -> f64 {
         let mut error = self.energy;

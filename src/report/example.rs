@@ -2,10 +2,11 @@
 
 use crate::options::{Budget, CodeType, Opset, Spelling};
 use crate::plan::{
-    ActivationDecision, ActivationTerm, BiasChange, Budgeted, Change, Codes, Confirmed, Decision, Enough,
-    Float, Gain, Inside, Inspection, Judges, Keep, LayerSensitivity, Loss, Outcome, OutputError, Partition,
-    Plan, Prepared, Read, Reason, Reasons, Residuals, Row, Score, Sensitivity, SiteRow, Sizes, Skip, Status,
-    Subject, Summary, Trial, VERSION, Validation, Verdict, WeightDecision, WeightTerm, Written,
+    ActivationDecision, ActivationDetails, ActivationTerm, BiasChange, Budgeted, Change, Codes, Confirmed,
+    Counts, Decision, Details, Enough, Float, Gain, Inside, Inspection, Judges, Keep, LayerSensitivity, Loss,
+    Outcome, OutputError, Partition, Plan, Prepared, Read, Reason, Reasons, Residuals, Row, ScaleList, Score,
+    Sensitivity, SiteRow, Sizes, Skip, SolveStep, Status, StepError, Subject, Summary, Trial, VERSION,
+    Validation, Verdict, WeightDecision, WeightDetails, WeightTerm, Written,
 };
 
 fn read(slot: usize) -> Read {
@@ -104,6 +105,8 @@ pub fn outcome() -> Outcome {
         verdict: Verdict::Validated(Box::new(validation())),
         budget: None,
         warnings: vec!["input has a narrow range".into()],
+        details: None,
+        advice: Vec::new(),
         next: Vec::new(),
         seconds: vec![("read".into(), 0.01), ("solve".into(), 0.25)],
         peak_memory: Some(240_000_000),
@@ -149,6 +152,7 @@ fn validation() -> Validation {
         second: None,
         unjudged: None,
         doubts: Vec::new(),
+        differing: Vec::new(),
     }
 }
 
@@ -325,4 +329,28 @@ pub fn summary() -> Summary {
         row("b/<i>\n\u{1b}\"&.onnx", Status::Failed, Some("no ONNX model")),
     ];
     Summary { tool: "fourbit 0.1.0".into(), options: vec!["--precision=w4".into()], rows, before: 0 }
+}
+
+/// What is known of the layer and its input in [`outcome`].
+pub fn details() -> Details {
+    let counts = |low: f64, high: f64| Counts { low, high, counts: (0..64).map(|at| at * at % 97).collect() };
+    let step = |step, error| StepError { step, error };
+    let weight = WeightDetails {
+        histogram: counts(-9.5, 8.25),
+        codes: (-8, 7),
+        clipped: Some(0.002),
+        scales: ScaleList { count: 16, values: vec![0.5; 16], quantiles: false },
+        steps: vec![step(SolveStep::Nearest, 0.02), step(SolveStep::Refitted, 0.004)],
+        own_db: Some(24.0),
+        input_db: Some(40.0),
+        output_db: Some(23.5),
+        added_db: Some(23.6),
+        rank: 1,
+    };
+    let activation = ActivationDetails { histogram: counts(0.0, 6.125), chosen: (0.0, 6.12), clipped: 0.001 };
+    Details {
+        weights: [("layer1.conv.weight".to_owned(), weight)].into(),
+        activations: [("input".to_owned(), activation)].into(),
+        samples: 8,
+    }
 }

@@ -6,8 +6,8 @@ use super::sites::operators;
 use super::verdict::{doubt, doubts};
 use crate::options::Spelling;
 use crate::plan::{
-    ActivationDecision, Applied, Decision, Gated, Inspection, Outcome, Partition, Plan, Planned, Read,
-    Sensitivity, ShownSamples, Skip, Verdict, WeightDecision, WeightTerm,
+    ActivationDecision, ActivationDetails, Applied, Decision, Details, Gated, Inspection, Outcome, Partition,
+    Plan, Planned, Read, Sensitivity, ShownSamples, Skip, Verdict, WeightDecision, WeightDetails, WeightTerm,
 };
 
 /// The version of every schema here but one.
@@ -20,7 +20,7 @@ pub const SENSITIVITY_VERSION: u32 = 3;
 pub fn outcome(outcome: &Outcome) -> String {
     let calibration =
         outcome.calibration.as_ref().map(|(source, samples)| json!({"source": source, "samples": samples}));
-    let mut report = described(&outcome.plan);
+    let mut report = described(&outcome.plan, outcome.details.as_ref());
     report.extend([
         ("input", json!(outcome.input.display().to_string())),
         ("output", json!(outcome.output.display().to_string())),
@@ -31,6 +31,8 @@ pub fn outcome(outcome: &Outcome) -> String {
         ("verdict", json!(outcome.verdict)),
         ("budget", json!(outcome.budget)),
         ("warnings", json!([doubts(&outcome.verdict), outcome.warnings.clone()].concat())),
+        ("noise_samples", json!(outcome.details.as_ref().map(|details| details.samples))),
+        ("next", json!(outcome.advice)),
         ("seconds", stages(&outcome.seconds)),
         ("peak_memory", json!(outcome.peak_memory)),
     ]);
@@ -39,7 +41,7 @@ pub fn outcome(outcome: &Outcome) -> String {
 
 /// A plan that was made, `fourbit.planned`: as the report, as far as a plan goes.
 pub fn planned(planned: &Planned) -> String {
-    let mut report = described(&planned.plan);
+    let mut report = described(&planned.plan, planned.details.as_ref());
     report.extend([
         ("plan", json!(planned.path.display().to_string())),
         ("budget", json!(planned.budget)),
@@ -147,10 +149,17 @@ fn versioned(schema: &str, version: u32, fields: Fields) -> String {
     format!("{{\n{}\n}}\n", fields.collect::<Vec<_>>().join(",\n"))
 }
 
-fn described(plan: &Plan) -> Fields {
-    let site = |decision: &Decision| match decision {
-        Decision::Weight(weight) => weight_row(weight),
-        Decision::Activation(activation) => activation_row(activation),
+fn described(plan: &Plan, details: Option<&Details>) -> Fields {
+    let site = |decision: &Decision| {
+        let tensor = decision.tensor();
+        match decision {
+            Decision::Weight(weight) => {
+                weight_row(weight, details.and_then(|details| details.weights.get(tensor)))
+            }
+            Decision::Activation(activation) => {
+                activation_row(activation, details.and_then(|details| details.activations.get(tensor)))
+            }
+        }
     };
     vec![
         ("tool", json!(plan.tool)),
@@ -165,7 +174,7 @@ fn nodes(reads: &[Read]) -> Vec<&str> {
     reads.iter().map(|read| read.node.as_str()).collect()
 }
 
-fn weight_row(weight: &WeightDecision) -> Value {
+fn weight_row(weight: &WeightDecision, details: Option<&WeightDetails>) -> Value {
     json!({
         "kind": "weight",
         "tensor": weight.tensor,
@@ -182,6 +191,7 @@ fn weight_row(weight: &WeightDecision) -> Value {
         "sqnr_db": weight.sqnr_db,
         "biases_corrected": weight.biases.len(),
         "reason": weight.reason,
+        "statistics": details,
     })
 }
 
@@ -199,7 +209,7 @@ fn weight_term(term: &WeightTerm) -> Value {
     })
 }
 
-fn activation_row(activation: &ActivationDecision) -> Value {
+fn activation_row(activation: &ActivationDecision, details: Option<&ActivationDetails>) -> Value {
     json!({
         "kind": "activation",
         "tensor": activation.tensor,
@@ -210,6 +220,7 @@ fn activation_row(activation: &ActivationDecision) -> Value {
         "range": activation.range,
         "sqnr_db": activation.sqnr_db,
         "reason": activation.reason,
+        "statistics": details,
     })
 }
 
@@ -249,7 +260,7 @@ mod tests {
         let text = outcome(&example::outcome());
         let report: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&report["schema"], &report["version"]), (&json!("fourbit.report"), &json!(2)));
-        assert!(!text.contains("codes") && !text.contains("scales\""), "{text}");
+        assert!(!text.contains("codes\"") && !text.contains("scales\""), "{text}");
         let [weight, activation] = report["sites"].as_array().unwrap().as_slice() else { panic!("{text}") };
         assert_eq!(weight["tensor"], "layer1.conv.weight");
         assert_eq!((&weight["bits"], &weight["spelling"]), (&json!(4), &Value::Null));
@@ -327,6 +338,7 @@ mod tests {
             plan: whole.plan.clone(),
             path: "p".into(),
             budget: None,
+            details: None,
             warnings: vec![],
             seconds: vec![],
         };

@@ -4,6 +4,7 @@
 mod budget;
 mod errors;
 mod headline;
+mod html;
 mod inspection;
 mod json;
 #[cfg(feature = "batch")]
@@ -48,6 +49,11 @@ pub mod data {
 pub mod collection {
     pub use crate::report::page::page;
     pub use crate::report::summary::csv;
+}
+
+/// A report as a page for people, made from the JSON report.
+pub mod pages {
+    pub use crate::report::html::report;
 }
 
 /// How much to tell.

@@ -94,7 +94,9 @@ fn line(row: &Row) -> Markup {
     html! {
         tr {
             td.name {
-                @if !row.status.is_written() { (name) } @else { a href=(report(&row.model)) { (name) } }
+                @if !row.status.is_written() { (name) } @else {
+                    a href=(report(&row.model, "html")) { (name) } " " small { a href=(report(&row.model, "txt")) { "text" } }
+                }
             }
             td class=(row.status.name()) { (row.status.name()) }
             td.number data-key=(key(row.bytes_before.map(|bytes| bytes as f64))) {
@@ -177,9 +179,9 @@ fn key(value: Option<f64>) -> String {
 }
 
 /// The address of a model's report, which lies beside it.
-fn report(model: &str) -> String {
+fn report(model: &str, ending: &str) -> String {
     let stem = model.get(..model.len().saturating_sub(".onnx".len())).unwrap_or(model);
-    format!("./{}.report.txt", utf8_percent_encode(stem, PLAIN))
+    format!("./{}.report.{ending}", utf8_percent_encode(stem, PLAIN))
 }
 
 #[cfg(test)]
@@ -193,6 +195,7 @@ mod tests {
         assert!(text.starts_with("<!DOCTYPE html>"));
         for part in [
             "2 of 3 models converted",
+            "href=\"./a/net.report.html\"",
             "href=\"./a/net.report.txt\"",
             "b/&lt;i&gt;",
             "no ONNX model",
@@ -204,6 +207,6 @@ mod tests {
             assert!(text.contains(part) != (part == "prefers"), "{part} in\n{text}");
         }
         assert!(!text.contains("<i>\n") && !text.contains("http") && !text.contains('\u{1b}'), "{text}");
-        assert_eq!(report("a b/#?%\n\".onnx"), "./a%20b/%23%3F%25%0A%22.report.txt");
+        assert_eq!(report("a b/#?%\n\".onnx", "txt"), "./a%20b/%23%3F%25%0A%22.report.txt");
     }
 }

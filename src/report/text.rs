@@ -240,8 +240,14 @@ mod tests {
     #[test]
     fn plans_and_applications() {
         let Outcome { plan, sizes, .. } = example::outcome();
-        let made =
-            Planned { plan, path: "p.json".into(), budget: None, warnings: Vec::new(), seconds: Vec::new() };
+        let made = Planned {
+            plan,
+            path: "p.json".into(),
+            budget: None,
+            details: None,
+            warnings: Vec::new(),
+            seconds: Vec::new(),
+        };
         let text = planned(&made, FULL);
         assert!(text.contains("layer1.conv.weight") && text.starts_with("✓ p.json\n"), "{text}");
         let done = Applied { output: "o.onnx".into(), decisions: 1, of: 2, sizes };

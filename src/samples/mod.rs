@@ -290,6 +290,15 @@ impl Samples {
         pictures::sheet(self, count)
     }
 
+    /// Row `row` of sample `at` as a small picture in a `data:` address, as a page takes it; `None` where the sample holds no pictures.
+    ///
+    /// # Errors
+    /// As [`Samples::get`].
+    pub fn thumbnail(&self, at: usize, row: usize) -> Result<Option<String>> {
+        let picture = pictures::thumbnail(&self.get(at)?, row)?;
+        Ok(picture.map(|bytes| pictures::address(&bytes)))
+    }
+
     /// The inputs of `model` with their types as NumPy calls them and their shapes, symbols by their names, in the order of a
     /// sample's inputs.
     ///

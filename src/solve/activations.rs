@@ -70,6 +70,9 @@ impl Solver<'_> {
                         return Ok(None);
                     }
                 }
+                if let (Some(notes), Some(histogram)) = (self.shared.notes, histogram) {
+                    notes.activation(&decision, histogram);
+                }
                 self.decisions.push(Decision::Activation(decision.clone()));
                 Ok(Some(decision))
             }

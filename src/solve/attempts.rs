@@ -1,6 +1,7 @@
 //! Codes and scales of the kernels that share scales: several candidates of scales and of sides of the odd code, codes found
 //! under error compensation for each, the one of least output error kept.
 
+use super::notes::Errors;
 use super::terms::{grids, scales_of_several};
 use super::treatment::Treatment;
 use crate::mmse::{Grid, Search, encode, fit_min_max};
@@ -44,13 +45,14 @@ pub(super) struct Solution {
     pub grids: Vec<Vec<Grid>>,
     /// `[row][term, feature]`.
     pub codes: Vec<Vec<i32>>,
+    pub errors: Errors,
 }
 
 /// One candidate: for each local scale the terms' grids and scales.
 type Candidate = Vec<Vec<(Grid, f64)>>;
 
-/// The best that was found for `unit`; `None` where no scale fits its values.
-pub(super) fn best(unit: &Unit, known: &[Known], treatment: &Treatment) -> Option<Solution> {
+/// The best that was found for `unit`; `None` where no scale fits its values. Where it is `noted`, with the error of nearest codes.
+pub(super) fn best(unit: &Unit, known: &[Known], treatment: &Treatment, noted: bool) -> Option<Solution> {
     let mut candidates = candidates(unit, known, treatment);
     if candidates.is_empty() {
         return None;
@@ -75,7 +77,35 @@ pub(super) fn best(unit: &Unit, known: &[Known], treatment: &Treatment) -> Optio
                 .collect(),
         ];
     }
+    if let Some(best) = best.as_mut().filter(|_| noted) {
+        best.errors.nearest = nearest_error(unit, known, treatment);
+    }
     best
+}
+
+/// The error at scales of least weight error and nearest codes of one term.
+fn nearest_error(unit: &Unit, known: &[Known], treatment: &Treatment) -> Option<f64> {
+    let plain = treatment.nearest();
+    let candidate = candidates(unit, known, &plain).into_iter().next()?;
+    let (quantizers, mut normal) = (quantizers(&candidate), Normal::new(unit.scales.len()));
+    for &(group, row) in &unit.rows {
+        let known = &known[group];
+        let all = [quantizers.clone()];
+        let codes = nearest(&known.weights[row], &unit.of, &all, std::slice::from_ref(&candidate), 1);
+        let vectors = vectors(unit, &codes, 1);
+        let products = known.statistics.products(&vectors);
+        normal.add(&known.targets[row], &known.through[row], &vectors, &products);
+    }
+    let scales: Vec<f64> = candidate.iter().flat_map(|terms| terms.iter().map(|&(_, scale)| scale)).collect();
+    Some(normal.error(&scales))
+}
+
+fn quantizers(candidate: &Candidate) -> Vec<Quantizer> {
+    let quantizer = |terms: &Vec<(Grid, f64)>| {
+        let term = |&(grid, scale): &(Grid, f64)| Term { scale, lo: grid.lo(), hi: grid.hi() };
+        Quantizer::new(&terms.iter().map(term).collect::<Vec<_>>())
+    };
+    candidate.iter().map(quantizer).collect()
 }
 
 fn candidates(unit: &Unit, known: &[Known], treatment: &Treatment) -> Vec<Candidate> {
@@ -145,16 +175,7 @@ fn candidates(unit: &Unit, known: &[Known], treatment: &Treatment) -> Vec<Candid
 fn try_all(unit: &Unit, known: &[Known], treatment: &Treatment, candidates: &[Candidate]) -> Vec<Solution> {
     let features = unit.of.len();
     let length = treatment.terms * features;
-    let quantizers: Vec<Vec<Quantizer>> = candidates
-        .iter()
-        .map(|candidate| {
-            let quantizer = |terms: &Vec<(Grid, f64)>| {
-                let term = |&(grid, scale): &(Grid, f64)| Term { scale, lo: grid.lo(), hi: grid.hi() };
-                Quantizer::new(&terms.iter().map(term).collect::<Vec<_>>())
-            };
-            candidate.iter().map(quantizer).collect()
-        })
-        .collect();
+    let quantizers: Vec<Vec<Quantizer>> = candidates.iter().map(quantizers).collect();
     // How many scales a row has: with one its candidates are multiplied with the metric together.
     let scales = treatment.terms * unit.scales.len();
     let together = if scales == 1 { candidates.len() } else { 1 };
@@ -183,7 +204,10 @@ fn try_all(unit: &Unit, known: &[Known], treatment: &Treatment, candidates: &[Ca
         let Attempt { mut codes, normal, product } = attempt;
         let scales: Vec<f64> =
             candidate.iter().flat_map(|terms| terms.iter().map(|&(_, scale)| scale)).collect();
+        let compensated = treatment.compensate.then(|| normal.error(&scales));
         let (mut found, mut error) = normal.solve(&scales);
+        let energy = normal.energy();
+        let mut errors = Errors { energy, nearest: None, compensated, refitted: error, moved: None };
         if treatment.compensate && scales.len() == 1 {
             // With the scale known, single codes may still be moved to the output's advantage.
             let (grid, _) = candidate[0][0];
@@ -198,6 +222,7 @@ fn try_all(unit: &Unit, known: &[Known], treatment: &Treatment, candidates: &[Ca
             }
             let (again, less) = normal.solve(&found);
             if less < error {
+                errors.moved = Some(less);
                 (found, error, codes) = (again, less, moved);
             }
         }
@@ -206,6 +231,7 @@ fn try_all(unit: &Unit, known: &[Known], treatment: &Treatment, candidates: &[Ca
             scales: found.chunks(treatment.terms).map(<[f64]>::to_vec).collect(),
             grids: candidate.iter().map(|terms| terms.iter().map(|&(grid, _)| grid).collect()).collect(),
             codes,
+            errors,
         }
     };
     candidates.iter().zip(found).map(solution).collect()

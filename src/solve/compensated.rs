@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::Evidence;
 use super::attempts::{Known, Solution, Unit, best};
+use super::notes::{Errors, Notes};
 use super::pieces::losses;
 use super::treatment::Treatment;
 use super::weights::{decision, obstacle, skip, sqnr_db};
@@ -22,6 +23,7 @@ pub(super) fn solve(
     index: &Index,
     treatment: &Treatment,
     evidence: Evidence,
+    notes: Option<&Notes>,
 ) -> Result<Option<Result<WeightDecision, Skip>>> {
     let Evidence { moments: Some(moments), residuals } = evidence else { return Ok(None) };
     if let Some(reason) = obstacle(site, index)? {
@@ -66,9 +68,14 @@ pub(super) fn solve(
     if units.iter().flat_map(|unit| &unit.scales).any(|&scale| std::mem::replace(&mut taken[scale], true)) {
         return Ok(None);
     }
-    let solutions = units.par_iter().map(|unit| best(unit, &known, treatment));
+    let solutions = units.par_iter().map(|unit| best(unit, &known, treatment, notes.is_some()));
     let Some(solutions) = solutions.collect::<Option<Vec<Solution>>>() else { return Ok(None) };
 
+    if let Some(notes) = notes {
+        let mut sum = Errors::default();
+        solutions.iter().for_each(|solution| sum.add(&solution.errors));
+        notes.layer(&site.tensor, &sum);
+    }
     let kind = treatment.kind();
     let (scales, zero_points) = (vec![1.0; groups.count()], vec![0; groups.count()]);
     let empty = (scales, zero_points, CodesMut::zeros(treatment.code_type, values.len()));

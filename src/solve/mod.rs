@@ -9,6 +9,7 @@ mod bias;
 mod compensated;
 mod expect;
 mod ladder;
+mod notes;
 mod pieces;
 mod prior;
 mod residuals;
@@ -30,6 +31,7 @@ use crate::plan::{
 use crate::progress::Stage;
 use crate::reconstruct::{Moments, Residual};
 pub use ladder::{Rung, Step, steps};
+pub use notes::{Noted, Notes, counts};
 use prior::Prior;
 pub use residuals::{Measurements, Shared};
 use treatment::{Layer, Treatment};
@@ -199,7 +201,7 @@ impl<'s> Solver<'s> {
     ) -> Result<Option<Result<WeightDecision, Skip>>> {
         let Some(treatment) = treatment.foreseen(prior.known) else { return Ok(None) };
         let evidence = Evidence { moments: Some(prior.moments), residuals: None };
-        compensated::solve(site, &self.index, &treatment, evidence)
+        compensated::solve(site, &self.index, &treatment, evidence, self.shared.notes)
     }
 
     /// Decides on weights by what they do to the output of their layer, from evidence of their inputs; by themselves where
@@ -218,7 +220,7 @@ impl<'s> Solver<'s> {
             let Some(treatment) = &self.layers[at].weights else {
                 return Ok(Err(weights::skip(site, self.layers[at].float())));
             };
-            let found = compensated::solve(site, &self.index, treatment, evidence)?;
+            let found = compensated::solve(site, &self.index, treatment, evidence, self.shared.notes)?;
             let alone = || weights::solve(site, &self.index, &treatment.alone(), None);
             found.map_or_else(alone, Ok)
         });

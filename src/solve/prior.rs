@@ -183,7 +183,7 @@ mod tests {
             options,
             expected,
             subject,
-            Shared { measurements: &Measurements::default(), progress: &Silent },
+            Shared { measurements: &Measurements::default(), progress: &Silent, notes: None },
         )
         .unwrap()
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::notes::Notes;
 use super::pieces::{fit_terms, losses, over_groups};
 use super::terms::{Found, Kind, Scheme, lost};
 use crate::error::Result;
@@ -24,6 +25,8 @@ pub struct Shared<'s> {
     pub measurements: &'s Measurements,
     /// Who hears how far the work is, and may end it.
     pub progress: &'s dyn Progress,
+    /// Where what a plan does not hold is noted; `None` where nobody asks for it.
+    pub notes: Option<&'s Notes>,
 }
 
 impl fmt::Debug for Shared<'_> {

@@ -56,6 +56,8 @@ pub struct Compared {
     pub validation: Validation,
     /// Digests of the samples that both models were run on, in their order.
     pub digests: Vec<u64>,
+    /// These samples.
+    pub samples: Samples,
 }
 
 impl Differences {
@@ -69,6 +71,7 @@ impl Differences {
         if let (Some(float), Some(quantized)) = (float.first(), quantized.first()) {
             self.tally.count(float, quantized, labels);
         }
+        self.tally.next();
         Ok(())
     }
 
@@ -272,8 +275,9 @@ fn summed(
         second: None,
         unjudged: None,
         doubts,
+        differing: tally.differing(|at| samples.name(at)),
     };
-    Compared { validation, digests: digests.to_vec() }
+    Compared { validation, digests: digests.to_vec(), samples: samples.clone() }
 }
 
 fn add(sums: &mut Vec<Sums>, float: &[Output], quantized: &[Output]) -> Result<()> {

@@ -1,9 +1,11 @@
 //! Right answers and agreement, counted row by row.
 
+use std::cmp::Ordering;
+
 use super::bound::{drop_bound, least_share, share_bound};
 use crate::error::{Error, Result};
 use crate::onnx::{Model, value_shape};
-use crate::plan::{Doubt, Score};
+use crate::plan::{Differing, Doubt, Score};
 use crate::runtime::Output;
 use crate::samples::Samples;
 
@@ -22,7 +24,35 @@ pub(super) struct Tally {
     guessed: f64,
     /// The first sample whose labels fit no scores: output, dimensions, labels.
     unscored: Option<(String, Vec<usize>, usize)>,
+    /// Samples seen so far.
+    samples: usize,
+    parted: Vec<Parted>,
 }
+
+/// A row for which the models choose different classes.
+#[derive(Clone, Copy, Debug)]
+struct Parted {
+    sample: usize,
+    row: usize,
+    label: Option<i64>,
+    classes: [usize; 2],
+    margins: [f64; 2],
+}
+
+impl Parted {
+    /// Lost ones first, then those that the float model was surest of.
+    fn order(&self, other: &Self) -> Ordering {
+        let kept = |parted: &Self| parted.label != i64::try_from(parted.classes[0]).ok();
+        let margins = other.margins[0].total_cmp(&self.margins[0]);
+        kept(self)
+            .cmp(&kept(other))
+            .then(margins)
+            .then((self.sample, self.row).cmp(&(other.sample, other.row)))
+    }
+}
+
+/// Samples that are listed.
+const LISTED: usize = 24;
 
 /// Five, as in top-5.
 const FEW: usize = 5;
@@ -46,7 +76,13 @@ impl Tally {
             float.values.chunks(classes).zip(quantized.values.chunks(classes)).enumerate()
         {
             self.rows += 1;
-            self.agreeing += usize::from(best(float) == best(quantized));
+            let chosen = [best(float), best(quantized)];
+            self.agreeing += usize::from(chosen[0] == chosen[1]);
+            if chosen[0] != chosen[1] {
+                let margins = [margin(float), margin(quantized)];
+                let label = labels.get(row).copied();
+                self.part(Parted { sample: self.samples, row, label, classes: chosen, margins });
+            }
             let Some(label) = labels.get(row).and_then(|&label| usize::try_from(label).ok()) else {
                 continue;
             };
@@ -60,6 +96,28 @@ impl Tally {
             self.lost += usize::from(right[0] < 1 && right[1] >= 1);
             self.won += usize::from(right[0] >= 1 && right[1] < 1);
         }
+    }
+
+    /// The next sample follows.
+    pub fn next(&mut self) {
+        self.samples += 1;
+    }
+
+    fn part(&mut self, parted: Parted) {
+        let place = self.parted.partition_point(|other| other.order(&parted).is_lt());
+        if place < LISTED {
+            self.parted.insert(place, parted);
+            self.parted.truncate(LISTED);
+        }
+    }
+
+    /// Samples for which the models choose different classes, as many as are listed; `name` gives what a person calls one.
+    pub fn differing(&self, name: impl Fn(usize) -> String) -> Vec<Differing> {
+        let differing = |parted: &Parted| {
+            let &Parted { sample, row, label, classes, margins } = parted;
+            Differing { name: name(sample), row, label, classes, margins, picture: None, at: sample }
+        };
+        self.parted.iter().map(differing).collect()
     }
 
     /// The most classes that an output had scores for.
@@ -124,6 +182,20 @@ impl Tally {
         }
         doubts
     }
+}
+
+/// How far the largest of `scores` is above the next one; 0 where they are no numbers.
+fn margin(scores: &[f32]) -> f64 {
+    let (mut first, mut next) = (f32::NEG_INFINITY, f32::NEG_INFINITY);
+    for &score in scores.iter().filter(|score| score.is_finite()) {
+        if score > first {
+            (first, next) = (score, first);
+        } else {
+            next = next.max(score);
+        }
+    }
+    let margin = f64::from(first) - f64::from(next);
+    if margin.is_finite() { margin } else { 0.0 }
 }
 
 /// How many rows of class scores an output has where there are `labels` labels; `None` where it has none for all that is known.

@@ -66,7 +66,7 @@ impl Running {
     pub fn start(order: &Order, staging: &Path) -> Result<Self> {
         let folder = tempfile::tempdir_in(staging).map_err(Error::write(staging))?;
         let at = |name: &str| folder.path().join(name);
-        let [_, plan, report, text, model] = staged(&order.name);
+        let [_, plan, report, page, text, model] = staged(&order.name);
         let option = |name: &str, value: &Path| {
             let mut option = OsString::from(name);
             option.push("=");
@@ -81,6 +81,7 @@ impl Running {
             .arg(option("--output", &at(&model)))
             .arg(option("--plan", &at(&plan)))
             .arg(option("--report", &at(&report)))
+            .arg(option("--report", &at(&page)))
             .arg(option("--report", &at(&text)))
             .args(&order.arguments)
             .arg("--")

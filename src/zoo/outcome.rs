@@ -19,7 +19,7 @@ use crate::plan::{
 /// # Errors
 /// Those of reading what was written there; [`Error::Read`] names the report and the field that is not as it should be.
 pub fn read(staging: &Path, model: &str, digest: &store::Digest) -> Result<(Row, Facts)> {
-    let [_, _, report, _, file] = staged(model);
+    let [_, _, report, .., file] = staged(model);
     let reported = reported(&staging.join(report))?;
     let written = onnx::read(&staging.join(file))?;
     Ok((row(model, &reported, digest), Facts::of(&written, code_types(&reported))))

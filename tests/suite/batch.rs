@@ -150,6 +150,7 @@ fn good_models_are_converted_beside_broken_ones() {
         assert!(
             out.join(format!("{stem}.plan.json")).is_file()
                 && out.join(format!("{stem}.report.txt")).is_file()
+                && out.join(format!("{stem}.report.html")).is_file()
         );
         let (before, after) = (root.join(name).metadata(), out.join(name).metadata());
         assert!(after.expect("the model").len() < before.expect("the model").len() / 2, "{name}");

@@ -249,7 +249,7 @@ fn solved(model: &Model, seen: Option<&Observations>, options: &Options) -> Resu
     let analysis = analyse(model, options)?;
     let subject = Subject { file: "m.onnx".into(), sha256: String::new() };
     let (measurements, expected) = (Measurements::default(), Expected::new());
-    let shared = Shared { measurements: &measurements, progress: &Silent };
+    let shared = Shared { measurements: &measurements, progress: &Silent, notes: None };
     solve(model, &analysis, seen, options, &expected, subject, shared)
 }
 

@@ -76,6 +76,7 @@ fn weights_alone_are_calibrated_on_generated_pictures() {
             seed: 0,
             feeding: &Feeding::default(),
             cross_check: false,
+            details: false,
         },
         &Silent,
     );

@@ -22,6 +22,7 @@ mod nbits;
 mod nodes;
 mod opsets;
 mod oracle;
+mod pages;
 mod passes;
 mod placements;
 mod program;

@@ -114,7 +114,7 @@ pub fn converted(model: &Model, options: &Options) -> (Plan, Model) {
         options,
         &Expected::new(),
         subject,
-        Shared { measurements: &Measurements::default(), progress: &Silent },
+        Shared { measurements: &Measurements::default(), progress: &Silent, notes: None },
     )
     .expect("a plan");
     let shipped = rewrite::apply(model, &plan, None).expect("it applies");

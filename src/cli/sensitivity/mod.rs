@@ -1,6 +1,7 @@
 //! `fourbit sensitivity`.
 
 mod command;
+mod next;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ use crate::cli::arguments::conversion::Choices;
 use crate::cli::arguments::values::at_least_one;
 pub use command::again;
 use command::option;
+pub use next::advise;
 
 /// Characters of a tensor's name in the name of a file.
 const MOST_OF_NAME: usize = 60;

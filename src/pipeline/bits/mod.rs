@@ -67,7 +67,7 @@ pub(super) fn lifted(task: &Task, progress: &dyn Progress) -> Result<Vec<LayerRu
         return Ok(Vec::new());
     }
     let alone = Options { compensation: Compensation::None, ..options.clone() };
-    let shared = Shared { measurements: &ready.measurements, progress };
+    let shared = Shared { measurements: &ready.measurements, progress, notes: None };
     let solver = Solver::new(&ready.opened.model, analysis, &alone, shared)?;
     let file = file_bytes(task, &solver);
     let mut open = Vec::new();
@@ -130,7 +130,7 @@ fn measured(task: &Task, alone: &Options, open: &[Open], progress: &dyn Progress
     let samples = samples.choose(Some(most), task.seed);
     let feed = |at: usize| Ok(samples.get(at)?.inputs);
     let observations = observe(model, analysis, samples.len(), &feed, alone.bias_correction, progress)?;
-    let shared = Shared { measurements: &ready.measurements, progress };
+    let shared = Shared { measurements: &ready.measurements, progress, notes: None };
     let mut solver = Solver::new(model, analysis, alone, shared)?;
     let all: Vec<usize> = (0..analysis.weights.len()).collect();
     solver.by_weights(&all, Some(&observations))?;
@@ -252,7 +252,7 @@ fn kept(task: &Task, rules: Vec<LayerRule>, progress: &dyn Progress) -> Result<V
         return Ok(rules);
     }
     let Task { options, ready, analysis, .. } = *task;
-    let shared = Shared { measurements: &ready.measurements, progress };
+    let shared = Shared { measurements: &ready.measurements, progress, notes: None };
     let lifted = with(options, &rules);
     let solver = Solver::new(&ready.opened.model, analysis, &lifted, shared)?;
     let is_eight = |rule: &LayerRule| {

@@ -94,7 +94,7 @@ impl Others {
         smaller: bool,
         progress: &dyn Progress,
     ) -> Result<Self> {
-        let shared = Shared { measurements: &ready.measurements, progress };
+        let shared = Shared { measurements: &ready.measurements, progress, notes: None };
         let solved = |rules: Vec<LayerRule>| {
             let layers = rules.into_iter().chain(options.layers.iter().cloned()).collect();
             let alone = Options { compensation: Compensation::None, layers, ..options.clone() };

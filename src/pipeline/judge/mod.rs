@@ -61,6 +61,8 @@ pub(super) struct Judged<'j> {
     pub made_up: Known<'j>,
     /// The float file, where onnxruntime is to judge as well.
     pub cross_check: Option<&'j Path>,
+    /// Whether to draw samples that are answered differently.
+    pub pictures: bool,
 }
 
 /// Reads the file back, proves its weights, and runs it. Returns the file as read as well.
@@ -91,7 +93,9 @@ pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdi
     // States of another file's calls would have to be found for this alone.
     let elsewhere = !judged.same || judged.held_back.is_some();
     let inside = judged.inside.filter(|_| elsewhere && feeding.states.is_empty() && samples.is_some());
-    let pair = Pair { float, faults, view, dialect, second, seed, feeding, inside, known: judged.made_up };
+    let pictures = judged.pictures;
+    let pair =
+        Pair { float, faults, view, dialect, second, seed, feeding, inside, known: judged.made_up, pictures };
     let mut verdict = run(&pair, samples, &known, progress)?;
     if let Verdict::Validated(validation) = &mut verdict {
         validation.weights_proven = proven;
@@ -145,6 +149,8 @@ pub struct Comparison<'c> {
     pub feeding: &'c Feeding,
     /// Whether onnxruntime is to judge as well.
     pub cross_check: bool,
+    /// Whether to draw samples that are answered differently.
+    pub details: bool,
 }
 
 /// Judges any quantized file against its float model, without a plan.
@@ -195,6 +201,7 @@ pub fn validate(files: &Comparison, progress: &dyn Progress) -> Result<Verdict> 
         feeding,
         inside: None,
         known: made_up,
+        pictures: files.details,
     };
     run(&pair, samples, &known, progress)
 }
@@ -226,6 +233,8 @@ struct Pair<'p> {
     /// Samples that the quantized form was calibrated on, where the others are not.
     inside: Option<&'p Samples>,
     known: Known<'p>,
+    /// Whether to draw samples that are answered differently.
+    pictures: bool,
 }
 
 fn run(
@@ -268,11 +277,15 @@ fn run(
         .second
         .map(|files| second::judge(files, pair.float, pair.feeding, &samples, progress))
         .transpose()?;
-    let (Compared { mut validation, digests }, beside) = match second::settle(first, second, synthetic) {
-        Ok(settled) => settled,
-        Err(reason) => return not(reason),
-    };
+    let (Compared { mut validation, digests, samples: compared }, beside) =
+        match second::settle(first, second, synthetic) {
+            Ok(settled) => settled,
+            Err(reason) => return not(reason),
+        };
     tell_apart(pair.float, &mut validation.outputs);
+    for differing in validation.differing.iter_mut().filter(|_| pair.pictures) {
+        differing.picture = compared.thumbnail(differing.at, differing.row)?;
+    }
     (validation.synthetic, validation.generated) = (synthetic, generated);
     if synthetic {
         // Noise is no picture of anything.

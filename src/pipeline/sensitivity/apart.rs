@@ -145,7 +145,7 @@ mod tests {
             &options,
             &crate::plan::Expected::new(),
             subject,
-            Shared { measurements: &Measurements::default(), progress: &Silent },
+            Shared { measurements: &Measurements::default(), progress: &Silent, notes: None },
         )
         .unwrap();
         (analysis, plan)

@@ -11,7 +11,7 @@ const MOST_HEADS: usize = 512;
 const DIGITS: usize = 8;
 
 /// How many of the samples were calibrated on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overlap {
     /// Samples that were calibrated on.
     pub samples: usize,

@@ -6,7 +6,7 @@ use super::second::{Parting, Unjudged};
 use crate::plan::decision::Overlap;
 
 /// One reason not to trust the figures of a judgement.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Doubt {
     /// The float model is right hardly more often than guessing is.
@@ -164,7 +164,7 @@ impl Doubt {
 }
 
 /// A sample that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flawed {
     /// Which one, as in "sample 3", counted from 0 in its file.
     pub sample: String,

@@ -1,10 +1,10 @@
 //! A written file on samples that it was calibrated on.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The written file on some of the samples that it was calibrated on, beside its figures on others. Codes are fitted to calibration
 /// samples, so that it is nearer to the float model on these; the more of them there are, the less so.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Inside {
     /// How many calibration samples both models were run on for this.
     pub samples: usize,
@@ -23,7 +23,7 @@ pub struct Inside {
 }
 
 /// A number of calibration samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Enough {
     /// How many, in two digits.
     pub samples: usize,

@@ -1,6 +1,7 @@
 //! What came of it all: the data behind every report.
 
 mod checked;
+mod details;
 mod doubt;
 mod gated;
 mod inside;
@@ -10,9 +11,13 @@ mod shown;
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use checked::{Checked, Finding};
+pub use details::{
+    ActivationDetails, Advice, BINS, Counts, Details, Differing, MOST_SCALES, ScaleList, SolveStep,
+    StepError, WeightDetails,
+};
 pub use doubt::{Doubt, DoubtKind, Flawed};
 pub use gated::{Gated, Limit};
 pub use inside::{Enough, Inside};
@@ -41,7 +46,7 @@ pub struct Prepared {
 }
 
 /// Sizes before and after, in bytes, side files included.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sizes {
     /// The input file.
     pub before: u64,
@@ -66,7 +71,7 @@ pub struct Sizes {
 }
 
 /// Whether the written file was judged.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Verdict {
     /// It was run beside the float model.
@@ -79,7 +84,7 @@ pub enum Verdict {
 }
 
 /// Both models on the same samples.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Validation {
     /// Where the samples came from.
     pub source: String,
@@ -122,6 +127,9 @@ pub struct Validation {
     pub unjudged: Option<Unjudged>,
     /// What stands against taking these figures for what they seem to be.
     pub doubts: Vec<Doubt>,
+    /// Samples for which the models choose different classes, a few of them: those first that are answered wrongly now.
+    #[serde(default)]
+    pub differing: Vec<Differing>,
 }
 
 impl Validation {
@@ -181,7 +189,7 @@ impl Validation {
 }
 
 /// Accuracy, as shares of the labelled rows.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Labelled rows.
     pub rows: usize,
@@ -206,7 +214,7 @@ pub struct Score {
 }
 
 /// How far one output is from the float model's.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OutputError {
     /// The output.
     pub name: String,
@@ -214,12 +222,18 @@ pub struct OutputError {
     /// difference.
     pub sqnr_db: Option<f64>,
     /// Largest absolute difference.
+    #[serde(deserialize_with = "infinite")]
     pub largest: f64,
     /// Elements that are not finite in the quantized model but are in the float one.
     pub broken: u64,
     /// Share of the elements that are equal, where they are integers or booleans: classes, places, decisions. A ratio of energies
     /// says nothing of such.
     pub equal: Option<f64>,
+}
+
+/// JSON has no infinite numbers.
+fn infinite<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::INFINITY))
 }
 
 /// Everything about one conversion.
@@ -245,6 +259,10 @@ pub struct Outcome {
     pub budget: Option<Budgeted>,
     /// What a person should know before trusting the result.
     pub warnings: Vec<String>,
+    /// What is known of the layers, where that was asked for.
+    pub details: Option<Details>,
+    /// What to try next.
+    pub advice: Vec<Advice>,
     /// The arguments of `fourbit` that find the layers to leave float, where an output is noisy; empty where nobody knows them.
     pub next: Vec<String>,
     /// Seconds a stage, in order.
@@ -273,6 +291,7 @@ impl Outcome {
         let name = |path: &Path| path.file_name().map(PathBuf::from).unwrap_or_default();
         (self.input, self.output) = (name(&self.input), name(&self.output));
         (self.seconds, self.peak_memory, self.next) = (Vec::new(), None, Vec::new());
+        self.advice.iter_mut().for_each(|advice| advice.command.clear());
         self
     }
 }
@@ -286,6 +305,8 @@ pub struct Planned {
     pub path: PathBuf,
     /// How a budget was kept, where there was one.
     pub budget: Option<Budgeted>,
+    /// What is known of the layers, where that was asked for.
+    pub details: Option<Details>,
     /// What a person should know before applying it.
     pub warnings: Vec<String>,
     /// Seconds a stage, in order.

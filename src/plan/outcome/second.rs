@@ -1,11 +1,11 @@
 //! What another runtime says of the same files.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{OutputError, Score};
 
 /// What was measured in one runtime.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Right answers, where there are labels.
     pub scores: Option<Score>,
@@ -16,7 +16,7 @@ pub struct Figures {
 }
 
 /// The opinion of a second runtime, which ran the float file and the written one as they are.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Second {
     /// The runtime, with its version where that is known.
     pub judge: String,
@@ -26,7 +26,7 @@ pub struct Second {
 }
 
 /// Whether a second runtime could judge.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Opinion {
     /// It ran both files.
@@ -39,7 +39,7 @@ pub enum Opinion {
 }
 
 /// What a second runtime measured.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// Both files with the optimizations that it uses unless told otherwise.
     #[serde(flatten)]
@@ -49,7 +49,7 @@ pub struct Measured {
 }
 
 /// A judge that could not judge, where another did.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Unjudged {
     /// The runtime.
     pub judge: String,
@@ -58,7 +58,7 @@ pub struct Unjudged {
 }
 
 /// What two judgements are compared by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// SQNR of an output, in dB; `None` where it is equal to the float model's.
@@ -74,7 +74,7 @@ pub enum Measure {
 }
 
 /// A figure in which two judgements differ.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Parting {
     /// Which figure.
     pub measure: Measure,

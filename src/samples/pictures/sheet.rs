@@ -2,12 +2,13 @@
 
 use std::io::Cursor;
 
+use image::imageops::{FilterType, resize};
 use image::{ImageFormat, Rgb, RgbImage};
 
 use crate::error::{Error, Result};
 use crate::onnx::proto::TensorProto;
 use crate::onnx::{Dtype, floats, integers};
-use crate::samples::Samples;
+use crate::samples::{Sample, Samples};
 
 /// Pictures on a sheet.
 const MOST: usize = 25;
@@ -17,6 +18,9 @@ const GAP: usize = 2;
 const LONGEST_SIDE: usize = 1 << 14;
 /// The colour between pictures.
 const GROUND: Rgb<u8> = Rgb([128, 128, 128]);
+
+/// Longest side of a thumbnail, in pixels.
+const THUMBNAIL: u32 = 96;
 
 /// One picture: its height, width, and red, green and blue of its pixels.
 struct Tile {
@@ -68,10 +72,41 @@ pub(in crate::samples) fn sheet(samples: &Samples, count: usize) -> Result<Vec<u
             sheet.put_pixel(x as u32, y as u32, Rgb(pixel.map(byte)));
         }
     }
+    png(&sheet)
+}
+
+fn png(picture: &RgbImage) -> Result<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
-    let written = sheet.write_to(&mut bytes, ImageFormat::Png);
-    written.map_err(|error| Error::invalid("contact sheet", error.to_string()))?;
+    let written = picture.write_to(&mut bytes, ImageFormat::Png);
+    written.map_err(|error| Error::invalid("picture", error.to_string()))?;
     Ok(bytes.into_inner())
+}
+
+/// Row `row` of the first input of `sample` that holds pictures as a small PNG file, from its least value to the largest; `None` where
+/// no input holds any.
+///
+/// # Errors
+/// Those of reading the values.
+pub(in crate::samples) fn thumbnail(sample: &Sample, row: usize) -> Result<Option<Vec<u8>>> {
+    for input in &sample.inputs {
+        let tiles = tiles_of(input)?;
+        let Some(tile) = tiles.get(row).or(tiles.first()) else { continue };
+        let finite = || tile.pixels.iter().flatten().copied().filter(|value| value.is_finite());
+        let (least, most) = (finite().fold(f32::MAX, f32::min), finite().fold(f32::MIN, f32::max));
+        let scale = if most > least { 255.0 / (most - least) } else { 0.0 };
+        let byte = |value: f32| ((value - least) * scale).round().clamp(0.0, 255.0) as u8;
+        let picture = RgbImage::from_fn(tile.width as u32, tile.height as u32, |x, y| {
+            Rgb(tile.pixels[y as usize * tile.width + x as usize].map(byte))
+        });
+        let longest = picture.width().max(picture.height());
+        if longest <= THUMBNAIL {
+            return png(&picture).map(Some);
+        }
+        let side = |side: u32| (side * THUMBNAIL / longest).max(1);
+        let small = resize(&picture, side(picture.width()), side(picture.height()), FilterType::Triangle);
+        return png(&small).map(Some);
+    }
+    Ok(None)
 }
 
 fn side(tiles: &[Tile], of: impl Fn(&Tile) -> usize) -> usize {

@@ -100,6 +100,11 @@ impl Treatment {
         Self { compensate: false, compensation: Compensation::None, ..self.clone() }
     }
 
+    /// The same with the nearest codes of one term, at scales of least error of the weights.
+    pub fn nearest(&self) -> Self {
+        Self { compensate: false, min_max: false, terms: 1, ..self.clone() }
+    }
+
     /// The same for a layer that is too large to be judged by its output without samples.
     pub fn too_large(&self) -> Self {
         let why = self.why.iter().cloned().chain([Reason::TooLarge]).collect();

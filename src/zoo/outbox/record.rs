@@ -115,18 +115,19 @@ impl Record {
 }
 
 /// The names of what a conversion writes, below the output folder: the model last.
-pub fn outputs(model: &str) -> [String; 5] {
+pub fn outputs(model: &str) -> [String; 6] {
     let stem = stem(model).unwrap_or(model);
     [
         format!("{model}.data"),
         format!("{stem}.plan.json"),
         format!("{stem}.report.json"),
+        format!("{stem}.report.html"),
         format!("{stem}.report.txt"),
         model.to_owned(),
     ]
 }
 
 /// The names of the same files where a conversion writes them.
-pub fn staged(model: &str) -> [String; 5] {
+pub fn staged(model: &str) -> [String; 6] {
     outputs(model.rsplit('/').next().unwrap_or(model))
 }
