@@ -147,6 +147,7 @@ def split(
     inputs: List[Input], arrays: Dict[str, Array], labels: Optional[Labels], place: str, whole: bool
 ) -> Iterator[Tuple[List[Tuple[str, Array]], List[int]]]:
     """The samples in `arrays`, each with its labels."""
+    inputs = [one for one in inputs if one.name in arrays]
     cuts = {one.name: rows_of(one, arrays[one.name], place, whole) for one in inputs}
     counts = {cut.count for cut in cuts.values()}
     if len(counts) > 1:

@@ -13,6 +13,7 @@ from ._errors import LimitError
 from ._models import source
 from ._progress import Listening, note
 from ._record import Told
+from ._results import told
 from ._samples import prepared
 from ._types import Model, Preprocess, Progress, Samples
 
@@ -95,11 +96,15 @@ def validate(
     }
     with ExitStack() as stack:
         given = prepared(
-            samples, original, stack, argument="samples", labels=labels, preprocess=preprocess is not None, most=max_samples
+            samples,
+            original,
+            stack,
+            argument="samples",
+            labels=labels,
+            preprocess=preprocess is not None,
+            most=max_samples,
+            state=state,
         )
         text = json.dumps({name: value for name, value in options.items() if value is not None}, default=os.fspath)
         with Listening(progress) as listener:
-            found = _native.validate(original, other, text, given, listener, note)
-    from ._results import told
-
-    return told(Validation, found)
+            return told(Validation, _native.validate(original, other, text, given, listener, note))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import ExitStack
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, TypeVar, Union
-
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional, Sequence, TypeVar, Union
 
 from . import _native
 from ._errors import LimitError
@@ -195,7 +193,7 @@ def plan(
     found = source(model)
 
     def work(text: str, calibration: _Native, judging: _Native, listener: Any) -> str:
-        return _native.plan(found, text, calibration, judging, listener, note).plan or ""
+        return _native.plan(found, text, calibration, judging, listener, note)
 
     return Plan(json.loads(_with_samples(found, asked, _limits(asked), work)))
 
@@ -310,10 +308,8 @@ def _with_samples(
     beside = ("model", "output", "overwrite", "external_data", "cross_check")
     options = json.dumps({**chosen({key: value for key, value in asked.items() if key not in beside}), **given}, default=os.fspath)
     validation, most = asked.get("validation"), asked.get("max_samples") or CALIBRATION_SAMPLES
-    held: List[str] = []
     with ExitStack() as stack:
-        stack.callback(held.clear)
-        common = {"preprocess": asked.get("preprocess") is not None, "shapes": asked.get("shape")}
+        common: Any = {"preprocess": asked.get("preprocess") is not None, "shapes": asked.get("shape"), "state": asked.get("state")}
         calibration = prepared(
             asked.get("samples"),
             model,

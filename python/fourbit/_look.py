@@ -20,10 +20,8 @@ class Inspection(Told):
 class Checked(Told):
     """What a target does not take of a model."""
 
-    @property
-    def accepted(self) -> bool:
-        """Whether the target takes the model, perhaps with layers that run in float."""
-        return not self._data["objected"]
+    #: Whether the target takes the model, perhaps with layers that run in float.
+    accepted: bool = False
 
 
 def inspect(model: Model) -> Inspection:
@@ -38,7 +36,10 @@ def check(model: Model, target: str = "generic") -> Checked:
         model: a path, bytes, or an ``onnx.ModelProto``.
         target: a name that `targets` lists.
     """
-    return told(Checked, _native.check(source(model), target))
+    native, objects = _native.check(source(model), target)
+    found = told(Checked, native)
+    found.accepted = not objects
+    return found
 
 
 def targets() -> List[Record]:

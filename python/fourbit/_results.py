@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import pathlib
 import shutil
 from typing import TYPE_CHECKING, Any, List, Optional, Type, TypeVar
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, List, Optional, Type, TypeVar
 from . import _native
 from ._errors import FileError
 from ._html import page
+from ._limits import missed
 from ._plan import Plan
 from ._record import Record, Told
 from ._types import Path
@@ -34,8 +36,12 @@ class Result:
 
     def __init__(self, native: _native.Told) -> None:
         self._native = native
-        self._report: Optional[Told] = None
+        #: What was done and what it cost, as the program writes it with ``--report FILE.json``: `.sizes.ratio`,
+        #: `.verdict.scores.drop_points` in points, `.verdict.outputs[0].sqnr_db` in dB ...
+        self.report: Told = told(Told, native)
         self._plan: Optional[Plan] = None
+        for warning in self.report["warnings"]:
+            logging.getLogger("fourbit").warning("%s", warning)
 
     @property
     def path(self) -> Optional[pathlib.Path]:
@@ -47,13 +53,6 @@ class Result:
         """The bytes of the model."""
         held = self._native.model
         return held if held is not None else pathlib.Path(self.report["output"]).read_bytes()
-
-    @property
-    def report(self) -> Told:
-        """The report, as the program writes it with ``--report FILE.json``: `.sizes.ratio`, `.verdict.scores.drop_points` ..."""
-        if self._report is None:
-            self._report = told(Told, self._native)
-        return self._report
 
     @property
     def verdict(self) -> Record:
@@ -77,7 +76,7 @@ class Result:
     @property
     def missed(self) -> List[str]:
         """The limits that are not met, in words."""
-        return [spelled(one) for one in self._native.missed]
+        return missed(self.report.to_dict().get("budget"))
 
     @property
     def text(self) -> str:

@@ -6,7 +6,7 @@ file, so that memory does not grow with the number of samples.
 
 from __future__ import annotations
 
-import itertools
+import fnmatch
 import logging
 import os
 import tempfile
@@ -37,6 +37,7 @@ def prepared(
     preprocess: bool = False,
     most: Optional[int] = None,
     shapes: Optional[Mapping[str, Sequence[int]]] = None,
+    state: Optional[Mapping[str, str]] = None,
 ) -> Union[str, _native.Spool, None]:
     """`samples` as the native module takes them.
 
@@ -47,7 +48,7 @@ def prepared(
             raise SamplesError(f"labels for {argument}: labels belong to arrays; a file holds its own")
         return None if samples is None else os.fspath(samples)
     inputs = [Input(*found).fixed((shapes or {}).get(found[0])) for found in _native.inputs(model)]
-    reader = _Reader(inputs, argument, labels)
+    reader = _Reader(inputs, argument, labels, list((state or {}).values()))
     if preprocess:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fourbit-"))
         return reader.stored(samples, Path(folder), most)
@@ -57,8 +58,10 @@ def prepared(
 class _Reader:
     """Reads samples for a model of these inputs."""
 
-    def __init__(self, inputs: List[Input], argument: str, labels: Any) -> None:
+    def __init__(self, inputs: List[Input], argument: str, labels: Any, fed: List[str]) -> None:
         self.inputs = inputs
+        #: Patterns of inputs that outputs feed, so that samples may leave them out.
+        self.fed = fed
         self.argument = argument
         self.labels = None if labels is None else Labels(numpy_array(labels, "labels"), argument)
 
@@ -97,7 +100,7 @@ class _Reader:
                 break
             place = self.argument if whole else f"{self.argument}, item {at}"
             arrays, labels = self._named(item, place, whole)
-            kept = {name: array if whole else single(array) for name, array in arrays.items()}
+            kept: Dict[str, Any] = {name: array if whole else single(array) for name, array in arrays.items()}
             rows = len(next(iter(kept.values())))
             if labels is None and self.labels is not None:
                 labels = self.labels.take(rows)
@@ -152,12 +155,13 @@ class _Reader:
         found = [key for key in given if key in _LABELS and key not in names]
         if labels is None and found:
             labels = given[found[0]]
-        missing = [name for name in names if name not in given]
+        absent = [name for name in names if name not in given]
+        missing = [name for name in absent if not any(fnmatch.fnmatchcase(name, pattern) for pattern in self.fed)]
         extra = [str(key) for key in given if key not in names and key not in _LABELS]
         if missing or extra:
             has = f"found the keys {', '.join(map(str, given))}"
             raise SamplesError(f"{place}: expected an array for each of the inputs {', '.join(names)} and nothing else, {has}")
-        arrays = {name: numpy_array(given[name], f"{place}, input {name}") for name in names}
+        arrays = {name: numpy_array(given[name], f"{place}, input {name}") for name in names if name in given}
         return arrays, None if labels is None else numpy_array(labels, f"{place}, labels")
 
 
@@ -167,7 +171,8 @@ def _items(samples: Any) -> Iterable[Any]:
     if hasattr(samples, "get_next"):
         return iter(samples.get_next, None)
     try:
-        return iter(samples)
+        found: Iterator[Any] = iter(samples)
+        return found
     except TypeError:
         expected = "a path, arrays, an iterable of these, or an object with get_next"
         raise TypeError(f"samples are {expected}, not {type(samples).__name__}") from None

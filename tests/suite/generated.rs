@@ -8,6 +8,7 @@ use fourbit::options::{Compensation, Options, Precision};
 use fourbit::pipeline::{Comparison, Feeding, Job, quantize, validate};
 use fourbit::plan::{Generation, Outcome, Verdict};
 use fourbit::progress::Silent;
+use fourbit::validate::Watch;
 use fourbit::{ErrorKind, SampleSet};
 
 /// A small classifier of pictures.
@@ -58,6 +59,7 @@ fn weights_alone_are_calibrated_on_generated_pictures() {
             seed: 0,
             feeding: &Feeding::default(),
             cross_check: false,
+            watch: &Watch::default(),
         },
         &Silent,
     );

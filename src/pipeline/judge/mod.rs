@@ -22,7 +22,7 @@ use crate::progress::Progress;
 use crate::rewrite::{Dialect, calibrated, is_plain, lower};
 use crate::runtime::{Fault, faults};
 use crate::samples::{Preprocess, SampleSet, Samples};
-use crate::validate::{Compared, is_quantized, loadable, prove, sound};
+use crate::validate::{Compared, Watch, is_quantized, loadable, prove, sound};
 pub(super) use made_up::Known;
 use made_up::{made_up, range_of, sized};
 use runs::{at_the_edge, by_tract, tell_apart};
@@ -91,7 +91,9 @@ pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdi
     // States of another file's calls would have to be found for this alone.
     let elsewhere = !judged.same || judged.held_back.is_some();
     let inside = judged.inside.filter(|_| elsewhere && feeding.states.is_empty() && samples.is_some());
-    let pair = Pair { float, faults, view, dialect, second, seed, feeding, inside, known: judged.made_up };
+    let (known_of_made_up, watch) = (judged.made_up, &Watch::NOBODY);
+    let pair =
+        Pair { float, faults, view, dialect, second, seed, feeding, inside, known: known_of_made_up, watch };
     let mut verdict = run(&pair, samples, &known, progress)?;
     if let Verdict::Validated(validation) = &mut verdict {
         validation.weights_proven = proven;
@@ -145,6 +147,8 @@ pub struct Comparison<'c> {
     pub feeding: &'c Feeding,
     /// Whether onnxruntime is to judge as well.
     pub cross_check: bool,
+    /// Who sees the outputs.
+    pub watch: &'c Watch,
 }
 
 /// Judges any quantized file against its float model, without a plan.
@@ -195,6 +199,7 @@ pub fn validate(files: &Comparison, progress: &dyn Progress) -> Result<Verdict> 
         feeding,
         inside: None,
         known: made_up,
+        watch: files.watch,
     };
     run(&pair, samples, &known, progress)
 }
@@ -226,6 +231,7 @@ struct Pair<'p> {
     /// Samples that the quantized form was calibrated on, where the others are not.
     inside: Option<&'p Samples>,
     known: Known<'p>,
+    watch: &'p Watch,
 }
 
 fn run(
