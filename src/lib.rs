@@ -51,7 +51,7 @@
 //! | decide first, look, edit, then write | [`Quantize::plan`], [`Plan`], [`Apply`] |
 //! | compare a quantized model with its original | [`Validate`] |
 //! | find the layers that cost accuracy | [`RankLayers`] |
-//! | see what is in a model | [`inspect`](fn@inspect) |
+//! | see what is in a model, and what it is fed | [`inspect`](fn@inspect), [`inputs`] |
 //! | ask what a runtime takes of one | [`check`](fn@check), [`Target`] |
 //! | listen to long work, and stop it | [`Progress`] |
 //! | convert many models | the module `batch`, with the feature of that name |

@@ -1,6 +1,7 @@
 //! Looks at models: what is in one, what a target takes of it, how one compares with another.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::model::Source;
 use super::reports::{Offer, Reports};
@@ -10,7 +11,8 @@ use crate::options::{Preprocessing, Target};
 use crate::pipeline::{self, Comparison, Feeding, State};
 use crate::plan::{Checked, Inspection, Verdict};
 use crate::progress::{Progress, Silent};
-use crate::samples::SampleSet;
+use crate::samples::{Declared, SampleSet};
+use crate::validate::{Watch, Witness};
 
 /// What is in a model, what of it can be quantized, and what stands in the way.
 ///
@@ -25,6 +27,24 @@ use crate::samples::SampleSet;
 pub fn inspect(model: impl Into<Source>) -> Result<Inspection> {
     let located = model.into().locate()?;
     located.told(pipeline::inspect(located.path()))
+}
+
+/// The inputs that must be fed to a model, in their order, so that a program can make samples of their form.
+///
+/// ```
+/// use fourbit::InputSize;
+///
+/// let inputs = fourbit::inputs("models/waves_recurrent/model.onnx")?;
+/// assert_eq!((inputs[0].name.as_str(), inputs[0].element.as_str()), ("signal", "float32"));
+/// assert_eq!(inputs[0].dims.as_deref().unwrap()[1..], [InputSize::Fixed(1), InputSize::Fixed(128)]);
+/// # Ok::<(), fourbit::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`inspect`].
+pub fn inputs(model: impl Into<Source>) -> Result<Vec<Declared>> {
+    let located = model.into().locate()?;
+    located.told(pipeline::inputs(located.path()))
 }
 
 /// What `target` does not take of a model, whoever quantized it.
@@ -59,6 +79,7 @@ pub struct Validate {
     feeding: Feeding,
     cross_check: bool,
     details: bool,
+    watch: Watch,
 }
 
 impl Validate {
@@ -74,6 +95,7 @@ impl Validate {
             feeding: Feeding::default(),
             cross_check: false,
             details: false,
+            watch: Watch::default(),
         }
     }
 
@@ -156,6 +178,35 @@ impl Validate {
         Reports::open(reports, Offer::Pages, None, overwrite, &mut guard)
     }
 
+    /// Have `witness` see the outputs of both models on each sample. It sees none where only a part of the model can be run, or only
+    /// onnxruntime can run it.
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use fourbit::{Seen, Validate, Witness};
+    ///
+    /// #[derive(Default)]
+    /// struct Largest(Mutex<f32>);
+    ///
+    /// impl Witness for Largest {
+    ///     fn saw(&self, seen: &Seen) {
+    ///         let pairs = seen.float[0].values.iter().zip(&seen.quantized[0].values);
+    ///         let largest = pairs.map(|(one, other)| (one - other).abs()).fold(0.0, f32::max);
+    ///         let mut all = self.0.lock().unwrap();
+    ///         *all = all.max(largest);
+    ///     }
+    /// }
+    ///
+    /// let (model, largest) = ("models/waves_recurrent/model.onnx", Arc::new(Largest::default()));
+    /// Validate::new(model, model).max_samples(4).witness(largest.clone()).run()?;
+    /// assert_eq!(*largest.0.lock().unwrap(), 0.0);
+    /// # Ok::<(), fourbit::Error>(())
+    /// ```
+    pub fn witness(mut self, witness: Arc<dyn Witness>) -> Self {
+        self.watch = Watch(Some(witness));
+        self
+    }
+
     /// Runs both models and compares their outputs.
     ///
     /// # Errors
@@ -180,6 +231,7 @@ impl Validate {
             feeding: &self.feeding,
             cross_check: self.cross_check,
             details: self.details,
+            watch: &self.watch,
         };
         float.told(pipeline::validate(&comparison, progress))
     }

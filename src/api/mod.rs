@@ -12,7 +12,7 @@ mod show;
 pub use apply::Apply;
 pub use gate::Gate;
 pub use layers::RankLayers;
-pub use look::{Validate, check, inspect};
+pub use look::{Validate, check, inputs, inspect};
 pub use model::Source;
 pub use quantize::Quantize;
 pub use reports::{Report, Reports, page};
@@ -30,7 +30,11 @@ pub use crate::plan::{
 };
 pub use crate::progress::{Progress, Silent};
 pub use crate::report::{Detail, TextStyle};
-pub use crate::samples::{Element, Inputs, SampleSet, SampleSource, Tensor};
+pub use crate::runtime::Output;
+pub use crate::samples::{
+    Declared as DeclaredInput, Element, Inputs, SampleSet, SampleSource, Size as InputSize, Tensor,
+};
+pub use crate::validate::{Seen, Witness};
 
 /// The parts of results.
 pub mod results {

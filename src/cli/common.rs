@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::error::Error as _;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -97,6 +98,9 @@ pub struct Context {
     pub progress: Bar,
     /// How settings are called here.
     pub spelling: Spelling,
+    /// What starts this program: a program and its first arguments. Empty where that is its own file.
+    #[cfg(feature = "batch")]
+    pub command: Vec<OsString>,
     style: TextStyle,
     format: Format,
 }
@@ -106,7 +110,7 @@ impl Context {
     ///
     /// # Errors
     /// [`Error::Options`] where the threads cannot be started.
-    pub fn new(common: &Common, spelling: Spelling) -> Result<Self> {
+    pub fn new(common: &Common, spelling: Spelling, command: Vec<OsString>) -> Result<Self> {
         if let Some(jobs) = common.jobs {
             rayon::ThreadPoolBuilder::new().num_threads(jobs.get()).build_global().map_err(|error| {
                 Error::options(format!("cannot start {jobs} threads: {error}"), "pass a smaller --jobs")
@@ -121,7 +125,16 @@ impl Context {
         };
         let style = TextStyle { width: terminal_width(), detail };
         let progress = Bar::new(bars, !common.quiet, spelling.clone());
-        Ok(Self { progress, spelling, style, format })
+        #[cfg(not(feature = "batch"))]
+        drop(command);
+        Ok(Self {
+            progress,
+            spelling,
+            #[cfg(feature = "batch")]
+            command,
+            style,
+            format,
+        })
     }
 
     /// Whether the result is printed as JSON.

@@ -110,8 +110,18 @@ fn parsed(line: &[OsString]) -> std::result::Result<(Cli, ArgMatches), clap::Err
 
 /// Reads the arguments of the process, does what they ask, and gives the exit code.
 pub fn main() -> ExitCode {
+    exit_code(std::env::args_os().collect(), Vec::new())
+}
+
+/// Does what `line` asks, the program's name first, and gives the number of the exit code. `command` is what starts this program once more, as a
+/// batch does for each model.
+pub fn started(line: Vec<OsString>, command: Vec<OsString>) -> u8 {
+    let code = exit_code(line, command);
+    (0..=u8::MAX).find(|&number| ExitCode::from(number) == code).unwrap_or(1)
+}
+
+fn exit_code(line: Vec<OsString>, command: Vec<OsString>) -> ExitCode {
     quieten();
-    let line: Vec<OsString> = std::env::args_os().collect();
     let folder = std::env::current_dir().unwrap_or_default();
     let Completed { line, from } = match defaults::completed(line, &folder) {
         Ok(completed) => completed,
@@ -131,7 +141,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    match run(&cli, &matches, from.as_deref()) {
+    match run(&cli, &matches, from.as_deref(), command) {
         Ok(code) => code,
         Err(error) => {
             common::complain(&error, cli.spelling(&matches).as_ref());
@@ -152,9 +162,9 @@ impl Cli {
     }
 }
 
-/// `defaults` is the file that gave options of the line.
-fn run(cli: &Cli, matches: &ArgMatches, defaults: Option<&Path>) -> Result<ExitCode> {
-    let context = Context::new(&cli.common, Spelling::of(matches.subcommand_name()))?;
+/// `defaults` is the file that gave options of the line, `command` what starts this program.
+fn run(cli: &Cli, matches: &ArgMatches, defaults: Option<&Path>, command: Vec<OsString>) -> Result<ExitCode> {
+    let context = Context::new(&cli.common, Spelling::of(matches.subcommand_name()), command)?;
     if let Some(path) = defaults {
         context.progress.note(&format!("defaults from {}", path.display()));
     }

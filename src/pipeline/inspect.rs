@@ -17,6 +17,7 @@ use crate::onnx::{self, dtype_name, operator_label};
 use crate::options::{Opset, Options};
 use crate::plan::{Inspection, Partition, SiteRow, Stamp};
 use crate::runtime::faults;
+use crate::samples::Declared;
 
 /// Reads a model and says what is in it, what could be quantized, and what stands in the way.
 ///
@@ -73,6 +74,14 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
         faults: fault_lines.collect(),
         warnings,
     })
+}
+
+/// What must be fed to a model.
+///
+/// # Errors
+/// Where it cannot be read, or an input is no tensor.
+pub fn inputs(path: &Path) -> Result<Vec<Declared>> {
+    Declared::all(&onnx::read(path)?)
 }
 
 /// `name FLOAT [N,3,32,32]`.

@@ -29,7 +29,7 @@ pub use apply::{Application, PlanSource, apply};
 pub use budget::{unshown, unshown_agreement};
 pub use check::check;
 pub use feeding::{Feeding, State};
-pub use inspect::{Look, inspect, show};
+pub use inspect::{Look, inputs, inspect, show};
 pub use judge::{Comparison, validate};
 pub use quantize::{plan, planned, quantize};
 pub use sensitivity::{Effort, TRIED_LAYERS, sensitivity};

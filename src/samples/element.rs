@@ -23,6 +23,23 @@ pub(super) fn from_code(code: &str) -> Option<Dtype> {
     TABLE.iter().find(|row| row.2 == code).map(|row| row.0)
 }
 
+/// NumPy's name of BFLOAT16, where a package beside it brings that.
+const BFLOAT16: &str = "bfloat16";
+
+/// The type that NumPy calls so, and the bytes of an element.
+pub(super) fn named(name: &str) -> Option<(Dtype, usize)> {
+    match name {
+        BFLOAT16 => Some((Dtype::Bfloat16, 2)),
+        _ => TABLE.iter().find(|row| row.1 == name).map(|row| (row.0, row.3)),
+    }
+}
+
+/// All names that [`named`] knows.
+pub(super) fn names() -> String {
+    let names: Vec<&str> = TABLE.iter().map(|row| row.1).collect();
+    format!("{} or {BFLOAT16}", names.join(", "))
+}
+
 /// Bytes of an element, of the types that can be fed.
 pub(super) fn size(dtype: Dtype) -> Option<usize> {
     match dtype {

@@ -51,6 +51,51 @@ pub(super) struct Input {
     pub(super) batch_axis: Option<usize>,
 }
 
+/// What a model says of an input that must be fed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// Its name.
+    pub name: String,
+    /// Its element type as NumPy calls it; as ONNX does where NumPy has none.
+    pub element: String,
+    /// Its dimensions; `None` where not even their number is known.
+    pub dims: Option<Vec<Size>>,
+    /// The axis of the batch, where that is known not to be the first.
+    pub batch_axis: Option<usize>,
+}
+
+/// A dimension of an input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// A number.
+    Fixed(usize),
+    /// A symbol, such as `N`: any number.
+    Symbol(String),
+    /// Any number.
+    Open,
+}
+
+impl Declared {
+    /// The inputs of `model` that must be fed, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where an input is no tensor.
+    pub fn all(model: &Model) -> Result<Vec<Self>> {
+        let size = |dim: &Dim| match dim {
+            Dim::Fixed(size) => Size::Fixed(*size),
+            Dim::Named(name) => Size::Symbol(name.clone()),
+            Dim::Zero | Dim::Unknown => Size::Open,
+        };
+        let declared = |input: Input| Self {
+            element: element::name(input.dtype),
+            dims: input.dims.map(|dims| dims.iter().map(size).collect()),
+            batch_axis: input.batch_axis,
+            name: input.name,
+        };
+        Ok(Input::all(model)?.into_iter().map(declared).collect())
+    }
+}
+
 /// How an array of rows is cut into samples.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Cut {

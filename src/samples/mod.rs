@@ -29,6 +29,7 @@ use std::sync::Arc;
 pub use content::Flaw;
 pub use discover::Discovered;
 pub use generated::{Draws, Pictures, Range, Words};
+pub use input::{Declared, Size};
 pub use own::{Element, Inputs, SampleSet, SampleSource, Tensor};
 pub use preprocess::Preprocess;
 

@@ -1,133 +1,19 @@
 //! Samples of a caller's own, which lie in no file.
 
+mod tensor;
 mod wished;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ndarray::{ArrayBase, Data, Dimension};
-
 use super::input::Input;
 use super::misfit::{Misfit, list, shape_text};
-use super::{Sample, Samples, Source, element};
+use super::{Sample, Samples, Source};
 use crate::error::{Error, Result};
-use crate::onnx::proto::TensorProto;
-use crate::onnx::{Dtype, Model, floats, tensor, tensor_of};
-
-/// A type of elements that can be fed.
-pub trait Element: Copy + private::Sealed {
-    #[doc(hidden)]
-    const DTYPE: Dtype;
-    #[doc(hidden)]
-    fn put(self, bytes: &mut Vec<u8>);
-}
-
-mod private {
-    pub trait Sealed {}
-}
-
-macro_rules! elements {
-    ($($kind:ty => $dtype:ident),*) => {$(
-        impl private::Sealed for $kind {}
-        impl Element for $kind {
-            const DTYPE: Dtype = Dtype::$dtype;
-            fn put(self, bytes: &mut Vec<u8>) {
-                bytes.extend(self.to_le_bytes());
-            }
-        }
-    )*};
-}
-
-elements!(
-    f32 => Float, f64 => Double, half::f16 => Float16, i8 => Int8, i16 => Int16, i32 => Int32, i64 => Int64,
-    u8 => Uint8, u16 => Uint16, u32 => Uint32, u64 => Uint64
-);
-
-impl private::Sealed for bool {}
-impl Element for bool {
-    const DTYPE: Dtype = Dtype::Bool;
-    fn put(self, bytes: &mut Vec<u8>) {
-        bytes.push(u8::from(self));
-    }
-}
-
-/// A tensor in memory: an element type, dimensions, and values in row-major order.
-///
-/// Made of any `ndarray` array, or of dimensions and values:
-///
-/// ```
-/// use fourbit::Tensor;
-///
-/// let pixels = Tensor::from(ndarray::Array4::<f32>::zeros((1, 3, 32, 32)));
-/// let tokens = Tensor::new(&[1, 4], vec![101_i64, 7592, 2088, 102])?;
-/// assert_eq!(tokens.dims(), [1, 4]);
-/// # drop(pixels);
-/// # Ok::<(), fourbit::Error>(())
-/// ```
-#[derive(Clone, PartialEq)]
-pub struct Tensor {
-    dtype: Dtype,
-    dims: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-impl Tensor {
-    /// A tensor of `dims` with `values` in row-major order.
-    ///
-    /// # Errors
-    /// Of the kind [`crate::ErrorKind::Samples`] where there are not as many values as `dims` say.
-    pub fn new<T: Element>(dims: &[usize], values: impl IntoIterator<Item = T>) -> Result<Self> {
-        let (mut bytes, mut found) = (Vec::new(), 0usize);
-        for value in values {
-            value.put(&mut bytes);
-            found += 1;
-        }
-        let wanted = dims.iter().try_fold(1usize, |count, &dim| count.checked_mul(dim));
-        if wanted != Some(found) {
-            let expected = format!("as many values as {} has", shape_text(dims));
-            return Err(Error::samples(Path::new("a tensor"), "values", expected, found.to_string()));
-        }
-        Ok(Self { dtype: T::DTYPE, dims: dims.to_vec(), bytes })
-    }
-
-    /// Its dimensions.
-    pub fn dims(&self) -> &[usize] {
-        &self.dims
-    }
-
-    /// Some of its rows, as a tensor of `dims` that is called `name`; of the element type `wanted` where that is another kind of
-    /// floats.
-    fn rows(&self, name: &str, first: usize, count: usize, dims: &[i64], wanted: i32) -> Result<TensorProto> {
-        let row = self.bytes.len() / self.dims.first().copied().unwrap_or(1).max(1);
-        let bytes = self.bytes[first * row..(first + count) * row].to_vec();
-        let found = tensor(name, self.dtype, dims, bytes);
-        match Dtype::try_from(wanted) {
-            Ok(other) if other != self.dtype && is_float(other) && is_float(self.dtype) => {
-                Ok(tensor_of(name, other, dims, &floats(&found)?))
-            }
-            _ => Ok(found),
-        }
-    }
-}
-
-impl fmt::Debug for Tensor {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        write!(formatter, "Tensor({} {})", element::name(self.dtype as i32), shape_text(&self.dims))
-    }
-}
-
-impl<T: Element, S: Data<Elem = T>, D: Dimension> From<ArrayBase<S, D>> for Tensor {
-    fn from(array: ArrayBase<S, D>) -> Self {
-        let mut bytes = Vec::new();
-        array.iter().for_each(|value| value.put(&mut bytes));
-        Self { dtype: T::DTYPE, dims: array.shape().to_vec(), bytes }
-    }
-}
-
-fn is_float(dtype: Dtype) -> bool {
-    matches!(dtype, Dtype::Float | Dtype::Double | Dtype::Float16 | Dtype::Bfloat16)
-}
+use crate::onnx::{Dtype, Model};
+use tensor::is_float;
+pub use tensor::{Element, Tensor};
 
 /// The inputs of one call of a model, by their names.
 pub type Inputs = Vec<(String, Tensor)>;
@@ -325,9 +211,17 @@ impl Samples {
     /// # Errors
     /// [`Error::Samples`] where they do not fit the model, and those of [`Samples::open`].
     pub fn open_set(set: &SampleSet, model: &Model, preprocess: Option<&super::Preprocess>) -> Result<Self> {
+        Self::opened_set(set, Input::all(model)?, preprocess)
+    }
+
+    /// As [`Samples::open_set`], for these inputs of a model.
+    pub(super) fn opened_set(
+        set: &SampleSet,
+        inputs: Vec<Input>,
+        preprocess: Option<&super::Preprocess>,
+    ) -> Result<Self> {
         let path = set.path.clone();
-        let Some(own) = &set.own else { return Self::open(&path, model, preprocess) };
-        let inputs = Input::all(model)?;
+        let Some(own) = &set.own else { return Self::opened(&path, inputs, preprocess) };
         let source: Arc<dyn Source> = match own {
             Own::One(source) => {
                 let count = source.len();

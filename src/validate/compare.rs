@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::runner::Runner;
 use super::scores::{Tally, check_labels};
+use super::witness::{Seen, Watch};
 use crate::error::{Error, Result};
 use crate::plan::{Doubt, Flawed, Loss, OutputError, Score, Validation};
 use crate::progress::{Progress, Stage};
@@ -143,7 +144,7 @@ impl Differences {
     }
 }
 
-/// Runs both models on every sample that can be used. `view` names the form of the written file that is run.
+/// Runs both models on every sample that can be used. `view` names the form of the written file that is run. `watch` sees all outputs.
 ///
 /// # Errors
 /// Whatever reading samples or running a model gives.
@@ -152,9 +153,10 @@ pub fn compare(
     quantized: &dyn Runner,
     samples: &Samples,
     view: &str,
+    watch: &Watch,
     progress: &dyn Progress,
 ) -> Result<Compared> {
-    let [compared] = compare_each(float, [quantized], samples, view, "validate", progress)?;
+    let [compared] = watched(float, [quantized], samples, view, watch, ("validate", progress))?;
     Ok(compared)
 }
 
@@ -169,6 +171,17 @@ pub fn compare_each<const N: usize>(
     view: &str,
     stage: &'static str,
     progress: &dyn Progress,
+) -> Result<[Compared; N]> {
+    watched(float, quantized, samples, view, &Watch::NOBODY, (stage, progress))
+}
+
+fn watched<const N: usize>(
+    float: &dyn Runner,
+    quantized: [&dyn Runner; N],
+    samples: &Samples,
+    view: &str,
+    watch: &Watch,
+    (stage, progress): (&'static str, &dyn Progress),
 ) -> Result<[Compared; N]> {
     let whole = samples.len();
     let flawed = samples.flawed()?;
@@ -207,6 +220,9 @@ pub fn compare_each<const N: usize>(
             digests.push(digest);
             for (differences, other) in differences.iter_mut().zip(&others) {
                 differences.add(&float, other, &labels)?;
+            }
+            if let Some(quantized) = others.first() {
+                watch.tell(&Seen { sample: at, labels: &labels, float: &float, quantized });
             }
         }
     }

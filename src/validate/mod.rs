@@ -12,6 +12,7 @@ mod proof;
 mod runner;
 mod scores;
 mod sound;
+mod witness;
 
 pub use bound::{needed, needed_for_agreement};
 pub use compare::{Compared, Differences, compare, compare_each};
@@ -23,3 +24,4 @@ pub use proof::prove;
 pub use runner::Runner;
 pub use scores::{check_declared, check_labels};
 pub use sound::{is_quantized, loadable, sound};
+pub use witness::{Seen, Watch, Witness};

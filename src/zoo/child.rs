@@ -26,6 +26,8 @@ const NOTHING_QUANTIZED: i32 = 6;
 pub struct Order {
     /// The program.
     pub program: PathBuf,
+    /// Arguments in front of all others.
+    pub leading: Vec<OsString>,
     /// The model's file.
     pub input: PathBuf,
     /// What it is called in the output folder.
@@ -76,6 +78,7 @@ impl Running {
         let file = |name| File::create(at(name)).map_err(Error::write(&at(name)));
         let mut command = Command::new(&order.program);
         command
+            .args(&order.leading)
             .args(["quantize", "--quiet", "--format=json", "--overwrite", "--reproducible", "--supervised"])
             .arg(format!("--jobs={}", order.threads))
             .arg(option("--output", &at(&model)))

@@ -166,6 +166,7 @@ impl Drive<'_> {
         let threads = if waiting.alone { 1 } else { self.batch.share(left) };
         let order = Order {
             program: self.batch.program.clone(),
+            leading: self.batch.program_arguments.clone(),
             input: work.path().to_owned(),
             name: work.entry.name.clone(),
             arguments: work.arguments(),

@@ -22,6 +22,7 @@ mod source;
 mod store;
 mod work;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -75,6 +76,8 @@ pub struct Batch {
     pub memory_limit: Option<u64>,
     /// The program that converts.
     pub program: PathBuf,
+    /// What stands between it and the arguments of a conversion, where it is started through another one.
+    pub program_arguments: Vec<OsString>,
 }
 
 impl Batch {

@@ -8,6 +8,7 @@ use fourbit::options::{Compensation, Options, Precision};
 use fourbit::pipeline::{Comparison, Feeding, Job, quantize, validate};
 use fourbit::plan::{Generation, Outcome, Verdict};
 use fourbit::progress::Silent;
+use fourbit::validate::Watch;
 use fourbit::{ErrorKind, SampleSet};
 
 /// A small classifier of pictures.
@@ -77,6 +78,7 @@ fn weights_alone_are_calibrated_on_generated_pictures() {
             feeding: &Feeding::default(),
             cross_check: false,
             details: false,
+            watch: &Watch::default(),
         },
         &Silent,
     );

@@ -182,6 +182,13 @@ pub fn run(
             "give a folder",
         ));
     }
+    let (program, program_arguments) = match context.command.split_first() {
+        Some((program, arguments)) => (program.into(), arguments.to_vec()),
+        None => {
+            let own = std::env::current_exe().map_err(Error::read(Path::new("the program itself")))?;
+            (own, Vec::new())
+        }
+    };
     let words = Words::new();
     let all = || thread::available_parallelism().map_or(1, usize::from);
     let threads = args.threads.map_or_else(all, usize::from);
@@ -199,7 +206,8 @@ pub fn run(
         threads,
         timeout: args.timeout,
         memory_limit: args.memory_limit,
-        program: std::env::current_exe().map_err(Error::read(Path::new("the program itself")))?,
+        program,
+        program_arguments,
     };
     // Told before the first model and not by each of them.
     args.defaults.choices.options()?;

@@ -22,7 +22,7 @@ use crate::progress::Progress;
 use crate::rewrite::{Dialect, calibrated, is_plain, lower};
 use crate::runtime::{Fault, faults};
 use crate::samples::{Preprocess, SampleSet, Samples};
-use crate::validate::{Compared, is_quantized, loadable, prove, sound};
+use crate::validate::{Compared, Watch, is_quantized, loadable, prove, sound};
 pub(super) use made_up::Known;
 use made_up::{made_up, range_of, sized};
 use runs::{at_the_edge, by_tract, tell_apart};
@@ -93,9 +93,20 @@ pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdi
     // States of another file's calls would have to be found for this alone.
     let elsewhere = !judged.same || judged.held_back.is_some();
     let inside = judged.inside.filter(|_| elsewhere && feeding.states.is_empty() && samples.is_some());
-    let pictures = judged.pictures;
-    let pair =
-        Pair { float, faults, view, dialect, second, seed, feeding, inside, known: judged.made_up, pictures };
+    let (pictures, made_up, watch) = (judged.pictures, judged.made_up, &Watch::NOBODY);
+    let pair = Pair {
+        float,
+        faults,
+        view,
+        dialect,
+        second,
+        seed,
+        feeding,
+        inside,
+        known: made_up,
+        pictures,
+        watch,
+    };
     let mut verdict = run(&pair, samples, &known, progress)?;
     if let Verdict::Validated(validation) = &mut verdict {
         validation.weights_proven = proven;
@@ -151,6 +162,8 @@ pub struct Comparison<'c> {
     pub cross_check: bool,
     /// Whether to draw samples that are answered differently.
     pub details: bool,
+    /// Who sees the outputs.
+    pub watch: &'c Watch,
 }
 
 /// Judges any quantized file against its float model, without a plan.
@@ -202,6 +215,7 @@ pub fn validate(files: &Comparison, progress: &dyn Progress) -> Result<Verdict> 
         inside: None,
         known: made_up,
         pictures: files.details,
+        watch: files.watch,
     };
     run(&pair, samples, &known, progress)
 }
@@ -235,6 +249,7 @@ struct Pair<'p> {
     known: Known<'p>,
     /// Whether to draw samples that are answered differently.
     pictures: bool,
+    watch: &'p Watch,
 }
 
 fn run(

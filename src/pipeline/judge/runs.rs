@@ -8,7 +8,7 @@ use crate::plan::{Doubt, OutputError};
 use crate::progress::{Progress, Unheard};
 use crate::runtime::{Session, faults, is_widened};
 use crate::samples::Samples;
-use crate::validate::{Compared, compare, inside};
+use crate::validate::{Compared, Watch, compare, inside};
 
 /// Calibration samples that a written file is run on at most, beside others.
 const MOST_INSIDE: usize = 64;
@@ -25,11 +25,14 @@ pub(super) fn by_tract(
         .and_then(|one| Ok((one, Session::new(view, "quantized", &[])?)))
         .and_then(|(float, quantized)| {
             let quantized = pair.feeding.own(&quantized, pair.float, samples)?;
-            let mut compared = compare(&float, &quantized, samples, pair.dialect.name(), progress)?;
+            let mut compared =
+                compare(&float, &quantized, samples, pair.dialect.name(), pair.watch, progress)?;
             if let Some(calibration) = pair.inside.filter(|calibration| !calibration.is_empty()) {
                 let some = calibration.clone().choose(Some(MOST_INSIDE.min(samples.len())), pair.seed);
-                let mut within =
-                    compare(&float, &quantized, &some, pair.dialect.name(), &Unheard(progress))?.validation;
+                let unheard = Unheard(progress);
+                let within =
+                    compare(&float, &quantized, &some, pair.dialect.name(), &Watch::NOBODY, &unheard);
+                let mut within = within?.validation;
                 let mut outside = compared.validation.clone();
                 tell_apart(pair.float, &mut within.outputs);
                 tell_apart(pair.float, &mut outside.outputs);
@@ -79,7 +82,9 @@ pub(super) fn at_the_edge(
     if fault(&of_part, &view).is_some() {
         return Ok(Err(problem));
     }
-    let part = Pair { float: &float, faults: &of_part, view: Ok(view.clone()), second: None, ..*pair };
+    // A witness waits for outputs, and these are none.
+    let watch = &Watch::NOBODY;
+    let part = Pair { float: &float, faults: &of_part, view: Ok(view.clone()), second: None, watch, ..*pair };
     let judged = by_tract(&part, &view, samples, progress)?;
     Ok(judged.map_err(|_| problem).map(|mut compared| {
         let reason = reach.reason().to_owned();

@@ -104,7 +104,7 @@ mod tests {
     use crate::runtime::Session;
     use crate::samples::Samples;
     use crate::solve::{Measurements, Shared, solve};
-    use crate::validate::compare;
+    use crate::validate::{Watch, compare};
 
     /// Two layers read one activation, two share their weights, and one output comes early. The weights called `bad` hold
     /// large values, which leave no codes for the small ones, and meet an input that is always zero.
@@ -164,7 +164,8 @@ mod tests {
         let float = Session::new(model, "float", &[]).unwrap();
         let view = lower(&apply(model, &part, None).unwrap(), Dialect::Folded).unwrap();
         let quantized = Session::new(&view, "quantized", &[]).unwrap();
-        let validation = compare(&float, &quantized, samples, "folded", &Silent).unwrap().validation;
+        let validation =
+            compare(&float, &quantized, samples, "folded", &Watch::NOBODY, &Silent).unwrap().validation;
         let noise = validation
             .outputs
             .iter()

@@ -100,6 +100,7 @@ mod tests {
             timeout: None,
             memory_limit: None,
             program: out.join("fourbit"),
+            program_arguments: Vec::new(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! is free.
 
 mod circles;
+mod python;
 mod scanner;
 mod words;
 
