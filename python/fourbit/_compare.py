@@ -9,22 +9,28 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from . import _native
 from ._convert import pictures
-from ._errors import LimitError
+from ._errors import LimitError, OptionsError
+from ._metric import Figures, missed
 from ._models import source
 from ._progress import Listening, note
-from ._record import Told
+from ._record import Record, Told
 from ._results import told
 from ._samples import prepared
-from ._types import Model, Preprocess, Progress, Samples
+from ._types import Metric, Model, Preprocess, Progress, Samples
 
 
 class Validation(Told):
     """What a comparison found. `.verdict` has the figures, `.limits` each limit with what was found of it."""
 
+    #: What `metric` found: `.float` and `.quantized`, means over the samples, and `.drop`, the difference. None without it.
+    metric: Optional[Record] = None
+    _max_metric_drop: Optional[float] = None
+
     @property
     def missed(self) -> List[str]:
         """The limits that are not met, in words."""
-        return [limit["text"] for limit in self._data.get("limits", []) if not limit["met"]]
+        own = missed(self.metric, self._max_metric_drop)
+        return [limit["text"] for limit in self._data.get("limits", []) if not limit["met"]] + own
 
     @property
     def compared(self) -> bool:
@@ -51,6 +57,8 @@ def validate(
     samples: Optional[Samples] = None,
     *,
     labels: Optional[Any] = None,
+    metric: Optional[Metric] = None,
+    max_metric_drop: Optional[float] = None,
     preprocess: Optional[Preprocess] = None,
     max_samples: Optional[int] = None,
     seed: int = 0,
@@ -70,6 +78,9 @@ def validate(
         float_model, quantized_model: paths, bytes, or ``onnx.ModelProto``.
         samples: in the forms of `quantize`. None looks for files beside the float model, or makes random samples up.
         labels: class indices, one for each row of the samples along axis 0.
+        metric: a figure of your own, called as ``metric(outputs, labels)`` for each sample and each model: ``outputs`` are arrays of float32
+            by the names of the outputs, ``labels`` the class indices of the sample, or None. The mean over the samples counts; more is better.
+        max_metric_drop: the mean may drop by this much.
         preprocess, seed, sample_shape, state, sequence_length, cross_check, threads, progress: as in `quantize`.
         max_samples: use at most this many samples.
         max_drop: top-1 may drop by this many points; needs labels.
@@ -80,6 +91,8 @@ def validate(
         OptionsError: a limit cannot be judged: on random samples, without labels, or without class scores.
         Error: as in `quantize`. A limit that is not met is no error: see `Validation.passed`.
     """
+    if max_metric_drop is not None and metric is None:
+        raise OptionsError("max_metric_drop= limits what metric= finds, and there is none")
     original, other = source(float_model), source(quantized_model)
     options: Dict[str, Any] = {
         "max_samples": max_samples,
@@ -107,4 +120,8 @@ def validate(
         )
         text = json.dumps({name: value for name, value in options.items() if value is not None}, default=os.fspath)
         with Listening(progress) as listener:
-            return told(Validation, _native.validate(original, other, text, given, listener, note))
+            figures = None if metric is None else Figures(metric)
+            found = told(Validation, _native.validate(original, other, text, given, listener, note, figures))
+    found.metric = None if figures is None else figures.found()
+    found._max_metric_drop = max_metric_drop
+    return found

@@ -8,14 +8,15 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional, Sequence, TypeVar, Union
 
 from . import _native
-from ._errors import LimitError
+from ._errors import LimitError, OptionsError
+from ._metric import Figures
 from ._models import source
 from ._plan import Plan
 from ._progress import Listening, note
 from ._record import Told
 from ._results import Result, told
 from ._samples import CALIBRATION_SAMPLES, prepared
-from ._types import Model, Names, Path, PlanOptions, Preprocess, Progress, Samples, listed
+from ._types import Metric, Model, Names, Path, PlanOptions, Preprocess, Progress, Samples, listed
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -43,6 +44,8 @@ def quantize(
     validation: Optional[Samples] = None,
     labels: Optional[Any] = None,
     validation_labels: Optional[Any] = None,
+    metric: Optional[Metric] = None,
+    max_metric_drop: Optional[float] = None,
     preprocess: Optional[Preprocess] = None,
     max_samples: Optional[int] = None,
     seed: int = 0,
@@ -113,6 +116,8 @@ def quantize(
         validation: what to judge on, in the forms of `samples`. None finds a file beside the model, or holds back calibration samples.
         labels: class indices of `samples`, one for each row along axis 0.
         validation_labels: the same for `validation`.
+        metric: a figure of your own on the samples of `validation`, as in `validate`; it is in the result's `metric`. It changes no plan.
+        max_metric_drop: the mean of `metric` may drop by this much.
         preprocess: how stored pixels become the input: ``"imagenet"``, ``"0..1"``, ``"-1..1"``, ``"0..255"``, a TOML file, or a dictionary.
             Arrays of pixels are then uint8, by default [height, width, channels].
         max_samples: calibrate on at most this many samples (default 512), chosen at random.
@@ -160,19 +165,30 @@ def quantize(
         Exception: what `progress` or the samples raise stops the work, and arrives unchanged.
     """
     asked = dict(locals())
+    if metric is not None and validation is None:
+        raise OptionsError("metric= needs validation=: the samples that it is taken on")
+    if max_metric_drop is not None and metric is None:
+        raise OptionsError("max_metric_drop= limits what metric= finds, and there is none")
     found = source(model)
     in_memory = output is None and isinstance(found, bytes)
-    folder_less = ("output", "overwrite", "external_data", "cross_check")
-    given = {name: asked[name] for name in folder_less if asked[name] is not None}
+    of_the_file = ("output", "overwrite", "external_data", "cross_check")
+    given = {name: asked[name] for name in of_the_file if asked[name] is not None}
     given.update(_limits(asked))
 
-    def work(options: str, calibration: _Native, judging: _Native, listener: Any) -> _native.Told:
-        return _native.quantize(found, options, calibration, judging, in_memory, listener, note)
+    def work(options: str, calibration: _Native, judging: _Native, listener: Any) -> Result:
+        result = Result(_native.quantize(found, options, calibration, judging, in_memory, listener, note))
+        if metric is not None:
+            figures = Figures(metric)
+            kept = {name: value for name, value in json.loads(options).items() if name in _OF_COMPARISONS}
+            written = result.model if result.path is None else str(result.path)
+            _native.validate(found, written, json.dumps(kept), judging, listener, note, figures)
+            result.metric = figures.found()
+            result._max_metric_drop = max_metric_drop
+        return result
 
-    result = Result(_with_samples(found, asked, given, work))
-    missed = result.missed
-    if missed:
-        error = LimitError(f"no plan meets the limits, the best that was found is written: {'; '.join(missed)}")
+    result = _with_samples(found, asked, given, work)
+    if result.missed:
+        error = LimitError(f"limits are not met, and the best that was found is written: {'; '.join(result.missed)}")
         error.result = result
         error.file = None if result.path is None else str(result.path)
         raise error
@@ -253,6 +269,8 @@ _PLAIN = (
 _LISTS = ("include", "exclude", "op_types", "dual_layers")
 _TEXTS = ("edges", "opset")
 _LIMITS = ("max_drop", "min_agreement", "min_sqnr", "max_bits")
+#: Options of a conversion that a comparison has too.
+_OF_COMPARISONS = ("seed", "sample_shape", "state", "sequence_length", "preprocess", "threads")
 #: What does not become an option of the native module.
 _BESIDE = ("samples", "validation", "labels", "validation_labels", "progress")
 _REST = ("config", "preprocess", "shape", "sample_shape", "state")
@@ -305,7 +323,7 @@ def _with_samples(
     model: Union[str, bytes], asked: Mapping[str, Any], given: Mapping[str, Any], work: Callable[[str, _Native, _Native, Any], _T]
 ) -> _T:
     """`work` with options and samples in the forms of the native module."""
-    beside = ("model", "output", "overwrite", "external_data", "cross_check")
+    beside = ("model", "output", "overwrite", "external_data", "cross_check", "metric", "max_metric_drop")
     options = json.dumps({**chosen({key: value for key, value in asked.items() if key not in beside}), **given}, default=os.fspath)
     validation, most = asked.get("validation"), asked.get("max_samples") or CALIBRATION_SAMPLES
     with ExitStack() as stack:

@@ -12,6 +12,7 @@ from . import _native
 from ._errors import FileError
 from ._html import page
 from ._limits import missed
+from ._metric import missed as missed_metric
 from ._plan import Plan
 from ._record import Record, Told
 from ._types import Path
@@ -39,6 +40,9 @@ class Result:
         #: What was done and what it cost, as the program writes it with ``--report FILE.json``: `.sizes.ratio`,
         #: `.verdict.scores.drop_points` in points, `.verdict.outputs[0].sqnr_db` in dB ...
         self.report: Told = told(Told, native)
+        #: What `metric` found: `.float` and `.quantized`, means over the samples, and `.drop`, the difference. None without it.
+        self.metric: Optional[Record] = None
+        self._max_metric_drop: Optional[float] = None
         self._plan: Optional[Plan] = None
         for warning in self.report["warnings"]:
             logging.getLogger("fourbit").warning("%s", warning)
@@ -76,7 +80,7 @@ class Result:
     @property
     def missed(self) -> List[str]:
         """The limits that are not met, in words."""
-        return missed(self.report.to_dict().get("budget"))
+        return missed(self.report.to_dict().get("budget")) + missed_metric(self.metric, self._max_metric_drop)
 
     @property
     def text(self) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Optional, Protocol, Sequence, TypedDict, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Mapping, Optional, Protocol, Sequence, TypedDict, Union
 
 if TYPE_CHECKING:
+    import numpy  # noqa: F401
     from typing_extensions import TypeAlias
 
 
@@ -29,6 +30,8 @@ Samples: TypeAlias = "Union[Path, Mapping[str, Any], Iterable[Any], DataReader, 
 #: Called as listener(stage, done, total); total is None if the length is not known.
 Listener: TypeAlias = "Callable[[str, int, Optional[int]], object]"
 Progress: TypeAlias = "Union[Listener, bool, None]"
+#: Called as metric(outputs, labels): arrays of float32 by the names of outputs, and class indices or None. More is better.
+Metric: TypeAlias = "Callable[[Dict[str, numpy.ndarray[Any, Any]], Optional[numpy.ndarray[Any, Any]]], float]"
 Names: TypeAlias = "Union[str, Sequence[str]]"
 
 

@@ -31,7 +31,10 @@ _OTHERS = {
 }
 
 _VALUE = r"w[2-8](?:a\d+)?|u?int\d+|float|keep|packed|bytes|cast|none|auto|all|sum|branches|inputs|joins|outputs|everywhere|generated"
-_WORD = re.compile(rf"`(\.[a-z_.]*[a-z_]|fourbit::[A-Za-z_:]+)`(?: ({_VALUE})(?![\w.:-])(?! or \w)| (\d+(?:\.\d+)?)(?![\w.]))?")
+_TARGET = re.compile(r"`\.target` ([a-z][a-z0-9]*(?:-[a-z0-9]+)+)")
+_NAMED = r"`(\.[a-z_.]*[a-z_]|fourbit::[A-Za-z_:]+)`"
+_NUMBER = r"\"[^\"`]*\"|\d+(?:\.\d+)?"
+_WORD = re.compile(rf"{_NAMED}(?: ({_VALUE})(?![\w.:-])(?! or \w)| ({_NUMBER})(?![\w.]))?")
 
 
 def _replaced(found: re.Match[str]) -> str:
@@ -48,7 +51,7 @@ def _replaced(found: re.Match[str]) -> str:
 
 def spelled(text: str) -> str:
     """`text` of the library with keyword arguments for settings; all else stays as it is."""
-    return _WORD.sub(_replaced, text) if "`" in text else text
+    return _WORD.sub(_replaced, _TARGET.sub(r'target="\1"', text)) if "`" in text else text
 
 
 def all_spelled(data: Any) -> Any:

@@ -24,12 +24,12 @@ def converted(resnet, tmp_path_factory):
     """shapes_resnet with its own files, by the package."""
     out = tmp_path_factory.mktemp("converted") / "net.w4a8.onnx"
     files = (resnet.folder / "calibration.npz", resnet.folder / "validation.npz")
-    return fourbit.quantize(resnet.model, files[0], validation=str(files[1]), output=out)
+    return fourbit.quantize(resnet.model, files[0], validation=str(files[1]), output=out, max_samples=96)
 
 
 def test_the_file_is_the_programs_own(resnet, converted, tmp_path):
     by_program = tmp_path / "program.onnx"
-    done = run("quantize", resnet.model, by_program)
+    done = run("quantize", resnet.model, by_program, "--max-samples", 96)
     assert done.returncode == 0, done.stderr
     assert converted.path.read_bytes() == by_program.read_bytes()
 
@@ -90,7 +90,7 @@ def test_a_model_on_disk_is_written_beside(waves, tmp_path):
 def test_options_are_those_of_the_program(waves, tmp_path):
     by_program = tmp_path / "program.onnx"
     line = "--weights uint4 --activations float --granularity block:16 --storage bytes --opset 13 --edges 8 --compensation layerwise"
-    rest = "--exclude fc* --no-bias-correction --seed 3 --max-samples 20 --op-types LSTM,Gemm,MatMul --strict-bits"
+    rest = "--exclude conv2* --no-bias-correction --seed 3 --max-samples 20 --op-types LSTM,Gemm,MatMul --strict-bits"
     done = run("quantize", waves.model, by_program, *line.split(), *rest.split())
     result = fourbit.quantize(
         waves.model,
@@ -102,7 +102,7 @@ def test_options_are_those_of_the_program(waves, tmp_path):
         opset=13,
         edges=8,
         compensation="layerwise",
-        exclude="fc*",
+        exclude="conv2*",
         bias_correction=False,
         seed=3,
         max_samples=20,

@@ -76,7 +76,7 @@ def test_a_comparison_passes_or_says_what_it_misses(waves, quantized):
 
 def test_models_are_looked_at(waves, quantized):
     found = fourbit.inspect(waves.model)
-    assert dict(map(tuple, found.operators))["LSTM"] >= 1 and "LSTM" in found.text
+    assert "LSTM" in [row[0] for row in found.operators] and "LSTM" in found.text
     checked = fourbit.check(quantized, "openvino")
     assert isinstance(checked.accepted, bool) and checked.target == "openvino"
     refused = fourbit.check(quantized, "tract")
@@ -140,6 +140,8 @@ def test_every_setting_that_the_library_names_is_a_keyword():
     assert spelled("choose `.precision` w4, which needs none") == 'choose precision="w4", which needs none'
     assert spelled("set `.overwrite` to replace it") == "set overwrite= to replace it"
     assert spelled("divide by 255 as well: `.divide_by` 255, or") == "divide by 255 as well: divide_by=255, or"
+    assert spelled('`.exclude` "fc*" fits no tensor') == 'exclude="fc*" fits no tensor'
+    assert spelled("`.target` ort-cpu-int8 computes") == 'target="ort-cpu-int8" computes'
     assert spelled("node `conv.1`: `weights`") == "node `conv.1`: `weights`"
 
 
@@ -166,3 +168,34 @@ def test_importing_brings_little():
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert np.float32(1) == 1
+
+
+def test_a_metric_of_ones_own_sees_both_models(waves, quantized):
+    samples = {"signal": waves.validation[:200], "labels": waves.labels[:200]}
+
+    def top1(outputs, labels):
+        (scores,) = outputs.values()
+        assert scores.dtype == np.float32 and labels.shape == (1,)
+        return scores.argmax() == labels[0]
+
+    found = fourbit.validate(waves.model, quantized, samples, metric=top1)
+    assert found.metric.samples == 200 and found.passed
+    assert found.metric.float == pytest.approx(found.verdict.scores.float_top1)
+    assert found.metric.drop == pytest.approx(found.verdict.scores.drop_points / 100)
+
+    def noise(outputs, labels):
+        assert labels is None
+        return -float(abs(outputs["scores" if "scores" in outputs else next(iter(outputs))]).sum())
+
+    options = {"precision": "w4", "max_samples": 32, "progress": False, "validation": waves.validation[:20]}
+    result = fourbit.quantize(waves.model.read_bytes(), waves.calibration[:32], metric=noise, **options)
+    assert result.metric.samples == 20 and result.missed == []
+    with pytest.raises(fourbit.LimitError, match="max_metric_drop=-100") as caught:
+        fourbit.quantize(
+            waves.model.read_bytes(), waves.calibration[:32], metric=noise, max_metric_drop=-100.0, **options
+        )
+    assert caught.value.result.model == result.model
+    with pytest.raises(ZeroDivisionError):
+        fourbit.quantize(waves.model.read_bytes(), "none", metric=lambda *_: 1 / 0, **options)
+    with pytest.raises(fourbit.OptionsError, match="needs validation="):
+        fourbit.quantize(waves.model.read_bytes(), "none", precision="w4", metric=noise)

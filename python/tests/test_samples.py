@@ -68,7 +68,7 @@ def test_every_form_gives_the_same_bytes(waves, by_file, form):
     samples = {
         "generator": (array for array in arrays),
         "batches": ({waves.input: arrays[at : at + 7]} for at in range(0, 96, 7)),
-        "loader": Batches(arrays, 10, np.arange(96)),
+        "loader": Batches(arrays, 10, np.arange(96) % 10),
         "reader": Reader(waves.input, arrays),
         "dictionary": {waves.input: arrays},
         "array": arrays,
@@ -79,14 +79,14 @@ def test_every_form_gives_the_same_bytes(waves, by_file, form):
 
 
 def test_activations_are_calibrated_alike(resnet, tmp_path):
-    judged = {resnet.input: resnet.validation[:100]}
+    judged = {resnet.input: resnet.validation[:40]}
     by_file = tmp_path / "some.npz"
-    np.savez(by_file, **{resnet.input: resnet.calibration[:64]})
-    options = {"validation": judged, "validation_labels": resnet.labels[:100], "progress": False, "strict_bits": True}
+    np.savez(by_file, **{resnet.input: resnet.calibration[:24]})
+    options = {"validation": judged, "validation_labels": resnet.labels[:40], "progress": False, "strict_bits": True}
     models = []
-    for samples in (by_file, Batches(resnet.calibration[:64], 16), list(resnet.calibration[:64])):
+    for samples in (by_file, Batches(resnet.calibration[:24], 9), list(resnet.calibration[:24])):
         result = fourbit.quantize(resnet.model.read_bytes(), samples, **options)
-        assert result.verdict.scores.rows == 100 and result.verdict.samples == 100
+        assert result.verdict.scores.rows == 40 and result.verdict.samples == 40
         models.append(result.model)
     assert models[0] == models[1] == models[2]
 
@@ -94,7 +94,7 @@ def test_activations_are_calibrated_alike(resnet, tmp_path):
 def test_pixels_become_inputs_as_in_files(resnet, tmp_path):
     pixels = np.load(resnet.folder / "pictures.npz")
     key = next(name for name in pixels.files if pixels[name].ndim == 4)
-    pictures = pixels[key][:40]
+    pictures = pixels[key][:20]
     path = tmp_path / "pixels.npz"
     np.savez(path, **{resnet.input: pictures})
     options = {"precision": "w4", "preprocess": resnet.folder / "preprocess.toml", "progress": False}
@@ -163,7 +163,7 @@ def test_inputs_without_a_batch_are_calls(tmp_path):
     rng = np.random.default_rng(1)
     calls = [{"x": rng.normal(size=(3, 16)).astype("f4"), "scale": rng.normal(size=16).astype("f4")} for _ in range(20)]
     result = fourbit.quantize(model, calls, precision="w4a8")
-    assert result.report.calibration[1] in (16, 20, 12)
+    assert (result.report.calibration.samples, result.verdict.samples) == (12, 8)
     tuples = [(call["x"], call["scale"]) for call in calls]
     assert fourbit.quantize(model, tuples, precision="w4a8").model == result.model
 
