@@ -23,11 +23,10 @@ _WEIGHTS = {"QInt8": "int8", "QUInt8": "uint8", "QInt4": "int4", "QUInt4": "uint
 _ACTIVATIONS = {"QInt8": "int8", "QUInt8": "uint8", "QInt16": "int16", "QUInt16": "int16", "QInt4": "int4", "QUInt4": "uint4"}
 _UINT8_RULE = '[[layer]]\nmatch = "*"\nweights = "uint8"\n'
 
-#: Form of the file for each type of activations: integer kernels where onnxruntime has them.
-_INTEGER = {"placement": "outputs", "bias": "int32"}
+#: Form of the file, unless a target decides on it: integer kernels where onnxruntime has them.
 _FORMS: Dict[str, Dict[str, Any]] = {
     "uint8": {"target": "ort-cpu-int8"},
-    "int8": {"storage": "bytes", **_INTEGER},
+    "int8": {"storage": "int8", "placement": "outputs", "bias": "int32"},
 }
 _OTHER_FORM = {"placement": "outputs"}
 
@@ -61,6 +60,8 @@ _IGNORED = {
 #: Values that ask for what happens in any case.
 _USUAL: Dict[str, Any] = {
     "EnableSubgraph": True,
+    # What onnxruntime's get_qdq_config always says.
+    "ForceQuantizeNoInputCheck": True,
     "MatMulConstBOnly": True,
     "MinimumRealRange": None,
     "TensorQuantOverrides": {},
@@ -82,21 +83,20 @@ def of_weights(kind: Any, stack: ExitStack) -> Dict[str, Any]:
     return {"weights": "int8", "strict_bits": True, "config": rules}
 
 
-def target_of(extra: Optional[Mapping[str, Any]]) -> Optional[str]:
-    """The target that the caller names."""
-    found: Optional[str] = ((extra or {}).get("fourbit") or {}).get("target")
-    return found
-
-
-def of_activations(kind: Any, target: Optional[str]) -> Dict[str, Any]:
+def of_activations(kind: Any, extra: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
     """The type of the activations, and the form of the file that it needs unless a target decides on that."""
     name = word(kind)
     if name not in _ACTIVATIONS:
         raise OptionsError(f"activation_type {name}: choose QUInt8, QInt8, QInt16, QUInt4 or QInt4")
     if name == "QUInt16":
         ignored("the sign of activation_type=QUInt16", "16-bit activations are QInt16")
-    form = {} if target else _FORMS.get(_ACTIVATIONS[name], _OTHER_FORM)
-    return {"activations": _ACTIVATIONS[name], **form}
+    activations = _ACTIVATIONS[name]
+    if ((extra or {}).get("fourbit") or {}).get("target"):
+        return {"activations": activations}
+    # Signed codes with zero points are unsigned ones less 128, and these have faster kernels.
+    if activations == "int8" and not (extra or {}).get("ActivationSymmetric"):
+        activations = "uint8"
+    return {"activations": activations, **_FORMS.get(activations, _OTHER_FORM)}
 
 
 def of_layers(

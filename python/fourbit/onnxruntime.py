@@ -117,7 +117,8 @@ def quantize_static(
         per_channel: False gives one scale per tensor, as there. With 4-bit weights that costs accuracy, and is warned about.
         reduce_range: 8-bit weights are held to a range that cannot overflow in any case; ``extra_options={"fourbit":
             {"full_range": True}}`` uses all codes.
-        activation_type: 8-bit types give a file for onnxruntime's integer kernels (`QUInt8` is faster on x86).
+        activation_type: 8-bit types give a file for onnxruntime's integer kernels. `QInt8` is written as UINT8, which has the same
+            values and faster kernels, unless ``ActivationSymmetric`` is set or a target named.
         weight_type: ``QInt4`` and ``QUInt4`` give 4-bit weights, ``QInt8`` and ``QUInt8`` 8-bit ones.
         nodes_to_quantize, nodes_to_exclude: names of nodes.
         calibrate_method, calibration_providers, calibration_cache_path: have no effect.
@@ -145,7 +146,7 @@ def quantize_static(
         ignored("calibration_providers", "calibration runs in the runtime that is built in, on the CPU", 2)
     with ExitStack() as stack:
         chosen: Dict[str, Any] = {"granularity": "channel" if per_channel else "tensor"}
-        chosen.update(options.of_activations(activation_type, options.target_of(extra_options)))
+        chosen.update(options.of_activations(activation_type, extra_options))
         chosen.update(options.of_weights(weight_type, stack))
         chosen.update(options.of_layers(model_input, op_types_to_quantize, nodes_to_quantize, nodes_to_exclude))
         chosen.update(options.of_extras(extra_options, dynamic=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import tempfile
 from pathlib import Path
 from typing import Any, Dict, Tuple
 
@@ -12,8 +13,23 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "models"
-RESNET = MODELS / "shapes_resnet" / "model.onnx"
-DIGITS = MODELS / "digits_attention" / "model.onnx"
+
+
+def _alone(name: str) -> Path:
+    """A copy of a model without samples beside it, which would judge every conversion."""
+    place = Path(_FOLDER.name) / name / "model.onnx"
+    place.parent.mkdir()
+    place.write_bytes((MODELS / name / "model.onnx").read_bytes())
+    return place
+
+
+_FOLDER = tempfile.TemporaryDirectory(prefix="fourbit-tests-")
+RESNET = _alone("shapes_resnet")
+DIGITS = _alone("digits_attention")
+#: Samples of RESNET: files.
+CALIBRATION = MODELS / "shapes_resnet" / "calibration.npz"
+VALIDATION = MODELS / "shapes_resnet" / "validation.npz"
+PICTURES = MODELS / "shapes_resnet" / "pictures.npz"
 
 #: Packages that CI does without, and what they cost. All others are in requirements-integrations.txt; there a missing one fails.
 HEAVY = {
@@ -45,7 +61,7 @@ def missing(package: str) -> None:
 
 def samples(model: Path, count: int, which: str = "calibration") -> Dict[str, Any]:
     """The first samples that lie beside a model, with their labels."""
-    with np.load(model.parent / f"{which}.npz") as arrays:
+    with np.load(MODELS / model.parent.name / f"{which}.npz") as arrays:
         return {name: arrays[name][:count] for name in arrays.files}
 
 

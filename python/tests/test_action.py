@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
 
 import pytest
-from bridges import RESNET, ROOT, needed
+from bridges import CALIBRATION, RESNET, ROOT, VALIDATION, needed
 
 needed("yaml", "pyyaml")
 
@@ -23,7 +23,6 @@ import yaml  # noqa: E402
 
 ACTION: Dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 STEPS: Dict[str, Dict[str, Any]] = {step["id"]: step for step in ACTION["runs"]["steps"]}
-CALIBRATION = str(RESNET.parent / "calibration.npz")
 
 
 class Done(NamedTuple):
@@ -107,7 +106,7 @@ def test_inputs_reach_scripts_by_the_environment_only() -> None:
 
 
 def test_a_model_is_converted_and_told_of(net: Path) -> None:
-    done = run(net.parent, "gate", {"model": "net.onnx", "precision": "w4a8", "samples": CALIBRATION, "min-sqnr": "10", "output": "out.onnx"})
+    done = run(net.parent, "gate", {"model": "net.onnx", "precision": "w4a8", "samples": str(CALIBRATION), "min-sqnr": "10", "output": "out.onnx"})
     assert done.code == 0, done.log
     assert set(done.outputs) == set(ACTION["outputs"])
     assert done.outputs["passed"] == "true" and Path(net.parent / done.outputs["file"]).exists()
@@ -118,18 +117,18 @@ def test_a_model_is_converted_and_told_of(net: Path) -> None:
 
 
 def test_a_limit_that_only_floats_meet_fails_the_job(net: Path) -> None:
-    done = run(net.parent, "gate", {"model": "net.onnx", "precision": "w4", "samples": CALIBRATION, "min-sqnr": "90"})
+    done = run(net.parent, "gate", {"model": "net.onnx", "precision": "w4", "samples": str(CALIBRATION), "min-sqnr": "90"})
     assert done.code == 6 and done.outputs["passed"] == "false" and done.outputs["report"] == "", done.log
     assert "❌" in done.summary and "::error::fourbit: Nothing was written" in done.log
 
 
 def test_a_file_is_held_against_its_float_model(net: Path) -> None:
-    made = run(net.parent, "gate", {"model": "net.onnx", "precision": "w4", "samples": CALIBRATION})
+    made = run(net.parent, "gate", {"model": "net.onnx", "precision": "w4", "samples": str(CALIBRATION)})
     assert made.code == 0, made.log
     given = {
         "model": "net.onnx",
         "quantized": made.outputs["file"],
-        "samples": str(RESNET.parent / "validation.npz"),
+        "samples": str(VALIDATION),
         "max-drop": "5",
         "min-agreement": "80%",
         "report": "folder/verdict.json",

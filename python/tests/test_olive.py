@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
-from bridges import RESNET, judged, needed
+from bridges import CALIBRATION, RESNET, judged, needed
 
 import fourbit.olive
 
@@ -62,7 +62,7 @@ def written(folder: Path) -> Path:
 
 
 def test_a_workflow_with_samples_of_fourbit(tmp_path: Path) -> None:
-    config = workflow(tmp_path, precision="w4a8", target="ort-cpu-int8", max_samples=64, calibration=str(RESNET.parent / "calibration.npz"))
+    config = workflow(tmp_path, precision="w4a8", target="ort-cpu-int8", max_samples=64, calibration=str(CALIBRATION))
     done = run(tmp_path, config)
     assert done.returncode == 0, done.stdout
     place = written(tmp_path)
@@ -74,7 +74,7 @@ def test_a_workflow_with_samples_of_fourbit(tmp_path: Path) -> None:
 
 def test_a_workflow_with_data_of_olive(tmp_path: Path) -> None:
     script = tmp_path / "data.py"
-    script.write_text(DATA.format(file=str(RESNET.parent / "calibration.npz")))
+    script.write_text(DATA.format(file=str(CALIBRATION)))
     config = workflow(tmp_path, data_config="shapes", max_samples=32)
     config["data_configs"] = [
         {

@@ -24,14 +24,16 @@ import fourbit  # noqa: E402
 import fourbit.onnxruntime as ours  # noqa: E402
 
 FLOAT_TOP1 = 0.9
+#: Few generated pictures, where their number does not matter.
+QUICK = {"fourbit": {"max_samples": 16}}
 
 
 class Reader(theirs.CalibrationDataReader):  # type: ignore[misc]
     """onnxruntime's own class, as programs write it."""
 
-    def __init__(self, model: Path = RESNET, count: int = 64, batch: int = 16) -> None:
+    def __init__(self, model: Path = RESNET, count: int = 32, batch: int = 8) -> None:
         given = samples(model, count)
-        given.pop("labels")
+        given.pop("labels", None)
         self.batches = [{name: rows[at : at + batch] for name, rows in given.items()} for at in range(0, count, batch)]
 
     def get_next(self) -> Any:
@@ -146,8 +148,17 @@ def test_what_has_no_meaning_is_told(argument: str, value: Any, tmp_path: Path) 
 
 
 def test_one_scale_for_a_tensor_of_few_bits_is_told(tmp_path: Path) -> None:
-    found = warned(lambda: ours.quantize_dynamic(RESNET, tmp_path / "out.onnx", weight_type=ours.QuantType.QInt4))
+    found = warned(lambda: ours.quantize_dynamic(RESNET, tmp_path / "out.onnx", weight_type=ours.QuantType.QInt4, extra_options=QUICK))
     assert len(found) == 1 and "per_channel" in found[0]
+
+
+def test_symmetric_activations_are_signed(tmp_path: Path) -> None:
+    place = tmp_path / "out.onnx"
+    extra = {"ActivationSymmetric": True}
+    result = ours.quantize_static(RESNET, place, Reader(), per_channel=True, extra_options=extra)
+    points = [term.zero_point for layer in result.layers if layer.kind == "activation" for term in layer.terms]
+    assert points and not any(points), points
+    assert judged(place) > judged(RESNET) - 0.03
 
 
 def test_options_that_count(tmp_path: Path) -> None:
@@ -169,7 +180,7 @@ def test_layers_by_name_and_operator(tmp_path: Path) -> None:
     )
     names = {layer.tensor for layer in result.layers}
     assert not any(name.startswith("stem.weight") for name in names) and len(names) > 5
-    only = ours.quantize_dynamic(RESNET, place, nodes_to_quantize=["stage1.block0.conv1"], per_channel=True)
+    only = ours.quantize_dynamic(RESNET, place, nodes_to_quantize=["stage1.block0.conv1"], per_channel=True, extra_options=QUICK)
     assert len(only.layers) == 1
     with pytest.raises(ValueError, match="it has Conv, Gemm"):
         ours.quantize_dynamic(RESNET, place, op_types_to_quantize=["MatMul", "Relu"])
@@ -186,7 +197,7 @@ def test_errors_of_onnxruntime_are_errors(tmp_path: Path) -> None:
 
 def test_models_in_memory_and_large_tensors_aside(tmp_path: Path) -> None:
     place = tmp_path / "out.onnx"
-    ours.quantize_dynamic(onnx.load(str(DIGITS)), place, per_channel=True, use_external_data_format=True)
+    ours.quantize_dynamic(onnx.load(str(DIGITS)), place, per_channel=True, use_external_data_format=True, extra_options=QUICK)
     assert (tmp_path / "out.onnx.data").stat().st_size > 10_000 > 0
     assert judged(place, float_model=DIGITS) > judged(DIGITS, float_model=DIGITS) - 0.02
 
@@ -194,7 +205,7 @@ def test_models_in_memory_and_large_tensors_aside(tmp_path: Path) -> None:
 def test_a_file_is_replaced_even_by_its_own_conversion(tmp_path: Path) -> None:
     place = tmp_path / "net.onnx"
     place.write_bytes(RESNET.read_bytes())
-    result = ours.quantize_dynamic(place, place, weight_type=ours.QuantType.QInt8, per_channel=True)
+    result = ours.quantize_dynamic(place, place, weight_type=ours.QuantType.QInt8, per_channel=True, extra_options=QUICK)
     assert place.stat().st_size < RESNET.stat().st_size / 2 and [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
     assert result.path == place and judged(place) > FLOAT_TOP1
 
@@ -202,13 +213,15 @@ def test_a_file_is_replaced_even_by_its_own_conversion(tmp_path: Path) -> None:
 def test_configurations_of_onnxruntime(tmp_path: Path) -> None:
     configs = {
         "static": theirs.StaticQuantConfig(Reader(DIGITS), per_channel=True, weight_type=theirs.QuantType.QInt4),
-        "dynamic": theirs.DynamicQuantConfig(per_channel=True),
+        "dynamic": theirs.DynamicQuantConfig(per_channel=True, extra_options=QUICK),
         "blocks": DefaultWeightOnlyQuantConfig(block_size=32, is_symmetric=True),
         "of a device": theirs.get_qdq_config(DIGITS, Reader(DIGITS), per_channel=True),
     }
     for name, config in configs.items():
         place = tmp_path / f"{name}.onnx"
-        ours.quantize(DIGITS, place, config)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            ours.quantize(DIGITS, place, config)
         assert judged(place, float_model=DIGITS) > judged(DIGITS, float_model=DIGITS) - 0.03, name
     operators, _ = stored(tmp_path / "blocks.onnx")
     assert operators.get("MatMulNBits", 0) > 0
@@ -220,7 +233,7 @@ def test_onnxruntime_is_not_imported(tmp_path: Path) -> None:
     program = f"""
 import sys
 from fourbit.onnxruntime import QuantType, quantize_dynamic
-quantize_dynamic({str(RESNET)!r}, {str(tmp_path / "out.onnx")!r}, weight_type=QuantType.QInt8)
+quantize_dynamic({str(RESNET)!r}, {str(tmp_path / "out.onnx")!r}, weight_type=QuantType.QInt8, extra_options={QUICK})
 assert "onnxruntime" not in sys.modules and "onnx" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bridges import DIGITS, RESNET, judged, needed
+from bridges import CALIBRATION, DIGITS, RESNET, judged, needed
 
 import fourbit
 import fourbit.optimum
@@ -57,10 +57,10 @@ def test_a_folder_is_converted(exported: Path, tmp_path: Path) -> None:
 def test_activations_and_limits(exported: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     line = ["fourbit", "quantize", "--onnx_model", exported, "-o", out, "--precision", "w4a8"]
-    line += ["--calibration", RESNET.parent / "calibration.npz", "--max_samples", 64, "--exclude", "stem*"]
+    line += ["--calibration", CALIBRATION, "--max_samples", 64, "--exclude", "stem*"]
     done = optimum_cli(*line, "--min_sqnr", 90)
     assert done.returncode != 0 and "nothing was quantized" in done.stdout, done.stdout
-    done = optimum_cli(*line, "--max_drop", 10, "--overwrite")
+    done = optimum_cli(*line, "--min_agreement", 0.5, "--overwrite")
     assert done.returncode == 0, done.stdout
     assert judged(out / "model.onnx") > judged(RESNET) - 0.1
 

@@ -13,7 +13,7 @@ from typing import Any, Dict
 
 import numpy as np
 import pytest
-from bridges import RESNET, needed, stored
+from bridges import CALIBRATION, PICTURES, RESNET, needed, stored
 
 import fourbit
 from fourbit.ultralytics import Preparation, pictures, preparation, prepared, quantize_export
@@ -57,7 +57,7 @@ def shapes(tmp_path: Path) -> Path:
     from PIL import Image
 
     folder = tmp_path / "images"
-    with np.load(RESNET.parent / "pictures.npz") as arrays:
+    with np.load(PICTURES) as arrays:
         for at, (pixels, label) in enumerate(zip(arrays["x"], arrays["y"])):
             place = folder / str(label)
             place.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ def test_pictures_come_in_many_ways(tmp_path: Path, shapes: Path) -> None:
 
 
 def test_arrays_are_taken_as_they_are(tmp_path: Path) -> None:
-    with np.load(RESNET.parent / "calibration.npz") as arrays:
+    with np.load(CALIBRATION) as arrays:
         result = quantize_export(export(tmp_path), arrays["input"][:32], output=tmp_path / "out.onnx", precision="w8a8")
     assert result.path == tmp_path / "out.onnx"
 
