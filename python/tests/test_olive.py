@@ -98,7 +98,7 @@ def test_large_tensors_aside_and_weights_only(tmp_path: Path) -> None:
 
 
 def test_a_limit_that_is_not_met_fails_the_run(tmp_path: Path) -> None:
-    done = run(tmp_path, workflow(tmp_path, precision="w4", max_size="20kB", max_samples=32))
+    done = run(tmp_path, workflow(tmp_path, precision="w4", max_size="20kB", max_samples=16, calibration=str(CALIBRATION)))
     assert done.returncode != 0 and "no plan meets the limits" in done.stdout
 
 
