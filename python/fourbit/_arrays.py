@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ._errors import SamplesError
 
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     Array = numpy.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(NamedTuple):
     """An input as the model declares it."""
 
     name: str
@@ -95,11 +93,10 @@ def single(array: Array) -> Array:
     return array[None] if is_one else array
 
 
-@dataclass(frozen=True)
-class _Cut:
+class _Cut(NamedTuple):
     """How one array becomes samples: `rows` of the first axis each, or where that is 0, one row without its axis."""
 
-    count: int
+    number: int
     rows: int
     array: Array
     #: Rows of the batch of one sample, each of which has a label.
@@ -149,17 +146,17 @@ def split(
     """The samples in `arrays`, each with its labels."""
     inputs = [one for one in inputs if one.name in arrays]
     cuts = {one.name: rows_of(one, arrays[one.name], place, whole) for one in inputs}
-    counts = {cut.count for cut in cuts.values()}
+    counts = {cut.number for cut in cuts.values()}
     if len(counts) > 1:
         if whole:
-            told = ", ".join(f"{cut.count} of {name}" for name, cut in cuts.items())
+            told = ", ".join(f"{cut.number} of {name}" for name, cut in cuts.items())
             raise SamplesError(f"{place}: expected equally many samples for each input, found {told}")
         # Not every input has a batch: the item is what one call of the model takes.
         cuts = {one.name: _Cut(1, 0, arrays[one.name][None], 0) for one in inputs}
     first = cuts[inputs[0].name]
-    for at in range(first.count):
+    for at in range(first.number):
         own = [] if labels is None else [int(label) for label in labels.take(first.labels or len(labels)).ravel()]
         yield [(name, cut.sample(at)) for name, cut in cuts.items()], own
     if labels is not None and first.rows > 0:
         # Rows that make no whole sample have labels too.
-        labels.take(len(first.array) - first.count * first.rows)
+        labels.take(len(first.array) - first.number * first.rows)

@@ -165,14 +165,15 @@ def quantize(
         Exception: what `progress` or the samples raise stops the work, and arrives unchanged.
     """
     asked = dict(locals())
+    given = {name: value for name in _OF_THE_FILE if (value := asked.pop(name)) is not None}
+    for name in ("model", "metric", "max_metric_drop"):
+        del asked[name]
     if metric is not None and validation is None:
         raise OptionsError("metric= needs validation=: the samples that it is taken on")
     if max_metric_drop is not None and metric is None:
         raise OptionsError("max_metric_drop= limits what metric= finds, and there is none")
     found = source(model)
     in_memory = output is None and isinstance(found, bytes)
-    of_the_file = ("output", "overwrite", "external_data", "cross_check")
-    given = {name: asked[name] for name in of_the_file if asked[name] is not None}
     given.update(_limits(asked))
 
     def work(options: str, calibration: _Native, judging: _Native, listener: Any) -> Result:
@@ -211,7 +212,8 @@ def plan(
     def work(text: str, calibration: _Native, judging: _Native, listener: Any) -> str:
         return _native.plan(found, text, calibration, judging, listener, note)
 
-    return Plan(json.loads(_with_samples(found, asked, _limits(asked), work)))
+    given = _limits(asked)
+    return Plan(json.loads(_with_samples(found, asked, given, work)))
 
 
 def sensitivity(
@@ -268,7 +270,8 @@ _PLAIN = (
 )
 _LISTS = ("include", "exclude", "op_types", "dual_layers")
 _TEXTS = ("edges", "opset")
-_LIMITS = ("max_drop", "min_agreement", "min_sqnr", "max_bits")
+_LIMITS = ("max_drop", "min_agreement", "min_sqnr", "max_size", "max_bits")
+_OF_THE_FILE = ("output", "overwrite", "external_data", "cross_check")
 #: Options of a conversion that a comparison has too.
 _OF_COMPARISONS = ("seed", "sample_shape", "state", "sequence_length", "preprocess", "threads")
 #: What does not become an option of the native module.
@@ -276,16 +279,17 @@ _BESIDE = ("samples", "validation", "labels", "validation_labels", "progress")
 _REST = ("config", "preprocess", "shape", "sample_shape", "state")
 
 
-def _limits(asked: Mapping[str, Any]) -> Dict[str, Any]:
-    found = {name: asked[name] for name in _LIMITS if asked.get(name) is not None}
-    if asked.get("max_size") is not None:
-        found["max_size"] = str(asked["max_size"])
+def _limits(asked: Dict[str, Any]) -> Dict[str, Any]:
+    """The limits, taken out of `asked`."""
+    found = {name: value for name in _LIMITS if (value := asked.pop(name, None)) is not None}
+    if "max_size" in found:
+        found["max_size"] = str(found["max_size"])
     return found
 
 
 def chosen(asked: Mapping[str, Any]) -> Dict[str, Any]:
     """The options as the native module reads them."""
-    known = {*_PLAIN, *_LISTS, *_TEXTS, *_LIMITS, *_BESIDE, *_REST, "max_size"}
+    known = {*_PLAIN, *_LISTS, *_TEXTS, *_BESIDE, *_REST}
     unknown = [name for name in asked if name not in known]
     if unknown:
         raise TypeError(f"unexpected keyword argument {unknown[0]!r}")
@@ -323,8 +327,7 @@ def _with_samples(
     model: Union[str, bytes], asked: Mapping[str, Any], given: Mapping[str, Any], work: Callable[[str, _Native, _Native, Any], _T]
 ) -> _T:
     """`work` with options and samples in the forms of the native module."""
-    beside = ("model", "output", "overwrite", "external_data", "cross_check", "metric", "max_metric_drop")
-    options = json.dumps({**chosen({key: value for key, value in asked.items() if key not in beside}), **given}, default=os.fspath)
+    options = json.dumps({**chosen(asked), **given}, default=os.fspath)
     validation, most = asked.get("validation"), asked.get("max_samples") or CALIBRATION_SAMPLES
     with ExitStack() as stack:
         common: Any = {"preprocess": asked.get("preprocess") is not None, "shapes": asked.get("shape"), "state": asked.get("state")}

@@ -5,9 +5,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
-import pathlib
-import tempfile
-from typing import Any, Dict, Iterator, List, MutableMapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, MutableMapping, Optional
 
 from . import _native
 from ._errors import FileError, OptionsError, PlanError
@@ -15,6 +13,9 @@ from ._models import source
 from ._progress import Listening, note
 from ._record import Told
 from ._types import Model, Path, Progress
+
+if TYPE_CHECKING:
+    import pathlib
 
 
 class Applied(Told):
@@ -25,12 +26,15 @@ class Applied(Told):
     @property
     def path(self) -> Optional[pathlib.Path]:
         """The file that was written; None if the model is in memory."""
-        return None if self._model is not None else pathlib.Path(self._data["output"])
+        from pathlib import Path
+
+        return None if self._model is not None else Path(self._data["output"])
 
     @property
     def model(self) -> bytes:
         """The bytes of the model."""
-        return self._model if self._model is not None else pathlib.Path(self._data["output"]).read_bytes()
+        path = self.path
+        return path.read_bytes() if path is not None else self._model or b""
 
 
 class Plan(MutableMapping[str, Any]):
@@ -46,7 +50,8 @@ class Plan(MutableMapping[str, Any]):
     def load(cls, path: Path) -> "Plan":
         """The plan in a file, as `Plan.save` and ``fourbit plan`` write them."""
         try:
-            data = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+            with open(path, encoding="utf-8") as file:
+                data = json.load(file)
         except OSError as error:
             raise _failed(f"cannot read {os.fspath(path)}: {error.strerror}", path) from error
         except ValueError as error:
@@ -57,7 +62,9 @@ class Plan(MutableMapping[str, Any]):
 
     def save(self, path: Path, *, overwrite: bool = False) -> pathlib.Path:
         """Writes the plan as JSON."""
-        place = pathlib.Path(path)
+        from pathlib import Path as Place
+
+        place = Place(path)
         text = json.dumps(self._data, indent=2) + "\n"
         try:
             with place.open("w" if overwrite else "x", encoding="utf-8") as file:
@@ -101,6 +108,8 @@ class Plan(MutableMapping[str, Any]):
             external_data: put large tensors into a file of their own.
             progress: as in `quantize`.
         """
+        import tempfile
+
         found = source(model)
         in_memory = output is None and isinstance(found, bytes)
         if in_memory and external_data:
@@ -118,7 +127,8 @@ class Plan(MutableMapping[str, Any]):
             native = _native.apply(found, plan, json.dumps(options), listener, note)
             applied = Applied(native.json, native.text(None, False), native.text(None, True))
             if in_memory and output is not None:
-                applied._model = pathlib.Path(output).read_bytes()
+                with open(output, "rb") as file:
+                    applied._model = file.read()
         return applied
 
     def __getitem__(self, name: str) -> Any:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-from types import TracebackType
-from typing import Any, Optional, Type
+from typing import TYPE_CHECKING, Any, Optional, Type
 
 from ._types import Listener, Progress
 from ._words import spelled
 
-_LOGGER = logging.getLogger("fourbit")
+if TYPE_CHECKING:
+    import logging
+    from types import TracebackType
+
+
+def logger() -> logging.Logger:
+    """Where notes and warnings go. What is seldom needed is imported when it is."""
+    import logging
+
+    return logging.getLogger("fourbit")
 
 
 def note(text: str) -> None:
     """Something worth a line of its own, from the library."""
-    _LOGGER.info("%s", spelled(text))
+    logger().info("%s", spelled(text))
 
 
 class _Bars:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import logging
-import pathlib
-import shutil
 from typing import TYPE_CHECKING, Any, List, Optional, Type, TypeVar
 
 from . import _native
 from ._errors import FileError
-from ._html import page
 from ._limits import missed
 from ._metric import missed as missed_metric
 from ._plan import Plan
+from ._progress import logger
 from ._record import Record, Told
 from ._types import Path
 from ._words import spelled
 
 if TYPE_CHECKING:
+    import pathlib
+
     import pandas  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 _R = TypeVar("_R", bound=Told)
@@ -45,18 +44,20 @@ class Result:
         self._max_metric_drop: Optional[float] = None
         self._plan: Optional[Plan] = None
         for warning in self.report["warnings"]:
-            logging.getLogger("fourbit").warning("%s", warning)
+            logger().warning("%s", warning)
 
     @property
     def path(self) -> Optional[pathlib.Path]:
         """The file that was written; None if the model is in memory."""
-        return None if self._native.model is not None else pathlib.Path(self.report["output"])
+        from pathlib import Path
+
+        return None if self._native.model is not None else Path(self.report["output"])
 
     @property
     def model(self) -> bytes:
         """The bytes of the model."""
-        held = self._native.model
-        return held if held is not None else pathlib.Path(self.report["output"]).read_bytes()
+        held, path = self._native.model, self.path
+        return path.read_bytes() if held is None and path is not None else held or b""
 
     @property
     def verdict(self) -> Record:
@@ -94,6 +95,9 @@ class Result:
 
     def save(self, path: Path, *, overwrite: bool = False) -> pathlib.Path:
         """Writes the model to `path`, and the file of large tensors, where there is one, beside it under its own name."""
+        import pathlib
+        import shutil
+
         place = pathlib.Path(path)
         if place.exists() and not overwrite:
             error = FileError(f"{place} exists; set overwrite= to replace it")
@@ -118,6 +122,8 @@ class Result:
         return pandas.DataFrame(rows)
 
     def _repr_html_(self) -> str:
+        from ._html import page
+
         return page(self.report.to_dict(), str(self.path or "in memory"))
 
     def __repr__(self) -> str:

@@ -7,16 +7,14 @@ file, so that memory does not grow with the number of samples.
 from __future__ import annotations
 
 import fnmatch
-import logging
 import os
-import tempfile
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from . import _native
 from ._arrays import Input, Labels, is_array, numpy_array, single, split
 from ._errors import SamplesError
+from ._progress import logger
 
 if TYPE_CHECKING:
     import numpy
@@ -50,8 +48,10 @@ def prepared(
     inputs = [Input(*found).fixed((shapes or {}).get(found[0])) for found in _native.inputs(model)]
     reader = _Reader(inputs, argument, labels, list((state or {}).values()))
     if preprocess:
+        import tempfile
+
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fourbit-"))
-        return reader.stored(samples, Path(folder), most)
+        return reader.stored(samples, folder, most)
     return reader.spooled(samples, most)
 
 
@@ -71,7 +71,7 @@ class _Reader:
         for arrays, labels in self._samples(samples):
             if most is not None and not _in_memory(samples) and len(spool) >= most:
                 told = "%s: the first %d samples are used; what the iterable gives after these is not read"
-                logging.getLogger("fourbit").info(told, self.argument, most)
+                logger().info(told, self.argument, most)
                 break
             spool.add([(name, *_raw(array)) for name, array in arrays], labels)
         if len(spool) == 0:
@@ -89,7 +89,7 @@ class _Reader:
             if labels is not None and self.labels is not None:
                 raise SamplesError(f"{place}: it has labels of its own, and there is an argument for labels too")
 
-    def stored(self, samples: Any, folder: Path, most: Optional[int]) -> str:
+    def stored(self, samples: Any, folder: str, most: Optional[int]) -> str:
         """Pictures, which the library turns into inputs: arrays as they came, in files."""
         import numpy
 
@@ -107,13 +107,13 @@ class _Reader:
             if labels is not None:
                 kept["labels"] = labels.astype("int64").reshape(-1)
             count += rows
-            numpy.savez(folder / f"{at:08}.npz", **kept)
+            numpy.savez(os.path.join(folder, f"{at:08}.npz"), **kept)
         if count == 0:
             raise SamplesError(f"{self.argument}: there are no samples")
         if self.labels is not None:
             self.labels.used_up(_in_memory(samples))
-        files = sorted(folder.iterdir())
-        return str(files[0] if len(files) == 1 else folder)
+        files = os.listdir(folder)
+        return os.path.join(folder, files[0]) if len(files) == 1 else folder
 
     def _named(
         self, item: Any, place: str, whole: bool

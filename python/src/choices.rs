@@ -108,7 +108,7 @@ impl Choices {
         };
         let (weights, activations) = (code_type(&self.weights)?, code_type(&self.activations)?);
         if let Some(code_type @ (CodeType::Int16 | CodeType::Uint8)) = weights.flatten() {
-            let remedy = "choose `.weights` int2 to int6, uint2 to uint6, int8 or float";
+            let remedy = "choose int2 to int6, uint2 to uint6, int8 or float";
             return Err(Error::options(format!("{code_type} is no type for weights"), remedy));
         }
         if let Some(code_type) = activations.flatten() {

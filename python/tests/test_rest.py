@@ -76,7 +76,7 @@ def test_a_comparison_passes_or_says_what_it_misses(waves, quantized):
 
 def test_models_are_looked_at(waves, quantized):
     found = fourbit.inspect(waves.model)
-    assert "LSTM" in [row[0] for row in found.operators] and "LSTM" in found.text
+    assert found.operators["LSTM"] >= 1 and found.operators.LSTM >= 1 and "LSTM" in found.text
     checked = fourbit.check(quantized, "openvino")
     assert isinstance(checked.accepted, bool) and checked.target == "openvino"
     refused = fourbit.check(quantized, "tract")
@@ -134,7 +134,8 @@ def test_every_setting_that_the_library_names_is_a_keyword():
                 continue
             for word in re.findall(r"`\.([a-z_.]*[a-z_])`", line):
                 keyword = _SETTINGS.get(word, word.replace(".", "_"))
-                if keyword not in keywords:
+                # Contact sheets are the program's alone.
+                if keyword not in keywords and keyword != "png":
                     unknown.add((str(path), word))
     assert not unknown
     assert spelled("choose `.precision` w4, which needs none") == 'choose precision="w4", which needs none'

@@ -9,6 +9,11 @@ import onnx
 import pytest
 
 import fourbit
+from conftest import MODELS
+
+
+#: Only the ranges of activations depend on samples then.
+QUICK = {"compensation": "none", "strict_bits": True}
 
 
 class Batches:
@@ -82,7 +87,7 @@ def test_activations_are_calibrated_alike(resnet, tmp_path):
     judged = {resnet.input: resnet.validation[:40]}
     by_file = tmp_path / "some.npz"
     np.savez(by_file, **{resnet.input: resnet.calibration[:24]})
-    options = {"validation": judged, "validation_labels": resnet.labels[:40], "progress": False, "strict_bits": True}
+    options = {"validation": judged, "validation_labels": resnet.labels[:40], "progress": False, **QUICK}
     models = []
     for samples in (by_file, Batches(resnet.calibration[:24], 9), list(resnet.calibration[:24])):
         result = fourbit.quantize(resnet.model.read_bytes(), samples, **options)
@@ -97,7 +102,7 @@ def test_pixels_become_inputs_as_in_files(resnet, tmp_path):
     pictures = pixels[key][:20]
     path = tmp_path / "pixels.npz"
     np.savez(path, **{resnet.input: pictures})
-    options = {"precision": "w4", "preprocess": resnet.folder / "preprocess.toml", "progress": False}
+    options = {"preprocess": resnet.folder / "preprocess.toml", "progress": False, **QUICK}
     text = (resnet.folder / "preprocess.toml").read_text()
     if key in text:
         np.savez(path, **{key: pictures})
@@ -206,3 +211,14 @@ def test_memory_does_not_grow_with_the_number_of_samples(waves):
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 1024 if sys.platform != "darwin" else 1
     assert (after - before) * unit < 100 << 20, f"{os.getpid()}: {before} -> {after}"
+
+
+def test_states_are_fed_by_outputs(tmp_path):
+    folder = MODELS / "stories_decoder"
+    calls = [dict(np.load(path)) for path in sorted((folder / "calibration").glob("story0[0-3]-*.npz"))]
+    model = (folder / "model.onnx").read_bytes()
+    options = {"precision": "w4", "progress": False, "state": {"present.*": "past_key_values.*"}, "sequence_length": 5, **QUICK}
+    result = fourbit.quantize(model, calls, **options)
+    assert result.report.calibration.samples + result.verdict.samples == len(calls) == 20
+    with pytest.raises(fourbit.SamplesError, match="expected an array for each of the inputs"):
+        fourbit.quantize(model, calls, **{**options, "state": None, "sequence_length": None})

@@ -211,9 +211,17 @@ impl Samples {
     /// # Errors
     /// [`Error::Samples`] where they do not fit the model, and those of [`Samples::open`].
     pub fn open_set(set: &SampleSet, model: &Model, preprocess: Option<&super::Preprocess>) -> Result<Self> {
+        Self::opened_set(set, Input::all(model)?, preprocess)
+    }
+
+    /// As [`Samples::open_set`], for these inputs of a model.
+    pub(super) fn opened_set(
+        set: &SampleSet,
+        inputs: Vec<Input>,
+        preprocess: Option<&super::Preprocess>,
+    ) -> Result<Self> {
         let path = set.path.clone();
-        let Some(own) = &set.own else { return Self::open(&path, model, preprocess) };
-        let inputs = Input::all(model)?;
+        let Some(own) = &set.own else { return Self::opened(&path, inputs, preprocess) };
         let source: Arc<dyn Source> = match own {
             Own::One(source) => {
                 let count = source.len();

@@ -84,16 +84,15 @@ impl Samples {
         states: &[usize],
     ) -> Result<Self> {
         let all = Self::open_set(set, model, preprocess);
-        let Some(path) = set.file() else { return all };
-        if all.is_ok() || states.is_empty() {
+        if all.is_ok() || states.is_empty() || set.is_none() || set.is_generated() {
             return all;
         }
         let inputs = Input::all(model)?;
         let is_state = |input: &Input| states.iter().any(|&slot| inputs[slot].name == input.name);
         let fed: Vec<Input> = inputs.iter().filter(|input| !is_state(input)).cloned().collect();
-        let samples = match Self::opened(path, fed.clone(), preprocess) {
+        let samples = match Self::opened_set(set, fed.clone(), preprocess) {
             // They hold states, and these or others do not fit.
-            Err(Error::Samples { place, .. }) if place == "keys" => return all,
+            Err(Error::Samples { place, .. }) if place == "keys" || set.file().is_none() => return all,
             other => other?,
         };
         if samples.is_empty() {
@@ -157,6 +156,7 @@ mod tests {
     use super::*;
     use crate::onnx::build::GraphBuilder;
     use crate::onnx::{floats, tensor_f32};
+    use crate::samples::Tensor;
 
     #[test]
     fn states_begin_with_zeros_and_are_replaced() {
@@ -184,6 +184,11 @@ mod tests {
             (sample.inputs[1].dims.as_slice(), floats(&sample.inputs[1]).unwrap()),
             (&[3, 1][..], vec![0.0; 3])
         );
+        let calls = (0..4).map(|at| Tensor::new(&[1, 2], [2.0 * at as f32, 1.0]).unwrap());
+        let own = SampleSet::from_samples(calls.map(|call| vec![("x".to_owned(), call)]));
+        assert!(Samples::open_set(&own, &model, None).is_err());
+        let own = Samples::open_stateful(&own, &model, None, &[1]).unwrap();
+        assert_eq!((own.len(), own.get(2).unwrap().inputs[1].dims.clone()), (4, vec![3, 1]));
         let other = |at: usize| vec![(1, tensor_f32("state", &[3, 1], &[at as f32; 3]))];
         let samples = samples.replaced((0..4).map(other).collect()).choose(Some(2), 1);
         for at in 0..2 {
