@@ -14,8 +14,9 @@ import zipfile
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
 
+import numpy as np
 import pytest
-from bridges import CALIBRATION, RESNET, ROOT, VALIDATION, needed
+from bridges import RESNET, ROOT, needed, samples
 
 needed("yaml", "pyyaml")
 
@@ -78,6 +79,8 @@ def run(folder: Path, step: str, given: Dict[str, str], outputs: Optional[Dict[s
         path.write_text("")
     environment = {**os.environ, **{name: str(path) for name, path in files.items()}, "RUNNER_TEMP": str(folder / "temp"), **more}
     environment.update((name, substituted(text, inputs, known)) for name, text in STEPS[step]["env"].items())
+    # The program of the package, whatever the tests around have.
+    environment["FOURBIT_PROGRAM"] = more.get("FOURBIT_PROGRAM", "")
     (folder / "temp").mkdir(exist_ok=True)
     line = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)]
     done = subprocess.run(
@@ -88,8 +91,11 @@ def run(folder: Path, step: str, given: Dict[str, str], outputs: Optional[Dict[s
 
 @pytest.fixture
 def net(tmp_path: Path) -> Path:
+    """A model, with a few samples beside it."""
     place = tmp_path / "net.onnx"
     place.write_bytes(RESNET.read_bytes())
+    for which, count in (("calibration", 48), ("validation", 300)):
+        np.savez(tmp_path / f"few_{which}.npz", **samples(RESNET, count, which))
     return place
 
 
@@ -106,7 +112,7 @@ def test_inputs_reach_scripts_by_the_environment_only() -> None:
 
 
 def test_a_model_is_converted_and_told_of(net: Path) -> None:
-    done = run(net.parent, "gate", {"model": "net.onnx", "precision": "w4a8", "samples": str(CALIBRATION), "min-sqnr": "10", "output": "out.onnx"})
+    done = run(net.parent, "gate", {"model": "net.onnx", "precision": "w4a8", "samples": "few_calibration.npz", "min-sqnr": "10", "output": "out.onnx"})
     assert done.code == 0, done.log
     assert set(done.outputs) == set(ACTION["outputs"])
     assert done.outputs["passed"] == "true" and Path(net.parent / done.outputs["file"]).exists()
@@ -117,18 +123,18 @@ def test_a_model_is_converted_and_told_of(net: Path) -> None:
 
 
 def test_a_limit_that_only_floats_meet_fails_the_job(net: Path) -> None:
-    done = run(net.parent, "gate", {"model": "net.onnx", "precision": "w4", "samples": str(CALIBRATION), "min-sqnr": "90"})
+    done = run(net.parent, "gate", {"model": "net.onnx", "precision": "w4", "samples": "few_calibration.npz", "min-sqnr": "90"})
     assert done.code == 6 and done.outputs["passed"] == "false" and done.outputs["report"] == "", done.log
     assert "❌" in done.summary and "::error::fourbit: Nothing was written" in done.log
 
 
 def test_a_file_is_held_against_its_float_model(net: Path) -> None:
-    made = run(net.parent, "gate", {"model": "net.onnx", "precision": "w4", "samples": str(CALIBRATION)})
+    made = run(net.parent, "gate", {"model": "net.onnx", "precision": "w4", "samples": "few_calibration.npz"})
     assert made.code == 0, made.log
     given = {
         "model": "net.onnx",
         "quantized": made.outputs["file"],
-        "samples": str(VALIDATION),
+        "samples": "few_validation.npz",
         "max-drop": "5",
         "min-agreement": "80%",
         "report": "folder/verdict.json",

@@ -97,9 +97,11 @@ def test_large_tensors_aside_and_weights_only(tmp_path: Path) -> None:
     assert place.with_name(place.name + ".data").exists() and judged(place) > judged(RESNET) - 0.03
 
 
-def test_a_limit_that_is_not_met_fails_the_run(tmp_path: Path) -> None:
+def test_a_limit_that_is_not_met_gives_no_model(tmp_path: Path) -> None:
     done = run(tmp_path, workflow(tmp_path, precision="w4", max_size="20kB", max_samples=16, calibration=str(CALIBRATION)))
-    assert done.returncode != 0 and "no plan meets the limits" in done.stdout
+    # Olive goes on without a model, as for any pass that fails.
+    assert "no plan meets the limits" in done.stdout and "No output model produced" in done.stdout, done.stdout
+    assert not list((tmp_path / "out").rglob("*.onnx"))
 
 
 def test_behind_passes_of_olive(tmp_path: Path) -> None:
