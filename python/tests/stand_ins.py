@@ -11,7 +11,7 @@ import importlib.machinery
 import importlib.util
 import sys
 from types import ModuleType
-from typing import Any, Sequence
+from typing import Any, List, Sequence
 
 PACKAGES = ("torch", "torchmetrics", "transformers")
 
@@ -45,7 +45,7 @@ def _made(name: str) -> Any:
 
 
 class _Module(ModuleType):
-    __path__: Sequence[str] = []
+    __path__: List[str] = []
     __version__ = "0.0.0"
 
     def __getattr__(self, name: str) -> Any:
