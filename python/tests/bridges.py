@@ -33,7 +33,7 @@ PICTURES = MODELS / "shapes_resnet" / "pictures.npz"
 
 #: Packages that CI does without, and what they cost. All others are in requirements-integrations.txt; there a missing one fails.
 HEAVY = {
-    "ultralytics": "it needs torch with CUDA's libraries: 3.2 GB to download, 5.9 GB on disk, four minutes of two cores",
+    "ultralytics": "it needs torch with CUDA's libraries: 3.2 GB to download, 6.4 GB on disk, four and a half minutes",
     "torch": "the same",
     "@huggingface/transformers": "npm install --ignore-scripts: 475 MB on disk, 13 seconds; FOURBIT_TRANSFORMERS_JS names its folder",
 }
