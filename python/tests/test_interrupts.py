@@ -124,6 +124,11 @@ def test_a_forked_process_can_work_too(waves):
     assert done.returncode == 0
 
 
+def heard():
+    """Shells have what runs in the background ignore interrupts, and its children too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_an_interrupt_ends_the_work(resnet, tmp_path):
     out = tmp_path / "net.onnx"
@@ -141,7 +146,12 @@ def test_an_interrupt_ends_the_work(resnet, tmp_path):
     """
     begun = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        preexec_fn=heard,
     )
     assert done.stdout == "interrupted\n", done.stderr
     assert not out.exists() and list(tmp_path.iterdir()) == []
@@ -151,7 +161,7 @@ def test_an_interrupt_ends_the_work(resnet, tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_an_interrupt_ends_the_program_as_it_does_the_other(resnet, tmp_path):
     line = [sys.executable, "-m", "fourbit", "quantize", str(resnet.model), str(tmp_path / "net.onnx"), "--min-sqnr", "200"]
-    child = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=heard)
     time.sleep(2.5)
     assert child.poll() is None, child.communicate()
     child.send_signal(signal.SIGINT)
