@@ -204,7 +204,12 @@ impl Weight {
 
     /// SQNR by the noise that the layer adds.
     pub fn added(&self) -> Ratio {
-        self.statistics.as_ref().and_then(|found| found.added_db).map_or(Ratio::Unknown, Ratio::Of)
+        let Some(found) = &self.statistics else { return Ratio::Unknown };
+        match found.added_db {
+            Some(ratio) => Ratio::Of(ratio),
+            None if found.output_db.is_some() || !found.steps.is_empty() => Ratio::Exact,
+            None => Ratio::Unknown,
+        }
     }
 
     /// SQNR of the layer's output in the quantized network.
