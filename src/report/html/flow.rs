@@ -43,7 +43,7 @@ pub(super) fn section(document: &Document) -> Option<Part> {
 fn plot(weights: &[&Weight]) -> Markup {
     let all = weights.iter().flat_map(|weight| [weight.own(), weight.output()]);
     let highest = all.filter_map(|ratio| if let Ratio::Of(ratio) = ratio { Some(ratio) } else { None });
-    let top = (highest.fold(TICK, f64::max) / TICK).ceil().mul_add(TICK, 0.0).min(MOST);
+    let top = (TICK * (highest.fold(TICK, f64::max) / TICK).ceil()).min(MOST);
     let step = STEP.max((LEAST - LEFT) / weights.len().max(1) as f64);
     let width = LEFT + step * weights.len() as f64;
     let down = |ratio: f64| HEIGHT * (1.0 - (ratio / top).clamp(0.0, 1.0)) + 6.0;
