@@ -74,11 +74,9 @@ fn plot(weights: &[&Weight]) -> Markup {
             }
             @for (at, weight) in weights.iter().enumerate() {
                 @if let Some(ratio) = value(weight.own()) {
-                    a href=(format!("#layer-{at}")) tabindex="-1" {
-                        rect.own.(weight.own().grade().name) x=(format!("{:.1}", middle(at) - 0.3 * step)) y=(format!("{:.1}", down(ratio)))
-                            width=(format!("{:.1}", 0.6 * step)) height=(format!("{:.1}", (down(0.0) - down(ratio)).max(1.0))) {
-                            title { (at + 1) " " (shown(weight.layer())) ": " (ratio_text("own", weight.own())) ", " (ratio_text("so far", weight.output())) }
-                        }
+                    rect.own.(weight.own().grade().name) x=(format!("{:.1}", middle(at) - 0.3 * step)) y=(format!("{:.1}", down(ratio)))
+                        width=(format!("{:.1}", 0.6 * step)) height=(format!("{:.1}", (down(0.0) - down(ratio)).max(1.0))) {
+                        title { (at + 1) " " (shown(weight.layer())) ": " (ratio_text("own", weight.own())) ", " (ratio_text("so far", weight.output())) }
                     }
                 }
             }
