@@ -41,11 +41,12 @@ pub(super) fn advice(known: &Known) -> Vec<Advice> {
             "The samples that judged the file are made up. Real ones with labels say what accuracy it has",
         ));
     }
-    if !needs_more(validation) {
-        return all;
+    let fell = has_fallen(validation);
+    let wide = validation.inside.as_ref().is_some_and(|inside| inside.is_wide());
+    if fell || wide {
+        all.extend(samples(known, validation));
     }
-    all.extend(samples(known, validation));
-    if known.options.budget.is_none() {
+    if fell && known.options.budget.is_none() {
         all.extend(bits(known));
         all.extend(limit(known, validation));
         all.extend(activations(known));
@@ -60,11 +61,10 @@ pub(super) fn advice(known: &Known) -> Vec<Advice> {
 }
 
 /// Whether accuracy fell: an output is noisy, answers differ or are lost.
-fn needs_more(validation: &Validation) -> bool {
+fn has_fallen(validation: &Validation) -> bool {
     let quiet = validation.noisy().is_none() && validation.parting().is_none();
     let broken = validation.outputs.iter().any(|output| output.broken > 0);
-    let wide = validation.inside.as_ref().is_some_and(|inside| inside.is_wide());
-    !validation.keeps_answers().unwrap_or(quiet) || broken || wide || validation.is_broken()
+    !quiet || validation.keeps_answers() == Some(false) || broken || validation.is_broken()
 }
 
 fn said(reason: &str) -> Advice {
@@ -110,7 +110,7 @@ fn limit(known: &Known, validation: &Validation) -> Option<Advice> {
     // Only held-back samples are known to have the labels that a limit on the drop needs.
     Some(match validation.scores.is_some() && validation.held_back.is_some() {
         true => set("Give layers more bits until top-1 falls by at most one point", "max_drop", DROP),
-        false => set("Give layers more bits until no output is noisier than this", "min_sqnr_db", SQNR_DB),
+        false => set("Give layers more bits until all outputs have an SQNR of 20 dB", "min_sqnr_db", SQNR_DB),
     })
 }
 

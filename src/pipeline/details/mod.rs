@@ -70,7 +70,10 @@ pub(super) fn rank(details: &mut Details, plan: &Plan) {
     details.weights.values_mut().for_each(|found| found.added_db = added(found));
     let weights: Vec<&WeightDecision> = plan.decisions.iter().filter_map(weight).collect();
     let known = |weight: &&WeightDecision| {
-        details.weights.get(&weight.tensor).is_some_and(|found| found.added_db.is_some())
+        details
+            .weights
+            .get(&weight.tensor)
+            .is_some_and(|found| found.output_db.is_some() || !found.steps.is_empty())
     };
     let outputs = weights.iter().all(known);
     let ratio = |weight: &WeightDecision| {

@@ -100,7 +100,7 @@ fn through(found: &WeightDetails) -> Markup {
 fn plotted(found: &WeightDetails) -> Markup {
     let (first, last) = (f64::from(found.codes.0), f64::from(found.codes.1));
     let marks = Marks { first, last, step: 1.0, text: |value| format!("{value:.1}") };
-    let clipped = found.clipped.map(|share| format!("; {} beyond the codes", words::percent(share)));
+    let clipped = found.clipped.map(|share| format!("; {} beyond the codes", part(share)));
     let (least, most) = found
         .scales
         .values
@@ -136,7 +136,7 @@ fn steps(found: &WeightDetails, terms: usize) -> Markup {
             table {
                 caption { "Error of the layer's output, as a share of its energy, after each step" }
                 thead { tr { th scope="col" { "Step" } th scope="col" { "Error" } } }
-                tbody { @for one in &found.steps { tr { th scope="row" { (step(one.step, terms)) } td.number { (share(one.error)) } } } }
+                tbody { @for one in &found.steps { tr { th scope="row" { (step(one.step, terms)) } td.number { (part(one.error)) } } } }
             }
         }
     }
@@ -156,14 +156,14 @@ fn treatments(weight: &Weight) -> Markup {
             table {
                 caption { "Error of the weights, as a share of their energy, by treatment" }
                 thead { tr { th scope="col" { "Treatment" } th scope="col" { "Error" } } }
-                tbody { @for (name, error) in rows { @if let Some(error) = error { tr { th scope="row" { (name) } td.number { (share(error)) } } } } }
+                tbody { @for (name, error) in rows { @if let Some(error) = error { tr { th scope="row" { (name) } td.number { (part(error)) } } } } }
             }
         }
     }
 }
 
-/// A share of energy, as precise as matters.
-fn share(error: f64) -> String {
+/// A share, as precise as matters.
+fn part(error: f64) -> String {
     match 100.0 * error {
         percent if percent == 0.0 => "0 %".into(),
         percent if percent < 0.01 => format!("{percent:.1e} %"),
@@ -187,7 +187,7 @@ fn input(activation: &Activation) -> Markup {
                 figure {
                     (plots::histogram(&found.histogram, &marks, &format!("Histogram of the activation; codes reach from {} to {}", words::short(first), words::short(last))))
                     figcaption { "Values seen in calibration; codes reach from " (words::short(first)) " to " (words::short(last)) "; "
-                        (words::percent(found.clipped)) " of the values are clipped." }
+                        (part(found.clipped)) " of the values are clipped." }
                 }
             }
         }

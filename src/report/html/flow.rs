@@ -43,7 +43,7 @@ pub(super) fn section(document: &Document) -> Option<Part> {
 fn plot(weights: &[&Weight]) -> Markup {
     let all = weights.iter().flat_map(|weight| [weight.own(), weight.output()]);
     let highest = all.filter_map(|ratio| if let Ratio::Of(ratio) = ratio { Some(ratio) } else { None });
-    let top = (highest.fold(TICK, f64::max) / TICK).ceil().mul_add(TICK, 0.0).min(MOST);
+    let top = (TICK * (highest.fold(TICK, f64::max) / TICK).ceil()).min(MOST);
     let step = STEP.max((LEAST - LEFT) / weights.len().max(1) as f64);
     let width = LEFT + step * weights.len() as f64;
     let down = |ratio: f64| HEIGHT * (1.0 - (ratio / top).clamp(0.0, 1.0)) + 6.0;
@@ -74,11 +74,9 @@ fn plot(weights: &[&Weight]) -> Markup {
             }
             @for (at, weight) in weights.iter().enumerate() {
                 @if let Some(ratio) = value(weight.own()) {
-                    a href=(format!("#layer-{at}")) tabindex="-1" {
-                        rect.own.(weight.own().grade().name) x=(format!("{:.1}", middle(at) - 0.3 * step)) y=(format!("{:.1}", down(ratio)))
-                            width=(format!("{:.1}", 0.6 * step)) height=(format!("{:.1}", (down(0.0) - down(ratio)).max(1.0))) {
-                            title { (at + 1) " " (shown(weight.layer())) ": " (ratio_text("own", weight.own())) ", " (ratio_text("so far", weight.output())) }
-                        }
+                    rect.own.(weight.own().grade().name) x=(format!("{:.1}", middle(at) - 0.3 * step)) y=(format!("{:.1}", down(ratio)))
+                        width=(format!("{:.1}", 0.6 * step)) height=(format!("{:.1}", (down(0.0) - down(ratio)).max(1.0))) {
+                        title { (at + 1) " " (shown(weight.layer())) ": " (ratio_text("own", weight.own())) ", " (ratio_text("so far", weight.output())) }
                     }
                 }
             }

@@ -114,8 +114,12 @@ fn title(document: &Document) -> String {
 
 /// A name out of a file: what steers terminals and the direction of text is no part of it.
 fn shown(name: &str) -> String {
-    let turns = |symbol: char| matches!(symbol, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
     words::name(name, usize::MAX).chars().filter(|&symbol| !turns(symbol)).collect()
+}
+
+/// Whether `symbol` changes the direction of text.
+fn turns(symbol: char) -> bool {
+    matches!(symbol, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// JSON that means the same and holds nothing that ends a script.
@@ -126,6 +130,7 @@ fn inert(value: &Value) -> String {
             '<' | '>' | '&' | '\'' | '`' | '\u{2028}' | '\u{2029}' => {
                 text += &format!("\\u{:04x}", symbol as u32)
             }
+            turning if turns(turning) => text += &format!("\\u{:04x}", turning as u32),
             other => text.push(other),
         }
     }

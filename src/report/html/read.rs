@@ -162,18 +162,18 @@ impl Document {
     }
 
     /// The weights in the order of the network.
-    pub fn weights(&self) -> Vec<&Weight> {
-        let weight = |site| match site {
-            &Site::Weight(ref weight) => Some(&**weight),
+    pub fn weights<'d>(&'d self) -> Vec<&'d Weight> {
+        let weight = |site: &'d Site| match site {
+            Site::Weight(weight) => Some(weight.as_ref()),
             Site::Activation(_) => None,
         };
         self.sites.iter().filter_map(weight).collect()
     }
 
     /// The activations in the order of the network.
-    pub fn activations(&self) -> Vec<&Activation> {
-        let activation = |site| match site {
-            &Site::Activation(ref activation) => Some(&**activation),
+    pub fn activations<'d>(&'d self) -> Vec<&'d Activation> {
+        let activation = |site: &'d Site| match site {
+            Site::Activation(activation) => Some(activation.as_ref()),
             Site::Weight(_) => None,
         };
         self.sites.iter().filter_map(activation).collect()
@@ -204,7 +204,12 @@ impl Weight {
 
     /// SQNR by the noise that the layer adds.
     pub fn added(&self) -> Ratio {
-        self.statistics.as_ref().and_then(|found| found.added_db).map_or(Ratio::Unknown, Ratio::Of)
+        let Some(found) = &self.statistics else { return Ratio::Unknown };
+        match found.added_db {
+            Some(ratio) => Ratio::Of(ratio),
+            None if found.output_db.is_some() || !found.steps.is_empty() => Ratio::Exact,
+            None => Ratio::Unknown,
+        }
     }
 
     /// SQNR of the layer's output in the quantized network.

@@ -7,7 +7,7 @@ use super::{CLEAN_DB, NOISY_DB, Part, shown};
 use crate::report::words;
 
 /// Characters of a name in a cell.
-const NAME: usize = 18;
+const NAME: usize = 40;
 
 /// What the cells show: the noise of outputs where it is known of every layer.
 pub(super) fn measure(weights: &[&Weight]) -> (fn(&Weight) -> Ratio, &'static str) {

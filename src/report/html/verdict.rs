@@ -198,14 +198,20 @@ pub(super) fn next(document: &Document) -> Option<Part> {
     Some(Part { id: "next", short: "Next", title: "What to try next", body })
 }
 
+/// A setting as the library's texts name it, which the command line spells as a flag.
+fn mentioned(setting: &str) -> String {
+    let mark = '\u{60}';
+    format!("{mark}.{setting}{mark}")
+}
+
 fn one(advice: &Advice) -> Markup {
     html! {
         p { (shown(&advice.reason)) }
         @if !advice.command.is_empty() {
-            pre tabindex="0" { code { (shown(&words::command(&advice.command))) } }
+            pre { code { (shown(&words::command(&advice.command))) } }
         } @else if !advice.settings.is_empty() {
             p { "Set " @for (at, (setting, value)) in advice.settings.iter().enumerate() {
-                @if at > 0 { ", " } code { (format!("`.{setting}`")) @if !value.is_empty() { " " (shown(value)) } } } }
+                @if at > 0 { ", " } code { (mentioned(setting)) @if !value.is_empty() { " " (shown(value)) } } } }
         }
     }
 }
