@@ -113,6 +113,12 @@ def test_pixels_become_inputs_as_in_files(resnet, tmp_path):
         assert fourbit.quantize(resnet.model.read_bytes(), samples, **options).model == expected
 
 
+def test_errors_of_pixels_name_the_argument(resnet):
+    with pytest.raises(fourbit.SamplesError) as caught:
+        fourbit.quantize(resnet.model.read_bytes(), np.zeros((9, 8, 8, 3), "float32"), preprocess="0..1", **QUICK)
+    assert str(caught.value).startswith("samples: ") and caught.value.file is None
+
+
 def test_labels_come_with_samples_or_beside_them(waves):
     arrays, labels = waves.validation[:64], waves.labels[:64]
     quantized = w4(waves, "none").model
