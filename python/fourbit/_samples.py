@@ -92,7 +92,9 @@ class _Reader:
                 break
             spool.add([(name, *_raw(array)) for name, array in arrays], labels)
         if len(spool) == 0:
-            raise SamplesError(f"{self.argument}: there are no samples")
+            rows = max((one.batch or 1 for one in self.inputs), default=1)
+            few = f", or no item with {rows} rows, as many as the model takes at once" if rows > 1 else ""
+            raise SamplesError(f"{self.argument}: there are no samples{few}")
         if self.labels is not None:
             self.labels.used_up(_in_memory(samples))
         return spool

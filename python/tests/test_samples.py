@@ -134,6 +134,23 @@ def test_labels_come_with_samples_or_beside_them(waves):
     assert found[0].verdict.scores.rows == 64
 
 
+def test_fixed_batches_are_runs_of_rows():
+    from fourbit._arrays import Input, Labels, split
+
+    def parts(dims, rows, whole):
+        array = np.arange(rows * 3, dtype="float32").reshape(rows, 3)
+        labels = Labels(np.arange(rows), "labels")
+        found = split([Input("x", "float32", dims, None)], {"x": array}, labels, "samples", whole)
+        return [(arrays[0][1].shape, own) for arrays, own in found]
+
+    assert parts([4, 3], 9, True) == parts([4, 3], 9, False) == [((4, 3), [0, 1, 2, 3]), ((4, 3), [4, 5, 6, 7])]
+    assert parts(["N", 3], 2, False) == [((1, 3), [0]), ((1, 3), [1])]
+    # The last batch of a loader.
+    assert parts([4, 3], 3, False) == []
+    with pytest.raises(fourbit.SamplesError, match=r"expected the shape \[4, 3\].*found \[3, 3\]"):
+        parts([4, 3], 3, True)
+
+
 def test_what_does_not_fit_says_which_item(waves):
     good = waves.calibration[0]
     for samples, message in [
