@@ -112,7 +112,7 @@ def rows_of(one: Input, array: Array, place: str, whole: bool) -> _Cut:
 
     def wrong() -> SamplesError:
         stacked = "" if one.dims is None else f", or samples of it stacked: [samples, {one.shape()[1:]}"
-        alone = "" if whole or not one.dims else f", or one sample without its first axis: [{one.shape()[1:].partition(', ')[2]}"
+        alone = "" if whole or not one.dims or one.batch not in (None, 1) else f", or one sample without its first axis: [{one.shape()[1:].partition(', ')[2]}"
         found = f"[{', '.join(map(str, array.shape))}]"
         return SamplesError(f"{place}, input {one.name}: expected the shape {one.shape()}{stacked}{alone}, found {found}")
 
@@ -132,7 +132,8 @@ def rows_of(one: Input, array: Array, place: str, whole: bool) -> _Cut:
             return _Cut(1, 0, array[None], labels(array.shape))
         rows = one.batch or 1
         count = len(array) // rows
-        if count == 0:
+        # The last batch of a loader may be short; what is left over is dropped.
+        if whole and count == 0:
             raise wrong()
         return _Cut(count, rows, array, labels((rows, *array.shape[1:])))
     if array.ndim == rank - 1 and not whole and one.batch in (None, 1):

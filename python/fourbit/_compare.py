@@ -15,7 +15,7 @@ from ._models import source
 from ._progress import Listening, note
 from ._record import Record, Told
 from ._results import told
-from ._samples import prepared
+from ._samples import prepared, told_by_name
 from ._types import Metric, Model, Preprocess, Progress, Samples
 
 
@@ -119,7 +119,7 @@ def validate(
             state=state,
         )
         text = json.dumps({name: value for name, value in options.items() if value is not None}, default=os.fspath)
-        with Listening(progress) as listener:
+        with told_by_name(), Listening(progress) as listener:
             figures = None if metric is None else Figures(metric)
             found = told(Validation, _native.validate(original, other, text, given, listener, note, figures))
     found.metric = None if figures is None else figures.found()

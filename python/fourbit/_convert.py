@@ -15,7 +15,7 @@ from ._plan import Plan
 from ._progress import Listening, note
 from ._record import Told
 from ._results import Result, told
-from ._samples import CALIBRATION_SAMPLES, prepared
+from ._samples import CALIBRATION_SAMPLES, prepared, told_by_name
 from ._types import Metric, Model, Names, Path, PlanOptions, Preprocess, Progress, Samples, listed
 
 if TYPE_CHECKING:
@@ -344,5 +344,5 @@ def _with_samples(
         judging = prepared(
             validation, model, stack, argument="validation", labels=asked.get("validation_labels"), most=None, **common
         )
-        with Listening(asked.get("progress")) as listener:
+        with told_by_name(), Listening(asked.get("progress")) as listener:
             return work(options, calibration, judging, listener)

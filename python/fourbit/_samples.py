@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from contextlib import ExitStack
+import re
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from . import _native
@@ -23,6 +24,22 @@ if TYPE_CHECKING:
 CALIBRATION_SAMPLES = 512
 
 _LABELS = ("labels", "label")
+
+#: How folders of this module are called; nobody else has heard of them.
+_FOLDER = "fourbit-samples-"
+
+
+@contextmanager
+def told_by_name() -> Iterator[None]:
+    """Errors about samples in a temporary file say of which argument they are."""
+    try:
+        yield
+    except SamplesError as error:
+        message = re.sub(rf"\S*{_FOLDER}(\w+?)-[^\s:/\\]*([/\\]\d+\.npz)?", r"\1", str(error))
+        if message != str(error):
+            error.args = (message,)
+            error.file = None
+        raise
 
 
 def prepared(
@@ -50,7 +67,7 @@ def prepared(
     if preprocess:
         import tempfile
 
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fourbit-"))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{_FOLDER}{argument}-"))
         return reader.stored(samples, folder, most)
     return reader.spooled(samples, most)
 
@@ -75,7 +92,9 @@ class _Reader:
                 break
             spool.add([(name, *_raw(array)) for name, array in arrays], labels)
         if len(spool) == 0:
-            raise SamplesError(f"{self.argument}: there are no samples")
+            rows = max((one.batch or 1 for one in self.inputs), default=1)
+            few = f", or no item with {rows} rows, as many as the model takes at once" if rows > 1 else ""
+            raise SamplesError(f"{self.argument}: there are no samples{few}")
         if self.labels is not None:
             self.labels.used_up(_in_memory(samples))
         return spool

@@ -113,6 +113,12 @@ def test_pixels_become_inputs_as_in_files(resnet, tmp_path):
         assert fourbit.quantize(resnet.model.read_bytes(), samples, **options).model == expected
 
 
+def test_errors_of_pixels_name_the_argument(resnet):
+    with pytest.raises(fourbit.SamplesError) as caught:
+        fourbit.quantize(resnet.model.read_bytes(), np.zeros((9, 8, 8, 3), "float32"), preprocess="0..1", **QUICK)
+    assert str(caught.value).startswith("samples: ") and caught.value.file is None
+
+
 def test_labels_come_with_samples_or_beside_them(waves):
     arrays, labels = waves.validation[:64], waves.labels[:64]
     quantized = w4(waves, "none").model
@@ -126,6 +132,23 @@ def test_labels_come_with_samples_or_beside_them(waves):
     found = [fourbit.validate(waves.model, quantized, samples, labels=given) for samples, given in forms]
     assert all(one.verdict.scores == found[0].verdict.scores for one in found)
     assert found[0].verdict.scores.rows == 64
+
+
+def test_fixed_batches_are_runs_of_rows():
+    from fourbit._arrays import Input, Labels, split
+
+    def parts(dims, rows, whole):
+        array = np.arange(rows * 3, dtype="float32").reshape(rows, 3)
+        labels = Labels(np.arange(rows), "labels")
+        found = split([Input("x", "float32", dims, None)], {"x": array}, labels, "samples", whole)
+        return [(arrays[0][1].shape, own) for arrays, own in found]
+
+    assert parts([4, 3], 9, True) == parts([4, 3], 9, False) == [((4, 3), [0, 1, 2, 3]), ((4, 3), [4, 5, 6, 7])]
+    assert parts(["N", 3], 2, False) == [((1, 3), [0]), ((1, 3), [1])]
+    # The last batch of a loader.
+    assert parts([4, 3], 3, False) == []
+    with pytest.raises(fourbit.SamplesError, match=r"expected the shape \[4, 3\].*found \[3, 3\]"):
+        parts([4, 3], 3, True)
 
 
 def test_what_does_not_fit_says_which_item(waves):
