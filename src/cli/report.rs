@@ -18,7 +18,7 @@ Examples:
   fourbit report net.json
   fourbit report net.json -o net.html
 
-Also: -q; all options: fourbit report --help")]
+Also: -v, -q, --json; all options: fourbit report --help")]
 #[command(after_long_help = "\
 Examples:
   fourbit report net.json

@@ -165,7 +165,7 @@ fn treatments(weight: &Weight) -> Markup {
 /// A share, as precise as matters.
 fn part(error: f64) -> String {
     match 100.0 * error {
-        percent if percent == 0.0 => "0 %".into(),
+        0.0 => "0 %".into(),
         percent if percent < 0.01 => format!("{percent:.1e} %"),
         percent if percent < 1.0 => format!("{percent:.3} %"),
         percent => format!("{percent:.2} %"),

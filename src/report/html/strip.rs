@@ -41,7 +41,7 @@ pub(super) fn section(document: &Document) -> Option<Part> {
                 @let grade = ratio.grade();
                 li {
                     a.cell.(grade.name) href=(format!("#layer-{at}")) data-layer=(at) title=(name)
-                        aria-label=(format!("{}: {}, {}, {} bits, {}", at + 1, name, weight.operator, weight.bits, label(ratio, grade.words))) {
+                        aria-label=(format!("{}: {}, {}, {} bits, {}", at + 1, name, shown(&weight.operator), weight.bits, label(ratio, grade.words))) {
                         span.shape aria-hidden="true" { (grade.shape) }
                         span.number aria-hidden="true" { (number(ratio)) }
                         span.bits aria-hidden="true" { (weight.bits) "b" }

@@ -343,7 +343,7 @@ mod tests {
             out.read("a/m.onnx").unwrap().unwrap()
         };
         let first = place("one", true);
-        assert!(whole(&first) && first.outputs.len() == 5);
+        assert!(whole(&first) && first.outputs.len() == 6);
         let second = place("two", false);
         assert!(whole(&second) && !whole(&first));
         assert!(!root.join("a/m.onnx.data").exists(), "the first one's side file goes");
