@@ -94,19 +94,8 @@ pub(super) fn written(judged: &Judged, progress: &dyn Progress) -> Result<(Verdi
     let elsewhere = !judged.same || judged.held_back.is_some();
     let inside = judged.inside.filter(|_| elsewhere && feeding.states.is_empty() && samples.is_some());
     let (pictures, made_up, watch) = (judged.pictures, judged.made_up, &Watch::NOBODY);
-    let pair = Pair {
-        float,
-        faults,
-        view,
-        dialect,
-        second,
-        seed,
-        feeding,
-        inside,
-        known: made_up,
-        pictures,
-        watch,
-    };
+    let pair =
+        Pair { float, faults, view, dialect, second, seed, feeding, inside, known: made_up, pictures, watch };
     let mut verdict = run(&pair, samples, &known, progress)?;
     if let Verdict::Validated(validation) = &mut verdict {
         validation.weights_proven = proven;
