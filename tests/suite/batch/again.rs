@@ -20,7 +20,7 @@ fn what_fails_later_leaves_what_was_there() {
         let of = of.filter(|(name, _)| !name.starts_with(".fourbit"));
         of.map(|(name, content)| (name.clone(), content.clone())).collect::<BTreeMap<_, _>>()
     };
-    assert_eq!(files(&before).len(), 4 * GOOD.len());
+    assert_eq!(files(&before).len(), 5 * GOOD.len());
     for arguments in [&bad[..], &[&bad[..], &["--keep-failures"]].concat()] {
         let told = events(&run(folder.path(), arguments, 1));
         let skipped = if arguments.len() > bad.len() { GOOD.len() } else { 0 };
