@@ -112,7 +112,7 @@ fn guesses_are_answered_by_the_program() {
         1,
         "--exclude \"conv_999*\" fits no tensor",
     );
-    answers(&[&quantize[..], &["--report", "r.html"]].concat(), 1, ".json or .txt");
+    answers(&[&quantize[..], &["--report", "r.pdf"]].concat(), 1, ".html, .json or .txt");
 }
 
 #[test]
