@@ -241,7 +241,7 @@ impl Quantize {
     /// let conversion = Quantize::new("models/digits_attention/model.onnx").precision(Precision::W4).max_samples(64);
     /// conversion.output(&out).report(&page).run()?;
     /// # assert!(page.is_file());
-    /// # Ok::<(), fourbit::Error>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn report(mut self, file: impl Into<PathBuf>) -> Self {
         self.reports.push(file.into());

@@ -90,7 +90,7 @@ fn no_output_takes_the_place_of_what_is_read() {
     desk.refuses(&["plan", "model.onnx", "--precision", "w4", "-o", "model.onnx", "--overwrite"], read);
     assert!(desk.run(&["plan", "model.onnx", "--precision", "w4", "-o", "plan.json"]).status.success());
     desk.refuses(&["apply", "model.onnx", "plan.json", "-o", "plan.json", "--overwrite"], read);
-    for path in ["report.html", "report.pdf"] {
+    for path in ["report.xml", "report.pdf"] {
         desk.refuses(&with(&["--report", path]), "no report of the kind");
     }
 }

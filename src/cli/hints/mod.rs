@@ -227,7 +227,7 @@ mod tests {
             "validate m.onnx q.onnx --max-drop 1",
             // Refused where the model is known, or the report is opened.
             "quantize m.onnx --exclude conv_999*",
-            "quantize m.onnx --report r.html",
+            "quantize m.onnx --report r.pdf",
         ] {
             let line: Vec<OsString> =
                 format!("fourbit {line}").split_whitespace().map(OsString::from).collect();
