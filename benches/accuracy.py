@@ -53,6 +53,8 @@ ALL = ["w4a8 by onnxruntime", *ALONE, *GENERATED, "w4a8", "w4a4", "w4a8 within 1
 UNLABELLED = ["w4a8 by onnxruntime", *ALONE, *GENERATED, "w4a8", "w4a4", "w4"]
 # Calibration samples that a file is run on for "inside".
 INSIDE = 64
+# Validation samples that fourbit itself judges on where no limit depends on them: its figures are in no table.
+JUDGED = 128
 
 
 def arguments():
@@ -147,7 +149,10 @@ def fourbit(options, model, output, task, precision, extra, samples, seed):
     """The report of one conversion."""
     report = output.with_suffix(".json")
     command = [options.fourbit, "quantize", model, "-o", output, "--overwrite", "-q", "--precision", precision]
-    command += ["--report", report, "--validation", task.test, *extra]
+    judged = task.test
+    if not any(word.startswith("--m") for word in extra):
+        judged = zoo.shortened(task.test, options.out / "judged" / task.name, JUDGED)
+    command += ["--report", report, "--validation", judged, *extra]
     command += ["--seed", seed]
     if samples:
         command += ["--calibration", task.calibration, "--max-samples", samples]

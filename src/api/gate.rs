@@ -171,6 +171,7 @@ mod tests {
             unjudged: None,
             doubts: Vec::new(),
             differing: Vec::new(),
+            boxes: None,
         }
     }
 

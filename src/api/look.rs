@@ -1,8 +1,9 @@
 //! Looks at models: what is in one, what a target takes of it, how one compares with another.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Record;
 use super::model::Source;
 use super::reports::{Offer, Reports};
 use crate::error::Result;
@@ -160,11 +161,16 @@ impl Validate {
         self
     }
 
-    /// Opens files for reports before the work; see [`crate::Quantize::open_reports`].
+    /// Opens files for reports before the work, and one for the figures of each sample; see [`crate::Quantize::open_reports`].
     ///
     /// # Errors
     /// As [`crate::Quantize::open_reports`].
-    pub fn open_reports(&self, reports: &[PathBuf], overwrite: bool) -> Result<Reports> {
+    pub fn open_reports(
+        &self,
+        reports: &[PathBuf],
+        per_sample: Option<&Path>,
+        overwrite: bool,
+    ) -> Result<Reports> {
         let mut guard = Guard::new();
         let (float, quantized) = (self.float.locate()?, self.quantized.locate()?);
         [float.path(), quantized.path()].into_iter().for_each(|path| guard.reads(path));
@@ -175,11 +181,11 @@ impl Validate {
             .into_iter()
             .chain(asked)
             .for_each(|path| guard.reads(path));
-        Reports::open(reports, Offer::Pages, None, overwrite, &mut guard)
+        Reports::open(reports, Offer::Pages, per_sample, overwrite, &mut guard)
     }
 
-    /// Have `witness` see the outputs of both models on each sample. It sees none where only a part of the model can be run, or only
-    /// onnxruntime can run it.
+    /// Have `witness` see the outputs of both models on each sample; there may be several. It sees none where only a part of the model
+    /// can be run.
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};
@@ -203,8 +209,13 @@ impl Validate {
     /// # Ok::<(), fourbit::Error>(())
     /// ```
     pub fn witness(mut self, witness: Arc<dyn Witness>) -> Self {
-        self.watch = Watch(Some(witness));
+        self.watch.add(witness);
         self
+    }
+
+    /// Keep the figures of each sample in `record`.
+    pub fn record(self, record: &Record) -> Self {
+        self.witness(record.0.clone())
     }
 
     /// Runs both models and compares their outputs.

@@ -1,20 +1,24 @@
 //! The face of the library: what a program can ask for, and what it gets.
 
 mod apply;
+mod diff;
 mod gate;
 mod layers;
 mod look;
 mod model;
 mod quantize;
+mod record;
 mod reports;
 mod show;
 
 pub use apply::Apply;
+pub use diff::Diff;
 pub use gate::Gate;
 pub use layers::RankLayers;
 pub use look::{Validate, check, inputs, inspect};
 pub use model::Source;
 pub use quantize::Quantize;
+pub use record::Record;
 pub use reports::{Report, Reports, page};
 pub use show::ShowSamples;
 
@@ -25,8 +29,8 @@ pub use crate::options::{
 };
 pub use crate::pipeline::PlanSource;
 pub use crate::plan::{
-    Applied, Checked, Decision, Inspection, Outcome, Plan, Planned, Sensitivity, ShownSamples, Validation,
-    Verdict,
+    Applied, Checked, Decision, Difference, Inspection, Outcome, Plan, Planned, Sensitivity, ShownSamples,
+    Validation, Verdict,
 };
 pub use crate::progress::{Progress, Silent};
 pub use crate::report::{Detail, TextStyle};

@@ -3,10 +3,12 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::Record;
 use crate::error::{Error, Result};
 use crate::files::{self, Guard, Sink};
 use crate::plan::{
-    self, Applied, Checked, Gated, Inspection, Outcome, Plan, Planned, Sensitivity, ShownSamples, Verdict,
+    self, Applied, Checked, Difference, Gated, Inspection, Outcome, Plan, Planned, Sensitivity, ShownSamples,
+    Verdict,
 };
 use crate::report::{Detail, TextStyle, data, pages, plain};
 
@@ -68,14 +70,15 @@ macro_rules! reports {
 }
 
 reports!(
-    Applied => applied, Checked => checked, Gated => gated, Inspection => inspection, Outcome => outcome, Planned => planned,
+    Applied => applied, Checked => checked, Difference => difference, Gated => gated, Inspection => inspection, Outcome => outcome, Planned => planned,
     Sensitivity => sensitivity, ShownSamples => shown, Verdict => verdict
 );
 
 /// Files for reports, opened before the work and filled after it.
 pub struct Reports {
     reports: Vec<(Sink, Format)>,
-    plan: Option<Sink>,
+    /// For a plan, or for the figures of each sample.
+    beside: Option<Sink>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +101,7 @@ impl Reports {
     pub(super) fn open(
         reports: &[PathBuf],
         offer: Offer,
-        plan: Option<&Path>,
+        beside: Option<&Path>,
         overwrite: bool,
         guard: &mut Guard,
     ) -> Result<Self> {
@@ -108,8 +111,8 @@ impl Reports {
         };
         let sinks = reports.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
         let formats = reports.iter().map(|path| format(path, offer)).collect::<Result<Vec<_>>>()?;
-        let plan = plan.map(open).transpose()?;
-        Ok(Self { reports: sinks.into_iter().zip(formats).collect(), plan })
+        let beside = beside.map(open).transpose()?;
+        Ok(Self { reports: sinks.into_iter().zip(formats).collect(), beside })
     }
 
     /// Whether any of them holds what is known of single layers, which [`crate::Quantize::details`] asks for.
@@ -140,9 +143,22 @@ impl Reports {
     /// # Errors
     /// As [`Reports::write`].
     pub fn write_with_plan(mut self, told: &impl Report, plan: &Plan) -> Result<()> {
-        let sink = self.plan.take();
+        let sink = self.beside.take();
         self.write(told)?;
         sink.map_or(Ok(()), |sink| plan::write_to(plan, sink))
+    }
+
+    /// Writes `told` into each file for reports, and what was recorded into the file for the figures of each sample.
+    ///
+    /// # Errors
+    /// As [`Reports::write`].
+    pub fn write_with_samples(mut self, told: &impl Report, record: &Record) -> Result<()> {
+        let sink = self.beside.take();
+        self.write(told)?;
+        let Some(mut sink) = sink else { return Ok(()) };
+        let written = sink.write_all(record.to_csv().as_bytes());
+        written.map_err(Error::write(sink.path()))?;
+        sink.commit()
     }
 }
 

@@ -6,6 +6,7 @@ mod arguments;
 mod batch;
 mod check;
 mod common;
+mod compare;
 mod defaults;
 mod hints;
 mod inspect;
@@ -20,7 +21,6 @@ mod sensitivity;
 mod spelling;
 mod targets;
 mod terminal;
-mod validate;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -65,7 +65,8 @@ const NOTHING_QUANTIZED: u8 = 6;
 #[derive(Debug, Subcommand)]
 enum Command {
     Quantize(quantize::Args),
-    Validate(validate::Args),
+    Validate(compare::validate::Args),
+    Diff(compare::diff::Args),
     Inspect(inspect::Args),
     Samples(samples::Args),
     Plan(plan::Args),
@@ -178,7 +179,7 @@ fn run(cli: &Cli, matches: &ArgMatches, defaults: Option<&Path>, command: Vec<Os
     }
     match &cli.command {
         Command::Quantize(args) => quantize::run(args, matches.subcommand_matches("quantize"), &context),
-        Command::Validate(args) => validate::run(args, &context),
+        Command::Validate(args) => compare::validate::run(args, &context),
         Command::Inspect(args) => inspect::run(args, &context),
         Command::Samples(args) => samples::run(args, &context),
         Command::Plan(args) => plan::run(args, &context),
@@ -187,6 +188,7 @@ fn run(cli: &Cli, matches: &ArgMatches, defaults: Option<&Path>, command: Vec<Os
             sensitivity::run(args, matches.subcommand_matches("sensitivity"), &context)
         }
         Command::Targets(args) => targets::run(args, &context),
+        Command::Diff(args) => compare::diff::run(args, &context),
         Command::Check(args) => check::run(args, &context),
         Command::Report(args) => report::run(args, &context),
         #[cfg(feature = "batch")]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Opened;
+use super::measure::bits_of;
 pub use samples::{Look, show};
 
 use crate::analyse::analyse;
@@ -49,6 +50,9 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
             readers: site.readers.len(),
             bytes: site.bytes(),
             code_type: None,
+            block: None,
+            value: site.tensor.clone(),
+            nodes: site.readers.iter().map(|reader| reader.read.node.clone()).collect(),
         })
         .collect();
     let low = quantized::sites(original);
@@ -57,7 +61,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
     sites.extend(low);
     let fault_lines =
         faults(model).into_iter().map(|fault| format!("node {}: {}", fault.node, fault.problem));
-    let proto = &original.proto;
+    let (proto, parameters) = (&original.proto, quantized::count(model));
     Ok(Inspection {
         file: original.label(),
         bytes: original.bytes_on_disk,
@@ -68,8 +72,10 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
         inputs: original.inputs().map(describe).collect(),
         outputs: original.graph().output.iter().map(describe).collect(),
         operators: operators.into_iter().collect(),
-        parameters: quantized::count(model),
+        parameters,
+        effective_bits: bits_of(original, parameters),
         sites,
+        activations: quantized::activations(original),
         skips: analysis.skips,
         faults: fault_lines.collect(),
         warnings,

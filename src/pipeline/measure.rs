@@ -83,6 +83,15 @@ pub(super) fn parameters(model: &Model) -> u64 {
     floats.map(|tensor| element_count(tensor).unwrap_or(0) as u64).sum()
 }
 
+/// Bits that stand for one of `parameters`: all constants of `model` but shapes and the like, which are INT64.
+pub(super) fn bits_of(model: &Model, parameters: u64) -> Option<f64> {
+    let stored = |tensor: &&TensorProto| {
+        !matches!(Dtype::try_from(tensor.data_type()), Ok(Dtype::Int64 | Dtype::Bool))
+    };
+    let bytes: u64 = onnx::tensors(model.graph()).into_iter().filter(stored).map(bytes).sum();
+    (parameters > 0).then(|| 8.0 * bytes as f64 / parameters as f64)
+}
+
 /// What the float constants of `model` take in memory.
 pub(super) fn float_bytes(model: &Model) -> u64 {
     tensors(model.graph()).into_iter().filter(|tensor| is_float(tensor)).map(bytes).sum()

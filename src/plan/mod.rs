@@ -31,13 +31,14 @@ pub use layout::Layout;
 pub use nbits::{Misfit, NBits, fits_nbits_weights, lie_by_rows, row_bias};
 pub use observations::Observations;
 pub use outcome::{
-    AGREEMENT_UNSHOWN, ActivationDetails, Advice, Applied, BINS, Checked, Counts, DROP_UNSHOWN, Details,
-    Differing, Doubt, DoubtKind, Enough, Figures, Finding, Flawed, Gated, Inside, Inspection,
-    LITTLE_QUANTIZED, Limit, MOST_SCALES, Measure, Measured, Opinion, Outcome, OutputError, Parting, Planned,
-    Prepared, Reported, ReportedBudget, ReportedDoubt, ReportedInside, ReportedOutput, ReportedScore,
-    ReportedSite, ReportedSizes, ReportedTerm, ReportedValidation, ReportedVerdict, ScaleList, Score, Second,
-    ShownInput, ShownLabels, ShownSample, ShownSamples, SiteRow, Sizes, SolveStep, StepError, Unjudged,
-    Validation, Verdict, WeightDetails,
+    AGREEMENT_UNSHOWN, ActivationDetails, ActivationRow, Advice, Applied, BINS, Between, Boxes, Checked,
+    Counts, DROP_UNSHOWN, Details, Difference, DifferenceRow, Differing, Doubt, DoubtKind, Enough, Figures,
+    Finding, Flawed, Gated, Inside, Inspection, LITTLE_QUANTIZED, Limit, MOST_SCALES, Measure, Measured,
+    Opinion, Outcome, OutputError, Parting, PerSample, Planned, Prepared, Reported, ReportedBudget,
+    ReportedDoubt, ReportedInside, ReportedOutput, ReportedScore, ReportedSite, ReportedSizes, ReportedTerm,
+    ReportedValidation, ReportedVerdict, ScaleList, Score, Second, ShownInput, ShownLabels, ShownSample,
+    ShownSamples, Side, SideKind, SiteRow, Sizes, SolveStep, StepError, Treated, Unjudged, Validation,
+    Verdict, WeightDetails,
 };
 pub use partition::{Groups, Partition, Runs, Tile};
 pub use reason::{Criterion, Met, Reason, Reasons, Sharing, TwoTerms, Why};

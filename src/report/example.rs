@@ -153,6 +153,7 @@ fn validation() -> Validation {
         unjudged: None,
         doubts: Vec::new(),
         differing: Vec::new(),
+        boxes: None,
     }
 }
 
@@ -224,6 +225,7 @@ pub fn inspection() -> Inspection {
         outputs: vec!["scores float32 [N,10]".into()],
         operators: vec![("Conv".into(), 21), ("Relu".into(), 19)],
         parameters: 268_336,
+        effective_bits: Some(32.0),
         sites: vec![SiteRow {
             tensor: "layer1.conv.weight".into(),
             operator: "Conv".into(),
@@ -232,7 +234,11 @@ pub fn inspection() -> Inspection {
             readers: 1,
             bytes: 1728,
             code_type: None,
+            block: None,
+            value: "layer1.conv.weight".into(),
+            nodes: vec!["conv1".into()],
         }],
+        activations: Vec::new(),
         skips: vec![skip("layer1.conv.bias", Keep::Bias)],
         faults: vec!["node boxes: NonMaxSuppression is not supported".into()],
         warnings: Vec::new(),

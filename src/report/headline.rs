@@ -4,7 +4,7 @@ use super::table::hanging;
 use super::verdict::{doubts, error, inside, second};
 use super::{Detail, TextStyle, words};
 use crate::options::{CodeType, OPSET, Spelling, Storage};
-use crate::plan::{Decision, Doubt, Laid, Outcome, OutputError, Plan, Score, Validation, Verdict};
+use crate::plan::{Boxes, Decision, Doubt, Laid, Outcome, OutputError, Plan, Score, Validation, Verdict};
 
 /// In front of what went as it was asked for.
 pub(super) const WELL: char = '✓';
@@ -138,7 +138,7 @@ pub(super) fn is_well(verdict: &Verdict) -> bool {
     }
 }
 
-fn figures(validation: &Validation) -> Vec<String> {
+pub(super) fn figures(validation: &Validation) -> Vec<String> {
     let mut lines = Vec::new();
     let same = validation.agreement.map(|share| format!("same class on {}", words::percent(share)));
     let samples = words::things(validation.samples, "sample");
@@ -147,8 +147,22 @@ fn figures(validation: &Validation) -> Vec<String> {
         (None, Some(same)) => lines.push(format!("{same} of {samples}")),
         (None, None) => {}
     }
+    lines.extend(validation.boxes.as_ref().map(boxes));
     lines.extend(noise(&validation.outputs));
     lines
+}
+
+/// How the boxes of both models fit together.
+pub(super) fn boxes(found: &Boxes) -> String {
+    let Some(f1) = found.f1 else { return "boxes: neither model finds one on these samples".into() };
+    let count = |count: usize| words::count(count as u64);
+    let overlap = found.mean_iou.map(|iou| format!(", mean IoU {iou:.3}")).unwrap_or_default();
+    format!(
+        "boxes: F1 {f1:.3} between both models: {} pairs of {} and {}{overlap}",
+        count(found.matched),
+        count(found.float),
+        count(found.quantized)
+    )
 }
 
 /// On what a file was judged, with a mark where that says little of other samples.

@@ -26,7 +26,8 @@ pub fn inspection(inspection: &Inspection, style: TextStyle) -> String {
     pairs.extend(inspection.quantized_by.iter().map(|made| ("Quantized by".into(), made.clone())));
     pairs.extend(lines("Input", &inspection.inputs));
     pairs.extend(lines("Output", &inspection.outputs));
-    pairs.push(("Parameters".into(), words::count(inspection.parameters)));
+    let bits = inspection.effective_bits.map(|bits| format!(", {bits:.2} bits each")).unwrap_or_default();
+    pairs.push(("Parameters".into(), words::count(inspection.parameters) + &bits));
     let operators: Vec<String> =
         inspection.operators.iter().map(|(operator, count)| format!("{operator} {count}")).collect();
     pairs.push(("Operators".into(), operators.join(", ")));

@@ -51,6 +51,11 @@ pub fn planned(planned: &Planned) -> String {
     written("fourbit.planned", report)
 }
 
+/// A plan as it lies in its file, told as `fourbit.planned`, without its place.
+pub fn plan(plan: &Plan) -> String {
+    written("fourbit.planned", described(plan, None))
+}
+
 /// A plan that was applied, `fourbit.applied`.
 pub fn applied(applied: &Applied) -> String {
     let report = vec![
@@ -100,7 +105,9 @@ pub fn inspection(inspection: &Inspection) -> String {
         ("outputs", json!(inspection.outputs)),
         ("operators", operators.into()),
         ("parameters", json!(inspection.parameters)),
+        ("effective_bits", json!(inspection.effective_bits)),
         ("sites", json!(inspection.sites)),
+        ("activations", json!(inspection.activations)),
         ("kept", inspection.skips.iter().map(kept).collect()),
         ("faults", json!(inspection.faults)),
         ("warnings", json!(inspection.warnings)),

@@ -2,13 +2,16 @@
 //! printing is up to the command line.
 
 mod budget;
+mod difference;
 mod errors;
 mod headline;
 mod html;
 mod inspection;
 mod json;
+mod kept;
 #[cfg(feature = "batch")]
 mod page;
+mod per_sample;
 mod sensitivity;
 mod sites;
 #[cfg(feature = "batch")]
@@ -25,6 +28,7 @@ pub use table::terminal_width;
 
 /// The reports for people.
 pub mod plain {
+    pub use crate::report::difference::text as difference;
     pub use crate::report::inspection::{inspection, shown};
     pub use crate::report::sensitivity::sensitivity;
     #[cfg(feature = "batch")]
@@ -36,9 +40,12 @@ pub mod plain {
 
 /// The reports for programs: one JSON object each, with its `schema` and `version`.
 pub mod data {
+    pub use crate::report::difference::data as difference;
+    pub use crate::report::json::plan;
     pub use crate::report::json::{
         applied, gated, inspection, outcome, planned, sensitivity, shown, verdict,
     };
+    pub use crate::report::per_sample::csv as per_sample;
     #[cfg(feature = "batch")]
     pub use crate::report::summary::whole as summary;
     pub use crate::report::targets::{checked_data as checked, data as targets};
@@ -54,6 +61,11 @@ pub mod collection {
 /// A report as a page for people, made from the JSON report.
 pub mod pages {
     pub use crate::report::html::report;
+}
+
+/// Reports that were kept as JSON.
+pub mod documents {
+    pub use crate::report::kept::{Document, Kept, Site, Term};
 }
 
 /// How much to tell.

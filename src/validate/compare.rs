@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use rayon::prelude::*;
 
+use super::boxes::Matches;
 use super::runner::Runner;
 use super::scores::{Tally, check_labels};
 use super::witness::{Seen, Watch};
@@ -34,6 +35,7 @@ struct Sums {
 pub struct Differences {
     tally: Tally,
     sums: Vec<Sums>,
+    matches: Matches,
     /// The float outputs of the first sample.
     first: Option<Vec<Output>>,
     /// Whether another sample's float outputs differ from these.
@@ -73,6 +75,7 @@ impl Differences {
             self.tally.count(float, quantized, labels);
         }
         self.tally.next();
+        self.matches.add(float, quantized);
         Ok(())
     }
 
@@ -160,7 +163,8 @@ pub fn compare(
     Ok(compared)
 }
 
-/// The same of several models beside one float model, which runs once a sample. Progress is that of `stage`.
+/// Runs several models beside one float model, which runs once a sample. `watch` sees the outputs of the first of them. Progress is that of
+/// `stage`.
 ///
 /// # Errors
 /// As [`compare`].
@@ -168,11 +172,11 @@ pub fn compare_each<const N: usize>(
     float: &dyn Runner,
     quantized: [&dyn Runner; N],
     samples: &Samples,
-    view: &str,
-    stage: &'static str,
+    (view, stage): (&str, &'static str),
+    watch: &Watch,
     progress: &dyn Progress,
 ) -> Result<[Compared; N]> {
-    watched(float, quantized, samples, view, &Watch::NOBODY, (stage, progress))
+    watched(float, quantized, samples, view, watch, (stage, progress))
 }
 
 fn watched<const N: usize>(
@@ -221,8 +225,9 @@ fn watched<const N: usize>(
             for (differences, other) in differences.iter_mut().zip(&others) {
                 differences.add(&float, other, &labels)?;
             }
-            if let Some(quantized) = others.first() {
-                watch.tell(&Seen { sample: at, labels: &labels, float: &float, quantized });
+            if let Some(quantized) = others.first().filter(|_| watch.is_there()) {
+                let name = samples.name(at);
+                watch.tell(&Seen { sample: at, name: &name, labels: &labels, float: &float, quantized });
             }
         }
     }
@@ -241,7 +246,7 @@ fn summed(
     let whole = samples.len() + flawed.len();
     let distinct = digests.iter().collect::<HashSet<_>>().len();
     let mut doubts = differences.doubts(distinct, samples.is_preprocessed());
-    let Differences { tally, sums, .. } = differences;
+    let Differences { tally, sums, matches, .. } = differences;
     let classes = samples.classes();
     if !classes.is_empty() && tally.classes() > classes.len() {
         doubts.push(Doubt::FewerFolders { folders: classes.len(), classes: tally.classes() });
@@ -292,6 +297,7 @@ fn summed(
         unjudged: None,
         doubts,
         differing: tally.differing(|at| samples.name(at)),
+        boxes: matches.whole(),
     };
     Compared { validation, digests: digests.to_vec(), samples: samples.clone() }
 }

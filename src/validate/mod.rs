@@ -3,12 +3,14 @@
 //! It trusts the bytes on disk: what it is given was read back from the written file.
 
 mod bound;
+mod boxes;
 mod compare;
 mod expected;
 mod inside;
 mod paired;
 mod parting;
 mod proof;
+mod record;
 mod runner;
 mod scores;
 mod sound;
@@ -21,6 +23,7 @@ pub use inside::inside;
 pub use paired::{FEWEST, Paired};
 pub use parting::partings;
 pub use proof::prove;
+pub use record::Recorder;
 pub use runner::Runner;
 pub use scores::{check_declared, check_labels};
 pub use sound::{is_quantized, loadable, sound};

@@ -29,25 +29,33 @@ pub(super) struct Tally {
     parted: Vec<Parted>,
 }
 
+/// What both models choose for a row of class scores.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer {
+    pub row: usize,
+    pub label: Option<i64>,
+    /// The classes that the float and the quantized model choose.
+    pub classes: [usize; 2],
+    /// How far the score of that class is above the next one, in either.
+    pub margins: [f64; 2],
+}
+
 /// A row for which the models choose different classes.
 #[derive(Clone, Copy, Debug)]
 struct Parted {
     sample: usize,
-    row: usize,
-    label: Option<i64>,
-    classes: [usize; 2],
-    margins: [f64; 2],
+    answer: Answer,
 }
 
 impl Parted {
     /// Lost ones first, then those that the float model was surest of.
     fn order(&self, other: &Self) -> Ordering {
-        let kept = |parted: &Self| parted.label != i64::try_from(parted.classes[0]).ok();
-        let margins = other.margins[0].total_cmp(&self.margins[0]);
+        let kept = |parted: &Self| parted.answer.label != i64::try_from(parted.answer.classes[0]).ok();
+        let margins = other.answer.margins[0].total_cmp(&self.answer.margins[0]);
         kept(self)
             .cmp(&kept(other))
             .then(margins)
-            .then((self.sample, self.row).cmp(&(other.sample, other.row)))
+            .then((self.sample, self.answer.row).cmp(&(other.sample, other.answer.row)))
     }
 }
 
@@ -72,18 +80,14 @@ impl Tally {
             return;
         };
         self.most_classes = self.most_classes.max(classes);
-        for (row, (float, quantized)) in
-            float.values.chunks(classes).zip(quantized.values.chunks(classes)).enumerate()
-        {
+        let chunks = float.values.chunks(classes).zip(quantized.values.chunks(classes));
+        for (answer, (float, quantized)) in answered(float, quantized, labels, classes).zip(chunks) {
             self.rows += 1;
-            let chosen = [best(float), best(quantized)];
-            self.agreeing += usize::from(chosen[0] == chosen[1]);
-            if chosen[0] != chosen[1] {
-                let margins = [margin(float), margin(quantized)];
-                let label = labels.get(row).copied();
-                self.part(Parted { sample: self.samples, row, label, classes: chosen, margins });
+            match answer.classes {
+                [one, other] if one == other => self.agreeing += 1,
+                _ => self.part(Parted { sample: self.samples, answer }),
             }
-            let Some(label) = labels.get(row).and_then(|&label| usize::try_from(label).ok()) else {
+            let Some(label) = answer.label.and_then(|label| usize::try_from(label).ok()) else {
                 continue;
             };
             let right = [place(float, label), place(quantized, label)];
@@ -114,7 +118,7 @@ impl Tally {
     /// Samples for which the models choose different classes, as many as are listed; `name` gives what a person calls one.
     pub fn differing(&self, name: impl Fn(usize) -> String) -> Vec<Differing> {
         let differing = |parted: &Parted| {
-            let &Parted { sample, row, label, classes, margins } = parted;
+            let &Parted { sample, answer: Answer { row, label, classes, margins } } = parted;
             Differing { name: name(sample), row, label, classes, margins, picture: None, at: sample }
         };
         self.parted.iter().map(differing).collect()
@@ -182,6 +186,28 @@ impl Tally {
         }
         doubts
     }
+}
+
+/// What both models choose for each row of a first output of class scores; nothing where it is no such.
+pub(super) fn answers(float: &Output, quantized: &Output, labels: &[i64]) -> Vec<Answer> {
+    let found = rows_of(float, labels.len()).and_then(|rows| classes(float, rows));
+    let classes = found.filter(|_| float.values.len() == quantized.values.len());
+    classes.map_or_else(Vec::new, |classes| answered(float, quantized, labels, classes).collect())
+}
+
+fn answered<'o>(
+    float: &'o Output,
+    quantized: &'o Output,
+    labels: &'o [i64],
+    classes: usize,
+) -> impl Iterator<Item = Answer> + 'o {
+    let rows = float.values.chunks(classes).zip(quantized.values.chunks(classes)).enumerate();
+    rows.map(|(row, (float, quantized))| Answer {
+        row,
+        label: labels.get(row).copied(),
+        classes: [best(float), best(quantized)],
+        margins: [margin(float), margin(quantized)],
+    })
 }
 
 /// How far the largest of `scores` is above the next one; 0 where they are no numbers.

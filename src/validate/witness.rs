@@ -10,6 +10,8 @@ use crate::runtime::Output;
 pub struct Seen<'s> {
     /// The place of the sample among those that both models run on.
     pub sample: usize,
+    /// What a person calls it: its file, or its place in its file.
+    pub name: &'s str,
     /// Its class indices; none where the samples have no labels.
     pub labels: &'s [i64],
     /// The outputs of the float model, in the order of its graph.
@@ -25,24 +27,32 @@ pub trait Witness: Send + Sync {
     fn saw(&self, seen: &Seen);
 }
 
-/// A witness, or none.
+/// Witnesses, or none.
 #[derive(Clone, Default)]
-pub struct Watch(pub Option<Arc<dyn Witness>>);
+pub struct Watch(Vec<Arc<dyn Witness>>);
 
 impl Watch {
     /// Nobody watches.
-    pub const NOBODY: Self = Self(None);
+    pub const NOBODY: Self = Self(Vec::new());
 
-    /// Tells the witness, where there is one.
+    /// Takes one more.
+    pub fn add(&mut self, witness: Arc<dyn Witness>) {
+        self.0.push(witness);
+    }
+
+    /// Whether there is a witness.
+    pub fn is_there(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Tells all witnesses.
     pub fn tell(&self, seen: &Seen) {
-        if let Some(witness) = &self.0 {
-            witness.saw(seen);
-        }
+        self.0.iter().for_each(|witness| witness.saw(seen));
     }
 }
 
 impl fmt::Debug for Watch {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str(if self.0.is_some() { "Watch(a witness)" } else { "Watch(nobody)" })
+        write!(formatter, "Watch({} witnesses)", self.0.len())
     }
 }

@@ -6,6 +6,7 @@ mod book;
 mod budget;
 mod conversions;
 mod decoder;
+mod differences;
 mod everywhere;
 mod forms;
 mod fused_layers;

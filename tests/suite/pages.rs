@@ -47,7 +47,7 @@ fn converted(folder: &Path, model: &str, more: &[&str]) -> (String, Value) {
 const EMPTY: &[&str] = &["meta", "link", "img", "input", "br"];
 
 /// Whether tags of `page` are closed in order; attributes are in double quotes, as maud writes them.
-fn check_tags(page: &str) {
+pub fn check_tags(page: &str) {
     let (mut open, mut rest, mut ids) = (Vec::new(), page, Vec::new());
     while let Some(at) = rest.find('<') {
         rest = &rest[at + 1..];

@@ -213,7 +213,7 @@ mod tests {
             ("quantize m.onnx --target onnxruntime", "ort-cpu"),
             ("quantize m.onnx --target tflite-micro", "TensorFlow Lite reads no ONNX"),
             ("quantize m.onnx --target transformers.js", "webgpu"),
-            ("diff a.onnx b.onnx", "fourbit validate"),
+            ("difference a.onnx b.onnx", "fourbit diff"),
         ] {
             let said = told(&format!("fourbit {line}"));
             assert!(said.contains(words) && !said.contains('\n'), "{line}: {said}");

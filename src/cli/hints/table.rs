@@ -280,10 +280,7 @@ pub const VALUES: &[(&str, &[&str], &str)] = &[
 
 /// Subcommands that fourbit does not have.
 pub const SUBCOMMANDS: &[(&[&str], &str)] = &[
-    (
-        &["diff", "difference"],
-        "fourbit diff does not exist yet: fourbit validate FLOAT QUANTIZED compares two models",
-    ),
+    (&["difference", "compare-models"], "write fourbit diff ONE OTHER"),
     (
         &["compare", "evaluate", "eval", "test", "benchmark", "accuracy"],
         "write fourbit validate FLOAT QUANTIZED",

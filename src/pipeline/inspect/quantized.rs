@@ -4,10 +4,11 @@ use std::collections::HashSet;
 
 use crate::onnx::proto::{NodeProto, TensorProto};
 use crate::onnx::{
-    CONTRIB, Decoded, Index, Model, dtype_name, element_count, int, is_dequantized, operator_label,
+    CONTRIB, Decoded, Dtype, Index, Model, dtype_name, element_count, int, is_dequantized, node_label,
+    operator_label,
 };
 use crate::pipeline::measure::{bytes, is_float, parameters};
-use crate::plan::{SiteRow, Stamp};
+use crate::plan::{ActivationRow, SiteRow, Stamp};
 
 /// The axis of a DequantizeLinear that says none.
 const USUAL_AXIS: i64 = 1;
@@ -66,23 +67,36 @@ fn unpacked(at: usize, decoded: &Decoded, index: &Index) -> Option<SiteRow> {
     let found = decoded.end(at)?;
     let stored = found.stored()?;
     let name = index.graph().node[at].output.first()?;
-    let (operator, readers) = read(name, index);
+    let Reader { operator, value, nodes } = read(name, index);
     Some(SiteRow {
         tensor: name.clone(),
         operator,
         dims: found.dims.clone(),
         axis: found.axis(),
-        readers,
+        readers: nodes.len(),
         bytes: bytes(stored.tensor),
         code_type: Some(match stored.in_bytes {
             true => format!("{}-bit in bytes", stored.bits),
             false => format!("{} (unpacked by Cast)", dtype_name(stored.tensor.data_type()).to_lowercase()),
         }),
+        block: None,
+        value,
+        nodes,
     })
 }
 
-/// The first operator that reads `value`, and how many do; through a Cast to another float type and a sum of terms.
-fn read(value: &str, index: &Index) -> (String, usize) {
+/// Who reads a decoded tensor.
+#[derive(Default)]
+struct Reader {
+    /// The first of their operators.
+    operator: String,
+    /// What they read.
+    value: String,
+    nodes: Vec<String>,
+}
+
+/// Who reads `value`, through a Cast to another float type and a sum of terms.
+fn read(value: &str, index: &Index) -> Reader {
     let mut value = value;
     for _ in 0..MOST_BETWEEN {
         let &[(at, _)] = index.consumers(value) else { break };
@@ -95,9 +109,34 @@ fn read(value: &str, index: &Index) -> (String, usize) {
             _ => break,
         }
     }
-    let readers = index.consumers(value);
-    let reader = readers.first().map(|&(at, _)| operator_label(&index.graph().node[at]));
-    (reader.unwrap_or_default(), readers.len())
+    let readers: Vec<_> = index.consumers(value).iter().map(|&(at, _)| &index.graph().node[at]).collect();
+    Reader {
+        operator: readers.first().map(|node| operator_label(node)).unwrap_or_default(),
+        value: value.to_owned(),
+        nodes: readers.into_iter().map(|node| node_label(node).to_owned()).collect(),
+    }
+}
+
+/// Activations behind which codes become floats again.
+pub(super) fn activations(model: &Model) -> Vec<ActivationRow> {
+    let index = Index::new(model.graph());
+    let row = |node: &NodeProto| {
+        let tensor = node.input.first().filter(|input| index.constant(input).is_none())?;
+        let output = node.output.first().filter(|_| node.op_type() == "QuantizeLinear")?;
+        let zero_point = node.input.get(2).and_then(|name| index.constant(name)).map(|it| it.data_type());
+        let declared = int(node, "output_dtype").and_then(|code| i32::try_from(code).ok());
+        let code = zero_point.or(declared.filter(|&code| code != 0)).unwrap_or(Dtype::Uint8 as i32);
+        let decoded = index.consumers(output).iter().map(|&(at, _)| &index.graph().node[at]);
+        let decoded = decoded.filter(|node| node.op_type() == "DequantizeLinear");
+        let nodes =
+            decoded.filter_map(|node| node.output.first()).flat_map(|value| read(value, &index).nodes);
+        Some(ActivationRow {
+            tensor: tensor.clone(),
+            code_type: dtype_name(code).to_lowercase(),
+            nodes: nodes.collect(),
+        })
+    };
+    model.graph().node.iter().filter_map(row).collect()
 }
 
 fn constant(node: &NodeProto, index: &Index) -> Option<SiteRow> {
@@ -107,15 +146,20 @@ fn constant(node: &NodeProto, index: &Index) -> Option<SiteRow> {
 fn dequantized(node: &NodeProto, index: &Index) -> Option<SiteRow> {
     let is_pair = node.op_type() == "DequantizeLinear";
     let codes = index.constant(node.input.first().filter(|_| is_pair)?)?;
-    let (operator, readers) = node.output.first().map_or_else(Default::default, |output| read(output, index));
+    let Reader { operator, value, nodes } =
+        node.output.first().map_or_else(Reader::default, |output| read(output, index));
+    let block = int(node, "block_size").and_then(|size| u64::try_from(size).ok()).filter(|&size| size > 0);
     Some(SiteRow {
         tensor: codes.name().to_owned(),
         operator,
         dims: codes.dims.clone(),
         axis: axis(node, codes, index),
-        readers,
+        readers: nodes.len(),
         bytes: bytes(codes),
         code_type: Some(dtype_name(codes.data_type()).to_lowercase()),
+        block,
+        value,
+        nodes,
     })
 }
 
@@ -141,6 +185,9 @@ fn packed(node: &NodeProto, index: &Index) -> Option<SiteRow> {
         readers: index.consumers(codes.name()).len(),
         bytes: bytes(codes),
         code_type: Some(format!("uint{bits} (MatMulNBits)")),
+        block: int(node, "block_size").and_then(|size| u64::try_from(size).ok()),
+        value: codes.name().to_owned(),
+        nodes: vec![node_label(node).to_owned()],
     })
 }
 
@@ -148,7 +195,7 @@ fn packed(node: &NodeProto, index: &Index) -> Option<SiteRow> {
 mod tests {
     use super::*;
     use crate::onnx::build::GraphBuilder;
-    use crate::onnx::{Dtype, attr, tensor_f32};
+    use crate::onnx::{attr, tensor_f32};
 
     #[test]
     fn codes_count_and_scales_do_not() {

@@ -170,6 +170,11 @@ pub fn validate(files: &Comparison, progress: &dyn Progress) -> Result<Verdict> 
         return Err(Error::options("the first model is already quantized", order));
     }
     loadable(&written, &model).map_err(|error| error.of(files.quantized))?;
+    // Of two quantized files the first stands in the place of the float one, as what it decodes to.
+    let model = match is_quantized(&model) {
+        true => lower(&model, dialect_of(&model)).map_err(|error| error.of(files.float))?,
+        false => model,
+    };
     let (model, faults) = runnable(model);
     let mark = calibrated(&written.proto);
     let dialect = dialect_of(&written);
@@ -277,9 +282,11 @@ fn run(
         }
         Err(problem) => Err(problem),
     };
+    // Each sample is seen once, by the judge that counts.
+    let watch = if first.is_err() { pair.watch } else { &Watch::NOBODY };
     let second = pair
         .second
-        .map(|files| second::judge(files, pair.float, pair.feeding, &samples, progress))
+        .map(|files| second::judge(files, pair.float, pair.feeding, &samples, watch, progress))
         .transpose()?;
     let (Compared { mut validation, digests, samples: compared }, beside) =
         match second::settle(first, second, synthetic) {

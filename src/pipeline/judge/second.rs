@@ -9,7 +9,7 @@ use crate::pipeline::feeding::Feeding;
 use crate::plan::{Doubt, Figures, Measured, Opinion, Second, Unjudged};
 use crate::progress::Progress;
 use crate::samples::Samples;
-use crate::validate::{Compared, Runner, compare_each, partings};
+use crate::validate::{Compared, Runner, Watch, compare_each, partings};
 
 /// What onnxruntime runs.
 const VIEW: &str = "both files as they are";
@@ -35,7 +35,8 @@ struct Ran {
     unoptimized: std::result::Result<Figures, String>,
 }
 
-/// Runs both files, of which `model` is the float one, on the samples; the written one also without optimizations.
+/// Runs both files, of which `model` is the float one, on the samples; the written one also without optimizations. `watch` sees what the
+/// optimized one gives.
 ///
 /// # Errors
 /// [`Error::NoOnnxruntime`], and those of reading samples.
@@ -44,10 +45,11 @@ pub fn judge(
     model: &Model,
     feeding: &Feeding,
     samples: &Samples,
+    watch: &Watch,
     progress: &dyn Progress,
 ) -> Result<Judgement> {
     let judge = library()?.name();
-    let result = match ran(files, model, feeding, samples, progress) {
+    let result = match ran(files, model, feeding, samples, watch, progress) {
         Ok(ran) => Ok(ran),
         Err(error) => Err(told(error, files)?),
     };
@@ -73,6 +75,7 @@ fn ran(
     model: &Model,
     feeding: &Feeding,
     samples: &Samples,
+    watch: &Watch,
     progress: &dyn Progress,
 ) -> Result<Ran> {
     const STAGE: &str = "cross-check";
@@ -81,7 +84,7 @@ fn ran(
     let written = feeding.own(&written, model, samples)?;
     let plain = Session::load(files.written, Optimizations::Off).and_then(|plain| {
         let plain = feeding.own(&plain, model, samples)?;
-        compare_each(&float, [&written as &dyn Runner, &plain], samples, VIEW, STAGE, progress)
+        compare_each(&float, [&written as &dyn Runner, &plain], samples, (VIEW, STAGE), watch, progress)
     });
     let problem = match plain {
         Ok([compared, plain]) => {
@@ -89,7 +92,7 @@ fn ran(
         }
         Err(error) => told(error, files)?,
     };
-    let [compared] = compare_each(&float, [&written], samples, VIEW, STAGE, progress)?;
+    let [compared] = compare_each(&float, [&written], samples, (VIEW, STAGE), watch, progress)?;
     Ok(Ran { compared, unoptimized: Err(problem) })
 }
 

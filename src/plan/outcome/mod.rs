@@ -1,10 +1,14 @@
 //! What came of it all: the data behind every report.
 
+mod boxes;
 mod checked;
 mod details;
+mod difference;
 mod doubt;
 mod gated;
 mod inside;
+mod inspection;
+mod per_sample;
 mod reported;
 mod second;
 mod shown;
@@ -13,14 +17,18 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use boxes::Boxes;
 pub use checked::{Checked, Finding};
 pub use details::{
     ActivationDetails, Advice, BINS, Counts, Details, Differing, MOST_SCALES, ScaleList, SolveStep,
     StepError, WeightDetails,
 };
+pub use difference::{Between, Difference, DifferenceRow, Side, SideKind, Treated};
 pub use doubt::{Doubt, DoubtKind, Flawed};
 pub use gated::{Gated, Limit};
 pub use inside::{Enough, Inside};
+pub use inspection::{ActivationRow, Inspection, SiteRow};
+pub use per_sample::PerSample;
 pub use reported::{
     AGREEMENT_UNSHOWN, DROP_UNSHOWN, LITTLE_QUANTIZED, Reported, ReportedBudget, ReportedDoubt,
     ReportedInside, ReportedOutput, ReportedScore, ReportedSite, ReportedSizes, ReportedTerm,
@@ -31,7 +39,6 @@ pub use shown::{ShownInput, ShownLabels, ShownSample, ShownSamples};
 
 use crate::plan::budget::Budgeted;
 use crate::plan::decision::{Overlap, Plan};
-use crate::plan::site::Skip;
 use crate::plan::summary::POOR_AGREEMENT;
 
 /// One exact change that preparation made.
@@ -130,6 +137,9 @@ pub struct Validation {
     /// Samples for which the models choose different classes, a few of them: those first that are answered wrongly now.
     #[serde(default)]
     pub differing: Vec<Differing>,
+    /// The boxes that both models find, where the outputs are those of a detector.
+    #[serde(default)]
+    pub boxes: Option<Boxes>,
 }
 
 impl Validation {
@@ -324,57 +334,4 @@ pub struct Applied {
     pub of: usize,
     /// Sizes.
     pub sizes: Sizes,
-}
-
-/// One tensor of weights that could be quantized, or is already.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SiteRow {
-    /// The initializer.
-    pub tensor: String,
-    /// The operator that reads it.
-    pub operator: String,
-    /// Its dimensions.
-    pub dims: Vec<i64>,
-    /// The axis of output channels, if there is one.
-    pub axis: Option<usize>,
-    /// How many nodes read it.
-    pub readers: usize,
-    /// Bytes it takes in the file.
-    pub bytes: u64,
-    /// The type of its codes, where it is quantized already.
-    #[serde(rename = "storage")]
-    pub code_type: Option<String>,
-}
-
-/// What is inside a model.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Inspection {
-    /// The file.
-    pub file: String,
-    /// Its size, side files included.
-    pub bytes: u64,
-    /// Version of the file format.
-    pub ir_version: i64,
-    /// Version of the standard operators.
-    pub opset: i64,
-    /// Who wrote it.
-    pub producer: String,
-    /// With what fourbit quantized it, where the file says so.
-    pub quantized_by: Option<String>,
-    /// The inputs: name, element type, shape.
-    pub inputs: Vec<String>,
-    /// The outputs: name, element type, shape.
-    pub outputs: Vec<String>,
-    /// Operators, with how many nodes each.
-    pub operators: Vec<(String, usize)>,
-    /// Number of parameters.
-    pub parameters: u64,
-    /// Weights that can be quantized.
-    pub sites: Vec<SiteRow>,
-    /// What stays as it is, and why.
-    pub skips: Vec<Skip>,
-    /// What tract cannot run.
-    pub faults: Vec<String>,
-    /// What a person should know.
-    pub warnings: Vec<String>,
 }

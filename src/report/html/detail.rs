@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 
 use super::plots::{self, Marks};
-use super::read::{Activation, Document, Ratio, Term, Weight, step};
 use super::strip::measure;
 use super::{Part, shown};
 use crate::plan::WeightDetails;
+use crate::report::kept::{Activation, Document, Ratio, Term, Weight, step};
 use crate::report::words;
 
 pub(super) fn section(document: &Document) -> Option<Part> {

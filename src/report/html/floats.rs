@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use maud::html;
 
-use super::read::{Document, Kept};
 use super::{Part, shown};
+use crate::report::kept::{Document, Kept};
 use crate::report::words;
 
 pub(super) fn section(document: &Document) -> Option<Part> {

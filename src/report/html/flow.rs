@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
-use super::read::{Document, Ratio, Weight};
 use super::{Part, shown};
+use crate::report::kept::{Document, Ratio, Weight};
 use crate::report::words;
 
 /// Units from one layer to the next, and those of the plot.

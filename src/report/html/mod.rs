@@ -7,7 +7,6 @@ mod detail;
 mod floats;
 mod flow;
 mod plots;
-mod read;
 mod samples;
 mod strip;
 mod verdict;
@@ -15,9 +14,9 @@ mod verdict;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
-use super::words;
-use crate::error::{Error, Result};
-use read::{Document, Ratio};
+use super::{difference, words};
+use crate::error::Result;
+use crate::report::kept::{Document, Ratio};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -29,19 +28,20 @@ const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inlin
 /// # Errors
 /// [`Error::Invalid`] where that is no report, or one that there is no page of.
 pub fn report(text: &str) -> Result<String> {
-    let mut value: Value =
-        serde_json::from_str(text).map_err(|error| Error::invalid("report", error.to_string()))?;
+    let mut value = Document::parse(text)?;
+    if value["schema"] == difference::SCHEMA {
+        return difference::page(&value);
+    }
     let document = Document::read(&value)?;
     // Pictures are in the page once.
     let differing = value.pointer_mut("/verdict/differing").and_then(Value::as_array_mut);
     differing.into_iter().flatten().filter_map(Value::as_object_mut).for_each(|sample| {
         sample.remove("picture");
     });
-    Ok(page(&document, &value).into_string() + "\n")
+    Ok(page(&document, &value))
 }
 
-fn page(document: &Document, value: &Value) -> Markup {
-    let name = title(document);
+fn page(document: &Document, value: &Value) -> String {
     let parts = [
         verdict::section(document),
         strip::section(document),
@@ -52,7 +52,29 @@ fn page(document: &Document, value: &Value) -> Markup {
         samples::section(document),
     ];
     let parts: Vec<Part> = parts.into_iter().flatten().collect();
-    html! {
+    let tool = document.tool.as_deref().unwrap_or("fourbit");
+    let by = html! {
+        @if let Some(precision) = &document.precision { "quantized to " strong { (precision) } " by " }
+        (tool)
+    };
+    framed(&Frame { name: &title(document), kind: "report", tool, by }, &parts, value)
+}
+
+/// What stands around the parts of a page.
+pub(super) struct Frame<'f> {
+    pub name: &'f str,
+    /// What the page is, in its title and in the link over its sections.
+    pub kind: &'f str,
+    /// What made it.
+    pub tool: &'f str,
+    /// The line below the title.
+    pub by: Markup,
+}
+
+/// A page of `parts`, which holds `value` as JSON.
+pub(super) fn framed(frame: &Frame, parts: &[Part], value: &Value) -> String {
+    let Frame { name, kind, tool, by } = frame;
+    let markup = html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -60,29 +82,26 @@ fn page(document: &Document, value: &Value) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="color-scheme" content="light dark";
-                meta name="generator" content=(document.tool.as_deref().unwrap_or("fourbit"));
-                title { (name) " · fourbit report" }
+                meta name="generator" content=(tool);
+                title { (name) " · fourbit " (kind) }
                 link rel="icon" href="data:,";
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                a.skip href="#main" { "Skip to the report" }
+                a.skip href="#main" { "Skip to the " (kind) }
                 header {
                     h1 { bdi { (name) } }
-                    p.by {
-                        @if let Some(precision) = &document.precision { "quantized to " strong { (precision) } " by " }
-                        (document.tool.as_deref().unwrap_or("fourbit"))
-                    }
+                    p.by { (by) }
                     div.tools hidden {
                         button type="button" id="theme" aria-pressed="false" { "Dark" }
                         button type="button" id="save" { "Save data" }
                     }
                 }
                 nav aria-label="Sections" {
-                    ul { @for part in &parts { li { a href=(format!("#{}", part.id)) { (part.short) } } } }
+                    ul { @for part in parts { li { a href=(format!("#{}", part.id)) { (part.short) } } } }
                 }
                 main id="main" tabindex="-1" {
-                    @for part in &parts {
+                    @for part in parts {
                         section id=(part.id) aria-labelledby=(format!("{}-title", part.id)) {
                             h2 id=(format!("{}-title", part.id)) { (part.title) }
                             (part.body)
@@ -93,16 +112,17 @@ fn page(document: &Document, value: &Value) -> Markup {
                 script { (PreEscaped(SCRIPT)) }
             }
         }
-    }
+    };
+    markup.into_string() + "\n"
 }
 
 /// A part of the page.
 pub(super) struct Part {
-    id: &'static str,
+    pub id: &'static str,
     /// In the list of parts.
-    short: &'static str,
-    title: &'static str,
-    body: Markup,
+    pub short: &'static str,
+    pub title: &'static str,
+    pub body: Markup,
 }
 
 fn title(document: &Document) -> String {
@@ -113,7 +133,7 @@ fn title(document: &Document) -> String {
 }
 
 /// A name out of a file: what steers terminals and the direction of text is no part of it.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     words::name(name, usize::MAX).chars().filter(|&symbol| !turns(symbol)).collect()
 }
 
@@ -138,10 +158,10 @@ fn inert(value: &Value) -> String {
 }
 
 /// How good a ratio is: a word that is a class of the style sheet too, and a shape, so that colour is not alone.
-struct Grade {
-    name: &'static str,
-    shape: &'static str,
-    words: &'static str,
+pub(super) struct Grade {
+    pub name: &'static str,
+    pub shape: &'static str,
+    pub words: &'static str,
 }
 
 /// From this ratio on in dB a layer is clean, and below the other one noisy.
@@ -149,7 +169,7 @@ const CLEAN_DB: f64 = 20.0;
 const NOISY_DB: f64 = 15.0;
 
 impl Ratio {
-    fn grade(self) -> Grade {
+    pub(super) fn grade(self) -> Grade {
         match self {
             Self::Exact => Grade { name: "clean", shape: "●", words: "clean" },
             Self::Of(ratio) if ratio >= CLEAN_DB => Grade { name: "clean", shape: "●", words: "clean" },
@@ -160,7 +180,7 @@ impl Ratio {
     }
 
     /// With its unit.
-    fn text(self) -> String {
+    pub(super) fn text(self) -> String {
         match self {
             Self::Of(ratio) => format!("{ratio:.1} dB"),
             Self::Exact => "exact".into(),

@@ -2,9 +2,9 @@
 
 use maud::html;
 
-use super::read::Document;
 use super::{Part, shown};
 use crate::plan::Differing;
+use crate::report::kept::Document;
 use crate::report::words;
 
 pub(super) fn section(document: &Document) -> Option<Part> {

@@ -2,8 +2,8 @@
 
 use maud::html;
 
-use super::read::{Document, Ratio, Weight};
 use super::{CLEAN_DB, NOISY_DB, Part, shown};
+use crate::report::kept::{Document, Ratio, Weight};
 use crate::report::words;
 
 /// Characters of a name in a cell.

@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::read::{Document, Ratio, Weight};
 use super::{Part, shown};
-use crate::plan::{Advice, Inside, Score, Validation, Verdict};
+use crate::plan::{Advice, Boxes, Inside, Score, Validation, Verdict};
 use crate::report::headline::is_well;
+use crate::report::kept::{Document, Ratio, Weight};
 use crate::report::verdict::{inside, second};
 use crate::report::words;
 
@@ -104,6 +104,15 @@ fn figures(validation: &Validation) -> Markup {
             };
             @let broken = match output.broken { 0 => String::new(), count => format!("{} not finite", words::things(count as usize, "value")) };
             (tile(&format!("SQNR of {}", shown(&output.name)), &value, &broken))
+        }
+        @if let Some(boxes) = &validation.boxes {
+            @let value = boxes.f1.map_or_else(|| "none found".to_owned(), |f1| format!("F1 {f1:.3}"));
+            @let told = format!(
+                "{} pairs of {} and {} with a score of at least {}; read from {}",
+                words::count(boxes.matched as u64), words::count(boxes.float as u64), words::count(boxes.quantized as u64),
+                Boxes::LEAST_SCORE, shown(&boxes.form)
+            );
+            (tile("Boxes", &value, &told))
         }
         @if let Some(inside) = &validation.inside { (gap(inside)) }
     }

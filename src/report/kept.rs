@@ -1,4 +1,5 @@
-//! The fields of a report that a page shows. What an older report, or one of another command, does not have is left out of the page.
+//! Reports that were kept as JSON: the fields that pages and comparisons show. What an older report, or one of another command, does not
+//! have is left out.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,7 +15,7 @@ const SCHEMAS: [&str; 3] = ["fourbit.report", "fourbit.planned", "fourbit.verdic
 
 /// A report as it was read.
 #[derive(Debug, Deserialize)]
-pub(super) struct Document {
+pub struct Document {
     #[serde(default)]
     pub tool: Option<String>,
     #[serde(default)]
@@ -50,23 +51,23 @@ pub(super) struct Document {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Subject {
+pub struct Subject {
     pub file: String,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Calibration {
+pub struct Calibration {
     pub source: String,
     pub samples: usize,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Met {
+pub struct Met {
     pub met: bool,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Limit {
+pub struct Limit {
     pub met: bool,
     pub text: String,
     #[serde(default)]
@@ -74,7 +75,7 @@ pub(super) struct Limit {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Kept {
+pub struct Kept {
     pub name: String,
     pub operator: String,
     pub dims: Vec<i64>,
@@ -85,13 +86,13 @@ pub(super) struct Kept {
 /// One quantized tensor.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub(super) enum Site {
+pub enum Site {
     Weight(Box<Weight>),
     Activation(Box<Activation>),
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Weight {
+pub struct Weight {
     pub tensor: String,
     pub operator: String,
     pub nodes: Vec<String>,
@@ -112,7 +113,7 @@ pub(super) struct Weight {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Term {
+pub struct Term {
     pub storage: String,
     pub granularity: String,
     #[serde(default)]
@@ -121,7 +122,7 @@ pub(super) struct Term {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Activation {
+pub struct Activation {
     pub tensor: String,
     pub operator: String,
     pub nodes: Vec<String>,
@@ -138,13 +139,22 @@ pub(super) struct Activation {
 
 /// A ratio in dB, whose absence says that there is no noise, or that nobody knows.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Ratio {
+pub enum Ratio {
     Of(f64),
     Exact,
     Unknown,
 }
 
 impl Document {
+    /// The JSON in `text`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where it is no JSON.
+    pub fn parse(text: &str) -> Result<Value> {
+        serde_json::from_str(text)
+            .map_err(|error| Error::invalid("report", format!("this is no JSON report: {error}")))
+    }
+
     /// The report in `value`.
     ///
     /// # Errors
@@ -229,7 +239,7 @@ impl Weight {
 }
 
 /// A step in words; `terms` are summed.
-pub(super) fn step(step: SolveStep, terms: usize) -> &'static str {
+pub fn step(step: SolveStep, terms: usize) -> &'static str {
     match (step, terms) {
         (SolveStep::Nearest, ..=1) => "scales of least weight error, nearest codes",
         (SolveStep::Nearest, _) => "one tensor: scales of least weight error, nearest codes",

@@ -5,14 +5,14 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use super::arguments::budget::{NOT_KEPT, NOT_VALIDATED};
-use super::arguments::feeding::Feeding;
-use super::arguments::pictures::Pictures;
-use super::arguments::sampling::Seed;
-use super::arguments::values::{at_least_one, number, percentage};
-use super::common::Context;
 use crate::api::results::Gated;
-use crate::api::{Gate, Result, Validate, Verdict};
+use crate::api::{Gate, Record, Result, Validate, Verdict};
+use crate::cli::arguments::budget::{NOT_KEPT, NOT_VALIDATED};
+use crate::cli::arguments::feeding::Feeding;
+use crate::cli::arguments::pictures::Pictures;
+use crate::cli::arguments::sampling::Seed;
+use crate::cli::arguments::values::{at_least_one, number, percentage};
+use crate::cli::common::{Context, warn};
 
 /// Compare a quantized model with its float original
 ///
@@ -31,6 +31,7 @@ Examples:
   fourbit validate net.onnx net.w4a8.onnx --validation test.npz --max-drop 1
   fourbit validate net.onnx net.w4a8.onnx --validation test.npz --runtime onnxruntime
   fourbit validate net.onnx net.w4a8.onnx --validation pictures/ --preprocess imagenet
+  fourbit validate net.onnx net.w4a8.onnx --validation test.npz --per-sample samples.csv
 
 Exit status:
   0  both models were compared, and all limits are met
@@ -76,6 +77,9 @@ pub struct Args {
     /// Also write the report: a page to read if the name ends in .html, JSON if in .json, text if in .txt; may be repeated
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub report: Vec<PathBuf>,
+    /// Also write a table of all samples, the worst first: label, both answers, their margins, SQNR, and matched boxes of a detector
+    #[arg(long, value_name = "FILE.csv", help_heading = "Output")]
+    pub per_sample: Option<PathBuf>,
     /// Replace reports that exist
     #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub overwrite: bool,
@@ -110,7 +114,11 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     if let Some(count) = args.max_samples {
         comparison = comparison.max_samples(count);
     }
-    let reports = comparison.open_reports(&args.report, args.overwrite)?;
+    let reports = comparison.open_reports(&args.report, args.per_sample.as_deref(), args.overwrite)?;
+    let record = Record::default();
+    if args.per_sample.is_some() {
+        comparison = comparison.record(&record);
+    }
     comparison = comparison.details(reports.hold_details() || context.is_json());
     let verdict = comparison.run_with(&context.progress)?;
     let gate =
@@ -118,7 +126,10 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     let judged = gate.judged(&verdict);
     let limits = judged.as_deref().unwrap_or_default().to_vec();
     let gated = Gated { float: args.float.clone(), quantized: args.quantized.clone(), verdict, limits };
-    reports.write(&context.spelling.report(&gated))?;
+    reports.write_with_samples(&context.spelling.report(&gated), &record)?;
+    if args.per_sample.is_some() && record.is_empty() {
+        warn("warning: the table of samples is empty: both models were not run as a whole on any sample");
+    }
     context.show(&gated)?;
     if matches!(gated.verdict, Verdict::NotValidated { .. }) {
         return Ok(ExitCode::from(NOT_VALIDATED));
