@@ -22,7 +22,7 @@ use read::{Document, Ratio};
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 /// What the page may load: nothing but itself.
-const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+pub(super) const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 /// The page of the JSON report in `text`.
 ///
@@ -113,7 +113,7 @@ fn title(document: &Document) -> String {
 }
 
 /// A name out of a file: what steers terminals and the direction of text is no part of it.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     words::name(name, usize::MAX).chars().filter(|&symbol| !turns(symbol)).collect()
 }
 
