@@ -48,11 +48,11 @@ convert_whole() {
 # Compares two output folders byte for byte, all but the times and the records of the division.
 same() {
     local difference left
-    difference=$(diff -r --exclude=shards --exclude='timings*.csv' "$1" "$2" 2>&1) ||
+    difference=$(diff -r --exclude=shards --exclude='timings*' "$1" "$2" 2>&1) ||
         fail "$2 is not as the undivided run: $difference"
     left=$(find "$2/.fourbit/staging" -mindepth 1 2>/dev/null || true)
     [[ -z $left ]] || fail "left behind: $left"
-    checked "$3: $(find "$2" -type f -not -path '*/shards/*' -not -name 'timings*.csv' | wc -l) files as in the undivided run, byte for byte"
+    checked "$3: $(find "$2" -type f -not -path '*/shards/*' -not -name 'timings*' | wc -l) files as in the undivided run, byte for byte"
 }
 
 # Waits until SECONDS have passed or the rest of the line is true.

@@ -50,7 +50,7 @@ pub mod results {
 pub mod batch {
     pub use crate::place::Place;
     pub use crate::plan::{Event, Listener, Summary, Totals};
-    pub use crate::report::collection::{csv, page};
+    pub use crate::report::collection::{csv, page, timings};
     pub use crate::zoo::*;
 }
 

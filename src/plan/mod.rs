@@ -47,4 +47,4 @@ pub use site::{
     ActivationSite, Analysis, BiasSlot, Keep, Kernel, Operand, Origin, Place, Read, Reader, Skip, Spatial,
     WeightSite, Window, Work, is_depthwise,
 };
-pub use summary::{Event, Listener, POOR_AGREEMENT, POOR_DB, Row, Status, Summary, Totals, Written};
+pub use summary::{Event, Listener, POOR_AGREEMENT, POOR_DB, Row, Status, Summary, Time, Totals, Written};

@@ -1,5 +1,7 @@
 //! What came of many conversions: one row a model, and what is told while they run.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 /// What became of one model.
@@ -39,6 +41,15 @@ impl Status {
     /// Whether a model was written.
     pub fn is_written(self) -> bool {
         matches!(self, Self::Converted | Self::Remarked | Self::Poor)
+    }
+
+    /// All of them, the worst first.
+    pub const WORST_FIRST: [Self; 5] =
+        [Self::Failed, Self::Poor, Self::Unquantized, Self::Remarked, Self::Converted];
+
+    /// The place in [`Status::WORST_FIRST`].
+    fn rank(self) -> usize {
+        Self::WORST_FIRST.iter().take_while(|&&other| other != self).count()
     }
 }
 
@@ -88,6 +99,44 @@ pub struct Written {
     pub warnings: u64,
 }
 
+impl Written {
+    /// Whether the SQNR of the worst output is that of a poor file.
+    pub fn has_poor_sqnr(&self) -> bool {
+        self.sqnr_db.is_some_and(|ratio| ratio < POOR_DB)
+    }
+
+    /// Whether both models agree as little as those of a poor file do. A few random samples say nothing of classes.
+    pub fn has_poor_agreement(&self) -> bool {
+        self.told_agreement().is_some_and(|share| share < POOR_AGREEMENT)
+    }
+
+    fn told_agreement(&self) -> Option<f64> {
+        self.agreement.filter(|_| !self.synthetic)
+    }
+
+    /// The figures as multiples of those at which a file is poor, the lower one. What was not measured comes before all that was.
+    fn margin(&self, status: Status) -> f64 {
+        let ratio = match self.sqnr_db {
+            Some(ratio) => ratio / POOR_DB,
+            // On samples that were run there was no difference, unless something else is wrong.
+            None if self.samples > 0 && status != Status::Poor => f64::INFINITY,
+            None => f64::NEG_INFINITY,
+        };
+        ratio.min(self.told_agreement().map_or(f64::INFINITY, |share| share / POOR_AGREEMENT))
+    }
+}
+
+/// How long a conversion took, and how much memory: what is different each time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Time {
+    /// The model.
+    pub model: String,
+    /// Seconds.
+    pub seconds: f64,
+    /// Largest memory, in bytes, where known.
+    pub peak_memory: Option<u64>,
+}
+
 /// All models of a batch, and what was asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
@@ -100,6 +149,9 @@ pub struct Summary {
     /// How many of the written ones an earlier run wrote. No report has it, as these do not depend on how many runs there were.
     #[serde(skip)]
     pub before: usize,
+    /// How long conversions took, those of earlier runs included. Only the page of times has them.
+    #[serde(skip)]
+    pub times: Vec<Time>,
 }
 
 /// The figures of all models together.
@@ -124,24 +176,33 @@ pub struct Totals {
 }
 
 impl Summary {
-    /// The rows, the worst first: what failed, then poor files by their loss, then what was left alone, and the others by name.
+    /// The rows, the worst first: by status ([`Status::WORST_FIRST`]), those of one status by their figures, and by name where
+    /// these are equal.
     pub fn worst_first(&self) -> Vec<&Row> {
-        let class = |row: &&Row| match row.status {
-            Status::Failed => 0,
-            Status::Poor => 1,
-            Status::Unquantized => 2,
-            Status::Remarked | Status::Converted => 3,
-        };
-        let loss = |row: &&Row| match (row.status, &row.written) {
-            (Status::Poor, Some(written)) => {
-                let share = written.agreement.map_or(f64::INFINITY, |share| share / POOR_AGREEMENT);
-                written.sqnr_db.map_or(f64::NEG_INFINITY, |ratio| ratio / POOR_DB).min(share)
-            }
-            _ => 0.0,
-        };
+        let margin = |row: &Row| row.written.as_ref().map_or(0.0, |written| written.margin(row.status));
         let mut rows: Vec<&Row> = self.rows.iter().collect();
-        rows.sort_by(|one, other| class(one).cmp(&class(other)).then(loss(one).total_cmp(&loss(other))));
+        rows.sort_by(|one, other| {
+            let status = one.status.rank().cmp(&other.status.rank());
+            status.then_with(|| margin(one).total_cmp(&margin(other)))
+        });
         rows
+    }
+
+    /// The rows with their times, the slowest first; what was never timed comes last.
+    pub fn slowest_first(&self) -> Vec<(&Row, Option<&Time>)> {
+        let times: HashMap<&str, &Time> = self.times.iter().map(|time| (time.model.as_str(), time)).collect();
+        let timed = self.rows.iter().map(|row| (row, times.get(row.model.as_str()).copied()));
+        let mut rows: Vec<(&Row, Option<&Time>)> = timed.collect();
+        let seconds = |time: Option<&Time>| time.map_or(f64::NEG_INFINITY, |time| time.seconds);
+        rows.sort_by(|(_, one), (_, other)| seconds(*other).total_cmp(&seconds(*one)));
+        rows
+    }
+
+    /// Seconds of all conversions of these models together, as if none had run beside another; `None` where none was timed.
+    pub fn seconds(&self) -> Option<f64> {
+        let times: Vec<f64> =
+            self.slowest_first().iter().filter_map(|(_, time)| Some((*time)?.seconds)).collect();
+        (!times.is_empty()).then(|| times.iter().sum())
     }
 
     /// Adds the rows up.
@@ -246,4 +307,64 @@ pub enum Event<'e> {
 pub trait Listener: Sync {
     /// Takes note of one event.
     fn hear(&self, event: &Event);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(model: &str, status: Status, written: Option<Written>) -> Row {
+        Row { model: model.into(), status, reason: None, bytes_before: None, written }
+    }
+
+    fn judged(sqnr_db: Option<f64>, agreement: Option<f64>) -> Option<Written> {
+        Some(Written { samples: 8, sqnr_db, agreement, ..Written::default() })
+    }
+
+    #[test]
+    fn the_worst_comes_first() {
+        let expected = vec![
+            row("failed", Status::Failed, None),
+            row("not finite", Status::Poor, judged(None, None)),
+            row("few alike", Status::Poor, judged(Some(30.0), Some(0.2))),
+            row("noise", Status::Poor, judged(Some(9.0), Some(0.9))),
+            row("nothing", Status::Unquantized, None),
+            row("not run", Status::Remarked, Some(Written::default())),
+            row("remark", Status::Remarked, judged(Some(20.0), None)),
+            row("close", Status::Converted, judged(Some(11.0), None)),
+            row("a", Status::Converted, judged(Some(30.0), None)),
+            row("b", Status::Converted, judged(Some(30.0), None)),
+            row("equal", Status::Converted, judged(None, None)),
+        ];
+        let mut rows = expected.clone();
+        rows.sort_by(|one, other| one.model.cmp(&other.model));
+        let found = Summary { tool: String::new(), options: Vec::new(), rows, before: 0, times: Vec::new() };
+        let told: Vec<&str> = found.worst_first().iter().map(|row| row.model.as_str()).collect();
+        let expected: Vec<&str> = expected.iter().map(|row| row.model.as_str()).collect();
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn poor_figures_are_told_from_others() {
+        let poor = |sqnr_db, agreement, synthetic| {
+            let written = Written { synthetic, ..judged(sqnr_db, agreement).unwrap() };
+            (written.has_poor_sqnr(), written.has_poor_agreement())
+        };
+        assert_eq!(poor(Some(9.9), Some(0.79), false), (true, true));
+        assert_eq!(poor(Some(10.0), Some(0.8), false), (false, false));
+        assert_eq!(poor(None, Some(0.5), true), (false, false));
+    }
+
+    #[test]
+    fn times_are_those_of_the_rows() {
+        let time = |model: &str, seconds| Time { model: model.into(), seconds, peak_memory: None };
+        let rows = ["a", "b", "c"].map(|model| row(model, Status::Failed, None)).to_vec();
+        let times = vec![time("a", 1.0), time("c", 2.5), time("gone", 100.0)];
+        let found = Summary { tool: String::new(), options: Vec::new(), rows, before: 0, times };
+        let told: Vec<_> =
+            found.slowest_first().iter().map(|(row, time)| (row.model.as_str(), time.is_some())).collect();
+        assert_eq!(told, [("c", true), ("a", true), ("b", false)]);
+        assert_eq!(found.seconds(), Some(3.5));
+        assert_eq!(Summary { times: Vec::new(), ..found }.seconds(), None);
+    }
 }

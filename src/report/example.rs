@@ -5,7 +5,7 @@ use crate::plan::{
     ActivationDecision, ActivationDetails, ActivationTerm, BiasChange, Budgeted, Change, Codes, Confirmed,
     Counts, Decision, Details, Enough, Float, Gain, Inside, Inspection, Judges, Keep, LayerSensitivity, Loss,
     Outcome, OutputError, Partition, Plan, Prepared, Read, Reason, Reasons, Residuals, Row, ScaleList, Score,
-    Sensitivity, SiteRow, Sizes, Skip, SolveStep, Status, StepError, Subject, Summary, Trial, VERSION,
+    Sensitivity, SiteRow, Sizes, Skip, SolveStep, Status, StepError, Subject, Summary, Time, Trial, VERSION,
     Validation, Verdict, WeightDecision, WeightDetails, WeightTerm, Written,
 };
 
@@ -334,7 +334,10 @@ pub fn summary() -> Summary {
         Row { written: Some(plain), ..row("b.onnx", Status::Remarked, Some("not validated: no samples")) },
         row("b/<i>\n\u{1b}\"&.onnx", Status::Failed, Some("no ONNX model")),
     ];
-    Summary { tool: "fourbit 0.1.0".into(), options: vec!["--precision=w4".into()], rows, before: 0 }
+    let time = |model: &str, seconds, peak_memory| Time { model: model.into(), seconds, peak_memory };
+    let times = vec![time("a/net.onnx", 61.25, Some(250_000_000)), time("b.onnx", 2.5, None)];
+    let (tool, options) = ("fourbit 0.1.0".into(), vec!["--precision=w4".into()]);
+    Summary { tool, options, rows, before: 0, times }
 }
 
 /// What is known of the layer and its input in [`outcome`].

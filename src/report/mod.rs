@@ -32,10 +32,12 @@ pub mod plain {
     pub use crate::report::inspection::{inspection, shown};
     pub use crate::report::sensitivity::sensitivity;
     #[cfg(feature = "batch")]
-    pub use crate::report::summary::{event, running, summary};
+    pub use crate::report::summary::{closing, event, running, summary};
     pub use crate::report::targets::{checked, targets};
     pub use crate::report::text::{applied, outcome, planned};
     pub use crate::report::verdict::{gated, verdict};
+    #[cfg(feature = "batch")]
+    pub use crate::report::words::duration;
 }
 
 /// The reports for programs: one JSON object each, with its `schema` and `version`.
@@ -54,7 +56,7 @@ pub mod data {
 /// The reports of many models in forms of their own.
 #[cfg(feature = "batch")]
 pub mod collection {
-    pub use crate::report::page::page;
+    pub use crate::report::page::{page, timings};
     pub use crate::report::summary::csv;
 }
 

@@ -49,6 +49,16 @@ pub fn summary(summary: &Summary, style: TextStyle) -> String {
     text
 }
 
+/// What comes after the report of a batch for people: where its page is, and how long it took.
+pub fn closing(page: Option<&str>, seconds: Option<f64>, style: TextStyle) -> String {
+    if style.detail == Detail::Brief {
+        return String::new();
+    }
+    let page = page.map(|page| format!("Summary: {page}\n")).unwrap_or_default();
+    let time = seconds.map(|seconds| format!("Time: {}\n", words::duration(seconds))).unwrap_or_default();
+    page + &time
+}
+
 fn line(row: &Row, style: &TextStyle) -> Vec<String> {
     let written = row.written.as_ref();
     let remark = row.reason.as_deref().unwrap_or_default();
@@ -221,6 +231,17 @@ mod tests {
     use crate::report::example;
 
     #[test]
+    fn the_end_says_where_the_page_is() {
+        let style = TextStyle::default();
+        assert_eq!(
+            closing(Some("out/summary.html"), Some(72.0), style),
+            "Summary: out/summary.html\nTime: 1 min 12 s\n"
+        );
+        assert_eq!(closing(None, Some(7.25), style), "Time: 7.25 s\n");
+        assert_eq!(closing(Some("x"), None, TextStyle { detail: Detail::Brief, ..style }), "");
+    }
+
+    #[test]
     fn all_rows_are_told() {
         let found = example::summary();
         let text = summary(&found, TextStyle::default());
@@ -242,12 +263,12 @@ mod tests {
         assert_eq!(whole(&again), whole(&found));
         let json: serde_json::Value = serde_json::from_str(&whole(&found)).unwrap();
         assert_eq!((&json["schema"], &json["totals"]["failed"]), (&json!("fourbit.summary"), &json!(1)));
-        assert_eq!(json["models"][1]["written"]["drop_points"], json!(0.5));
+        assert_eq!(json["models"][2]["written"]["drop_points"], json!(0.5));
         let text = csv(&found);
         let rows: Vec<_> =
             csv::Reader::from_reader(text.as_bytes()).into_records().map(|row| row.unwrap()).collect();
         assert_eq!(rows.len(), 3);
         assert_eq!(&rows[0][0], "b/<i>\n\u{1b}\"&.onnx");
-        assert!(rows[0][4].is_empty() && &rows[1][4] == "156000");
+        assert!(rows[0][4].is_empty() && &rows[2][4] == "156000");
     }
 }

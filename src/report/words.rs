@@ -76,6 +76,23 @@ pub fn seconds(value: f64) -> String {
     format!("{value:.decimals$} s")
 }
 
+/// A time in seconds as people say it, in at most two units.
+#[cfg(feature = "batch")]
+pub fn duration(value: f64) -> String {
+    if value < 59.95 {
+        return seconds(value);
+    }
+    let whole = value.round() as u64;
+    let (first, second, names) = match whole {
+        ..3600 => (whole / 60, whole % 60, ["min", "s"]),
+        _ => (whole / 3600, whole % 3600 / 60, ["h", "min"]),
+    };
+    match second {
+        0 => format!("{first} {}", names[0]),
+        second => format!("{first} {} {second} {}", names[0], names[1]),
+    }
+}
+
 /// Seconds a stage as a labelled line; nothing without stages.
 pub fn time(stages: &[(String, f64)]) -> Option<(String, String)> {
     let total: f64 = stages.iter().map(|(_, seconds)| seconds).sum();
@@ -163,6 +180,23 @@ mod tests {
         assert_eq!(things(1, "sample"), "1 sample");
         assert_eq!(things(0, "sample"), "0 samples");
         assert!(short(f64::NAN).contains("NaN"));
+    }
+
+    #[cfg(feature = "batch")]
+    #[test]
+    fn times_have_two_units() {
+        let cases = [
+            (0.0, "0.00 s"),
+            (59.9, "59.9 s"),
+            (59.96, "1 min"),
+            (72.4, "1 min 12 s"),
+            (3599.6, "1 h"),
+            (3660.0, "1 h 1 min"),
+            (200_000.0, "55 h 33 min"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(duration(value), text);
+        }
     }
 
     #[test]

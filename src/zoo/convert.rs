@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use super::child::{End, Order, Running};
 use super::far::{Fetched, Origin};
-use super::finish::Time;
 use super::memory::Memory;
 use super::outbox::{Outbox, Record, staged};
 use super::queue::{Queue, Waiting};
 use super::work::{Checked, Work};
 use super::{Batch, outcome, store};
 use crate::error::{Error, Result};
-use crate::plan::{Event, Listener, Row, Status};
+use crate::plan::{Event, Listener, Row, Status, Time};
 
 /// Time between two looks at what runs.
 const LOOK: Duration = Duration::from_millis(10);

@@ -96,11 +96,11 @@ fn whole(
         return Ok(None);
     }
     let Done { rows, before, times } = done?;
-    finish::times(out, batch.shard, times)?;
+    let times = finish::times(out, batch.shard, times)?;
     let rows: Vec<Row> = rows.into_iter().flatten().collect();
     let summary = record.end(out, rows)?;
     clear()?;
-    Ok(Some(Summary { before, ..summary }))
+    Ok(Some(Summary { before, times, ..summary }))
 }
 
 /// Whether two places are one.

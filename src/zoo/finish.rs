@@ -16,7 +16,7 @@ use super::work::Work;
 use super::{key, store};
 use crate::error::{Error, Result};
 use crate::place::{Halt, Place};
-use crate::plan::{Row, Status, Summary};
+use crate::plan::{Row, Status, Summary, Time};
 
 const SCHEMA: &str = "fourbit.shard";
 const VERSION: u32 = 1;
@@ -108,7 +108,13 @@ impl Record {
         }
         // Of a whole batch too: a division into one part can be merged like any other.
         out.json(&Self::path(shard), self)?;
-        Ok(Summary { tool: self.tool.clone(), options: self.options.clone(), rows, before: 0 })
+        Ok(Summary {
+            tool: self.tool.clone(),
+            options: self.options.clone(),
+            rows,
+            before: 0,
+            times: Vec::new(),
+        })
     }
 }
 
@@ -179,6 +185,10 @@ pub fn merge(place: &Place) -> Result<Summary> {
         let problem = format!("these shards have not finished: {}", missing.join(", "));
         return Err(wrong(problem, "run them, or wait for them"));
     }
+    let mut times = Vec::new();
+    for shard in &shards {
+        times.extend(timed(&out, &timings(Shard::new(shard.shard.saturating_sub(1), shard.of)?))?);
+    }
     let mut models: Vec<Listed> = shards.into_iter().flat_map(|shard| shard.models).collect();
     models.sort_by(|one, other| one.name.cmp(&other.name));
     let never = AtomicBool::new(false);
@@ -201,7 +211,7 @@ pub fn merge(place: &Place) -> Result<Summary> {
         })?);
     }
     write_manifest(&out, &models, &rows)?;
-    Ok(Summary { tool: first.tool, options: first.options, rows, before: 0 })
+    Ok(Summary { tool: first.tool, options: first.options, rows, before: 0, times })
 }
 
 fn unlisted(listed: &Listed, problem: &str) -> Row {
@@ -226,39 +236,35 @@ pub fn reports(place: &Place, files: &[(&str, String)]) -> Result<()> {
     staging.map_or(Ok(()), store::clear)
 }
 
-/// How long a conversion took, and how much memory: what is another time different.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Time {
-    /// The model.
-    pub model: String,
-    /// Seconds.
-    pub seconds: f64,
-    /// Largest memory, in bytes, where known.
-    pub peak_memory: Option<u64>,
+/// The file with the times of a shard.
+fn timings(shard: Shard) -> String {
+    if shard.is_whole() { "timings.csv".into() } else { format!("timings.{}.csv", label(shard)) }
 }
 
-/// Writes down how long conversions took, beside what is known from earlier runs.
+/// The times in the file `name`; none where there is no such file.
+fn timed(out: &Outbox, name: &str) -> Result<Vec<Time>> {
+    let text = out.get(name)?.unwrap_or_default();
+    Ok(csv::Reader::from_reader(text.as_slice()).deserialize::<Time>().flatten().collect())
+}
+
+/// Writes down how long conversions took, beside what is known from earlier runs. Gives all of it.
 ///
 /// # Errors
 /// [`Error::Write`] or [`Error::Remote`]
-pub fn times(out: &Outbox, shard: Shard, times: Vec<Time>) -> Result<()> {
-    let name: String =
-        if shard.is_whole() { "timings.csv".into() } else { format!("timings.{}.csv", label(shard)) };
+pub fn times(out: &Outbox, shard: Shard, times: Vec<Time>) -> Result<Vec<Time>> {
+    let name = timings(shard);
     let path = out.shown(&name);
-    let before = out.get(&name)?.unwrap_or_default();
-    let mut all: BTreeMap<String, Time> = csv::Reader::from_reader(before.as_slice())
-        .deserialize::<Time>()
-        .flatten()
-        .chain(times)
-        .map(|time| (time.model.clone(), time))
-        .collect();
+    let before = timed(out, &name)?.into_iter();
+    let mut all: BTreeMap<String, Time> =
+        before.chain(times).map(|time| (time.model.clone(), time)).collect();
     let mut writer = csv::Writer::from_writer(Vec::new());
     for time in all.values_mut() {
         time.seconds = (time.seconds * 1000.0).round() / 1000.0;
-        writer.serialize(time).map_err(|error| Error::write(&path)(error.into()))?;
+        writer.serialize(&*time).map_err(|error| Error::write(&path)(error.into()))?;
     }
     let text = writer.into_inner().map_err(|error| Error::write(&path)(error.into_error()))?;
-    out.put(&name, &text)
+    out.put(&name, &text)?;
+    Ok(all.into_values().collect())
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use crate::onnx::outline;
 use crate::samples::Samples;
 
 /// Files that a batch writes to the top of its output folder, times of shards left out: no batch reads such a one.
-const TOP: [&str; 5] = ["summary.html", "summary.csv", "summary.json", manifest::NAME, "timings.csv"];
+const TOP: [&str; 6] =
+    ["summary.html", "summary.csv", "summary.json", manifest::NAME, "timings.csv", "timings.html"];
 
 /// Marks those models of `source`, read from `path`, whose results in the folder `out` would replace a model, a side file, samples
 /// or another file that the batch reads; `settings` are those of all.

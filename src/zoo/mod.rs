@@ -3,7 +3,7 @@
 //!
 //! A model is done when its record says so, which is written last, and its files are what the record says. What a record
 //! holds does not depend on when, how fast, beside what or after how many attempts a model was converted, and neither does
-//! any other file but the one with the times.
+//! any other file but those with the times.
 
 mod child;
 mod convert;

@@ -1,4 +1,6 @@
-//! Pages of reports: well formed, of one file, the same from the JSON report, and usable in a browser, where there is one.
+//! Pages of reports and of batches: well formed, of one file, the same from the JSON report, and usable in a browser, where there is one.
+
+mod batch;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -244,29 +246,53 @@ fn a_browser_clicks_through() {
         eprintln!("SKIPPED: no browser: install chromium, or name one by FOURBIT_CHROMIUM");
         return;
     };
+    let axe = axe_or_told();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (page, _) = converted(folder.path(), "shapes_resnet", &["--precision", "w4a8"]);
+    drive(&chromium, folder.path(), &page, DRIVE, axe.as_deref(), &["390,844", "1500,900"]);
+}
+
+/// axe-core, or a line that says that it is missing.
+fn axe_or_told() -> Option<String> {
     let axe = axe();
     if axe.is_none() {
         eprintln!("SKIPPED: no look at accessibility: npm does not fetch axe-core");
     }
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let (page, _) = converted(folder.path(), "shapes_resnet", &["--precision", "w4a8"]);
-    let scripts = format!("<script>{DRIVE}</script>");
+    axe
+}
+
+/// What is around a page that is driven: a frame, as a browser without a screen has no window as narrow as a phone is, and what the
+/// page tells.
+const AROUND: &str = "<!DOCTYPE html><title>frame</title><body style=\"margin:0\"><iframe src=\"driven.html\" style=\"border:0;SIZE\"></iframe>
+<script>addEventListener('message', event => {
+  const told = document.createElement('pre');
+  told.id = 'driven';
+  told.textContent = event.data;
+  document.body.append(told);
+});</script>";
+
+/// Runs `script` in `page`, in windows of these `sizes`: it finds nothing, and the console stays empty.
+fn drive(chromium: &Path, folder: &Path, page: &str, script: &str, axe: Option<&str>, sizes: &[&str]) {
+    let scripts = format!("<script>{script}</script>");
+    let expected = if axe.is_some() { "[\"axe ran\"]" } else { "[]" };
     let axe = axe.map(|text| format!("<script>{text}</script>")).unwrap_or_default();
     let driven = page.replacen("</head>", &format!("{axe}{scripts}</head>"), 1);
-    let path = folder.path().join("driven.html");
-    fs::write(&path, driven).expect("it can be written");
-    for size in ["390,844", "1500,900"] {
-        let output = Command::new(&chromium)
+    fs::write(folder.join("driven.html"), driven).expect("it can be written");
+    let path = folder.join("around.html");
+    for size in sizes {
+        let (width, height) = size.split_once(',').expect("two numbers");
+        let around = AROUND.replace("SIZE", &format!("width:{width}px;height:{height}px"));
+        fs::write(&path, around).expect("it can be written");
+        let output = Command::new(chromium)
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"])
             .args(["--virtual-time-budget=20000", &format!("--window-size={size}")])
-            .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
+            .arg(format!("--user-data-dir={}", folder.join("profile").display()))
             .arg(format!("file://{}", path.display()))
             .output()
             .expect("the browser starts");
         let (text, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         let told = text.split("id=\"driven\">").nth(1).and_then(|rest| rest.split("</pre>").next());
         let told = told.unwrap_or_else(|| panic!("the page was not driven:\n{log}"));
-        let expected = if axe.is_empty() { "[]" } else { "[\"axe ran\"]" };
         assert_eq!(told, expected, "{size}");
         let console: Vec<&str> = log.lines().filter(|line| line.contains(":CONSOLE")).collect();
         assert!(console.is_empty(), "{console:?}");

@@ -1,6 +1,7 @@
 //! `fourbit batch`.
 
 mod grammar;
+mod left;
 mod progress;
 
 use std::num::NonZeroUsize;
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
 
@@ -28,7 +29,7 @@ use progress::Voice;
 /// Convert a whole collection of models
 ///
 /// SOURCE is a folder, an ONNX_HUB_MANIFEST.json, or a list of models with options, as TOML (below) or JSON. OUT gets each model under its
-/// path in SOURCE, with its plan and reports beside it, and summary.html, .csv and .json and a manifest at the top.
+/// path in SOURCE, with its plan and reports beside it; at the top are summary.html, .csv and .json, the times and a manifest.
 ///
 /// Both may be in a bucket, s3://BUCKET/PREFIX; AWS_* variables give keys, region and endpoint. SOURCE may also be a manifest or a list
 /// on a web server, https://HOST/PATH.
@@ -163,8 +164,8 @@ pub fn run(
     if let Some(out) = &args.merge {
         let out = Place::parse(out)?;
         let summary = batch::merge(&out)?;
-        written(&out, &summary, context)?;
-        return ended(&summary, false, common, context, &voice);
+        let page = written(&out, &summary, context)?;
+        return ended(&summary, false, common, context, (&voice, Some(&page), None));
     }
     let (Some(source), Some(out)) = (&args.source, args.output.as_ref().or(args.out.as_ref())) else {
         return Err(Error::options("the source or the output folder is missing", "pass SOURCE OUT"));
@@ -215,33 +216,40 @@ pub fn run(
     let flag = Arc::clone(&stop);
     // Without a handler an interrupt ends the batch, and its conversions notice.
     on_signal(move |_| flag.store(true, Ordering::Relaxed));
+    let begun = Instant::now();
     let found = batch::run(&batch, &words, &voice, &stop);
     voice.end();
     let Some(summary) = found? else {
         voice.hear(&Event::Note { message: "interrupted; started again, it goes on from here" });
         return Ok(ExitCode::from(INTERRUPTED));
     };
+    let mut page = None;
     if shard.is_whole() {
-        written(&batch.out, &summary, context)?;
+        page = Some(written(&batch.out, &summary, context)?);
     } else {
         let merge = format!("fourbit batch --merge {}", batch.out);
         let message = format!("shard {shard} is done; when all are, {merge} writes the summary");
         voice.hear(&Event::Note { message: &message });
     }
-    ended(&summary, asked.is_some(), common, context, &voice)
+    ended(&summary, asked.is_some(), common, context, (&voice, page.as_deref(), Some(begun.elapsed())))
 }
 
-/// Writes the summaries: flags stand for settings in what people read.
-fn written(out: &Place, summary: &Summary, context: &Context) -> Result<()> {
+/// The page of a batch.
+const PAGE: &str = "summary.html";
+
+/// Writes the summaries: flags stand for settings in what people read. Says where the page is.
+fn written(out: &Place, summary: &Summary, context: &Context) -> Result<String> {
     let files = [
-        (
-            "summary.html",
-            context.spelling.spelled(&batch::page(&spelled(summary, &context.spelling))).into_owned(),
-        ),
+        ("timings.html", batch::timings(summary)),
+        (PAGE, context.spelling.spelled(&batch::page(&spelled(summary, &context.spelling))).into_owned()),
         ("summary.csv", batch::csv(summary)),
         ("summary.json", data::summary(summary)),
     ];
-    batch::reports(out, &files)
+    batch::reports(out, &files)?;
+    Ok(match out {
+        Place::Near(folder) => folder.join(PAGE).display().to_string(),
+        Place::Far(address) => format!("{address}/{PAGE}"),
+    })
 }
 
 /// `summary` with remarks in which flags stand for settings: a table cuts and wraps them, which would part what is to be replaced.
@@ -253,20 +261,23 @@ fn spelled(summary: &Summary, spelling: &Spelling) -> Summary {
     told
 }
 
-/// The figures, and the exit code. What starts shards tries those again that end in an error, so that models that cannot be
+/// The figures, where the page is, how long it took, and the exit code. What starts shards tries those again that end in an error, so that models that cannot be
 /// converted are none.
 fn ended(
     summary: &Summary,
     is_shard: bool,
     common: &Common,
     context: &Context,
-    voice: &Voice,
+    (voice, page, time): (&Voice, Option<&str>, Option<Duration>),
 ) -> Result<ExitCode> {
     let totals = summary.totals();
     match common.format() {
         Format::Text => {
-            context
-                .print(|style| plain::summary(&spelled(summary, &context.spelling), style), String::new)?;
+            let text = |style| {
+                let closing = plain::closing(page, time.map(|time| time.as_secs_f64()), style);
+                plain::summary(&spelled(summary, &context.spelling), style) + &closing
+            };
+            context.print(text, String::new)?;
         }
         Format::Json => voice.summary(totals),
     }
@@ -293,7 +304,13 @@ mod tests {
             bytes_before: None,
             written: None,
         };
-        let found = Summary { tool: "fourbit".into(), options: Vec::new(), rows: vec![row], before: 0 };
+        let found = Summary {
+            tool: "fourbit".into(),
+            options: Vec::new(),
+            rows: vec![row],
+            before: 0,
+            times: Vec::new(),
+        };
         let told = spelled(&found, &Spelling::of(Some("batch")));
         assert!(data::summary(&found).contains("`fourbit::inspect`"));
         for width in [None, Some(60), Some(80), Some(100)] {

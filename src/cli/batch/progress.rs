@@ -1,12 +1,14 @@
 //! What a batch says while it runs: bars on a terminal, else lines, or JSON for programs.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
+use super::left::{Left, Pace};
 use crate::api::batch::{Event, Listener, Totals};
 use crate::api::program::plain;
 use crate::cli::common::{Common, Format};
@@ -33,6 +35,8 @@ struct Screen {
     running: HashMap<String, ProgressBar>,
     done: usize,
     models: usize,
+    /// The bar asks it at each movement, from another thread.
+    pace: Arc<Mutex<Pace>>,
 }
 
 impl Voice {
@@ -62,15 +66,42 @@ impl Voice {
     }
 }
 
+/// The pace is only counted with: what a thread that panicked left of it still holds.
+fn held(pace: &Mutex<Pace>) -> MutexGuard<'_, Pace> {
+    pace.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How much time is left, in words.
+fn told(left: Left) -> String {
+    match left {
+        Left::Unknown => "no estimate yet".into(),
+        Left::About(time) => {
+            // To the minute, as far as there are minutes.
+            let seconds = time.as_secs_f64().ceil();
+            let rounded = if seconds > 90.0 { (seconds / 60.0).round() * 60.0 } else { seconds };
+            match rounded {
+                ..60.0 => format!("about {rounded:.0} s left"),
+                _ => format!("about {} left", plain::duration(rounded)),
+            }
+        }
+        Left::Overdue => "takes longer than estimated".into(),
+    }
+}
+
 impl Screen {
     fn begin(&mut self, models: usize, bytes: u64) {
         self.models = models;
         let whole = self.all.add(ProgressBar::new(bytes));
         // A form that does not parse would only cost the looks.
-        if let Ok(style) =
-            ProgressStyle::with_template(" {msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {eta:>4}")
-        {
-            whole.set_style(style);
+        let form = " {msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes}  {left}";
+        if let Ok(style) = ProgressStyle::with_template(form) {
+            let pace = Arc::clone(&self.pace);
+            let left = move |_: &ProgressState, text: &mut dyn fmt::Write| {
+                let left = held(&pace).left(Instant::now());
+                // What does not fit into the line is left out.
+                let _ = write!(text, "{}", told(left));
+            };
+            whole.set_style(style.with_key("left", left));
         }
         whole.enable_steady_tick(TICK);
         self.whole = Some(whole);
@@ -103,6 +134,7 @@ impl Screen {
     }
 
     fn hear(&mut self, event: &Event) {
+        held(&self.pace).hear(event, Instant::now());
         match event {
             Event::Found { models, bytes } => self.begin(*models, *bytes),
             Event::Started { model, .. } => self.start(model),
@@ -156,6 +188,15 @@ impl Listener for Voice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_left_is_told_in_words() {
+        let about = |seconds| told(Left::About(Duration::from_secs_f64(seconds)));
+        assert_eq!(about(12.2), "about 13 s left");
+        assert_eq!(about(100.0), "about 2 min left");
+        assert_eq!(about(7250.0), "about 2 h 1 min left");
+        assert!(told(Left::Overdue).contains("longer") && told(Left::Unknown).contains("no estimate"));
+    }
 
     #[test]
     fn bars_come_and_go() {

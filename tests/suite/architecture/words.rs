@@ -3,10 +3,8 @@
 use super::scanner::strings;
 use super::{none, read, sources};
 
-/// Where a command line is what it is about: arguments of child processes; names in a style sheet look like flags. And what tests
-/// tell of.
-const OTHERWISE: &[&str] =
-    &["src/zoo/child.rs", "src/onnxruntime/find.rs", "src/report/page.rs", "src/report/example.rs"];
+/// Where a command line is what it is about: arguments of child processes. And what tests tell of.
+const OTHERWISE: &[&str] = &["src/zoo/child.rs", "src/onnxruntime/find.rs", "src/report/example.rs"];
 
 const SUBCOMMANDS: &[&str] =
     &["apply", "batch", "check", "inspect", "plan", "quantize", "sensitivity", "targets", "validate"];
