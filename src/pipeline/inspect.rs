@@ -69,6 +69,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
         opset: original.opset(),
         producer: [proto.producer_name(), proto.producer_version()].join(" ").trim().to_owned(),
         quantized_by: Stamp::of(proto).map(|stamp| quantized::origin(&stamp)),
+        precision: Stamp::of(proto).map(|stamp| stamp.precision).filter(|precision| !precision.is_empty()),
         inputs: original.inputs().map(describe).collect(),
         outputs: original.graph().output.iter().map(describe).collect(),
         operators: operators.into_iter().collect(),

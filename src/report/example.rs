@@ -221,6 +221,7 @@ pub fn inspection() -> Inspection {
         opset: 17,
         producer: "pytorch 2.2".into(),
         quantized_by: None,
+        precision: None,
         inputs: vec!["input float32 [N,3,32,32]".into()],
         outputs: vec!["scores float32 [N,10]".into()],
         operators: vec![("Conv".into(), 21), ("Relu".into(), 19)],

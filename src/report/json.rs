@@ -101,6 +101,7 @@ pub fn inspection(inspection: &Inspection) -> String {
         ("opset", json!(inspection.opset)),
         ("producer", json!(inspection.producer)),
         ("quantized_by", json!(inspection.quantized_by)),
+        ("precision", json!(inspection.precision)),
         ("inputs", json!(inspection.inputs)),
         ("outputs", json!(inspection.outputs)),
         ("operators", operators.into()),

@@ -9,6 +9,7 @@ mod operators;
 mod passes;
 mod plain;
 mod plan;
+mod registers;
 mod session;
 mod values;
 mod widened;

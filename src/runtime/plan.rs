@@ -12,6 +12,7 @@ use tract_onnx::tract_core::runtime::RunOptions;
 use tract_onnx::tract_hir::internal::{OutletId, bail};
 
 use super::passes::optimize;
+use super::registers::clear_upper;
 use super::values::with_floats;
 
 /// A value that is not computed anew by each run, and the taps that want it.
@@ -147,13 +148,20 @@ impl Plan {
     pub(super) fn run(&self, inputs: TVec<TValue>, see: Option<&mut See<'_>>) -> TractResult<Vec<TValue>> {
         let mut state = self.plan.spawn()?;
         let Some(see) = see else {
-            return Ok(state.run(inputs)?.into_iter().skip(self.extra).collect());
+            let outputs = state.run_plan_with_eval(inputs, |context, state, node, inputs| {
+                let results = eval(context, state, node, inputs);
+                clear_upper();
+                results
+            })?;
+            return Ok(outputs.into_iter().skip(self.extra).collect());
         };
         for (value, taps) in &self.fixed {
             with_floats(value, |values| taps.iter().for_each(|&tap| see(tap, value.shape(), values)))?;
         }
         let outputs = state.run_plan_with_eval(inputs, |context, state, node, inputs| -> TractResult<_> {
-            let mut results = eval(context, state, node, inputs)?;
+            let results = eval(context, state, node, inputs);
+            clear_upper();
+            let mut results = results?;
             for (slot, result) in results.iter_mut().enumerate() {
                 let Some(taps) = self.taps.get(&(node.id, slot)) else { continue };
                 with_floats(result, |values| taps.iter().for_each(|&tap| see(tap, result.shape(), values)))?;

@@ -139,6 +139,7 @@ fn model(path: &Path) -> Result<Read> {
         side: Side {
             kind: SideKind::Model,
             tool: found.quantized_by.clone().or(Some(found.producer).filter(|producer| !producer.is_empty())),
+            precision: found.precision,
             bytes: Some(found.bytes),
             bits: found.effective_bits,
             ..Side::default()

@@ -57,6 +57,8 @@ pub struct Inspection {
     pub producer: String,
     /// With what fourbit quantized it, where the file says so.
     pub quantized_by: Option<String>,
+    /// `w4a8` and the like, where fourbit quantized it.
+    pub precision: Option<String>,
     /// The inputs: name, element type, shape.
     pub inputs: Vec<String>,
     /// The outputs: name, element type, shape.

@@ -44,34 +44,32 @@ fn scrolling(label: &str, table: Markup) -> Markup {
     html! { div.wide tabindex="0" role="region" aria-label=(label) { table { (table) } } }
 }
 
+/// A column a conversion, so that few of them fit on narrow screens.
 fn sides(found: &Difference) -> Markup {
-    let heads = [
-        "",
-        "Conversion",
-        "Known from",
-        "Form",
-        "Size",
-        "Bits",
-        "Weights",
-        "Activations",
-        "Float weights",
-        "Against the float model",
+    type Say = fn(&Side) -> String;
+    let figures: [(&str, Say); 8] = [
+        ("Known from", |side| kind(side).to_owned()),
+        ("Form", |side| shown(&form(side))),
+        ("Size", |side| side.bytes.map(words::bytes).unwrap_or_default()),
+        ("Bits per parameter", |side| side.bits.map(|bits| format!("{bits:.2}")).unwrap_or_default()),
+        ("Quantized weights", |side| words::count(side.counts[0] as u64)),
+        ("Quantized activations", |side| words::count(side.counts[1] as u64)),
+        ("Weights left float", |side| words::count(side.counts[2] as u64)),
+        ("Against the float model", |side| {
+            side.verdict.as_ref().map_or_else(|| "not known".to_owned(), against)
+        }),
     ];
     html! {
         (scrolling("Conversions", html! {
-            thead { tr { @for head in heads { th scope="col" { (head) } } } }
-            tbody {
+            thead { tr {
+                th scope="col" { "Conversion" }
                 @for (at, side) in found.sides.iter().enumerate() {
-                    tr {
-                        td { strong { (letter(at)) } }
-                        th scope="row" { bdi { (shown(&side.file)) } }
-                        td { (kind(side)) }
-                        td { (shown(&form(side))) }
-                        td.number { @if let Some(bytes) = side.bytes { (words::bytes(bytes)) } }
-                        td.number { @if let Some(bits) = side.bits { (format!("{bits:.2}")) } }
-                        @for count in side.counts { td.number { (words::count(count as u64)) } }
-                        td { (side.verdict.as_ref().map(against).unwrap_or_else(|| "not known".into())) }
-                    }
+                    th.file scope="col" { (letter(at)) " " bdi { (shown(&side.file)) } }
+                }
+            } }
+            tbody {
+                @for (name, say) in figures {
+                    tr { th.figure scope="row" { (name) } @for side in &found.sides { td { (say(side)) } } }
                 }
             }
         }))
