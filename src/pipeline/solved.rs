@@ -276,6 +276,7 @@ fn generated_samples(
         expected,
         feeding: &job.feeding,
         range: range.as_ref(),
+        clips: job.options.quantizes_activations(),
         count: job.samples,
         seed: job.seed,
     };
@@ -292,7 +293,7 @@ fn generated_samples(
         made.record.samples = made.samples.len();
         if let Some(range) = made.record.range.as_ref().filter(|_| made.is_guessed() && job.options.quantizes_activations()) {
             ready.opened.warnings.push(format!(
-                "the range of pixels, {range}, is a guess from the network's answers, and activations are clipped to what it gives; if \
+                "the range of pixels ({range}) is a guess from the network's answers, and activations are clipped to what it gives; if \
                  the model takes pixels in another range, say so by `.preprocess`"
             ));
         }

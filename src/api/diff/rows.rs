@@ -12,9 +12,10 @@ pub(super) fn aligned(sides: &[Read]) -> Vec<DifferenceRow> {
     let mut rows = of_kind(&weights, false);
     for row in &mut rows {
         for (cell, side) in row.cells.iter_mut().zip(sides).filter(|(cell, _)| cell.is_none()) {
-            let float = side.floats.iter().find(|entry| {
-                entry.tensor == row.tensor || entry.nodes.iter().any(|node| *node == row.layer)
-            });
+            let float = side
+                .floats
+                .iter()
+                .find(|entry| entry.tensor == row.tensor || entry.nodes.contains(&row.layer));
             *cell = float.map(|entry| entry.treated.clone());
         }
     }

@@ -45,6 +45,8 @@ pub(super) struct Wish<'w> {
     pub feeding: &'w Feeding,
     /// The range of pixels where a person says it.
     pub range: Option<&'w Range>,
+    /// Whether activations are quantized: their ranges must hold for all ranges of pixels that there may be.
+    pub clips: bool,
     /// How many; as many as help where not given.
     pub count: Option<usize>,
     pub seed: u64,
@@ -61,16 +63,16 @@ pub(super) fn generated(wish: &Wish) -> Result<Option<Made>> {
     };
     let count = wish.count.unwrap_or((PIXELS / pictures.pixels().max(1)).clamp(COUNTS.0, COUNTS.1));
     let pictures = pictures.limited(count);
-    let Choice { range, by } = match wish.range {
-        Some(range) => Choice { range: range.clone(), by: Some("`.preprocess`") },
-        None => choose(wish.model, wish.expected, &pictures)?,
+    let Choice { ranges, by } = match wish.range {
+        Some(range) => Choice { ranges: vec![range.clone()], by: Some("`.preprocess`") },
+        None => choose(wish, &pictures)?,
     };
     let record = Generated {
-        range: Some(range.name.clone().into_owned()),
+        range: Some(Range::names(&ranges)),
         chosen_by: by.map(str::to_owned),
         ..record(wish, Generation::Pictures, count)
     };
-    Ok(Some(Made { samples: pictures.samples(&range), record }))
+    Ok(Some(Made { samples: pictures.samples(&ranges), record }))
 }
 
 fn record(wish: &Wish, what: Generation, samples: usize) -> Generated {
@@ -96,11 +98,13 @@ pub(super) fn judging(wish: &Wish, known: Option<&str>) -> Result<Option<Samples
     let wish = Wish { seed: wish.seed ^ JUDGED, ..*wish };
     let made = runnable(&wish).and_then(|pictures| {
         let Some(pictures) = pictures else { return Ok(None) };
-        let range = match wish.range.or(known.and_then(Range::named)) {
-            Some(range) => range.clone(),
-            None => choose(wish.model, wish.expected, &pictures)?.range,
+        let known = known.map(Range::all_named).filter(|ranges| !ranges.is_empty());
+        let ranges = match (wish.range, known) {
+            (Some(range), _) => vec![range.clone()],
+            (None, Some(known)) => known,
+            (None, None) => choose(&wish, &pictures)?.ranges,
         };
-        Ok(Some(pictures.samples(&range)))
+        Ok(Some(pictures.samples(&ranges)))
     });
     match made {
         Err(Error::Runtime { .. } | Error::Invalid { .. }) => Ok(None),
@@ -117,7 +121,7 @@ fn runnable(wish: &Wish) -> Result<Option<Pictures>> {
     for size in 0..SIZES {
         let Some(pictures) = drawn(size)? else { return Ok(None) };
         let Some(range) = pictures.ranges().first() else { return Ok(None) };
-        match session.run(&pictures.samples(range).get(0)?.inputs) {
+        match session.run(&pictures.samples(std::slice::from_ref(range)).get(0)?.inputs) {
             Ok(_) => return Ok(Some(pictures)),
             Err(error @ Error::Runtime { .. }) => problem = problem.or(Some(error)),
             Err(error) => return Err(error),

@@ -61,6 +61,7 @@ fn pictures(pair: &Pair) -> Result<Option<Samples>> {
         expected,
         feeding: pair.feeding,
         range: range.as_ref(),
+        clips: false,
         count: Some(PICTURES),
         seed: pair.seed,
     };

@@ -129,7 +129,7 @@ fn tensors(found: &Difference, rows: &[&DifferenceRow], label: &str) -> Markup {
         html! {
             thead { tr {
                 th scope="col" { "Tensor" }
-                th scope="col" { "Layer" }
+                th.reader scope="col" { "Layer" }
                 @for (at, _) in found.sides.iter().enumerate() { th scope="col" { (letter(at)) } }
                 th scope="col" { "Apart" }
             } }
@@ -137,7 +137,7 @@ fn tensors(found: &Difference, rows: &[&DifferenceRow], label: &str) -> Markup {
                 @for row in rows {
                     tr {
                         th scope="row" { bdi { (shown(&row.tensor)) } @if row.is_activation { " " span.kind { "activation" } } }
-                        td { bdi { (shown(&row.layer)) } @if !row.operator.is_empty() { " " span.kind { (shown(&row.operator)) } } }
+                        td.reader { bdi { (shown(&row.layer)) } @if !row.operator.is_empty() { " " span.kind { (shown(&row.operator)) } } }
                         @for cell in &row.cells { td { (treated(cell.as_ref())) } }
                         td.number { @if let Some(distance) = Difference::distance(row) { (format!("{distance:.1} dB")) } }
                     }
@@ -160,6 +160,6 @@ fn treated(cell: Option<&Treated>) -> Markup {
             br;
             span.tag.(grade.name) title=(format!("SQNR {what}")) { span aria-hidden="true" { (grade.shape) " " } (Ratio::Of(ratio).text()) }
         }
-        @if let Some(reason) = &cell.reason { br; span.kind { (shown(reason)) } }
+        @if let Some(reason) = &cell.reason { details.why { summary { "reason" } p { (shown(reason)) } } }
     }
 }

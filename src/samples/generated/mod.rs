@@ -137,11 +137,11 @@ impl Pictures {
         self.is_open
     }
 
-    /// The samples, with pixels in `range`.
-    pub fn samples(&self, range: &Range) -> Samples {
+    /// The samples, with pixels in `ranges`: one sample after another in the next of them, and from the first on again.
+    pub fn samples(&self, ranges: &[Range]) -> Samples {
         Samples {
-            path: PathBuf::from(format!("generated pictures, range {}", range.name)),
-            source: Arc::new(Ranged { pictures: self.clone(), range: range.clone() }),
+            path: PathBuf::from(format!("generated pictures, range {}", Range::names(ranges))),
+            source: Arc::new(Ranged { pictures: self.clone(), ranges: ranges.to_vec() }),
             chosen: None,
             preprocessed: false,
         }
@@ -158,11 +158,11 @@ impl Pictures {
 /// Parts pictures from the other numbers of their seed.
 const SEED: u64 = 0x7069_6374_7572_6573;
 
-/// Pictures in a range.
+/// Pictures in ranges that take turns.
 #[derive(Debug)]
 struct Ranged {
     pictures: Pictures,
-    range: Range,
+    ranges: Vec<Range>,
 }
 
 impl Source for Ranged {
@@ -181,12 +181,13 @@ impl Source for Ranged {
     fn get(&self, index: usize) -> Result<Sample> {
         let mut sample = self.pictures.others.get(index)?;
         let Some(cell) = self.pictures.drawn.get(index) else { return Ok(sample) };
+        let Some(range) = self.ranges.get(index % self.ranges.len().max(1)) else { return Ok(sample) };
         let mut drawn = cell.get_or_init(|| self.pictures.drawn(index)).iter();
         for frame in &self.pictures.frames {
             let Some(input) = sample.inputs.get_mut(frame.slot) else { continue };
             let mut values = Vec::with_capacity(frame.count * frame.channels * frame.width * frame.height);
             for stored in drawn.by_ref().take(frame.count) {
-                fill(frame, stored, &self.range, &mut values);
+                fill(frame, stored, range, &mut values);
             }
             let (name, dims) = (input.name().to_owned(), input.dims.clone());
             *input = match Dtype::try_from(input.data_type()) {
@@ -259,7 +260,7 @@ mod tests {
     fn orders_of_channels_hold_the_same_pictures() {
         let values = |dims: &[i64], range: &str| {
             let pictures = pictures(Dtype::Float, dims).unwrap();
-            let sample = pictures.samples(Range::named(range).unwrap()).get(1).unwrap();
+            let sample = pictures.samples(std::slice::from_ref(Range::named(range).unwrap())).get(1).unwrap();
             assert_eq!(sample.inputs[0].dims, dims);
             floats(&sample.inputs[0]).unwrap()
         };
@@ -275,7 +276,7 @@ mod tests {
     fn bytes_are_pictures_as_stored() {
         let pictures = pictures(Dtype::Uint8, &[1, 16, 16, 3]).unwrap();
         let [range] = pictures.ranges() else { panic!("{:?}", pictures.ranges()) };
-        let sample = pictures.samples(range).get(0).unwrap();
+        let sample = pictures.samples(std::slice::from_ref(range)).get(0).unwrap();
         assert_eq!(sample.inputs[0].raw_data(), pictures.drawn(0)[0]);
     }
 }

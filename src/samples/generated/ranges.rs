@@ -19,6 +19,9 @@ const fn range(name: &'static str, mean: f64, divisor: f64) -> Range {
     Range { name: Cow::Borrowed(name), mean: [mean; 3], divisor: [divisor; 3], reversed: false }
 }
 
+/// Between the names of several ranges.
+const SEPARATOR: &str = "; ";
+
 /// Of pictures in colour, the most usual first.
 static COLOURED: [Range; 6] = [
     Range {
@@ -66,6 +69,24 @@ impl Range {
     /// The one of this name.
     pub fn named(name: &str) -> Option<&'static Self> {
         COLOURED.iter().chain(&GREY).find(|range| range.name == name)
+    }
+
+    /// What a person calls several of them.
+    pub fn names(ranges: &[Self]) -> String {
+        ranges.iter().map(|range| range.name.as_ref()).collect::<Vec<_>>().join(SEPARATOR)
+    }
+
+    /// The ones that [`Range::names`] gave these names; none where one of them is not known.
+    pub fn all_named(names: &str) -> Vec<Self> {
+        let found: Option<Vec<Self>> =
+            names.split(SEPARATOR).map(|name| Self::named(name).cloned()).collect();
+        found.unwrap_or_default()
+    }
+
+    /// The largest value, either way, that a pixel becomes.
+    pub fn reach(&self) -> f64 {
+        let ends = [0.0f32, 255.0].into_iter().flat_map(|stored| (0..3).map(move |colour| (stored, colour)));
+        ends.map(|(stored, colour)| f64::from(self.value(stored, colour).abs())).fold(0.0, f64::max)
     }
 
     /// The range that `preprocess` gives, by the name of a usual one where it is that.
