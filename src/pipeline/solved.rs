@@ -276,7 +276,6 @@ fn generated_samples(
         expected,
         feeding: &job.feeding,
         range: range.as_ref(),
-        clips: job.options.quantizes_activations(),
         count: job.samples,
         seed: job.seed,
     };

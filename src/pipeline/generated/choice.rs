@@ -39,9 +39,9 @@ pub(super) struct Choice {
 ///
 /// Where normalisations were folded, these say which mean and variance each channel had in training: the range that comes closest.
 /// Otherwise the one at which answers depend most on the picture, and are not more certain than those of trained networks.
-/// Where activations are quantized, other ranges of like reach that may be meant as well take turns with it, so that none of them clips.
+/// Other ranges of like reach that may be meant as well take turns with it, so that activations clip none of them.
 pub(super) fn choose(wish: &Wish, pictures: &Pictures) -> Result<Choice> {
-    let &Wish { model, expected, clips, .. } = wish;
+    let &Wish { model, expected, .. } = wish;
     let ranges = pictures.ranges();
     let [first, others @ ..] = ranges else {
         return Err(crate::error::Error::invalid("inputs", "no range of pixels is known"));
@@ -66,13 +66,11 @@ pub(super) fn choose(wish: &Wish, pictures: &Pictures) -> Result<Choice> {
     let at = values.iter().position(|&value| value >= NEAR * best).unwrap_or(0);
     let chosen = ranges.get(at).unwrap_or(first);
     let mut all = vec![chosen.clone()];
-    if clips {
-        let share = if by == BY_ANSWERS { PLAUSIBLE } else { TIED };
-        let is_like = |other: &Range| (1.0 / LIKE..=LIKE).contains(&(other.reach() / chosen.reach()));
-        let others =
-            ranges.iter().zip(&values).filter(|(range, value)| **value >= share * best && is_like(range));
-        all.extend(others.map(|(range, _)| range.clone()).filter(|range| range != chosen));
-    }
+    let share = if by == BY_ANSWERS { PLAUSIBLE } else { TIED };
+    let is_like = |other: &Range| (1.0 / LIKE..=LIKE).contains(&(other.reach() / chosen.reach()));
+    let others =
+        ranges.iter().zip(&values).filter(|(range, value)| **value >= share * best && is_like(range));
+    all.extend(others.map(|(range, _)| range.clone()).filter(|range| range != chosen));
     Ok(Choice { ranges: all, by: Some(by) })
 }
 

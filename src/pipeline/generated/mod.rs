@@ -45,8 +45,6 @@ pub(super) struct Wish<'w> {
     pub feeding: &'w Feeding,
     /// The range of pixels where a person says it.
     pub range: Option<&'w Range>,
-    /// Whether activations are quantized: their ranges must hold for all ranges of pixels that there may be.
-    pub clips: bool,
     /// How many; as many as help where not given.
     pub count: Option<usize>,
     pub seed: u64,

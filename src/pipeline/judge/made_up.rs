@@ -61,7 +61,6 @@ fn pictures(pair: &Pair) -> Result<Option<Samples>> {
         expected,
         feeding: pair.feeding,
         range: range.as_ref(),
-        clips: false,
         count: Some(PICTURES),
         seed: pair.seed,
     };
