@@ -26,7 +26,7 @@ pub(super) const POLICY: &str = "default-src 'none'; img-src data:; style-src 'u
 /// The page of the JSON report in `text`.
 ///
 /// # Errors
-/// [`Error::Invalid`] where that is no report, or one that there is no page of.
+/// [`crate::error::Error::Invalid`] where that is no report, or one that there is no page of.
 pub fn report(text: &str) -> Result<String> {
     let mut value = Document::parse(text)?;
     if value["schema"] == difference::SCHEMA {
