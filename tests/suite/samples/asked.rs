@@ -104,7 +104,7 @@ fn guesses_are_answered_by_the_program() {
         );
     };
     answers(&["quantize", "m.onnx", "--bits", "4"], 2, "error: fourbit has no --bits: write --precision w4");
-    answers(&["diff", "m.onnx", "q.onnx"], 2, "fourbit diff does not exist yet: fourbit validate");
+    answers(&["difference", "m.onnx", "q.onnx"], 2, "write fourbit diff ONE OTHER");
     answers(&["quantize", "m.onnx", "--target", "arm"], 2, "--target ort-cpu-int8");
     let quantize = ["quantize", "m.onnx", "--precision", "w4"];
     answers(
